@@ -1,0 +1,10 @@
+"""Real models of four architectures, and the records that figures draw: load, trace, step, count, measure, train."""
+
+import sys
+from pathlib import Path
+
+# kernels/ has no __init__.py (the PyPI package `kernels` must stay importable for transformers), so the one package in
+# it is put on the path here, once, for the app, the command line and the benchmark workers alike.
+_KERNELS = str(Path(__file__).resolve().parent.parent / "kernels")
+if _KERNELS not in sys.path:
+    sys.path.append(_KERNELS)

@@ -1,0 +1,33 @@
+"""The errors a visitor can cause. Each carries a key of assets/i18n and the values of its sentence.
+
+ContextscopeError
+├── PromptError        empty, too long, nothing left after cleaning
+├── SourceError        a checkpoint that cannot be found, reached or read safely
+├── SettingError       a value outside what the model or the machine offers
+└── CellError          a benchmark cell that ended without a row
+"""
+
+
+class ContextscopeError(Exception):
+    """Say what happened, the value, and what to do; pages translate it by key, the command line prints it."""
+
+    def __init__(self, key: str, message: str, **values: object) -> None:
+        super().__init__(message)
+        self.key = key
+        self.values = values
+
+
+class PromptError(ContextscopeError):
+    """The text cannot be traced as it stands."""
+
+
+class SourceError(ContextscopeError):
+    """The checkpoint cannot be loaded."""
+
+
+class SettingError(ContextscopeError):
+    """A setting is outside the range that the model or the machine offers."""
+
+
+class CellError(ContextscopeError):
+    """A benchmark cell ended without a measurement."""

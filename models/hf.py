@@ -1,0 +1,138 @@
+"""Find and read checkpoints in transformers format: bundled, in a folder, or on a hub. Never runs foreign code."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedTokenizerBase
+
+from models.capture import ATTENTION
+from models.errors import SettingError, SourceError
+
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+UNSAFE = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
+
+
+def locate(source: str) -> str:
+    """Return the folder of a bundled name or a local path, or the hub id itself; SourceError for anything else."""
+    text = source.strip()
+    if (CHECKPOINTS / text / "config.json").is_file() and re.fullmatch(r"[\w.-]+", text):
+        return str(CHECKPOINTS / text)
+    try:
+        folder = Path(text).expanduser()
+        if folder.is_dir():
+            return str(folder)
+    except (OSError, ValueError, RuntimeError):  # a NUL, an over-long name, an unknown user: not a folder
+        pass
+    if not HUB_ID.fullmatch(text) or ".." in text:
+        message = f"{source!r} is neither a bundled model, nor a folder, nor a hub id like owner/name"
+        raise SourceError("source_not_found", message, source=source)
+    return text
+
+
+def read_config(source: str) -> PretrainedConfig:
+    """Read a configuration, no weights; SourceError says what is wrong with the source."""
+    place = locate(source)
+    if Path(place).is_dir():
+        _check_config_file(Path(place), source)
+    try:
+        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+    except Exception as error:
+        raise _translated(source, place, error) from error
+
+
+def read_model(source: str, *, device: str, dtype: str) -> PreTrainedModel:
+    """Read safetensors weights into the class that transformers itself has for the configuration."""
+    place = locate(source)
+    if Path(place).is_dir():
+        _check_weights(Path(place), source)
+    options: dict[str, Any] = {"dtype": _dtype(dtype), "use_safetensors": True, "trust_remote_code": False}
+    config = read_config(source)
+    if getattr(config, "num_attention_heads", None) is not None and config.model_type != "rwkv":
+        options["attn_implementation"] = ATTENTION
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(place, config=config, **options)
+    except Exception as error:
+        raise _translated(source, place, error) from error
+    return model.to(_device(device)).eval().requires_grad_(False)  # type: ignore[arg-type]
+
+
+def read_tokenizer(source: str) -> PreTrainedTokenizerBase | None:
+    """Read the fast tokenizer of a source; None when it has none."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(locate(source), trust_remote_code=False, use_fast=True)
+    except Exception:
+        return None
+    return tokenizer if tokenizer.is_fast else None
+
+
+def _check_config_file(folder: Path, source: str) -> None:
+    path = folder / "config.json"
+    if not path.is_file():
+        message = f"the folder {source!r} has no config.json: choose a folder in transformers format"
+        raise SourceError("no_config", message, source=source)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceError("bad_config", f"{path} cannot be read as JSON: {error}", source=source) from error
+    if not isinstance(content, dict) or "model_type" not in content:
+        raise SourceError("bad_config", f"{path} names no model_type: is it a transformers config?", source=source)
+
+
+def _check_weights(folder: Path, source: str) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    if any(path for pattern in UNSAFE for path in folder.glob(pattern)):
+        message = f"the folder {source!r} has weights, but not as safetensors: convert them, pickles are never loaded"
+        raise SourceError("unsafe_weights", message, source=source)
+    raise SourceError("no_weights", f"the folder {source!r} has no *.safetensors file", source=source)
+
+
+def _translated(source: str, place: str, error: Exception) -> SourceError:
+    """Turn whatever transformers raised into one sentence."""
+    if Path(place).is_dir():
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        return SourceError("bad_config", f"{source!r} cannot be loaded: {first}", source=source)
+    names = {type(e).__name__ for e in _chain(error)}
+    if names & {"RepositoryNotFoundError", "GatedRepoError", "RevisionNotFoundError", "HFValidationError"}:
+        return SourceError("hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
+    if names & {"EntryNotFoundError", "RemoteEntryNotFoundError"}:
+        return SourceError("no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
+    message = f"the hub cannot be reached for {source!r}: use a bundled model or a local folder, or try again online"
+    return SourceError("hub_unreachable", message, source=source)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in DTYPES:
+        raise SettingError("dtype_unknown", f"dtype {name!r}: choose one of {', '.join(DTYPES)}", value=name)
+    return DTYPES[name]
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingError("device_missing", f"there is no device {name!r}", device=name) from error
+    present = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_available())
+    if not present:
+        raise SettingError("device_missing", f"device {name!r} is not on this machine: use cpu", device=name)
+    return device

@@ -1,0 +1,57 @@
+"""The Jamba adapter (Lieber et al. 2024): attention and Mamba layers, dense and with experts."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from models.capture import Capture
+from models.mamba import one_by_one
+from models.parts import attention, experts, state_space
+from models.records import LayerTrace
+from models.spec import Adapter
+from models.transformer import experts_block
+
+
+class JambaAdapter(Adapter):
+    """Jamba in transformers format (ai21labs/Jamba-*). The layer plan is read from the layers, never from a pattern."""
+
+    name: ClassVar[str] = "jamba"
+    bundled: ClassVar[str] = "jamba"
+    model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
+    parts: ClassVar[frozenset[str]] = attention.PARTS | state_space.PARTS | experts.PARTS
+
+    def forward(
+        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
+    ) -> tuple[Tensor, Any]:
+        """Run with the hybrid cache; after a cache, one token at a time."""
+        return one_by_one(model, ids, cache, name="past_key_values", last_only=last_only)
+
+    def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
+        """Ask each layer for what its kind of mixer and feed-forward shows."""
+        for layer in model.model.layers:  # type: ignore[union-attr]
+            if hasattr(layer, "mamba"):
+                yield from state_space.watched(layer.mamba)
+            else:
+                yield attention.output_projection(layer.self_attn)
+            if (block := experts_block(layer)) is not None:
+                yield from experts.watched(block)
+
+    def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
+        """Record the mixer of every layer, and its router where it has one."""
+        return tuple(_layer(i, layer, capture) for i, layer in enumerate(model.model.layers))  # type: ignore[union-attr, arg-type]
+
+
+def _layer(index: int, layer: nn.Module, capture: Capture) -> LayerTrace:
+    if hasattr(layer, "mamba"):
+        mixer = "mamba"
+        parts, residuals = state_space.mamba_parts(layer.mamba, capture)  # type: ignore[arg-type]
+    else:
+        mixer = "attention"
+        parts, residuals = attention.attention_parts(layer.self_attn, capture)  # type: ignore[arg-type]
+    block = experts_block(layer)
+    if block is None:
+        return LayerTrace(index, mixer, "dense", parts, residuals)
+    more, errors = experts.expert_parts(block, capture)
+    return LayerTrace(index, mixer, "moe", {**parts, **more}, {**residuals, **errors})

@@ -1,0 +1,28 @@
+"""Turn captured activations into the parts of records.PARTS, each with the residual of what it rebuilds."""
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from models.records import PARTS, Named
+
+
+def named(part: str, values: Tensor) -> Named:
+    """Make a record part of a tensor, in float32 (integers stay integers)."""
+    array = values.detach().cpu()
+    array = array.float() if array.is_floating_point() else array
+    return Named(np.ascontiguousarray(array.numpy()), PARTS[part])
+
+
+def residual(rebuilt: Tensor, output: Tensor) -> float:
+    """Return max |rebuilt - output| / max |output|: relative, since healthy activations reach thousands."""
+    scale = output.abs().max().item()
+    return (rebuilt - output).abs().max().item() / scale if scale else rebuilt.abs().max().item()
+
+
+def half_life(rate: Tensor) -> Tensor:
+    """Tokens until exp(-rate t) is one half, for rate > 0 per token."""
+    return np.log(2) / rate
+
+
+FloatArray = npt.NDArray[np.float32]

@@ -1,0 +1,158 @@
+"""What one forward pass leaves behind: frozen records of numpy arrays with named dimensions. No torch here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating] | npt.NDArray[np.integer]
+
+# Every part a layer may show, with its dimensions. A part not listed here cannot be recorded.
+PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        # attention (Vaswani et al. 2017)
+        "attention": ("head", "query", "key"),  # softmax weights; rows sum to 1, zero above the diagonal
+        "attention_logits": ("head", "query", "key"),  # q.k / sqrt(d_head), unmasked
+        "value_norm": ("head", "query", "key"),  # |A_tj v_j W_O| (Kobayashi et al. 2020)
+        # selective state space (Gu & Dao 2023); the paper's letters in brackets
+        "dt": ("token", "channel"),  # step size after softplus
+        "decay_rates": ("channel", "d_state"),  # A < 0
+        "write_proj": ("token", "d_state"),  # B
+        "read_proj": ("token", "d_state"),  # C
+        "skip": ("channel",),  # D
+        "scan_input": ("token", "channel"),  # u, after convolution and SiLU
+        "gate": ("token", "channel"),  # SiLU(z)
+        "state": ("token", "channel", "d_state"),  # h after each token
+        "hidden_attention": ("query", "key"),  # mean over channels of |alpha| (Ali et al. 2024)
+        # RWKV-4 (Peng et al. 2023)
+        "decay_rate": ("channel",),  # w > 0; the factor per token is exp(-w)
+        "bonus": ("channel",),  # u, added to the present token's key
+        "key": ("token", "channel"),
+        "value": ("token", "channel"),
+        "receptance": ("token", "channel"),  # after the sigmoid
+        "wkv_num": ("token", "channel"),  # the state after each token: num e^max / den e^max
+        "wkv_den": ("token", "channel"),
+        "wkv_max": ("token", "channel"),
+        "effective_attention": ("query", "key"),  # mean over channels of P; rows sum to 1
+        # both recurrent mixers
+        "half_life": ("channel",),  # tokens until the slowest component halves (at the mean dt for Mamba)
+        # mixture of experts
+        "router_logits": ("token", "expert"),
+        "router_probs": ("token", "expert"),  # softmax over all experts
+        "chosen_experts": ("token", "choice"),
+        "chosen_weights": ("token", "choice"),  # what multiplies each chosen expert's output
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An array whose dimensions have names. The array is made read-only.
+
+    Raises ValueError when the number of names is not the number of dimensions.
+    """
+
+    values: Array
+    dims: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.dims) != self.values.ndim:
+            raise ValueError(f"{len(self.dims)} names {self.dims} for an array of shape {self.values.shape}")
+        self.values.setflags(write=False)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Map each dimension to its length."""
+        return dict(zip(self.dims, self.values.shape, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token as the model read it and as a person may read it.
+
+    label: readable text, a leading space drawn as U+2423; a token that is only some bytes of a character carries the
+    whole character, with piece / pieces saying which of how many tokens it is (1 of 1 for an ordinary token).
+    start, end: the span of characters of the prompt that the token covers (pieces of a character share its span).
+    """
+
+    index: int
+    id: int
+    label: str
+    start: int
+    end: int
+    piece: int = 1
+    pieces: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTrace:
+    """One layer: which mixer and feed-forward it has, the parts it shows, and how well they rebuild its output.
+
+    mixer: "attention", "mamba" or "rwkv"; ffn: "dense", "moe", "channel_mix" or "none".
+    residuals: part -> max |rebuilt - output| / max |output| for the parts that rebuild a module's output.
+    """
+
+    index: int
+    mixer: str
+    ffn: str
+    parts: Mapping[str, Named]
+    residuals: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, part in self.parts.items():
+            if PARTS.get(name) != part.dims:
+                raise ValueError(f"part {name!r} has dims {part.dims}, expected {PARTS.get(name)}")
+
+    def part(self, name: str) -> Array:
+        """Return the array of a part; KeyError names what the layer has."""
+        if name not in self.parts:
+            raise KeyError(f"layer {self.index} ({self.mixer}) shows {sorted(self.parts)}, not {name!r}")
+        return self.parts[name].values
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrace:
+    """One real forward pass over one prompt (batch 1).
+
+    logits (token, vocab); surprisal (token,) in bits, -log2 p(token | before), nan for the first.
+    cache_bytes: bytes of the live cache tensors after these tokens; cache_bytes_formula: the same by accounting.
+    implementation: which code ran, per function ("scan": "contextscope numba", ...).
+    """
+
+    checkpoint: str
+    architecture: str
+    prompt: str
+    tokens: tuple[Token, ...]
+    logits: Named
+    surprisal: Named
+    layers: tuple[LayerTrace, ...]
+    cache_bytes: int
+    cache_bytes_formula: int
+    implementation: Mapping[str, str]
+    device: str
+    dtype: str
+    seconds: float
+
+    def layer(self, index: int) -> LayerTrace:
+        """Return the layer with this index; IndexError says how many there are."""
+        if not 0 <= index < len(self.layers):
+            raise IndexError(f"layer {index} of {len(self.layers)}")
+        return self.layers[index]
+
+    def layers_with(self, part: str) -> tuple[LayerTrace, ...]:
+        """Return the layers that show a part, in order."""
+        return tuple(layer for layer in self.layers if part in layer.parts)
+
+    def __iter__(self) -> Iterator[LayerTrace]:
+        return iter(self.layers)
+
+
+def top_predictions(trace: ModelTrace, position: int, count: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]]:
+    """Return the ids and probabilities of the count likeliest next tokens after a position."""
+    logits = trace.logits.values[position].astype(np.float64)
+    p = np.exp(logits - logits.max())
+    p /= p.sum()
+    ids = np.argsort(-p)[:count]
+    return ids, p[ids]

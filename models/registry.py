@@ -1,0 +1,69 @@
+"""The one list of architectures. Everything else asks it by part, never by name."""
+
+from pathlib import Path
+
+from transformers import PretrainedConfig
+
+from models import backends, hf, tracing
+from models.errors import SourceError
+from models.jamba import JambaAdapter
+from models.mamba import MambaAdapter
+from models.records import ModelTrace
+from models.rwkv import RwkvAdapter
+from models.spec import Adapter, Checkpoint
+from models.transformer import TransformerAdapter
+
+__all__ = ["ADAPTERS", "adapter", "adapter_for", "backends", "bundled", "load", "read_config", "showing", "trace"]
+
+ADAPTERS: tuple[Adapter, ...] = (TransformerAdapter(), MambaAdapter(), RwkvAdapter(), JambaAdapter())
+
+
+def adapter(name: str) -> Adapter:
+    """Return the adapter of an architecture; KeyError lists the names."""
+    for candidate in ADAPTERS:
+        if candidate.name == name:
+            return candidate
+    raise KeyError(f"no architecture {name!r} among {[a.name for a in ADAPTERS]}")
+
+
+def showing(part: str) -> tuple[Adapter, ...]:
+    """Return the architectures whose layers may show a part."""
+    return tuple(a for a in ADAPTERS if part in a.parts)
+
+
+def adapter_for(config: PretrainedConfig, *, source: str) -> Adapter:
+    """Return the adapter that takes a configuration; SourceError names the model types we know."""
+    for candidate in ADAPTERS:
+        if config.model_type in candidate.model_types:
+            return candidate
+    known = ", ".join(sorted(t for a in ADAPTERS for t in a.model_types))
+    message = f"{source!r} is a {config.model_type!r} model; this program knows {known}"
+    raise SourceError("unknown_architecture", message, source=source, model_type=config.model_type)
+
+
+def bundled() -> tuple[str, ...]:
+    """Return the bundled checkpoints that are present, in the order of ADAPTERS."""
+    return tuple(a.bundled for a in ADAPTERS if (hf.CHECKPOINTS / a.bundled / "config.json").is_file())
+
+
+def read_config(source: str) -> PretrainedConfig:
+    """Read the configuration of a bundled name, folder or hub id, no weights."""
+    return hf.read_config(source)
+
+
+def card(name: str) -> Path:
+    """Return the path of a bundled checkpoint's card.json."""
+    return hf.CHECKPOINTS / name / "card.json"
+
+
+def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpoint:
+    """Load a bundled name, a local folder or a hub id; SourceError or SettingError says what is wrong."""
+    config = hf.read_config(source)
+    found = adapter_for(config, source=source)
+    model = found.prepare(hf.read_model(source, device=device, dtype=dtype))
+    return Checkpoint(source, found.name, model, hf.read_tokenizer(source))
+
+
+def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
+    """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt."""
+    return tracing.trace(adapter(checkpoint.architecture), checkpoint, prompt)

@@ -1,0 +1,84 @@
+"""What an architecture must offer to take part: one adapter over its transformers classes."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from models.capture import Capture
+from models.records import LayerTrace
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A loaded model in evaluation mode with its tokenizer (None where a folder or a seeded shape has none).
+
+    lock: held while hooks are on the model, so that two visitors never read each other's activations.
+    """
+
+    name: str
+    architecture: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The transformers configuration."""
+        return self.model.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+
+class Adapter(ABC):
+    """One architecture. Stateless: everything lives in the Checkpoint and the cache that step returns."""
+
+    name: ClassVar[str]  # key of words, colours and checkpoints
+    bundled: ClassVar[str]  # folder under assets/checkpoints
+    model_types: ClassVar[frozenset[str]]  # transformers config.model_type values it takes
+    parts: ClassVar[frozenset[str]]  # keys of records.PARTS that its layers may show
+
+    def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Mend what transformers gets wrong for this architecture, once after loading."""
+        return model
+
+    @abstractmethod
+    def forward(
+        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
+    ) -> tuple[Tensor, Any]:
+        """Run ids (b, l) after what cache holds (None: from the start). Returns logits (b, l or 1, vocab) and the cache."""
+
+    @abstractmethod
+    def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
+        """List the modules whose inputs and outputs layer_traces needs."""
+
+    @abstractmethod
+    def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
+        """Turn one captured run of batch 1 into the record of every layer."""
+
+    def step(self, checkpoint: Checkpoint, ids: Tensor, cache: Any | None) -> tuple[Tensor, Any]:
+        """Feed ids (b, l) after what cache holds (None: from the start). Returns last logits (b, vocab) and the cache."""
+        with torch.inference_mode():
+            logits, cache = self.forward(checkpoint.model, ids, cache, last_only=True)
+        return logits[:, -1], cache
+
+    def cache_tensors(self, cache: Any) -> list[Tensor]:
+        """List every tensor a cache keeps between decoding steps."""
+        found: list[Tensor] = []
+        for layer in cache.layers:
+            for value in vars(layer).values():
+                held = value.values() if isinstance(value, dict) else (value,)
+                found += [t for t in held if isinstance(t, Tensor)]
+        return found
+
+    def cache_bytes(self, cache: Any) -> int:
+        """Count the bytes of a live cache."""
+        return sum(t.numel() * t.element_size() for t in self.cache_tensors(cache))

@@ -1,0 +1,118 @@
+"""Turn a prompt into ids and readable tokens, and say what is unusual about it."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from models.errors import PromptError, SourceError
+from models.records import Token
+
+PROMPT_LIMIT = 256  # tokens; the length the bundled models were trained on, and what T x T views stay readable at
+SPACE = "\u2423"
+NEWLINE = "\u21b5"
+TAB = "\u21e5"
+WORD_MARKS = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a leading space
+RIGHT_TO_LEFT = frozenset({"R", "AL"})
+KEPT_CONTROLS = frozenset("\n\t\u200c\u200d")  # line ends, and the joiners that emoji and many scripts need
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One sentence about a prompt: a key of assets/i18n (remarks.<key>) and its values."""
+
+    key: str
+    values: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt as it will be run: the cleaned text, its tokens, and remarks for the visitor."""
+
+    prompt: str
+    tokens: tuple[Token, ...]
+    remarks: tuple[Remark, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """The token ids in order."""
+        return [token.id for token in self.tokens]
+
+
+def clean(prompt: str) -> tuple[str, int]:
+    """Drop characters that cannot be drawn or that reorder the page; return the text and how many were dropped.
+
+    Dropped: control characters (NUL among them), bidirectional overrides and unpaired surrogates. Line ends become \\n.
+    """
+    text = prompt.replace("\r\n", "\n").replace("\r", "\n")
+    kept = "".join(c for c in text if c in KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    return kept, len(text) - len(kept)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_LIMIT) -> Encoded:
+    """Clean and tokenise a prompt, with the tokenizer's own start token.
+
+    Raises PromptError for an empty or over-long prompt, SourceError when the checkpoint has no tokenizer.
+    """
+    if tokenizer is None:
+        raise SourceError("no_tokenizer", f"{source!r} has no tokenizer: add its tokenizer.json", source=source)
+    text, removed = clean(prompt)
+    if not text.strip():
+        raise PromptError("prompt_empty", "the prompt is empty: type at least one word")
+    if len(text) > 64 * limit:  # far beyond the limit whatever the tokenizer: refuse before spending time on it
+        raise _too_long(len(text) // 4, limit)
+    encoding = tokenizer(text, return_offsets_mapping=True)
+    ids, spans = encoding["input_ids"], encoding["offset_mapping"]
+    if len(ids) > limit:
+        raise _too_long(len(ids), limit)
+    raw = tokenizer.convert_ids_to_tokens(ids)
+    tokens = readable_tokens(text, ids, spans, raw)
+    return Encoded(text, tokens, _remarks(text, tokens, removed))
+
+
+def readable_tokens(text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]], raw: Sequence[str]) -> tuple[Token, ...]:
+    """Give every token a label that can be read; tokens that share a character are pieces of one label.
+
+    A byte-level token may end inside a character, so neighbours whose character spans overlap form one group, and each
+    of them carries the text of the whole group with its place in it: never half a character.
+    """
+    groups: list[list[int]] = []
+    end = 0
+    for i, (start, stop) in enumerate(spans):
+        if groups and start < end and stop > start:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+        end = max(end, stop) if stop > start else end
+    tokens = []
+    for group in groups:
+        start, stop = spans[group[0]][0], max(spans[i][1] for i in group)
+        label = _label(text[start:stop], raw[group[0]])
+        tokens += [Token(i, ids[i], label, start, stop, piece + 1, len(group)) for piece, i in enumerate(group)]
+    return tuple(tokens)
+
+
+def _label(text: str, raw: str) -> str:
+    if not text:  # a special token covers no characters
+        return raw if len(raw) <= 8 else "<s>"
+    label = text.replace(" ", SPACE).replace("\n", NEWLINE).replace("\t", TAB)
+    marked = raw.startswith(WORD_MARKS) and not label.startswith(SPACE)
+    return SPACE + label if marked else label
+
+
+def _remarks(text: str, tokens: tuple[Token, ...], removed: int) -> tuple[Remark, ...]:
+    found = []
+    if removed:
+        found.append(Remark("control_removed", {"removed": removed}))
+    if any(unicodedata.bidirectional(c) in RIGHT_TO_LEFT for c in text):
+        found.append(Remark("right_to_left", {}))
+    pieces = sum(token.pieces > 1 for token in tokens)
+    if pieces > len(tokens) / 2:
+        found.append(Remark("byte_pieces", {"pieces": pieces, "tokens": len(tokens)}))
+    return tuple(found)
+
+
+def _too_long(tokens: int, limit: int) -> PromptError:
+    message = f"the prompt has about {tokens} tokens, at most {limit} are shown: shorten it"
+    return PromptError("prompt_too_long", message, tokens=tokens, limit=limit)

@@ -1,0 +1,57 @@
+"""One real forward pass, recorded: the way from a prompt to a ModelTrace, the same for every architecture."""
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import accounting, backends
+from models.capture import capturing
+from models.records import ModelTrace, Named
+from models.spec import Adapter, Checkpoint
+from models.tokens import encode
+
+
+def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
+    """Run the model once over a prompt (batch 1) with its layers watched.
+
+    Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer.
+    """
+    encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name)
+    ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
+    model = checkpoint.model
+    with checkpoint.lock, torch.inference_mode(), backends.recording() as used:
+        with capturing(adapter.watched(model)) as capture:
+            started = time.perf_counter()
+            logits, cache = adapter.forward(model, ids, None, last_only=False)
+            seconds = time.perf_counter() - started
+        layers = adapter.layer_traces(model, capture)
+    if capture.attention:
+        used["attention"] = "torch scaled_dot_product_attention"
+    dtype = str(model.dtype).removeprefix("torch.")
+    rows = logits[0].float().cpu()  # (l, vocab)
+    return ModelTrace(
+        checkpoint=checkpoint.name,
+        architecture=checkpoint.architecture,
+        prompt=encoded.prompt,
+        tokens=encoded.tokens,
+        logits=Named(rows.numpy(), ("token", "vocab")),
+        surprisal=Named(surprisal(rows, ids[0].cpu()), ("token",)),
+        layers=layers,
+        cache_bytes=adapter.cache_bytes(cache),
+        cache_bytes_formula=accounting.cache_bytes(accounting.shape_of(model.config), context=ids.shape[1], dtype=dtype),
+        implementation=dict(used),
+        device=str(checkpoint.device),
+        dtype=dtype,
+        seconds=seconds,
+    )
+
+
+def surprisal(logits: Tensor, ids: Tensor) -> np.ndarray:
+    """Return -log2 p(token | tokens before it) in bits, (l,); nan for the first token, which nothing predicts."""
+    bits = torch.full((len(ids),), math.nan)
+    log_p = torch.log_softmax(logits[:-1], dim=-1)
+    bits[1:] = -log_p.gather(1, ids[1:, None])[:, 0] / math.log(2)
+    return bits.numpy()
