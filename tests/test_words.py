@@ -1,0 +1,211 @@
+"""Check the words: both languages say the same things, every figure is defined, every pointer points somewhere."""
+
+import re
+import string
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
+LANGS = ("en", "ko")
+LEARN = ("transformer", "mamba", "rwkv", "jamba")
+PAGES = ("overview", *LEARN, "benchmark")
+CHAPTER_WORDS = 120
+
+CHAPTERS = {
+    "transformer": ("head_matrix", "head_mosaic", "value_norm_matrix"),
+    "mamba": ("dt_map", "state_slice", "hidden_attention"),
+    "rwkv": ("half_life_spectrum", "effective_attention", "receptance_map"),
+    "jamba": ("expert_lanes", "router_bars", "hybrid_stack"),
+}
+HOOD = {
+    "transformer": ("token_strip",),
+    "mamba": ("half_life", "channel_matrix"),
+    "rwkv": ("wkv_film", "channel_matrix"),
+    "jamba": ("expert_load", "head_matrix", "state_film"),
+}
+OTHERS = ("state_film", "decay_curves", "layer_ribbon", "carried_bytes", "growth", "training_curves",
+          "memory_vs_context", "decode_vs_context", "prefill_vs_context")  # fmt: skip
+FIGURES = sorted({*OTHERS, *(f for table in (CHAPTERS, HOOD) for figures in table.values() for f in figures)})
+SECTIONS = ("title", "tagline", "promise", "hero.see", "hero.try", "cost.text", "check")
+RAISED = r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"(?:errors\.)?(\w+)\""
+COLUMNS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
+
+
+@cache
+def load(name: str) -> Any:
+    """Read assets/<name>.yaml."""
+    return yaml.safe_load((ASSETS / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def sections(lang: str, page: str) -> dict[str, str]:
+    """Split a page's words at its headings; a heading that occurs twice fails."""
+    text = (ASSETS / "content" / lang / f"{page}.md").read_text(encoding="utf-8")
+    pieces = re.split(r"^## +(\S+)\s*$", text, flags=re.MULTILINE)
+    keys = pieces[1::2]
+    assert len(keys) == len(set(keys)), f"{lang}/{page}: a heading occurs twice"
+    return {key: body.strip() for key, body in zip(keys, pieces[2::2], strict=True)}
+
+
+def sentences(path: Path) -> dict[str, str]:
+    """Read a file of interface words as dotted keys."""
+
+    def walk(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+        flat: dict[str, str] = {}
+        for name, value in tree.items():
+            assert isinstance(name, str), f"{path.name}: {prefix}{name} is not a string key"
+            flat |= walk(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": str(value)}
+        return flat
+
+    return walk(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+
+
+def placeholders(sentence: str) -> set[str]:
+    """List the values a sentence takes."""
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+def bilingual(entry: Any) -> bool:
+    """Tell whether an entry has words in every language."""
+    return isinstance(entry, dict) and all(isinstance(entry.get(lang), str) and entry[lang].strip() for lang in LANGS)
+
+
+def tables() -> list[str]:
+    """List the files of interface words by what stands before the language: "" and "viz." and so on."""
+    return sorted(path.name.removesuffix("en.yaml") for path in (ASSETS / "i18n").glob("*en.yaml"))
+
+
+def drawn_figures() -> list[str]:
+    """List the figure ids that the code of viz gives."""
+    found: set[str] = set()
+    for path in (ROOT / "viz").glob("*.py"):
+        found |= set(re.findall(r"Figure\(\s*(?:id=)?\"(\w+)\"", path.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_the_same_sections_in_both_languages(page: str) -> None:
+    assert list(sections("en", page)) == list(sections("ko", page))
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_every_section_and_none_is_empty(lang: str, page: str) -> None:
+    words = sections(lang, page)
+    wanted = [*SECTIONS]
+    wanted += [f"chapter{n}.{part}" for n in (1, 2, 3) for part in ("title", "text", "try") if page in CHAPTERS]
+    wanted += [f"hood.{figure}.{part}" for figure in HOOD.get(page, ()) for part in ("title", "text")]
+    assert [key for key in wanted if not words.get(key)] == []
+    assert [key for key, body in words.items() if not body] == []
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_text_is_short(lang: str, page: str) -> None:
+    lengths = {key: len(body.split()) for key, body in sections(lang, page).items() if key != "check"}
+    assert {key: n for key, n in lengths.items() if n > CHAPTER_WORDS} == {}
+
+
+@pytest.mark.parametrize("page", LEARN)
+@pytest.mark.parametrize("lang", LANGS)
+def test_a_chapter_asks_one_question(page: str, lang: str) -> None:
+    titles = [sections(lang, page)[f"chapter{n}.title"] for n in (1, 2, 3)]
+    assert all(title.endswith("?") and title.count("?") == 1 for title in titles)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_question_points_to_a_figure(lang: str, page: str) -> None:
+    lines = [line.strip() for line in sections(lang, page)["check"].splitlines() if line.strip()]
+    asked, answers = lines[::2], lines[1::2]
+    assert len(asked) == len(answers) >= 3
+    assert all(line.startswith("- ") and line.endswith(("?", ".")) for line in asked)
+    assert [line for line in answers if line.removeprefix("→ ") not in load("figures")] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_questions_point_to_the_same_figures_in_both_languages(page: str) -> None:
+    pointers = [re.findall(r"^\s*→ (\S+)$", sections(lang, page)["check"], flags=re.MULTILINE) for lang in LANGS]
+    assert pointers[0] == pointers[1]
+
+
+@pytest.mark.parametrize("figure", sorted({*FIGURES, *drawn_figures()}))
+def test_a_figure_is_defined(figure: str) -> None:
+    entry = load("figures")[figure]
+    assert all(bilingual(entry[field]) for field in ("name", "aggregation", "normalisation"))
+    assert "note" not in entry or bilingual(entry["note"])
+    assert entry["formula"].strip()
+    assert re.fullmatch(r".+", entry["inline"])
+    assert entry["formula"].count("{") == entry["formula"].count("}")
+    assert re.fullmatch(r"\(\w+(, \w+)*,?\)", entry["shape"])
+    assert entry["paper"] in load("papers")
+
+
+def test_papers_can_be_found() -> None:
+    for key, entry in load("papers").items():
+        assert {"authors", "year", "title", "id", "url"} == set(entry), key
+        assert isinstance(entry["year"], int), key
+        assert entry["url"].startswith("https://"), key
+        assert entry["id"] is None or (re.fullmatch(r"\d{4}\.\d{5}", entry["id"]) and entry["id"] in entry["url"]), key
+
+
+@pytest.mark.parametrize("page", ["general", *LEARN])
+def test_there_are_examples(page: str) -> None:
+    examples = load("presets")[page]
+    assert examples
+    for example in examples:
+        assert re.fullmatch(r"[a-z_]+", example["id"])
+        assert all(bilingual(example[field]) for field in ("label", "text", "watch"))
+        assert all(12 <= len(example["text"][lang].split()) <= 60 for lang in LANGS), example["id"]
+
+
+def test_example_names_are_unique() -> None:
+    ids = [example["id"] for examples in load("presets").values() for example in examples]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("architecture", LEARN)
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_published_value_names_its_claims_and_source(architecture: str, column: str) -> None:
+    cell = load("comparison")[architecture][column]
+    claims = {claim["id"]: claim["verdict"] for claim in load("claims")}
+    assert bilingual(cell)
+    assert cell["source"]
+    assert cell["claims"]
+    assert [claim for claim in cell["claims"] if claim not in claims] == []
+    assert [claim for claim in cell["claims"] if claims[claim] == "unverifiable"] == []
+
+
+def test_claims_have_the_verdicts_we_explain() -> None:
+    claims = load("claims")
+    assert {claim["verdict"] for claim in claims} == {"confirmed", "qualified", "corrected", "unverifiable"}
+    assert all(claim["truth_en"] and claim["source"] for claim in claims)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.name.removesuffix("en.yaml") for path in (ASSETS / "i18n").glob("*en.yaml"))
+)
+def test_interface_words_match_between_languages(name: str) -> None:
+    english, korean = (sentences(ASSETS / "i18n" / f"{name}{lang}.yaml") for lang in LANGS)
+    assert sorted(english) == sorted(korean)
+    assert [key for key in english if placeholders(english[key]) != placeholders(korean[key])] == []
+    assert [key for table in (english, korean) for key, words in table.items() if not words.strip()] == []
+
+
+def test_every_error_of_the_models_has_a_sentence() -> None:
+    words = sentences(ASSETS / "i18n" / "en.yaml")
+    raised: set[str] = set()
+    for path in (ROOT / "models").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        raised |= set(re.findall(RAISED, source))
+    assert [key for key in sorted(raised) if f"errors.{key}" not in words] == []
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_no_text_promises_that_delta_marks_what_matters(lang: str) -> None:
+    for page in PAGES:
+        assert not re.search(r"spike", " ".join(sections(lang, page).values()), flags=re.IGNORECASE)
