@@ -196,6 +196,13 @@ def test_interface_words_match_between_languages(name: str) -> None:
     assert [key for table in (english, korean) for key, words in table.items() if not words.strip()] == []
 
 
+@pytest.mark.parametrize("lang", LANGS)
+def test_no_word_is_defined_twice(lang: str) -> None:
+    files = [*(ASSETS / "i18n").glob(f"{lang}.yaml"), *(ASSETS / "i18n").glob(f"*.{lang}.yaml")]
+    keys = [key for path in files for key in sentences(path)]
+    assert sorted(keys) == sorted(set(keys))
+
+
 def test_every_error_of_the_models_has_a_sentence() -> None:
     words = sentences(ASSETS / "i18n" / "en.yaml")
     raised: set[str] = set()
