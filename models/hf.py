@@ -27,11 +27,11 @@ transformers.logging.disable_progress_bar()
 def locate(source: str) -> str:
     """Return the folder of a bundled name or a local path, or the hub id itself; SourceError for anything else."""
     text = source.strip()
-    if (CHECKPOINTS / text / "config.json").is_file() and re.fullmatch(r"[\w.-]+", text):
-        return str(CHECKPOINTS / text)
     try:
+        if re.fullmatch(r"[\w.-]+", text) and (CHECKPOINTS / text / "config.json").is_file():
+            return str(CHECKPOINTS / text)
         folder = Path(text).expanduser()
-        if folder.is_dir():
+        if text and folder.is_dir():
             return str(folder)
     except (OSError, ValueError, RuntimeError):  # a NUL, an over-long name, an unknown user: not a folder
         pass

@@ -10,13 +10,12 @@ Shapes: u, dt (b, l, d); A (d, n); B, C (b, l, n); D (d,); state (b, d, n).
 Jamba normalises dt, B and C before the scan; the scan itself is the same.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
+from seqops.batches import check_shapes, per_batch
 from seqops.vectormath import exp_into
 
 CHANNEL_BLOCK = 16  # channels handled together: their states over time stay in the second-level cache
@@ -46,11 +45,16 @@ def selective_scan_fast(
 ) -> tuple[Tensor, Tensor]:
     """Scan with compiled loops in float32, differentiable in every argument; same values as selective_scan_ref.
 
-    Returns y (b, l, d) in u's dtype and the final state (b, d, n) in float32. CPU only.
+    Returns y (b, l, d) in u's dtype and the final state (b, d, n) in float32. CPU only. Raises ValueError on shapes.
     """
-    b, _, d = u.shape
-    h0 = u.new_zeros(b, d, A.shape[1], dtype=torch.float32) if initial_state is None else initial_state
+    b, l, d = u.shape
+    n = A.shape[1]
+    h0 = u.new_zeros(b, d, n, dtype=torch.float32) if initial_state is None else initial_state
     skip = u.new_zeros(d, dtype=torch.float32) if D is None else D
+    check_shapes(  # compiled loops do not check bounds
+        {"dt": dt, "A": A, "B": B, "C": C, "D": skip, "state": h0},
+        {"dt": (b, l, d), "A": (d, n), "B": (b, l, n), "C": (b, l, n), "D": (d,), "state": (b, d, n)},
+    )
     args = [x.float().contiguous() for x in (u, dt, A, B, C, skip, h0)]
     y, state = _SelectiveScan.apply(*args)
     return y.to(u.dtype), state
@@ -120,7 +124,7 @@ class _SelectiveScan(torch.autograd.Function):
         y = torch.empty_like(u)
         state = h0.clone()
         arrays = [x.detach().numpy() for x in (u, dt, A, B, C, D)]
-        _per_batch(_scan_forward, u.shape[0], *arrays, y.numpy(), state.detach().numpy())
+        per_batch(_scan_forward, u.shape[0], *arrays, y.numpy(), state.detach().numpy())
         ctx.save_for_backward(u, dt, A, B, C, D, h0)
         return y, state
 
@@ -133,20 +137,9 @@ class _SelectiveScan(torch.autograd.Function):
             grads[i] = saved[i].new_zeros(b, *saved[i].shape)
         grads[6].copy_(gstate)
         arrays = [x.detach().numpy() for x in saved]
-        _per_batch(_scan_backward, b, *arrays, gy.contiguous().numpy(), *[g.numpy() for g in grads])
+        per_batch(_scan_backward, b, *arrays, gy.contiguous().numpy(), *[g.numpy() for g in grads])
         grads[2], grads[5] = grads[2].sum(0), grads[5].sum(0)
         return tuple(grads)
-
-
-def _per_batch(kernel, batch: int, *arrays: np.ndarray) -> None:  # type: ignore[no-untyped-def]
-    """Run kernel(index, *arrays) for every batch row, on as many threads as torch uses."""
-    threads = min(torch.get_num_threads(), batch)
-    if threads <= 1:
-        for i in range(batch):
-            kernel(i, *arrays)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda i: kernel(i, *arrays), range(batch)))
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz"}, cache=True)

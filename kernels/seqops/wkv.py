@@ -17,7 +17,7 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from seqops.selective_scan import _per_batch
+from seqops.batches import check_shapes, per_batch
 
 EMPTY_MAX = -1e38  # the exponent of an empty sum, as transformers and the CUDA kernel write it
 
@@ -56,9 +56,12 @@ def wkv_ref(w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvSta
 def wkv_fast(w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvState | None = None) -> tuple[Tensor, WkvState]:
     """Evaluate WKV with compiled loops in float32, differentiable in w, u, k, v; same values as wkv_ref.
 
-    Gradients do not flow through the state: training runs whole sequences. CPU only.
+    Gradients do not flow through the state: training runs whole sequences. CPU only. Raises ValueError on shapes.
     """
     start = empty_state(k) if initial_state is None else initial_state
+    b, l, d = k.shape
+    expected = {"w": (d,), "u": (d,), "v": (b, l, d), "state": (b, d)}
+    check_shapes({"w": w, "u": u, "v": v, "state": start[0]}, expected)  # compiled loops do not check bounds
     args = [x.float().contiguous() for x in (w, u, k, v)]
     wkv, num, den, top = _Wkv.apply(*args, *[s.detach().float().contiguous() for s in start])
     return wkv.to(k.dtype), WkvState(num, den, top)
@@ -97,7 +100,7 @@ class _Wkv(torch.autograd.Function):
         y = torch.empty_like(v)
         end = [s.clone() for s in (num, den, top)]
         arrays = [x.detach().numpy() for x in (w, u, k, v)]
-        _per_batch(_wkv_forward, k.shape[0], *arrays, y.numpy(), *[s.numpy() for s in end])
+        per_batch(_wkv_forward, k.shape[0], *arrays, y.numpy(), *[s.numpy() for s in end])
         ctx.save_for_backward(w, u, k, v, y, num, den, top)
         ctx.mark_non_differentiable(*end)
         return y, *end
@@ -109,7 +112,7 @@ class _Wkv(torch.autograd.Function):
         gw, gu = w.new_zeros(b, *w.shape), u.new_zeros(b, *u.shape)
         gk, gv = torch.empty_like(k), torch.empty_like(v)
         arrays = [x.detach().numpy() for x in (w, u, k, v, *rest)]
-        _per_batch(_wkv_backward, b, *arrays, gy.contiguous().numpy(), *[g.numpy() for g in (gw, gu, gk, gv)])
+        per_batch(_wkv_backward, b, *arrays, gy.contiguous().numpy(), *[g.numpy() for g in (gw, gu, gk, gv)])
         return gw.sum(0), gu.sum(0), gk, gv, None, None, None
 
 

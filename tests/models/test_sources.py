@@ -1,0 +1,103 @@
+"""Every kind of source: bundled, folder, hub; bad ones get one clear sentence and nothing foreign is run."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import hf, registry
+from models.errors import ContextscopeError, SettingError, SourceError
+
+
+def key_of(source: str, **options: str) -> str:
+    with pytest.raises(ContextscopeError) as error:
+        registry.load(source, **options)
+    assert "\n" not in str(error.value)
+    return error.value.key
+
+
+def folder(path: Path, config: object | None = None, **files: bytes) -> str:
+    path.mkdir(exist_ok=True)
+    if config is not None:
+        (path / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    for name, content in files.items():
+        (path / name.replace("__", ".")).write_bytes(content)
+    return str(path)
+
+
+def test_every_bundled_checkpoint_loads_and_has_a_card() -> None:
+    assert set(registry.bundled()) == {a.bundled for a in registry.ADAPTERS}
+    for name in registry.bundled():
+        checkpoint = registry.load(name)
+        card = json.loads(registry.card(name).read_text())
+        assert 1e6 <= card["parameters"] <= 4e6
+        assert set(card["validation_bits_per_byte"]) == {"en", "ko"} and card["corpus_sha256"]
+        assert checkpoint.model.dtype == torch.float32 and not checkpoint.model.training
+        stored = (hf.CHECKPOINTS / name / "model.safetensors").read_bytes()
+        header = json.loads(stored[8 : 8 + int.from_bytes(stored[:8], "little")])
+        assert {t["dtype"] for n, t in header.items() if n != "__metadata__"} == {"F16"}
+
+
+def test_a_local_folder_is_the_same_model(tmp_path: Path) -> None:
+    name = registry.bundled()[0]
+    checkpoint = registry.load(name)
+    checkpoint.model.save_pretrained(tmp_path)
+    checkpoint.tokenizer.save_pretrained(tmp_path)  # type: ignore[union-attr]
+    again = registry.load(str(tmp_path))
+    a, b = (registry.trace(c, "the wolf") for c in (checkpoint, again))
+    assert (a.logits.values == b.logits.values).all()
+
+
+@pytest.mark.parametrize("source", ("", "no such thing!", "../../nowhere", "a/b/c", "x\x00y", "~nobody-there/x"), ids=repr)
+def test_what_is_no_source_is_said_so(source: str) -> None:
+    assert key_of(source) == "source_not_found"
+
+
+def test_an_endless_name_is_said_so() -> None:
+    assert key_of("a" * 5000) in {"source_not_found", "hub_unknown", "hub_unreachable"}
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "key"),
+    [
+        (None, {}, "no_config"),
+        ("{not json", {}, "bad_config"),
+        ("[]", {}, "bad_config"),
+        ({"model_type": "bert"}, {"model__safetensors": b""}, "unknown_architecture"),
+        ({"model_type": "made-up"}, {"model__safetensors": b""}, "bad_config"),
+        ({"model_type": "llama"}, {}, "no_weights"),
+        ({"model_type": "llama"}, {"pytorch_model__bin": b"x"}, "unsafe_weights"),
+        ({"model_type": "llama", "hidden_size": 8}, {"model__safetensors": b"garbage"}, "bad_config"),
+    ],
+)
+def test_bad_folders(tmp_path: Path, config: object, files: dict[str, bytes], key: str) -> None:
+    assert key_of(folder(tmp_path / "f", config, **files)) == key
+
+
+def test_remote_code_is_never_run(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    code = f"open({str(marker)!r}, 'w')".encode()
+    config = {"model_type": "made-up", "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}}
+    key_of(folder(tmp_path / "f", config, evil__py=code, model__safetensors=b""))
+    assert not marker.exists()
+
+
+def test_an_unreachable_hub_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert key_of("nobody/nothing-here") == "hub_unreachable"
+
+
+def test_bad_settings() -> None:
+    name = registry.bundled()[0]
+    assert key_of(name, device="quantum") == "device_missing"
+    assert key_of(name, dtype="int3") == "dtype_unknown"
+    if not torch.cuda.is_available():
+        assert key_of(name, device="cuda") == "device_missing"
+
+
+def test_errors_are_of_their_kind() -> None:
+    with pytest.raises(SourceError):
+        registry.load("a/b/c")
+    with pytest.raises(SettingError):
+        registry.load(registry.bundled()[0], dtype="x")
