@@ -1,0 +1,1 @@
+"""What a visitor sees. Pages are scripts that the frame runs; only pages.shared is imported."""

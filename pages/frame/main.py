@@ -1,0 +1,73 @@
+"""The frame around every page: language, look, navigation, the device chip; then the page itself."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.shared import cache, content, i18n, notices, session, style
+from pages.shared.i18n import t
+
+ROOM = Path(__file__).resolve().parents[1]
+ICON = ROOM.parent / "assets" / "style" / "icon.svg"
+FOLDERS = dict.fromkeys(content.PAGES, "learn") | {"benchmark": "compare"}
+
+
+def navigation() -> tuple[dict[str, st.Page], st.Page]:
+    """Register the pages at their paths; return them by key, and the one asked for."""
+    pages = {
+        name: st.Page(
+            ROOM / FOLDERS[name] / f"{name}.py",
+            title=t(f"nav.{name}"),
+            url_path=session.url_path(name),
+            default=name == content.PAGES[0],
+        )
+        for name in content.PAGES
+    }
+    return pages, st.navigation(list(pages.values()), position="top")
+
+
+def top_corner(home: st.Page) -> None:
+    """Place the word mark at the left end of the bar, the device and the language at the right."""
+    with st.container(key="frame-mark"):
+        st.page_link(home, label=t("frame.mark"))
+    with st.container(key="frame-corner", horizontal=True, gap="xsmall", width="content", wrap=False):
+        name, cores = cache.processor()
+        st.text(t("frame.device", name=name, cores=cores), width="content")
+        language_switch()
+
+
+def language_switch() -> None:
+    """Offer the languages by their own names; the choice goes into the session and the address."""
+    key = "frame.lang"
+
+    def changed() -> None:
+        session.current().lang = st.session_state[key]
+
+    st.session_state[key] = session.language()
+    st.segmented_control(
+        t("frame.language"),
+        i18n.LANGS,
+        format_func=lambda code: i18n.say(code, "frame.language_name"),
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=changed,
+    )
+
+
+def run() -> None:
+    """Draw the frame and run the page in it."""
+    st.set_page_config(page_title=t("frame.title"), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
+    style.inject()
+    pages, page = navigation()
+    name = page.url_path or content.PAGES[0]
+    visit = session.start(name)
+    top_corner(pages[content.PAGES[0]])
+    with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
+        page.run()
+    style.document(lang=visit.lang, page=name, query=visit.query())
+    if visit.settle():
+        st.rerun()
+
+
+run()

@@ -1,0 +1,111 @@
+"""The few things a visitor can set: the text, and which layer, head or channel of it to look at."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import streamlit as st
+
+from models.errors import ContextscopeError
+from models.records import ModelTrace
+from pages.shared import cache, content, notices, session
+from pages.shared.i18n import t
+
+_SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
+_GOOD = "contextscope.good"  # page -> the last text that could be traced there
+_SKELETON_HEIGHT = 460
+
+
+def prompt_box(page: str) -> str:
+    """Show the text box with the ready examples under it; return the text all pages read."""
+    key = f"{page}.prompt"
+    visit = session.current()
+
+    def typed() -> None:
+        visit.prompt = st.session_state[key] or ""
+
+    def choose(text: str) -> None:
+        visit.prompt = text
+
+    st.session_state[key] = visit.prompt
+    with st.container(key=f"prompt-{page}", gap="xsmall"):
+        st.text_input(
+            t("controls.prompt"),
+            key=key,
+            max_chars=session.PROMPT_LIMIT,
+            placeholder=t("controls.prompt_placeholder"),
+            label_visibility="collapsed",
+            on_change=typed,
+        )
+        with st.container(horizontal=True, gap="xsmall", key=f"chips-{page}"):
+            for example in content.examples(page):
+                st.button(
+                    example["label"][visit.lang],
+                    key=f"{page}.example.{example['id']}",
+                    help=notices.plain(example["watch"][visit.lang]),
+                    on_click=choose,
+                    args=(example["text"][visit.lang],),
+                )
+    return visit.prompt
+
+
+def reading(page: str, name: str | None = None) -> ModelTrace | None:
+    """Show the text box and run a model (by default the page's own) over the text.
+
+    A text that cannot be read is explained, and the trace of the last good one is returned in its place; None if there
+    is none.
+    """
+    prompt = prompt_box(page)
+    good: dict[str, str] = st.session_state.setdefault(_GOOD, {})
+    model = name or page
+    try:
+        with st.skeleton(height=_SKELETON_HEIGHT) if page not in good else nullcontext():
+            trace = cache.trace_for(model, prompt)
+    except ContextscopeError as error:
+        notices.explain(error)
+        if page not in good:
+            return None
+        st.caption(t("notices.still_showing"))
+        with notices.guarded():
+            return cache.trace_for(model, good[page])
+        return None
+    good[page] = prompt
+    return trace
+
+
+def layer_picker(page: str, layers: Sequence[int], *, default: int, name: str = "layer", at: str = "") -> int:
+    """Let the visitor choose one of some layers; name tells several choices of one page apart.
+
+    at tells apart the several places of a page where the same choice is offered; all of them follow it.
+    """
+    return _pick(page, name, t("controls.layer"), tuple(layers), default, at)
+
+
+def head_picker(page: str, count: int, *, default: int, name: str = "head", at: str = "") -> int:
+    """Let the visitor choose one of count heads."""
+    return _pick(page, name, t("controls.head"), tuple(range(count)), default, at)
+
+
+def channel_picker(page: str, channels: Sequence[int], *, default: int, name: str = "channel", at: str = "") -> int:
+    """Let the visitor choose one of some channels."""
+    return _pick(page, name, t("controls.channel"), tuple(channels), default, at)
+
+
+def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: int, at: str) -> int:
+    visit = session.current()
+    value = visit.place(name, default=default, allowed=options)
+    key = f"{page}.{name}.{at}" if at else f"{page}.{name}"
+
+    def changed() -> None:
+        chosen = st.session_state[key]
+        if chosen in options:
+            visit.put(name, chosen)
+
+    if len(options) < 2:
+        return value
+    st.session_state[key] = value
+    with st.container(key=f"pick-{key}", width="content" if len(options) <= _SEGMENTS else "stretch"):
+        if len(options) <= _SEGMENTS:
+            st.segmented_control(label, options, key=key, required=True, on_change=changed)
+        else:
+            st.select_slider(label, options, key=key, on_change=changed)
+    return value

@@ -1,0 +1,159 @@
+"""Show a figure in its card: title, picture, how well it rebuilds the model's output, and what exactly is drawn."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping
+from functools import partial
+from html import escape
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from models.records import Named
+from pages.shared import content, session
+from pages.shared.canvas import Selection, canvas
+from pages.shared.i18n import t
+from viz.canvas import CanvasSpec
+from viz.figure import Figure
+
+REBUILT_BELOW = 1e-4  # relative error under which a drawn mechanism counts as the model's own
+
+
+def show(
+    fig: Figure,
+    *,
+    key: str,
+    residual: float | None = None,
+    subtitle: str | None = None,
+    note: str | None = None,
+) -> Selection | None:
+    """Draw a figure in its card and return what was clicked in it.
+
+    key: <page>.<name>. residual: max |rebuilt - output| / max |output| where the figure draws a mechanism; subtitle:
+    plain words beside the title; note: plain words under the picture. A click on a token chooses it for every figure.
+    """
+    facts = content.figure_facts(fig.id)
+    lang = session.language()
+    with st.container(border=True, key=f"card-{key}"):
+        _title(facts["name"][lang], subtitle, anchor=fig.id)
+        selection = _picture(fig, key)
+        if note:
+            st.text(note)
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.html(_badge(residual) + _inline(facts.get("inline", "")), width="content")
+            with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
+                _definition(fig, facts, key, residual)
+                _export(fig, key)
+                _link(key)
+    if selection is not None and selection.token is not None:
+        session.current().pick(selection.token)
+    return selection
+
+
+def to_csv(data: Mapping[str, Named]) -> bytes:
+    """Write arrays as CSV, a row per number with its indices; several arrays become a ZIP of one file each."""
+    if len(data) == 1:
+        return _csv(*data.values())
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in data.items():
+            archive.writestr(f"{name}.csv", _csv(array))
+    return out.getvalue()
+
+
+def to_npz(data: Mapping[str, Named]) -> bytes:
+    """Write arrays as NPZ; the names of the dimensions follow each as <name>.dims."""
+    out = io.BytesIO()
+    arrays: dict[str, Any] = {}
+    for name, array in data.items():
+        arrays[name] = array.values
+        arrays[f"{name}.dims"] = np.array(array.dims)
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()
+
+
+def _title(name: str, subtitle: str | None, *, anchor: str) -> None:
+    beside = f'<span class="cs-subtitle"> · {escape(subtitle)}</span>' if subtitle else ""
+    st.html(f'<h3 class="cs-title" id="{escape(anchor)}">{escape(name)}{beside}</h3>')
+
+
+def _picture(fig: Figure, key: str) -> Selection | None:
+    if isinstance(fig.body, CanvasSpec):
+        return canvas(fig.body, key=f"{key}.canvas")
+    st.altair_chart(fig.body, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
+    return None
+
+
+def _badge(residual: float | None) -> str:
+    if residual is None:
+        return ""
+    good = residual < REBUILT_BELOW  # false for nan
+    words = t("figure.rebuilds" if good else "figure.rebuilds_not", value=f"{residual:.1e}")
+    mark, kind = ("✓", "good") if good else ("✕", "bad")
+    return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
+
+
+def _inline(formula: str) -> str:
+    return f'<span class="cs-inline">{escape(formula)}</span>' if formula else ""
+
+
+def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float | None) -> None:
+    lang = session.language()
+    with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
+        st.latex(facts["formula"])
+        for name in ("aggregation", "normalisation", "note"):
+            if name in facts:
+                st.markdown(f"**{t(f'figure.{name}')}** {facts[name][lang]}")
+        sizes = " · ".join(f"{name} {_shape(array)}" for name, array in fig.data.items())
+        st.markdown(f"**{t('figure.shape')}** {facts['shape']}")
+        st.text(sizes)
+        if residual is not None:
+            st.caption(t("figure.residual", limit=f"{REBUILT_BELOW:.0e}"))
+        if "paper" in facts:
+            paper = content.paper(facts["paper"])
+            st.markdown(
+                f"**{t('figure.paper')}** [{paper['title']}]({paper['url']}) · {paper['authors']} · {paper['year']}"
+            )
+
+
+def _export(fig: Figure, key: str) -> None:
+    packed = len(fig.data) > 1
+    with st.popover(t("figure.export"), type="tertiary", key=f"{key}.export"):
+        st.caption(t("figure.export_text"))
+        with st.container(horizontal=True, gap="small"):
+            st.download_button(
+                "CSV (ZIP)" if packed else "CSV",
+                partial(to_csv, fig.data),
+                file_name=f"{fig.id}.{'zip' if packed else 'csv'}",
+                mime="application/zip" if packed else "text/csv",
+                key=f"{key}.csv",
+                on_click="ignore",
+            )
+            st.download_button(
+                "NPZ",
+                partial(to_npz, fig.data),
+                file_name=f"{fig.id}.npz",
+                mime="application/octet-stream",
+                key=f"{key}.npz",
+                on_click="ignore",
+            )
+
+
+def _link(key: str) -> None:
+    with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link"):
+        st.caption(t("figure.link_text"))
+        st.code(session.current().permalink(), language=None, wrap_lines=True)
+
+
+def _shape(array: Named) -> str:
+    return " × ".join(f"{name} {size}" for name, size in array.sizes.items())
+
+
+def _csv(array: Named) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*array.dims, "value"])
+    writer.writerows((*index, value) for index, value in np.ndenumerate(array.values))
+    return out.getvalue().encode()

@@ -1,0 +1,154 @@
+"""The anatomy of a page: header, picture beside words, chapters, what lies under the hood, costs, questions."""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from models.records import ModelTrace
+from pages.shared import cache, content, notices, session
+from pages.shared.content import section
+from pages.shared.i18n import t
+
+COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
+_WIDTHS = (0.7, 0.3)
+_PAGES = Path(__file__).resolve().parents[1]
+_BENCHMARK = _PAGES / "compare" / "benchmark.py"
+_KIB = 1024
+
+
+def hero(page: str) -> None:
+    """Open a page: its name, what it does with the past in a few words, and its promise."""
+    with st.container(key=f"hero-{page}", gap="small"):
+        st.title(f"{section(page, 'title')} — *{section(page, 'tagline')}*", anchor=False)
+        st.markdown(section(page, "promise"))
+
+
+def body(page: str, draw: Callable[[], object], *, trace: ModelTrace | None = None) -> None:
+    """Set the first picture beside what to see in it, what to try, and what is carried at this length."""
+    left, right = st.columns(_WIDTHS, gap="medium")
+    with left, notices.guarded():
+        draw()
+    with right, st.container(key=f"words-{page}-hero"):
+        st.header(t("layout.see"), anchor=False)
+        st.markdown(section(page, "hero.see"))
+        _try(page, "hero")
+        if trace is not None:
+            st.header(t("layout.carried"), anchor=False)
+            with notices.guarded():
+                carried_bars(len(trace.tokens))
+                st.caption(_carried_note(trace))
+
+
+def chapter(page: str, n: int, draw: Callable[[], object]) -> None:
+    """Ask one question, answer it with one picture and a few words, and give one thing to try."""
+    section_of(page, f"chapter{n}", draw)
+
+
+def section_of(page: str, key: str, draw: Callable[[], object]) -> None:
+    """Set a picture beside the words <key>.text under the title <key>.title, with <key>.try where there is one."""
+    with st.container(key=f"{key}-{page}"):
+        st.header(section(page, f"{key}.title"), anchor=key)
+        left, right = st.columns(_WIDTHS, gap="medium")
+        with left, notices.guarded():
+            draw()
+        with right, st.container(key=f"words-{page}-{key}"):
+            st.markdown(section(page, f"{key}.text"))
+            _try(page, key)
+
+
+def under_the_hood(page: str, parts: Sequence[tuple[str, Callable[[], object]]]) -> None:
+    """Offer further figures, (figure id, draw); one is computed when its section is opened."""
+    with st.container(key=f"hood-{page}", gap="small"):
+        st.header(t("layout.hood"), anchor=False)
+        st.markdown(t("layout.hood_text"))
+        for name, draw in parts:
+            title = section(page, f"hood.{name}.title")
+            with st.expander(title, key=f"{page}.hood.{name}", on_change="rerun") as opened:
+                if opened.open:
+                    st.markdown(section(page, f"hood.{name}.text"))
+                    with notices.guarded():
+                        draw()
+
+
+def what_it_costs(page: str, tokens: int) -> None:
+    """Compare the bytes that the four architectures carry at this length and at longer ones."""
+    with st.container(key=f"cost-{page}"):
+        st.header(t("layout.cost"), anchor="cost")
+        st.markdown(section(page, "cost.text"))
+        with st.container(border=True, key=f"card-{page}.cost"), notices.guarded():
+            lengths = (tokens, *(length for length in COMPARED_LENGTHS if length > tokens))
+            for place, length in zip(st.columns(len(lengths), gap="large"), lengths, strict=True):
+                with place:
+                    st.html(f'<h3 class="cs-title">{escape(t("cost.tokens", tokens=f"{length:,}"))}</h3>')
+                    carried_bars(length)
+            st.caption(t("cost.note"))
+        if _BENCHMARK.is_file():
+            st.page_link(_BENCHMARK, label=t("cost.measure"), icon=":material/arrow_forward:", icon_position="right")
+
+
+def check_yourself(page: str) -> None:
+    """List the questions of the course, each with the figure that answers it."""
+    asked = content.questions(page)
+    if not asked:
+        return
+    lang = session.language()
+    with st.container(key=f"check-{page}"):
+        st.header(t("layout.check"), anchor=False)
+        for question, figure in asked:
+            answer = f"  \n:small[→ {content.figure_facts(figure)['name'][lang]}]" if figure else ""
+            st.markdown(f"- {question}{answer}")
+
+
+def closing(page: str, *keys: str) -> None:
+    """Set short closing notes side by side: <key>.title and <key>.text each."""
+    for place, key in zip(st.columns(len(keys), gap="medium"), keys, strict=True):
+        with place, st.container(key=f"closing-{page}-{key}"):
+            st.header(section(page, f"{key}.title"), anchor=False)
+            st.markdown(section(page, f"{key}.text"))
+
+
+def link_to(page: str) -> None:
+    """Lead to another page of the app."""
+    st.page_link(_path(page), label=t("layout.open", name=t(f"nav.{page}")), icon=":material/arrow_forward:",
+                 icon_position="right")  # fmt: skip
+
+
+def _path(page: str) -> Path:
+    return next(path for path in _PAGES.glob(f"*/{page}.py"))
+
+
+def carried_bars(tokens: int) -> None:
+    """Draw what each architecture carries after so many tokens, as bars with their bytes."""
+    rows = [(name, cache.carried(name, tokens)) for name in cache.bundled()]
+    most = max((count for _, count in rows), default=1)
+    bars = "".join(
+        f'<li class="cs-{escape(name)}"><span class="cs-name">{escape(t(f"nav.{name}"))}</span>'
+        f'<span class="cs-bytes">{bytes_text(count)}</span>'
+        f'<span class="cs-bar"><span style="width:{100 * count / most:.1f}%"></span></span></li>'
+        for name, count in rows
+    )
+    st.html(f'<ul class="cs-carried">{bars}</ul>')
+
+
+def bytes_text(count: float) -> str:
+    """Write a number of bytes with a binary unit and three digits: 43.0 KiB."""
+    unit = "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if count < _KIB:
+            break
+        count, unit = count / _KIB, larger
+    return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
+
+
+def _try(page: str, key: str) -> None:
+    if text := section(page, f"{key}.try", optional=True):
+        with st.container(key=f"try-{page}-{key}"):
+            st.markdown(f"**{t('layout.try')}** {text}")
+
+
+def _carried_note(trace: ModelTrace) -> str:
+    agree = trace.cache_bytes == trace.cache_bytes_formula
+    counted = t("layout.carried_note", tokens=f"{len(trace.tokens):,}")
+    return f"{counted} · {t('layout.formula_agrees' if agree else 'layout.formula_differs')}"

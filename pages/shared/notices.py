@@ -1,0 +1,52 @@
+"""Say calmly what went wrong and what to do, in the visitor's language."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from models.errors import ContextscopeError
+from pages.shared import i18n, session
+
+_UNEXPECTED = "errors.unexpected"
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Run a piece of a page; what fails in it becomes a notice in its place and the rest of the page goes on."""
+    try:
+        yield
+    except ContextscopeError as error:
+        explain(error)
+    except Exception as error:  # noqa: BLE001  # the visitor gets a calm sentence, the log everything
+        calm(error)
+
+
+def explain(error: ContextscopeError) -> None:
+    """Show the sentence of an error that a visitor can cause."""
+    st.warning(plain(sentence(error)), icon=":material/info:")
+
+
+def calm(error: Exception) -> bool:
+    """Log an error nobody foresaw and say so without details. Returns True: nothing more needs to be shown."""
+    _log.error("unexpected error on page %s", session.current().page, exc_info=error)
+    st.error(i18n.t(_UNEXPECTED), icon=":material/error:")
+    return True
+
+
+def sentence(error: ContextscopeError) -> str:
+    """Return an error's sentence in the visitor's language, or its own English one where none is written."""
+    key = f"errors.{error.key.removeprefix('errors.')}"
+    lang = session.language()
+    return i18n.say(lang, key, **error.values) if i18n.has(lang, key) else str(error)
+
+
+def plain(text: str) -> str:
+    """Escape what Markdown would interpret, for sentences that quote what a visitor wrote."""
+    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in text)
+
+
+_MARKDOWN = frozenset("\\`*_{}[]<>()#+!|~$:&")

@@ -1,0 +1,39 @@
+"""Dress the app: one style sheet of ours, the accent of the page, the mode of the figures, the document's language."""
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from viz.theme import Theme, theme_for
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "style"
+
+
+def inject() -> None:
+    """Add the style sheet to the document."""
+    st.html(FOLDER / "contextscope.css")
+
+
+def theme() -> Theme:
+    """Return the look of figures in the visitor's mode, light or dark."""
+    return theme_for(st.context.theme.type or "light")
+
+
+def document(*, lang: str, page: str, query: dict[str, str]) -> None:
+    """Set the document's language and colour scheme, and write the visitor's choices into the address."""
+    _component()(key="frame.document", data={"lang": lang, "page": page, "query": query}, on_mode_change=_noted)
+
+
+@cache
+def _component() -> "ComponentRenderer":
+    js = (FOLDER / "document.js").read_text(encoding="utf-8")
+    return st.components.v2.component("contextscope_document", html="<span>\n</span>", js=js)
+
+
+def _noted(*_: Any) -> None:
+    """Let Streamlit rerun when the mode changes, so that figures follow it."""
