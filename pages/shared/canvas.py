@@ -1,0 +1,68 @@
+"""Mount the canvas picture in Streamlit and report what was clicked."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from viz.canvas import CanvasSpec
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
+_SOURCE = Path(__file__).resolve().parents[2] / "viz" / "canvas"
+_HTML = '<div class="root">\n</div>'
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a click designated, in original (unpooled) indices; None where the click has no such part.
+
+    token: the token meant by the click (a strip token, or the row or column token of a cell).
+    tile: the tile of a mosaic, or the frame of a film.
+    """
+
+    row: int | None
+    column: int | None
+    tile: int | None
+    token: int | None
+
+
+def canvas(spec: CanvasSpec, *, key: str) -> Selection | None:
+    """Draw a picture in place; return the click that caused this run, once, or None."""
+    result = _component()(key=key, data=spec.payload(), on_picked_change=_noted)
+    return _selection(result.get("picked"), spec)
+
+
+@cache
+def _component() -> "ComponentRenderer":
+    css = (_SOURCE / "component.css").read_text(encoding="utf-8")
+    js = (_SOURCE / "component.js").read_text(encoding="utf-8")
+    return st.components.v2.component("contextscope_canvas", html=_HTML, css=css, js=js)
+
+
+def _noted() -> None:
+    """Let Streamlit know that clicks are wanted; the value is read from the result."""
+
+
+def _selection(picked: object, spec: CanvasSpec) -> Selection | None:
+    """Check what the browser sent: anything that is not an index into this picture is dropped."""
+    if not isinstance(picked, dict):
+        return None
+    rows, columns, tiles = spec.extent()
+    tokens = len(spec.strip.tokens) if spec.strip else max(rows, columns)
+    found = Selection(
+        row=_index(picked.get("row"), max(rows, tokens)),
+        column=_index(picked.get("column"), max(columns, tokens)),
+        tile=_index(picked.get("tile"), tiles),
+        token=_index(picked.get("token"), tokens),
+    )
+    return None if found == Selection(None, None, None, None) else found
+
+
+def _index(value: object, count: int) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if float(value).is_integer() and 0 <= value < count else None

@@ -1,0 +1,1 @@
+"""Figures: pure functions from a recorded forward pass to something a page can draw."""

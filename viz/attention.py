@@ -1,0 +1,231 @@
+"""Attention heads: one unfolded, all at a glance, and what each of them moves."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.records import LayerTrace, ModelTrace, Named
+from viz.canvas import CanvasSpec, Grid, Legend, Scale, Tile, max_pool
+from viz.figure import Figure
+from viz.labels import Translate, template
+from viz.mixing import matrix_picture
+from viz.theme import Theme, mixer_ramp
+from viz.tokens import strip_of, words
+
+SCORES = ("previous_token", "sink", "duplicate", "induction", "entropy")
+THUMBNAIL = 32  # rows and columns of a mosaic tile at most
+
+Matrix = npt.NDArray[np.floating]
+
+
+class Head(NamedTuple):
+    """A layer index and a head index."""
+
+    layer: int
+    head: int
+
+
+def head_matrix(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    head: int | None = None,
+    selected: int | None = None,
+) -> Figure:
+    """Draw one head's weights A (query, key); without layer and head, the most structured one."""
+    layer, head = _chosen(trace, layer, head)
+    return _head_picture("head_matrix", "attention", trace, layer, head, theme=theme, t=t, selected=selected)
+
+
+def head_logits(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    head: int | None = None,
+    selected: int | None = None,
+) -> Figure:
+    """Draw the scaled products q.k / sqrt(d_head) of one head, before the softmax; both signs."""
+    layer, head = _chosen(trace, layer, head)
+    return _head_picture("head_logits", "attention_logits", trace, layer, head, theme=theme, t=t, selected=selected)
+
+
+def value_norm_matrix(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    head: int | None = None,
+    selected: int | None = None,
+) -> Figure:
+    """Draw what one head moves: |A_tj v_j W_O| (query, key), Kobayashi et al. 2020."""
+    layer, head = _chosen(trace, layer, head)
+    return _head_picture("value_norm_matrix", "value_norm", trace, layer, head, theme=theme, t=t, selected=selected)
+
+
+def head_mosaic(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    part: str = "attention",
+    score: str = "previous_token",
+    layer: int | None = None,
+    head: int | None = None,
+    selected: int | None = None,
+) -> Figure:
+    """Draw every head as a thumbnail, columns are layers, rows are heads; the bar under each is the chosen score.
+
+    part: "attention" or "value_norm". layer, head: the tile to outline. Tile number = head * layers + position of layer.
+    """
+    layers = trace.layers_with(part)
+    heads = layers[0].parts[part].sizes["head"]
+    scores = head_scores(trace).values[:, :, SCORES.index(score)]
+    maps = np.stack([shown.part(part)[h] for h in range(heads) for shown in layers])  # (head * layer, query, key)
+    block = -(-len(trace.tokens) // THUMBNAIL)
+    past = np.where(np.tri(len(trace.tokens), dtype=bool), maps, np.nan).astype(np.float32)
+    pooled = max_pool(past, rows=block, columns=block)
+    tiles = tuple(
+        _tile(shown, h, float(scores[i, h]), theme=theme, t=t, score=score)
+        for h in range(heads)
+        for i, shown in enumerate(layers)
+    )
+    outlined = next((n for n, at in enumerate(_order(layers, heads)) if at == (layer, head)), None)
+    grid = Grid(
+        values=pooled.values,
+        scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
+        ramps=(mixer_ramp("attention", theme),),
+        readout=(
+            "{tile}",
+            template(t, "viz.matrix.pair", "row", "column"),
+            template(t, "viz.value", "value", name=t("viz.head_matrix.quantity")),
+        ),
+        mode="tiles",
+        triangle=True,
+        pool=(block, block),
+        picks="row",
+        selected_tile=outlined,
+        tiles=tiles,
+        tile_columns=len(layers),
+        tile_column_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
+        tile_row_labels=tuple(t("viz.head", head=h) for h in range(heads)),
+    )
+    legend = Legend(t("viz.head_matrix.quantity"), ((0.0, "0"), (1.0, t("viz.maximum"))), t("viz.scope.tile_sqrt"))
+    spec = CanvasSpec(
+        id="head_mosaic",
+        alt=t("viz.head_mosaic.alt", heads=heads * len(layers), score=t(f"viz.score.{score}")),
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected, role="rows"),
+        grid=grid,
+        legends=(legend,),
+        note=t("viz.head_mosaic.note", score=t(f"viz.score.{score}"), meaning=t(f"viz.score.{score}.meaning")),
+        words=words(t),
+    )
+    data = {
+        part: Named(maps.reshape(heads, len(layers), *maps.shape[1:]), ("head", "layer", "query", "key")),
+        score: Named(scores, ("layer", "head")),
+    }
+    return Figure("head_mosaic", spec, data, spec.alt)
+
+
+def mosaic_head(trace: ModelTrace, tile: int, *, part: str = "attention") -> Head:
+    """Return the layer and head that a tile number of head_mosaic stands for."""
+    layers = trace.layers_with(part)
+    return _order(layers, layers[0].parts[part].sizes["head"])[tile]
+
+
+def head_scores(trace: ModelTrace) -> Named:
+    """Score every head, (layer, head, score) in the order of SCORES; layers are those that show attention.
+
+    previous_token: mean A[t, t-1]. sink: mean A[t, 0], t >= 1 (Xiao et al. 2023). duplicate: mean weight on earlier
+    tokens with the same id; induction: mean weight on tokens that follow such a one (Olsson et al. 2022); both over the
+    tokens that have an earlier twin, 0 when none has. entropy: mean of -sum A log A / log(t + 1), t >= 1.
+    """
+    ids = np.array([token.id for token in trace.tokens])
+    scores = [
+        [_scores(head, ids) for head in layer.part("attention").astype(np.float64)]
+        for layer in trace.layers_with("attention")
+    ]
+    return Named(np.array(scores).reshape(len(scores), -1, len(SCORES)), ("layer", "head", "score"))
+
+
+def most_structured_head(trace: ModelTrace) -> Head:
+    """Return the head with the clearest pattern that is not merely a sink: previous token, duplicate or induction."""
+    scores = head_scores(trace).values
+    strength = scores[:, :, [SCORES.index(name) for name in ("previous_token", "duplicate", "induction")]].max(-1)
+    layer, head = np.unravel_index(int(strength.argmax()), strength.shape)
+    return Head(trace.layers_with("attention")[int(layer)].index, int(head))
+
+
+def _scores(weights: Matrix, ids: npt.NDArray[np.integer]) -> list[float]:
+    """Score one head, in the order of SCORES; weights (query, key) in float64."""
+    length = len(ids)
+    if length < 2:
+        return [0.0] * len(SCORES)
+    twin = np.tril(ids[:, None] == ids[None, :], -1)  # (query, key): an earlier token with the same id
+    after_twin = np.zeros_like(twin)
+    after_twin[:, 1:] = twin[:, :-1]
+    after_twin &= np.tri(length, k=-1, dtype=bool)
+    has = twin.any(1)
+    positive = np.where(weights > 0, weights, 1.0)
+    entropy = -(weights * np.log(positive)).sum(1)[1:] / np.log(np.arange(2, length + 1))
+    return [
+        float(np.diagonal(weights, -1).mean()),
+        float(weights[1:, 0].mean()),
+        float((weights * twin).sum(1)[has].mean()) if has.any() else 0.0,
+        float((weights * after_twin).sum(1)[has].mean()) if has.any() else 0.0,
+        float(entropy.mean()),
+    ]
+
+
+def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:
+    if layer is not None and head is not None:
+        return Head(layer, head)
+    scores = head_scores(trace).values
+    best = most_structured_head(trace)
+    if layer is None:
+        return best if head is None else Head(best.layer, head)
+    row = [shown.index for shown in trace.layers_with("attention")].index(layer)
+    patterns = [SCORES.index(name) for name in ("previous_token", "duplicate", "induction")]
+    return Head(layer, int(scores[row][:, patterns].max(-1).argmax()))
+
+
+def _head_picture(
+    figure: str,
+    part: str,
+    trace: ModelTrace,
+    layer: int,
+    head: int,
+    *,
+    theme: Theme,
+    t: Translate,
+    selected: int | None,
+) -> Figure:
+    values = trace.layer(layer).part(part)[head]
+    alt = t(f"viz.{figure}.alt", layer=layer, head=head)
+    color = theme.mixer_color(trace.layer(layer).mixer)
+    spec = matrix_picture(figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt)
+    data: Mapping[str, Named] = {part: Named(values, ("query", "key"))}
+    return Figure(figure, spec, data, alt)
+
+
+def _order(layers: tuple[LayerTrace, ...], heads: int) -> list[Head]:
+    return [Head(shown.index, h) for h in range(heads) for shown in layers]
+
+
+def _tile(layer: LayerTrace, head: int, value: float, *, theme: Theme, t: Translate, score: str) -> Tile:
+    name = t("viz.layer_head", layer=layer.index, head=head)
+    return Tile(
+        title=f"{layer.index}·{head}",
+        name=f"{name} · {t('viz.score.' + score)} {value:.2f}",
+        color=theme.mixer_color(layer.mixer),
+        score=value,
+        caption=f"{value:.2f}".removeprefix("0") if value < 1 else "1.0",
+    )

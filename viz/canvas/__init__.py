@@ -1,0 +1,6 @@
+"""The one matrix picture of the product: token strip, bars and heatmap, drawn by component.js in this folder."""
+
+from viz.canvas.pooling import Pooled, max_pool
+from viz.canvas.spec import Bars, CanvasSpec, Experts, Grid, Legend, Scale, Strip, Tile, decode
+
+__all__ = ["Bars", "CanvasSpec", "Experts", "Grid", "Legend", "Pooled", "Scale", "Strip", "Tile", "decode", "max_pool"]

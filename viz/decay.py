@@ -1,0 +1,178 @@
+"""Fading memory: decay curves, half-lives, and what an RWKV layer therefore reads."""
+
+import math
+
+import numpy as np
+
+from models.records import LayerTrace, ModelTrace, Named
+from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
+from viz.channels import binned, longest_first, most_varied, quantile_channels
+from viz.decay_charts import fading_chart, half_life_chart
+from viz.figure import Figure
+from viz.labels import Translate, short, template
+from viz.mixing import matrix_picture
+from viz.state import film_picture, map_picture
+from viz.theme import Theme, mixer_ramp
+from viz.tokens import words
+
+CURVE_POINTS = 120
+
+
+def decay_curves(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 8,
+    selected: int | None = None,
+) -> Figure:
+    """Draw how the weight of a past token fades with distance, exp(-(n - 1) w), for channels over all half-lives.
+
+    The bonus exp(u), which replaces the decay for the token itself, is a separate dot at distance 0. The ticks are the
+    reader's words, counted back from the selected token (the last without selection).
+    """
+    shown = _layer(trace, "decay_rate", layer)
+    rate, bonus = shown.part("decay_rate"), shown.part("bonus")
+    chosen = quantile_channels(shown.part("half_life"), count=channels)
+    last = selected if selected is not None and 0 < selected < len(trace.tokens) else len(trace.tokens) - 1
+    reach = max(last, 4)
+    distance = np.linspace(1, reach, CURVE_POINTS)
+    weight = np.exp(-(distance[None] - 1) * rate[chosen, None])  # (channel, distance)
+    now, color = np.exp(bonus[chosen]), theme.mixer_color(shown.mixer)
+    chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, last, color, theme=theme, t=t)
+    alt_text = t("viz.decay_curves.alt", layer=shown.index, channels=len(chosen))
+    data = {
+        "weight": Named(weight, ("channel", "distance")),
+        "distance": Named(distance, ("distance",)),
+        "bonus": Named(now, ("channel",)),
+        "channel": Named(chosen, ("channel",)),
+    }
+    return Figure("decay_curves", chart, data, alt_text)
+
+
+def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
+    """Draw the half-life of every channel of every layer, sorted within the layer, on a logarithmic colour scale."""
+    layers = trace.layers_with("half_life")
+    half_life = np.stack(
+        [np.sort(shown.part("half_life"), kind="stable")[::-1] for shown in layers]
+    )  # (layer, channel)
+    order = [longest_first(shown.part("half_life")) for shown in layers]
+    low, high = max(float(half_life.min()), 1e-3), float(half_life.max())
+    ticks = _log_ticks(low, high)
+    grid = Grid(
+        values=half_life[None].astype(np.float32),
+        scale=Scale(low, high, kind="log"),
+        ramps=(mixer_ramp(layers[0].mixer, theme),),
+        readout=("{row}", "{column}", template(t, "viz.value", "value", name=t("viz.half_life.quantity"))),
+        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
+        column_names=tuple(t("viz.half_life.rank", rank=i + 1, count=len(order[0])) for i in range(len(order[0]))),
+        row_title=t("viz.half_life.longest_left"),
+        column_title=t("viz.half_life.shortest_right"),
+        row_height=34,
+        max_height=400,
+        picks="none",
+    )
+    alt_text = t("viz.half_life_spectrum.alt", layers=len(layers), low=short(low), high=short(high))
+    spec = CanvasSpec(
+        id="half_life_spectrum",
+        alt=alt_text,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        grid=grid,
+        legends=(Legend(t("viz.half_life.quantity"), ticks, t("viz.scope.picture_log")),),
+        words=words(t),
+    )
+    data = {"half_life": Named(half_life, ("layer", "rank")), "channel": Named(np.stack(order), ("layer", "rank"))}
+    return Figure("half_life_spectrum", spec, data, alt_text)
+
+
+def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
+    """Draw every channel's half-life as one tick per layer on a logarithmic axis, with median and prompt length."""
+    layers = trace.layers_with("half_life")
+    values = np.stack([shown.part("half_life") for shown in layers])  # (layer, channel)
+    indices, length, color = [shown.index for shown in layers], len(trace.tokens), theme.mixer_color(layers[0].mixer)
+    chart = half_life_chart(values, indices, length, color, theme=theme, t=t)
+    low, high = short(float(values.min())), short(float(values.max()))
+    alt_text = t("viz.half_life.alt", layers=len(layers), low=low, high=high)
+    return Figure("half_life", chart, {"half_life": Named(values, ("layer", "channel"))}, alt_text)
+
+
+def effective_attention(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw what an RWKV layer effectively attends to: mean over channels of the weights P (query, key); rows sum to 1."""
+    shown = _layer(trace, "effective_attention", layer)
+    alt_text = t("viz.effective_attention.alt", layer=shown.index)
+    values, color = shown.part("effective_attention"), theme.mixer_color(shown.mixer)
+    spec = matrix_picture(
+        "effective_attention", values, trace, theme=theme, t=t, color=color, alt=alt_text, selected=selected
+    )
+    return Figure("effective_attention", spec, {"effective_attention": shown.parts["effective_attention"]}, alt_text)
+
+
+def receptance_map(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw the receptance gate sigma(r) of every channel at every token, longest memory first, from 0 to 1."""
+    shown = _layer(trace, "receptance", layer)
+    gate = shown.part("receptance")
+    rows, runs = binned(gate, longest_first(shown.part("half_life")))
+    mean = gate.mean(1)
+    bars = Bars(
+        mean,
+        t("viz.receptance_map.mean"),
+        theme.mixer_color(shown.mixer),
+        template(t, "viz.receptance_map.mean_is", "value"),
+    )
+    alt_text = t("viz.receptance_map.alt", layer=shown.index, channels=gate.shape[1])
+    spec = map_picture(
+        "receptance_map",
+        rows,
+        runs,
+        shown,
+        trace,
+        theme=theme,
+        t=t,
+        alt=alt_text,
+        selected=selected,
+        bars=(bars,),
+        low=0.0,
+    )
+    data = {"receptance": Named(rows, ("row", "token")), "receptance_mean": Named(mean, ("token",))}
+    return Figure("receptance_map", spec, data, alt_text)
+
+
+def wkv_film(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 32,
+    selected: int | None = None,
+) -> Figure:
+    """Draw what RWKV's state would answer after each token: num / den per channel, signed, longest memory first."""
+    shown = _layer(trace, "wkv_num", layer)
+    den = shown.part("wkv_den")
+    ratio = shown.part("wkv_num") / np.where(den == 0, 1, den)  # (token, channel)
+    chosen = most_varied(shown.part("half_life"), ratio, count=channels)
+    film = ratio[:, chosen].T
+    alt_text = t("viz.wkv_film.alt", layer=shown.index, channels=len(chosen))
+    spec = film_picture("wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected)
+    return Figure(
+        "wkv_film", spec, {"wkv": Named(film, ("channel", "token")), "channel": Named(chosen, ("channel",))}, alt_text
+    )
+
+
+def _log_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """Label a logarithmic ramp at its ends and in its middle."""
+    return ((0.0, short(low)), (0.5, short(math.sqrt(low * high))), (1.0, short(high)))
+
+
+def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
+    """Return the layer asked for, or the middle one of those that show the part."""
+    if layer is not None:
+        return trace.layer(layer)
+    showing = trace.layers_with(part)
+    return showing[len(showing) // 2]

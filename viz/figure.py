@@ -1,0 +1,26 @@
+"""What every figure function returns: the picture, the arrays in it, and one sentence for those who cannot see it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import altair as alt
+
+from models.records import Named
+from viz.canvas import CanvasSpec
+
+Translate = Callable[..., str]
+Body = CanvasSpec | alt.TopLevelMixin
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A finished figure.
+
+    id: key of assets/figures.yaml (formula, shape, paper). data: exactly the arrays drawn, for export and for the test
+    that a displayed value is a tensor value. alt: one sentence in the reader's language.
+    """
+
+    id: str
+    body: Body
+    data: Mapping[str, Named]
+    alt: str

@@ -1,0 +1,61 @@
+"""Numbers as people read them, and labels kept apart."""
+
+from collections.abc import Callable, Sequence
+
+Translate = Callable[..., str]
+
+
+def short(value: float) -> str:
+    """Write a number with three significant digits, without needless zeros or signs of precision."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e5 or size < 1e-3:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    if size >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes in binary units: 7.5 KiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def seconds(value: float) -> str:
+    """Write a duration in the unit that suits it."""
+    for unit, factor in (("µs", 1e6), ("ms", 1e3)):
+        if value * factor < 1000:
+            return f"{short(value * factor)} {unit}"
+    return f"{short(value)} s"
+
+
+def template(t: Translate, key: str, *names: str, **values: object) -> str:
+    """Translate a sentence and leave {name} in it for the canvas to fill."""
+    return t(key, **{name: "{" + name + "}" for name in names}, **values)
+
+
+def dodged(places: Sequence[float], *, gap: float) -> list[float]:
+    """Move places apart until neighbours are at least gap apart, as little as possible, in the given order of indices."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    groups: list[list[float]] = []  # [sum of wished first places, count, first place]
+    for i in order:
+        groups.append([places[i], 1.0, places[i]])
+        while len(groups) > 1 and groups[-2][2] + groups[-2][1] * gap > groups[-1][2]:
+            last = groups.pop()
+            before = groups[-1]
+            before[0] += last[0] - last[1] * before[1] * gap
+            before[1] += last[1]
+            before[2] = before[0] / before[1]
+    moved = [0.0] * len(places)
+    at = 0
+    for _, count, first in groups:
+        for step in range(int(count)):
+            moved[order[at]] = first + step * gap
+            at += 1
+    return moved

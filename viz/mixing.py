@@ -1,0 +1,108 @@
+"""Token-by-token pictures: who reads whom, for any architecture that can be written as a lower-triangular matrix."""
+
+import numpy as np
+import numpy.typing as npt
+
+from models.records import ModelTrace, Named
+from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
+from viz.canvas.pooling import fit_square
+from viz.figure import Figure
+from viz.labels import Translate, short, template
+from viz.theme import Theme, diverging, ramp_between
+from viz.tokens import strip_of, words
+
+Matrix = npt.NDArray[np.floating]
+
+
+def channel_matrix(
+    mixing: Named,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int,
+    channel: int,
+    index: int = 0,
+    selected: int | None = None,
+) -> Figure:
+    """Draw one channel's token-by-token weights: signed for a state space, shares for RWKV.
+
+    mixing: (channel, query, key) of models.mixing.channel_mixing; index: which of its channels to draw; channel: its
+    number in the model.
+    """
+    values = mixing.values[index]
+    color = theme.mixer_color(trace.layer(layer).mixer)
+    spec = matrix_picture(
+        "channel_matrix",
+        values,
+        trace,
+        theme=theme,
+        t=t,
+        color=color,
+        selected=selected,
+        alt=t("viz.channel_matrix.alt", layer=layer, channel=channel),
+    )
+    return Figure("channel_matrix", spec, {"mixing": Named(np.asarray(values), mixing.dims[1:])}, spec.alt)
+
+
+def matrix_picture(
+    figure: str,
+    values: Matrix,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    color: str,
+    alt: str,
+    selected: int | None = None,
+) -> CanvasSpec:
+    """Build the shared picture of a (query, key) matrix: strip, the selected row as bars, heatmap below the diagonal.
+
+    Values of both signs are drawn on the signed ramp, others from card to color; both on a square-root scale, since
+    one strong cell would otherwise hide all others.
+    """
+    length = len(trace.tokens)
+    past = np.where(np.tri(length, dtype=bool), values, np.nan).astype(np.float32)
+    pooled = fit_square(past[None])
+    signed = bool(np.nanmin(past) < 0)
+    high = float(np.nanmax(np.abs(past)))
+    row = selected if selected is not None and 0 <= selected < length else length - 1
+    grid = Grid(
+        values=pooled.values,
+        scale=Scale(low=0.0, high=high, kind="sqrt", signed=signed),
+        ramps=(diverging(theme) if signed else ramp_between(theme.card, color),),
+        readout=(
+            template(t, "viz.matrix.pair", "row", "column"),
+            template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity")),
+        ),
+        triangle=True,
+        row_tokens=True,
+        pool=(pooled.rows, pooled.columns),
+        row_title=t("viz.matrix.rows"),
+        column_title=t("viz.matrix.columns"),
+        row_height=28,
+        max_height=460,
+        picks="row",
+        selected_row=row,
+    )
+    note = "" if pooled.rows == 1 else t("viz.pooled", rows=pooled.rows, columns=pooled.columns)
+    return CanvasSpec(
+        id=figure,
+        alt=alt,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=row),
+        bars=(Bars(None, template(t, "viz.matrix.bars", "row"), color),),
+        grid=grid,
+        legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
+        note=note,
+        words=words(t),
+    )
+
+
+def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) -> Legend:
+    """Describe a square-root scale that ends at one maximum for the whole picture."""
+    name, scope = t(f"viz.{figure}.quantity"), t("viz.scope.picture_sqrt")
+    if signed:
+        return Legend(name, ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")), scope)
+    return Legend(name, ((0.0, "0"), (0.5, short(high / 4)), (1.0, short(high))), scope)

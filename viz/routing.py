@@ -1,0 +1,310 @@
+"""A hybrid with experts: its layers as a ribbon, who routes where, and all its mixing matrices side by side."""
+
+import altair as alt
+import numpy as np
+
+from models.records import LayerTrace, ModelTrace, Named
+from viz.canvas import CanvasSpec, Experts, Grid, Legend, Scale, Tile, max_pool
+from viz.channels import Floats
+from viz.figure import Figure
+from viz.labels import Translate, short, template
+from viz.theme import Theme, mixer_ramp, sequential, styled, table
+from viz.tokens import strip_of, words
+
+ROUTER_ROW = 30  # pixels per expert
+THUMBNAIL = 48  # rows and columns of a stack tile at most
+
+
+def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
+    """Draw one row per layer: how far back each token looks there, and below it the experts it was sent to.
+
+    Look-back is the mean distance of the mixing weights, sum_j |M_tj| (t - j) / sum_j |M_tj|, in tokens: M is attention
+    averaged over heads, or the hidden attention of a state space. Both in the same unit, in the mixer's colour.
+    """
+    mixers = sorted({shown.mixer for shown in trace})
+    reach = np.stack([look_back(mixing_of(shown)) for shown in trace])  # (layer, token)
+    high = float(reach.max())
+    grid = Grid(
+        values=reach[None].astype(np.float32),
+        scale=Scale(0.0, high),
+        ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
+        readout=(
+            "{row}",
+            "{column}",
+            template(t, "viz.value", "value", name=t("viz.layer_ribbon.quantity")),
+            template(t, "viz.experts.chosen", "first", "first_weight", "second", "second_weight"),
+        ),
+        row_names=tuple(_layer_name(shown, t=t) for shown in trace),
+        row_labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
+        row_notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
+        row_colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
+        row_ramps=tuple(mixers.index(shown.mixer) for shown in trace),
+        row_height=38,
+        max_height=640,
+        experts=_experts(trace, theme, alone=False),
+    )
+    ramps = tuple(
+        Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.tokens", count=short(high)))), ramp=i)
+        for i, mixer in enumerate(mixers)
+    )
+    alt_text = t("viz.layer_ribbon.alt", layers=len(trace.layers))
+    spec = CanvasSpec(
+        id="layer_ribbon",
+        alt=alt_text,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected),
+        grid=grid,
+        legends=(*ramps, *([_expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
+        note=t("viz.layer_ribbon.note"),
+        words=words(t),
+    )
+    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | _routes(trace), alt_text)
+
+
+def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
+    """Draw who was sent to which expert: colour and number are the first, the small mark the second, opacity the weight."""
+    layers = trace.layers_with("chosen_experts")
+    first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
+    grid = Grid(
+        values=first_weight[None].astype(np.float32),
+        scale=Scale(0.0, 1.0),
+        ramps=(sequential(trace.architecture, theme),),
+        readout=(
+            "{column}",
+            "{row}",
+            template(t, "viz.experts.first", "first", "first_weight"),
+            template(t, "viz.experts.second", "second", "second_weight"),
+        ),
+        row_names=tuple(t("viz.layer", layer=shown.index) for shown in layers),
+        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
+        row_height=40,
+        max_height=520,
+        experts=_experts(trace, theme, alone=True),
+    )
+    alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
+    spec = CanvasSpec(
+        id="expert_lanes",
+        alt=alt_text,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected),
+        grid=grid,
+        legends=(_expert_legend(trace, theme, t),),
+        note=t("viz.expert_lanes.note"),
+        words=words(t),
+    )
+    return Figure("expert_lanes", spec, _routes(trace), alt_text)
+
+
+def router_bars(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, position: int | None = None
+) -> Figure:
+    """Draw the router's probabilities over all experts for one token, likeliest first; the chosen ones are solid.
+
+    position: the token, the last without it. The line is the cut after the chosen ones; the text beside it the share
+    of probability that they keep.
+    """
+    shown = _moe_layer(trace, layer)
+    at = len(trace.tokens) - 1 if position is None else position
+    probs = shown.part("router_probs")[at]
+    chosen = [int(e) for e in shown.part("chosen_experts")[at]]
+    kept = f"{float(probs[chosen].sum()):.2f}"
+    chart = _probability_bars(probs, chosen, t("viz.router_bars.kept", kept=kept, count=len(chosen)), theme=theme, t=t)
+    listed = ", ".join(str(e) for e in chosen)
+    label = trace.tokens[at].label
+    alt_text = t("viz.router_bars.alt", layer=shown.index, token=label, chosen=listed, kept=kept)
+    data = {"router_probs": Named(np.array(probs), ("expert",)), "chosen_experts": Named(np.array(chosen), ("choice",))}
+    return Figure("router_bars", chart, data, alt_text)
+
+
+def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: Theme, t: Translate) -> alt.LayerChart:
+    """Draw one bar per expert, chosen ones first and solid, with a line after the last chosen one."""
+    order = sorted(range(len(probs)), key=lambda e: (e not in chosen, -float(probs[e])))
+    rows = [
+        {"expert": str(e), "p": float(probs[e]), "text": f"{float(probs[e]):.3f}", "chosen": e in chosen} for e in order
+    ]
+    base = table(rows)
+    names = [str(e) for e in order]
+    bands = alt.Scale(paddingInner=0.4, paddingOuter=0.2)  # so that row k of n ends at exactly k/n of the height
+    y = alt.Y(
+        "expert:N", sort=names, title=t("viz.router_bars.expert"), scale=bands, axis=alt.Axis(labelFont=theme.mono)
+    )
+    domain = [0, max(float(probs.max()) * 1.2, 0.05)]
+    x = alt.X(
+        "p:Q",
+        title=t("viz.router_bars.probability"),
+        scale=alt.Scale(domain=domain, nice=False),
+        axis=alt.Axis(grid=True, tickCount=4),
+    )
+    color = alt.Color(
+        "expert:N", scale=alt.Scale(domain=names, range=[expert_color(e, theme) for e in order]), legend=None
+    )
+    opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.28))
+    bars = base.mark_bar(cornerRadiusEnd=3).encode(x=x, y=y, color=color, opacity=opacity)
+    texts = base.mark_text(align="left", dx=6, font=theme.mono, fontSize=12, color=theme.ink)
+    edge = table([{"text": kept}])
+    at = alt.value(len(chosen) * ROUTER_ROW)
+    cut = edge.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(y=at)
+    note = edge.mark_text(align="right", baseline="top", dy=6, fontSize=12.5, color=theme.muted)
+    layers = [bars, cut, texts.encode(x=x, y=y, text="text:N"), note.encode(x=alt.value("width"), y=at, text="text:N")]
+    return styled(alt.LayerChart(layer=layers), theme, height=ROUTER_ROW * len(rows))
+
+
+def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
+    """Draw each expert's share of the token slots, tokens x choices, per MoE layer; the uniform share is marked on the scale."""
+    layers = trace.layers_with("chosen_experts")
+    experts = layers[0].parts["router_probs"].sizes["expert"]
+    load = np.stack(
+        [
+            np.bincount(shown.part("chosen_experts").astype(int).ravel(), minlength=experts)
+            / shown.part("chosen_experts").size
+            for shown in layers
+        ]
+    )
+    high = float(load.max())
+    uniform = 1 / experts
+    grid = Grid(
+        values=load[None].astype(np.float32),
+        scale=Scale(0.0, high),
+        ramps=(sequential(trace.architecture, theme),),
+        readout=("{row} · {column}", template(t, "viz.value", "value", name=t("viz.expert_load.quantity"))),
+        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
+        column_names=tuple(t("viz.expert", expert=e) for e in range(experts)),
+        column_labels=tuple(str(e) for e in range(experts)),
+        column_title=t("viz.expert_load.columns"),
+        row_height=38,
+        max_height=420,
+        cell_text="percent",
+        picks="none",
+    )
+    ticks = ((0.0, "0"), (uniform / high, t("viz.expert_load.uniform", share=f"{uniform:.1%}")), (1.0, f"{high:.0%}"))
+    alt_text = t("viz.expert_load.alt", layers=len(layers), experts=experts, high=f"{high:.0%}")
+    spec = CanvasSpec(
+        id="expert_load",
+        alt=alt_text,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        grid=grid,
+        legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
+        words=words(t),
+    )
+    return Figure("expert_load", spec, {"load": Named(load, ("layer", "expert"))}, alt_text)
+
+
+def hybrid_stack(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw one token-by-token tile per layer: attention averaged over heads, or hidden attention; each to its own maximum."""
+    mixers = sorted({shown.mixer for shown in trace})
+    maps = np.stack([mixing_of(shown) for shown in trace])  # (layer, query, key)
+    length = len(trace.tokens)
+    past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
+    block = -(-length // THUMBNAIL)
+    grid = Grid(
+        values=max_pool(past, rows=block, columns=block).values,
+        scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
+        ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
+        readout=(
+            "{tile}",
+            template(t, "viz.matrix.pair", "row", "column"),
+            template(t, "viz.value", "value", name=t("viz.hybrid_stack.quantity")),
+        ),
+        mode="tiles",
+        triangle=True,
+        pool=(block, block),
+        picks="row",
+        selected_tile=layer,
+        tiles=tuple(
+            Tile(
+                f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}",
+                _layer_name(shown, t=t),
+                theme.mixer_color(shown.mixer),
+                ramp=mixers.index(shown.mixer),
+            )
+            for shown in trace
+        ),
+    )
+    legends = tuple(
+        Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.maximum"))), ramp=i) for i, mixer in enumerate(mixers)
+    )
+    alt_text = t("viz.hybrid_stack.alt", layers=len(trace.layers))
+    spec = CanvasSpec(
+        id="hybrid_stack",
+        alt=alt_text,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected, role="rows"),
+        grid=grid,
+        legends=legends,
+        note=t("viz.scope.tile_sqrt"),
+        words=words(t),
+    )
+    return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
+
+
+def mixing_of(shown: LayerTrace) -> Floats:
+    """Return a layer's (query, key) matrix: attention averaged over heads, or whatever stands for it in a recurrent layer."""
+    if "attention" in shown.parts:
+        return shown.part("attention").mean(0)
+    for name in ("hidden_attention", "effective_attention"):
+        if name in shown.parts:
+            return np.asarray(shown.part(name), dtype=np.float32)
+    raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
+
+
+def look_back(mixing: Floats) -> Floats:
+    """Return the mean distance in tokens that each query looks back, weighted by |mixing| (query, key)."""
+    weight = np.abs(mixing)
+    place = np.arange(mixing.shape[0])
+    distance = np.maximum(place[:, None] - place[None, :], 0)
+    total = weight.sum(1)
+    return (weight * distance).sum(1) / np.where(total > 0, total, 1)
+
+
+def expert_color(expert: int, theme: Theme) -> str:
+    """Return the colour of an expert; beyond the palette it repeats, which is why numbers are drawn too."""
+    return theme.experts[expert % len(theme.experts)]
+
+
+def _experts(trace: ModelTrace, theme: Theme, *, alone: bool) -> Experts:
+    """Gather the first two choices of every token; alone: only MoE layers, else all layers with nan where none."""
+    layers = trace.layers_with("chosen_experts") if alone else trace.layers
+    planes = np.full((4, len(layers), len(trace.tokens)), np.nan, dtype=np.float32)
+    for row, shown in enumerate(layers):
+        if "chosen_experts" not in shown.parts:
+            continue
+        chosen, weights = shown.part("chosen_experts"), shown.part("chosen_weights")
+        for choice in range(min(2, chosen.shape[1])):
+            planes[2 * choice, row] = chosen[:, choice]
+            planes[2 * choice + 1, row] = weights[:, choice]
+    return Experts(planes[0], planes[1], planes[2], planes[3], theme.experts, alone)
+
+
+def _routes(trace: ModelTrace) -> dict[str, Named]:
+    layers = trace.layers_with("chosen_experts")
+    if not layers:
+        return {}
+    return {
+        name: Named(np.stack([shown.part(name) for shown in layers]), ("layer", "token", "choice"))
+        for name in ("chosen_experts", "chosen_weights")
+    }
+
+
+def _expert_legend(trace: ModelTrace, theme: Theme, t: Translate) -> Legend:
+    layers = trace.layers_with("router_probs")
+    count = layers[0].parts["router_probs"].sizes["expert"] if layers else 0
+    return Legend(
+        t("viz.experts.name"), ramp=None, swatches=tuple((expert_color(e, theme), str(e)) for e in range(count))
+    )
+
+
+def _layer_name(shown: LayerTrace, *, t: Translate) -> str:
+    return f"{t('viz.layer', layer=shown.index)} · {t(f'viz.mixer.{shown.mixer}')} · {t(f'viz.ffn.{shown.ffn}')}"
+
+
+def _moe_layer(trace: ModelTrace, layer: int | None) -> LayerTrace:
+    layers = trace.layers_with("router_probs")
+    if layer is None:
+        return layers[len(layers) // 2]
+    return next((shown for shown in layers if shown.index == layer), layers[0])

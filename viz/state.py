@@ -1,0 +1,260 @@
+"""The state of a selective state space: what it holds, how strongly each token writes, and what that lets it read."""
+
+import numpy as np
+
+from models.records import LayerTrace, ModelTrace, Named
+from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
+from viz.canvas.pooling import BUDGET_VALUES, fit_columns
+from viz.channels import Floats, Indices, binned, longest_first, most_varied
+from viz.figure import Figure
+from viz.labels import Translate, short, template
+from viz.mixing import matrix_picture
+from viz.theme import Theme, diverging, mixer_ramp
+from viz.tokens import strip_of, words
+
+
+def state_film(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 32,
+    selected: int | None = None,
+) -> Figure:
+    """Draw what the state holds after each token: per channel the sum of h over its d_state components, signed.
+
+    Rows are channels, longest memory first: from each of as many equal runs of half-lives the most varied one. Bars:
+    the step size dt, averaged over all channels. Every row has its own colour range.
+    """
+    shown = _layer(trace, "state", layer)
+    summed = shown.part("state").sum(-1)  # (token, channel)
+    chosen = most_varied(shown.part("half_life"), summed, count=channels)
+    dt = shown.part("dt").mean(1)
+    bars = Bars(dt, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
+    film = summed[:, chosen].T  # (channel, token)
+    alt = t("viz.state_film.alt", layer=shown.index, channels=len(chosen))
+    spec = film_picture(
+        "state_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt, selected=selected, bars=(bars,)
+    )
+    data = {
+        "state_sum": Named(film, ("channel", "token")),
+        "channel": Named(chosen, ("channel",)),
+        "dt_mean": Named(dt, ("token",)),
+    }
+    return Figure("state_film", spec, data, alt)
+
+
+def film_picture(
+    figure: str,
+    film: Floats,
+    chosen: Indices,
+    shown: LayerTrace,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    alt: str,
+    selected: int | None = None,
+    bars: tuple[Bars, ...] = (),
+) -> CanvasSpec:
+    """Build a signed film of single channels over tokens (channel, token), each row with its own colour range."""
+    pooled = fit_columns(film[None].astype(np.float32))
+    grid = Grid(
+        values=pooled.values,
+        scale=Scale(0.0, 0.0, signed=True, by="row", highs=np.abs(film).max(1)),
+        ramps=(diverging(theme),),
+        readout=("{row}", "{column}", template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity"))),
+        pool=(1, pooled.columns),
+        row_names=tuple(channel_name(shown, c, t=t) for c in chosen),
+        row_height=9,
+        max_height=420,
+    )
+    legend = Legend(t(f"viz.{figure}.quantity"), ((0.0, "−"), (0.5, "0"), (1.0, "+")), t("viz.scope.row"))
+    return CanvasSpec(
+        id=figure,
+        alt=alt,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected),
+        bars=bars,
+        grid=grid,
+        legends=(legend,),
+        note=t("viz.rows.longest_first"),
+        words=words(t),
+    )
+
+
+def dt_map(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw the step size dt of every channel at every token, longest memory first, on a logarithmic colour scale.
+
+    With more than 128 channels a row is the mean of neighbours in that order. Bars: the mean over all channels.
+    """
+    shown = _layer(trace, "dt", layer)
+    dt = shown.part("dt")
+    rows, runs = binned(dt, longest_first(shown.part("half_life")))
+    mean = dt.mean(1)
+    bars = Bars(mean, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
+    alt = t("viz.dt_map.alt", layer=shown.index, channels=dt.shape[1])
+    low = max(float(np.quantile(rows, 0.01)), 1e-12)
+    spec = map_picture(
+        "dt_map",
+        rows,
+        runs,
+        shown,
+        trace,
+        theme=theme,
+        t=t,
+        alt=alt,
+        selected=selected,
+        bars=(bars,),
+        low=low,
+        log=True,
+    )
+    return Figure("dt_map", spec, {"dt": Named(rows, ("row", "token")), "dt_mean": Named(mean, ("token",))}, alt)
+
+
+def map_picture(
+    figure: str,
+    rows: Floats,
+    runs: list[Indices],
+    shown: LayerTrace,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    alt: str,
+    selected: int | None,
+    bars: tuple[Bars, ...],
+    low: float,
+    log: bool = False,
+) -> CanvasSpec:
+    """Build a map of all channels over tokens (row, token) for values >= 0, longest memory first."""
+    pooled = fit_columns(rows[None].astype(np.float32))
+    high = float(rows.max())
+    low = min(low, high / 2) if log else low
+    middle = (low * high) ** 0.5 if log else (low + high) / 2
+    grid = Grid(
+        values=pooled.values,
+        scale=Scale(low, high, kind="log" if log else "linear"),
+        ramps=(mixer_ramp(shown.mixer, theme),),
+        readout=("{column}", "{row}", template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity"))),
+        pool=(1, pooled.columns),
+        row_names=tuple(_run_name(shown, run, t=t) for run in runs),
+        row_height=3,
+        max_height=400,
+    )
+    ticks = ((0.0, short(low)), (0.5, short(middle)), (1.0, short(high)))
+    legend = Legend(t(f"viz.{figure}.quantity"), ticks, t("viz.scope.picture_log" if log else "viz.scope.picture"))
+    return CanvasSpec(
+        id=figure,
+        alt=alt,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected),
+        bars=bars,
+        grid=grid,
+        legends=(legend,),
+        note=t("viz.rows.longest_first"),
+        words=words(t),
+    )
+
+
+def state_slice(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 48,
+    selected: int | None = None,
+) -> Figure:
+    """Draw the state h itself, one frame per token: rows are channels (longest memory first), columns its components.
+
+    A prompt too long for the payload shows every n-th token. The signed colour range is the same in every frame.
+    """
+    shown = _layer(trace, "state", layer)
+    state = shown.part("state")  # (token, channel, d_state)
+    chosen = most_varied(shown.part("half_life"), state.sum(-1), count=channels)
+    every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
+    frames = state[::every][:, chosen]  # (frame, channel, d_state)
+    high = float(np.abs(frames).max())
+    grid = Grid(
+        values=frames.astype(np.float32),
+        scale=Scale(0.0, high, kind="sqrt", signed=True),
+        ramps=(diverging(theme),),
+        readout=(
+            "{row}",
+            template(t, "viz.state_slice.cell", "column", "frame"),
+            template(t, "viz.value", "value", name=t("viz.state_slice.quantity")),
+        ),
+        mode="frames",
+        frame_pool=every,
+        row_names=tuple(channel_name(shown, c, t=t) for c in chosen),
+        column_labels=tuple(str(n) for n in range(state.shape[2])),
+        column_title=t("viz.state_slice.columns"),
+        row_height=8,
+        max_height=400,
+        picks="none",
+    )
+    alt = t("viz.state_slice.alt", layer=shown.index, channels=len(chosen), components=state.shape[2])
+    legend = Legend(
+        t("viz.state_slice.quantity"),
+        ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")),
+        t("viz.scope.frames_sqrt"),
+    )
+    spec = CanvasSpec(
+        id="state_slice",
+        alt=alt,
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected, role="frames"),
+        grid=grid,
+        legends=(legend,),
+        note=" ".join([t("viz.rows.longest_first"), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
+        words=words(t),
+    )
+    return Figure(
+        "state_slice",
+        spec,
+        {"state": Named(frames, ("token", "channel", "d_state")), "channel": Named(chosen, ("channel",))},
+        alt,
+    )
+
+
+def hidden_attention(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw the attention hidden in a selective scan: mean over channels of |alpha| (query, key), Ali et al. 2024."""
+    shown = _layer(trace, "hidden_attention", layer)
+    alt = t("viz.hidden_attention.alt", layer=shown.index)
+    values, color = shown.part("hidden_attention"), theme.mixer_color(shown.mixer)
+    spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
+    return Figure("hidden_attention", spec, {"hidden_attention": shown.parts["hidden_attention"]}, alt)
+
+
+def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
+    """Name a channel with its half-life in tokens."""
+    return t("viz.channel", channel=int(channel), half_life=short(float(shown.part("half_life")[channel])))
+
+
+def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
+    if len(run) == 1:
+        return channel_name(shown, run[0], t=t)
+    half_life = shown.part("half_life")[run]
+    return t(
+        "viz.channels",
+        count=len(run),
+        channels=", ".join(str(c) for c in run),
+        half_life=short(float(half_life.mean())),
+    )
+
+
+def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
+    """Return the layer asked for, or the middle one of those that show the part."""
+    if layer is not None:
+        return trace.layer(layer)
+    showing = trace.layers_with(part)
+    return showing[len(showing) // 2]

@@ -1,0 +1,179 @@
+"""The look of every figure: colours, markers, dashes, type and colour ramps, in light and in dark."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
+
+import altair as alt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+_C = TypeVar("_C", alt.Chart, alt.LayerChart)
+
+RAMP_LENGTH = 256
+FONT = (
+    "'Pretendard Variable', Pretendard, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', system-ui, sans-serif"
+)
+MONO = "'JetBrains Mono Variable', 'JetBrains Mono', 'Pretendard Variable', Pretendard, 'Noto Sans KR', ui-monospace, monospace"
+
+_MARKERS = MappingProxyType({"transformer": "circle", "mamba": "square", "rwkv": "triangle-up", "jamba": "diamond"})
+_DASHES: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {"transformer": (1, 0), "mamba": (9, 4), "rwkv": (2, 3), "jamba": (9, 3, 2, 3)}
+)
+# A mixer is drawn in the colour of the architecture that is made of it, also inside a hybrid.
+_MIXERS = MappingProxyType({"attention": "transformer", "mamba": "mamba", "rwkv": "rwkv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """One mode of the look. Colours are #rrggbb; colors, markers and dashes are keyed by architecture.
+
+    experts: categorical colours for numbered experts, apart in lightness as well as in hue.
+    """
+
+    mode: Literal["light", "dark"]
+    ground: str
+    card: str
+    hairline: str
+    ink: str
+    muted: str
+    chip: str
+    colors: Mapping[str, str]
+    experts: tuple[str, ...]
+    markers: Mapping[str, str] = field(default_factory=lambda: _MARKERS)
+    dashes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: _DASHES)
+    font: str = FONT
+    mono: str = MONO
+
+    def color(self, architecture: str) -> str:
+        """Return the colour of an architecture, ink for one the look does not know."""
+        return self.colors.get(architecture, self.ink)
+
+    def mixer_color(self, mixer: str) -> str:
+        """Return the colour of a mixer: that of the architecture made of it."""
+        return self.color(_MIXERS.get(mixer, mixer))
+
+
+LIGHT = Theme(
+    mode="light",
+    ground="#FBFBF9",
+    card="#FFFFFF",
+    hairline="#E4E4DF",
+    ink="#1B1F24",
+    muted="#5C6570",
+    chip="#F1F1EC",
+    colors=MappingProxyType({"transformer": "#0B62B0", "mamba": "#0A7D5E", "rwkv": "#B85C00", "jamba": "#9C3F86"}),
+    experts=("#2F6DB3", "#E0A030", "#2E9C82", "#B2487A", "#7FB4E0", "#8A5A2B", "#9BC46B", "#5B4A9E"),
+)
+DARK = Theme(
+    mode="dark",
+    ground="#101418",
+    card="#171C22",
+    hairline="#29313A",
+    ink="#E9ECEF",
+    muted="#9AA5B1",
+    chip="#1F262E",
+    colors=MappingProxyType({"transformer": "#5AB0F2", "mamba": "#3CC79E", "rwkv": "#F0A04B", "jamba": "#E08CC8"}),
+    experts=("#5B9BE0", "#F2BE5C", "#3FBFA0", "#DD6FA3", "#A9D2F5", "#B98450", "#B9DE8A", "#8F7FDB"),
+)
+
+
+def theme_for(mode: str) -> Theme:
+    """Return the theme of a mode; anything but "dark" is light."""
+    return DARK if mode == "dark" else LIGHT
+
+
+@cache
+def ramp_between(*stops: str) -> tuple[str, ...]:
+    """Blend 256 colours evenly through the stops, in OKLab so that equal steps look equal."""
+    lab = np.stack([_oklab(stop) for stop in stops])  # (stop, 3)
+    at = np.linspace(0, len(stops) - 1, RAMP_LENGTH)
+    blended = np.stack([np.interp(at, np.arange(len(stops)), lab[:, i]) for i in range(3)], axis=1)
+    return tuple(_hex(row) for row in blended)
+
+
+def sequential(architecture: str, theme: Theme) -> tuple[str, ...]:
+    """Return 256 colours from card to the architecture's colour, for values >= 0."""
+    return ramp_between(theme.card, theme.color(architecture))
+
+
+def mixer_ramp(mixer: str, theme: Theme) -> tuple[str, ...]:
+    """Return 256 colours from card to the mixer's colour, for values >= 0."""
+    return ramp_between(theme.card, theme.mixer_color(mixer))
+
+
+def diverging(theme: Theme) -> tuple[str, ...]:
+    """Return 256 colours from RWKV orange (negative) through card to Mamba green (positive)."""
+    return ramp_between(theme.colors["rwkv"], theme.card, theme.colors["mamba"])
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> alt.Chart:
+    """Start a chart on rows; a data frame, since altair checks inline values one by one (a second for a thousand)."""
+    return alt.Chart(pd.DataFrame(list(rows)))
+
+
+def styled(chart: _C, theme: Theme, *, height: int) -> _C:
+    """Give a chart the house look: no frame, transparent ground, quiet axes, house fonts; width follows the card."""
+    return chart.properties(width="container", height=height, background="transparent").configure(**_config(theme))
+
+
+def _config(theme: Theme) -> dict[str, Any]:
+    axis = {
+        "domain": False,
+        "ticks": False,
+        "grid": False,
+        "gridColor": theme.hairline,
+        "labelColor": theme.muted,
+        "titleColor": theme.muted,
+        "labelFont": theme.font,
+        "titleFont": theme.font,
+        "labelFontSize": 13,
+        "titleFontSize": 13,
+        "titleFontWeight": 400,
+        "labelPadding": 6,
+        "titlePadding": 10,
+        "labelOverlap": "greedy",
+    }
+    return {
+        "font": theme.font,
+        "view": {"stroke": None},
+        "axis": axis,
+        "axisX": {"titleAnchor": "end"},
+        "axisY": {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleX": 0, "titleY": -12},
+        "text": {"color": theme.ink, "font": theme.font, "fontSize": 13},
+        "legend": {"disable": True},
+        "autosize": {"type": "fit-x", "contains": "padding"},
+    }
+
+
+def _oklab(color: str) -> npt.NDArray[np.float64]:
+    """Convert #rrggbb to OKLab (Ottosson 2020)."""
+    srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return _TO_LAB @ np.cbrt(_TO_LMS @ linear)
+
+
+def _hex(lab: npt.NDArray[np.float64]) -> str:
+    """Convert OKLab to #rrggbb, clipped to the sRGB range."""
+    linear = np.clip(np.linalg.inv(_TO_LMS) @ (np.linalg.inv(_TO_LAB) @ lab) ** 3, 0, 1)
+    srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return "#" + "".join(f"{round(float(v) * 255):02X}" for v in srgb)
+
+
+_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)

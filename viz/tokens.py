@@ -1,0 +1,82 @@
+"""The reader's tokens as a strip, alone or above another picture."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from models.records import ModelTrace, Named
+from viz.canvas import CanvasSpec, Strip
+from viz.figure import Figure
+from viz.labels import Translate, template
+from viz.theme import Theme
+
+
+def token_strip(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
+    """Draw the tokens alone, each with the surprisal it cost the model: -log2 p(token | before), in bits."""
+    spec = CanvasSpec(
+        id="token_strip",
+        alt=t("viz.token_strip.alt", count=len(trace.tokens)),
+        theme=theme,
+        accent=theme.color(trace.architecture),
+        strip=strip_of(trace, t=t, selected=selected),
+        note=t("viz.token_strip.note", most=_most_surprising(trace)),
+        words=words(t),
+    )
+    return Figure("token_strip", spec, {"surprisal": trace.surprisal}, spec.alt)
+
+
+def strip_of(
+    trace: ModelTrace,
+    *,
+    t: Translate,
+    selected: int | None = None,
+    role: Literal["columns", "rows", "frames"] = "columns",
+    extra: tuple[str, ...] = (),
+) -> Strip:
+    """Build the strip of a trace. selected out of range is no selection."""
+    count = len(trace.tokens)
+    return Strip(
+        tokens=trace.tokens,
+        surprisal=trace.surprisal.values.astype(np.float32),
+        selected=selected if selected is not None and 0 <= selected < count else None,
+        role=role,
+        readout=(
+            "{label}",
+            template(t, "viz.strip.facts", "index", "id"),
+            template(t, "viz.strip.surprisal", "bits", "p"),
+            "{extra}",
+        ),
+        extra=extra,
+    )
+
+
+def words(t: Translate) -> Mapping[str, str]:
+    """Collect the interface words that the canvas itself shows or speaks."""
+    return {
+        "play": t("viz.words.play"),
+        "pause": t("viz.words.pause"),
+        "time": t("viz.words.time"),
+        "frame": template(t, "viz.words.frame", "index", "label"),
+        "keys": t("viz.words.keys"),
+    }
+
+
+def token_name(trace: ModelTrace, index: int) -> str:
+    """Return the readable label of a token."""
+    return trace.tokens[index].label
+
+
+def named_tokens(trace: ModelTrace, values: Named) -> int:
+    """Return how many tokens both a trace and an array cover; ValueError when they differ."""
+    length = values.sizes.get("token", values.sizes.get("query", len(trace.tokens)))
+    if length != len(trace.tokens):
+        raise ValueError(f"{length} positions for {len(trace.tokens)} tokens")
+    return length
+
+
+def _most_surprising(trace: ModelTrace) -> str:
+    bits = trace.surprisal.values
+    if np.isnan(bits).all():
+        return "–"
+    return token_name(trace, int(np.nanargmax(bits)))
