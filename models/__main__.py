@@ -1,0 +1,59 @@
+"""The command line: python -m models list | describe | trace | bench | train (and serve-worker, for the benchmark)."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from models.errors import ContextscopeError
+
+# command -> (module with add_arguments(parser) and main(args), what it does); imported only when asked for
+COMMANDS = {
+    "list": ("models.cli.listing", "list the bundled models and the catalogue"),
+    "describe": ("models.cli.description", "count a model's parameters, cache bytes and layers, without its weights"),
+    "trace": ("models.cli.tracing", "run a model over a text and say what each layer shows"),
+    "bench": ("models.cli.benchmark", "measure memory and speed against context length"),
+    "train": ("models.training.recipe", "train the bundled models again"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the complaint and leave with code 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, or 2 when it was used wrongly."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["serve-worker"]:
+        from models.bench import worker
+
+        return worker.main()
+    parser = Parser(
+        prog="python -m models", description="Real models of four architectures: list, describe, trace, measure, train."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        if words[:1] == [name]:
+            importlib.import_module(module).add_arguments(command)
+    args = parser.parse_args(words)
+    try:
+        code = importlib.import_module(COMMANDS[args.command][0]).main(args)
+    except ContextscopeError as error:
+        print(f"python -m models {args.command}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a pipe has had enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

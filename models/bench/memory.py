@@ -1,0 +1,136 @@
+"""Read how much memory this process has used at most, on a CPU from the kernel, on a GPU from torch's allocator."""
+
+import importlib.util
+import os
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+class Meter(ABC):
+    """Peak bytes above a baseline that is taken by start()."""
+
+    baseline = 0
+
+    @abstractmethod
+    def start(self) -> None:
+        """Take the present use as the baseline and begin a new peak."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Begin a new peak above the old baseline."""
+
+    @abstractmethod
+    def peak(self) -> int:
+        """Return the highest use since the last start or restart, above the baseline."""
+
+    def reserved_bytes(self) -> int | None:
+        """Return the most that the allocator has held, where there is one."""
+        return None
+
+    def process_bytes(self) -> int | None:
+        """Return the use of the whole process."""
+        return None
+
+
+class ResidentMeter(Meter):
+    """The resident set of this process: VmHWM, reset through clear_refs where Linux allows it, else ru_maxrss.
+
+    Without the reset the peak includes whatever came before, so it can only be too high, never too low.
+    """
+
+    def start(self) -> None:
+        self.restart()
+        self.baseline = _status("VmRSS") or _max_resident()
+
+    def restart(self) -> None:
+        try:
+            _CLEAR_REFS.write_text("5", encoding="ascii")
+        except OSError:
+            return
+
+    def peak(self) -> int:
+        return max((_status("VmHWM") or _max_resident()) - self.baseline, 0)
+
+    def process_bytes(self) -> int | None:
+        return _max_resident()
+
+
+class CudaMeter(Meter):
+    """What torch's allocator gave out on one device."""
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+
+    def start(self) -> None:
+        self.baseline = torch.cuda.memory_allocated(self.device)
+        self.restart()
+
+    def restart(self) -> None:
+        torch.cuda.synchronize(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+
+    def peak(self) -> int:
+        return max(torch.cuda.max_memory_allocated(self.device) - self.baseline, 0)
+
+    def reserved_bytes(self) -> int | None:
+        return int(torch.cuda.max_memory_reserved(self.device))
+
+    def process_bytes(self) -> int | None:
+        return _nvml_process(_uuid(self.device))
+
+
+def meter(device: str) -> Meter:
+    """Return the meter of a device."""
+    return ResidentMeter() if device == "cpu" else CudaMeter(device)
+
+
+def device_facts(device: str) -> dict[str, Any]:
+    """Name a GPU with its driver-independent identity and the CUDA version; nothing for the CPU."""
+    if device == "cpu":
+        return {}
+    properties = torch.cuda.get_device_properties(device)
+    return {
+        "device_name": properties.name,
+        "device_uuid": _uuid(torch.device(device)),
+        "cuda": torch.version.cuda or "",
+    }
+
+
+def _status(key: str) -> int | None:
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":")), None)
+
+
+def _max_resident() -> int:
+    import resource  # absent on Windows, where psutil would be needed
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _uuid(device: torch.device) -> str:
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def _nvml_process(uuid: str) -> int | None:
+    if importlib.util.find_spec("pynvml") is None:
+        return None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except pynvml.NVMLError:
+        return None
+    return next((p.usedGpuMemory for p in running if p.pid == os.getpid()), None)

@@ -1,0 +1,1 @@
+"""The bodies of the commands: each module adds its arguments and runs."""

@@ -1,0 +1,54 @@
+"""python -m models describe: parameters, cache bytes and layers of one model, from its configuration."""
+
+import argparse
+
+from models import describe
+from models.cli.output import byte_size, print_json, print_table
+from models.describe import Description
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("source", help="a catalogue id, a bundled name, a folder with a config.json, or a hub id")
+    parser.add_argument("--context", type=int, default=4096, metavar="TOKENS", help="tokens in the cache (4096)")
+    parser.add_argument("--batch", type=int, default=1, help="sequences at once (1)")
+    parser.add_argument("--dtype", default="bfloat16", help="float32, bfloat16 or float16 (bfloat16)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print the description; SourceError or SettingError says what is wrong."""
+    found = describe.describe(args.source, context=args.context, batch=args.batch, dtype=args.dtype)
+    if args.json:
+        print_json(found)
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: Description) -> None:
+    print(
+        f"{found.source} ({found.origin}, {found.model_type}), {found.context:,} tokens, batch {found.batch}, {found.dtype}"
+    )
+    print_table(
+        [
+            ("params_total", found.params_total, _billions(found.params_total)),
+            ("params_active", found.params_active, _billions(found.params_active)),
+            *((f"  {name}", count, "") for name, count in found.parameter_terms.items()),
+            ("weight_bytes", found.weight_bytes, byte_size(found.weight_bytes)),
+            ("kv_bytes", found.kv_bytes, byte_size(found.kv_bytes)),
+            ("state_bytes", found.state_bytes, byte_size(found.state_bytes)),
+            ("cache_bytes", found.cache_bytes, byte_size(found.cache_bytes)),
+            ("flops_per_token", found.flops_per_token, ""),
+        ]
+    )
+    print("layers")
+    print_table(
+        [("  index", "mixer", "ffn"), *((f"  {layer.index}", layer.mixer, layer.ffn) for layer in found.layers)]
+    )
+    for note in found.notes:
+        print(f"note: {note}")
+
+
+def _billions(count: int) -> str:
+    return f"{count / 1e9:.3f} B" if count >= 1e8 else f"{count / 1e6:.3f} M"

@@ -1,0 +1,52 @@
+"""Print what a command found: JSON for programs, aligned columns for people."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+_STEPS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; dataclasses become objects, numbers that are none become null."""
+    print(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def print_table(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows as columns as wide as their widest cell; numbers to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
+    for row, values in zip(cells, rows, strict=True):
+        aligned = (
+            text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
+            for text, width, value in zip(row, widths, values, strict=True)
+        )
+        print("  ".join(aligned).rstrip())
+
+
+def byte_size(count: float) -> str:
+    """Write bytes in the largest binary unit that leaves at least one: 4.00 GiB."""
+    size, unit = float(count), 0
+    while abs(size) >= 1024 and unit < len(_STEPS) - 1:
+        size, unit = size / 1024, unit + 1
+    return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_STEPS[unit]}"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value).lower()
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict) or hasattr(value, "items"):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

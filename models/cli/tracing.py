@@ -1,0 +1,83 @@
+"""python -m models trace: run a model once over a text and print surprisal, parts, shapes and residuals."""
+
+import argparse
+from typing import Any
+
+from models.cli.output import byte_size, print_json, print_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("source", help="a bundled name, a local folder, or a hub id")
+    parser.add_argument("--text", required=True, help="the text to read")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:0 (cpu)")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Load, trace and print; a ContextscopeError says what is wrong with the source, the text or a setting."""
+    from models import describe, registry
+
+    checkpoint = registry.load(args.source, device=args.device, dtype=describe.dtype_name(args.dtype))
+    found = summary(registry.trace(checkpoint, args.text))
+    if args.json:
+        print_json(found)
+    else:
+        _print(found)
+    return 0
+
+
+def summary(trace: Any) -> dict[str, Any]:
+    """Reduce a ModelTrace to what fits on a screen: no arrays, only their names and shapes."""
+    return {
+        "checkpoint": trace.checkpoint,
+        "architecture": trace.architecture,
+        "tokens": [
+            {"index": token.index, "id": token.id, "label": token.label, "surprisal_bits": float(bits)}
+            for token, bits in zip(trace.tokens, trace.surprisal.values, strict=True)
+        ],
+        "layers": [
+            {
+                "index": layer.index,
+                "mixer": layer.mixer,
+                "ffn": layer.ffn,
+                "parts": {name: part.sizes for name, part in layer.parts.items()},
+                "residuals": dict(layer.residuals),
+            }
+            for layer in trace.layers
+        ],
+        "cache_bytes": trace.cache_bytes,
+        "cache_bytes_formula": trace.cache_bytes_formula,
+        "implementation": dict(trace.implementation),
+        "device": trace.device,
+        "dtype": trace.dtype,
+        "seconds": trace.seconds,
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    print(
+        f"{found['checkpoint']} ({found['architecture']}), {len(found['tokens'])} tokens, {found['seconds']:.3f} s on {found['device']}"
+    )
+    print_table(
+        [
+            ("token", "", "surprisal (bits)"),
+            *((t["index"], t["label"], _bits(t["surprisal_bits"])) for t in found["tokens"]),
+        ]
+    )
+    for layer in found["layers"]:
+        print(f"layer {layer['index']}: {layer['mixer']}, {layer['ffn']}")
+        for name, sizes in layer["parts"].items():
+            residual = layer["residuals"].get(name)
+            rebuilt = "" if residual is None else f"  rebuilds the output to {residual:.1e}"
+            print(f"  {name} ({', '.join(f'{dim} {size}' for dim, size in sizes.items())}){rebuilt}")
+    print(
+        f"cache: {byte_size(found['cache_bytes'])} in the live object, {byte_size(found['cache_bytes_formula'])} by the formula"
+    )
+    for function, code in found["implementation"].items():
+        print(f"{function}: {code}")
+
+
+def _bits(value: float) -> str:
+    return f"{value:16.3f}" if value == value else ""
