@@ -16,6 +16,7 @@ from models.errors import SettingError, SourceError
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HUB_ID_LIMIT = 96  # characters, the limit of the hub itself
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
@@ -35,7 +36,7 @@ def locate(source: str) -> str:
             return str(folder)
     except (OSError, ValueError, RuntimeError):  # a NUL, an over-long name, an unknown user: not a folder
         pass
-    if not HUB_ID.fullmatch(text) or ".." in text:
+    if len(text) > HUB_ID_LIMIT or not HUB_ID.fullmatch(text) or ".." in text:
         message = f"{source!r} is neither a bundled model, nor a folder, nor a hub id like owner/name"
         raise SourceError("source_not_found", message, source=source)
     return text

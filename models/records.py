@@ -87,6 +87,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """One sentence about a prompt that could be run: a key of assets/i18n (remarks.<key>) and its values."""
+
+    key: str
+    values: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class LayerTrace:
     """One layer: which mixer and feed-forward it has, the parts it shows, and how well they rebuild its output.
 
@@ -118,7 +126,8 @@ class ModelTrace:
 
     logits (token, vocab); surprisal (token,) in bits, -log2 p(token | before), nan for the first.
     cache_bytes: bytes of the live cache tensors after these tokens; cache_bytes_formula: the same by accounting.
-    implementation: which code ran, per function ("scan": "contextscope numba", ...).
+    implementation: which code ran, per function ("scan": "seqops compiled loop (CPU)", ...).
+    remarks: what is unusual about the prompt, for the visitor.
     """
 
     checkpoint: str
@@ -134,6 +143,7 @@ class ModelTrace:
     device: str
     dtype: str
     seconds: float
+    remarks: tuple[Remark, ...] = ()
 
     def layer(self, index: int) -> LayerTrace:
         """Return the layer with this index; IndexError says how many there are."""

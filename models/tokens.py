@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from models.errors import PromptError, SourceError
-from models.records import Token
+from models.records import Remark, Token
 
 PROMPT_LIMIT = 256  # tokens; the length the bundled models were trained on, and what T x T views stay readable at
 SPACE = "\u2423"
@@ -16,14 +16,6 @@ TAB = "\u21e5"
 WORD_MARKS = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a leading space
 RIGHT_TO_LEFT = frozenset({"R", "AL"})
 KEPT_CONTROLS = frozenset("\n\t\u200c\u200d")  # line ends, and the joiners that emoji and many scripts need
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One sentence about a prompt: a key of assets/i18n (remarks.<key>) and its values."""
-
-    key: str
-    values: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
         device=str(checkpoint.device),
         dtype=dtype,
         seconds=seconds,
+        remarks=encoded.remarks,
     )
 
 

@@ -69,6 +69,8 @@ def reading(page: str, name: str | None = None) -> ModelTrace | None:
             return cache.trace_for(model, good[page])
         return None
     good[page] = prompt
+    for remark in trace.remarks:
+        st.caption(t(f"remarks.{remark.key}", **remark.values))
     return trace
 
 

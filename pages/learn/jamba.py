@@ -1,0 +1,72 @@
+"""Jamba: mostly a state, now and then a look back, and experts in between."""
+
+import streamlit as st
+
+from models.records import ModelTrace
+from pages.shared import controls, layout
+from pages.shared.i18n import t
+from pages.shared.panel import panel, residual_of, selected_or_last
+from viz.attention import head_matrix, most_structured_head
+from viz.channels import widest_memory
+from viz.routing import expert_lanes, expert_load, hybrid_stack, layer_ribbon, router_bars
+from viz.state import state_film
+
+PAGE = "jamba"
+
+
+def ribbon(trace: ModelTrace) -> None:
+    """Draw the plan of the layers with the reader's tokens in them; the worst residual of all its parts."""
+    worst = max(error for shown in trace for error in shown.residuals.values())
+    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=worst)
+
+
+def router(trace: ModelTrace) -> None:
+    """Draw the router of the chosen token in one layer with experts."""
+    layers = [shown.index for shown in trace.layers_with("router_probs")]
+    layer = controls.layer_picker(PAGE, layers, default=layers[len(layers) // 2], name="router_layer")
+    position = selected_or_last(trace)
+    panel(router_bars, trace, key=f"{PAGE}.router", follow=False, layer=layer, position=position,
+          residual=residual_of(trace, "router_probs", layer),
+          subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}")  # fmt: skip
+
+
+def head(trace: ModelTrace) -> None:
+    """Draw one head of the attention layer."""
+    best = most_structured_head(trace)
+    layers = [shown.index for shown in trace.layers_with("attention")]
+    with st.container(horizontal=True, gap="medium"):
+        layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")
+        heads = trace.layer(layer).parts["attention"].sizes["head"]
+        number = controls.head_picker(PAGE, heads, default=best.head)
+    panel(head_matrix, trace, key=f"{PAGE}.head", layer=layer, head=number,
+          residual=residual_of(trace, "attention", layer), subtitle=t("viz.layer_head", layer=layer, head=number))  # fmt: skip
+
+
+def film(trace: ModelTrace) -> None:
+    """Draw the state of one Mamba layer."""
+    layers = [shown.index for shown in trace.layers_with("state")]
+    layer = controls.layer_picker(PAGE, layers, default=widest_memory(trace), name="state_layer")
+    panel(state_film, trace, key=f"{PAGE}.film", layer=layer, residual=residual_of(trace, "state", layer),
+          subtitle=t("viz.layer", layer=layer))  # fmt: skip
+
+
+layout.hero(PAGE)
+reading = controls.reading(PAGE)
+if reading is not None:
+    layout.body(PAGE, lambda: ribbon(reading), trace=reading)
+    layout.chapter(PAGE, 1, lambda: panel(expert_lanes, reading, key=f"{PAGE}.lanes",
+                                          residual=residual_of(reading, "chosen_experts")))  # fmt: skip
+    layout.chapter(PAGE, 2, lambda: router(reading))
+    layout.chapter(PAGE, 3, lambda: panel(hybrid_stack, reading, key=f"{PAGE}.stack", layer=None,
+                                          residual=max(residual_of(reading, "attention"),
+                                                       residual_of(reading, "hidden_attention"))))  # fmt: skip
+    layout.under_the_hood(
+        PAGE,
+        [
+            ("expert_load", lambda: panel(expert_load, reading, key=f"{PAGE}.load", follow=False)),
+            ("head_matrix", lambda: head(reading)),
+            ("state_film", lambda: film(reading)),
+        ],
+    )
+    layout.what_it_costs(PAGE, len(reading.tokens))
+    layout.check_yourself(PAGE)

@@ -1,0 +1,59 @@
+"""RWKV: a memory that fades at learned speeds."""
+
+from models.mixing import channel_mixing
+from models.records import ModelTrace
+from pages.shared import controls, layout
+from pages.shared.i18n import t
+from pages.shared.panel import panel, residual_of
+from viz.channels import quantile_channels, widest_memory
+from viz.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
+from viz.mixing import channel_matrix
+
+PAGE = "rwkv"
+
+
+def choose(trace: ModelTrace, at: str) -> int:
+    """Offer the layer next to a figure; by default the one whose channels' memories differ most."""
+    layers = [shown.index for shown in trace.layers_with("decay_rate")]
+    return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
+
+
+def by_layer(draw, trace: ModelTrace, at: str) -> None:  # type: ignore[no-untyped-def]
+    """Draw one figure of the chosen layer."""
+    layer = choose(trace, at)
+    panel(draw, trace, key=f"{PAGE}.{at}", layer=layer, residual=residual_of(trace, "effective_attention", layer),
+          subtitle=t("viz.layer", layer=layer))  # fmt: skip
+
+
+def spectrum(trace: ModelTrace) -> None:
+    """Draw the half-lives of every layer."""
+    panel(half_life_spectrum, trace, key=f"{PAGE}.spectrum", follow=False,
+          residual=residual_of(trace, "effective_attention"))  # fmt: skip
+
+
+def one_channel(trace: ModelTrace) -> None:
+    """Draw the effective attention of one channel; by default the slowest of the layer."""
+    layer = choose(trace, "channel")
+    offered = [int(c) for c in quantile_channels(trace.layer(layer).part("half_life"), count=8)]
+    channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
+    mixing = channel_mixing(trace.layer(layer), [channel])
+    panel(lambda shown, **options: channel_matrix(mixing, shown, **options), trace, key=f"{PAGE}.channel",
+          layer=layer, channel=channel, residual=residual_of(trace, "effective_attention", layer))  # fmt: skip
+
+
+layout.hero(PAGE)
+reading = controls.reading(PAGE)
+if reading is not None:
+    layout.body(PAGE, lambda: by_layer(decay_curves, reading, "decay"), trace=reading)
+    layout.chapter(PAGE, 1, lambda: spectrum(reading))
+    layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
+    layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))
+    layout.under_the_hood(
+        PAGE,
+        [
+            ("wkv_film", lambda: by_layer(wkv_film, reading, "film")),
+            ("channel_matrix", lambda: one_channel(reading)),
+        ],
+    )
+    layout.what_it_costs(PAGE, len(reading.tokens))
+    layout.check_yourself(PAGE)

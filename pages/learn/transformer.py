@@ -1,0 +1,70 @@
+"""Transformer: every token looks back at every other."""
+
+import streamlit as st
+
+from models.records import ModelTrace
+from pages.shared import controls, layout, session
+from pages.shared.i18n import t
+from pages.shared.panel import panel, residual_of
+from viz.attention import (
+    SCORES,
+    head_logits,
+    head_matrix,
+    head_mosaic,
+    mosaic_head,
+    most_structured_head,
+    value_norm_matrix,
+)
+from viz.tokens import token_strip
+
+PAGE = "transformer"
+
+
+def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
+    """Offer the layer and the head next to a figure; by default the most structured head of this text."""
+    best = most_structured_head(trace)
+    layers = trace.layers_with("attention")
+    with st.container(horizontal=True, gap="medium"):
+        layer = controls.layer_picker(PAGE, [shown.index for shown in layers], default=best.layer, at=at)
+        heads = trace.layer(layer).parts["attention"].sizes["head"]
+        head = controls.head_picker(PAGE, heads, default=best.head, at=at)
+    return layer, head
+
+
+def one_head(draw, trace: ModelTrace, at: str, part: str) -> None:  # type: ignore[no-untyped-def]
+    """Draw one head over the reader's words."""
+    layer, head = choose(trace, at)
+    panel(draw, trace, key=f"{PAGE}.{at}", layer=layer, head=head,
+          residual=residual_of(trace, part, layer), subtitle=t("viz.layer_head", layer=layer, head=head))  # fmt: skip
+
+
+def all_heads(trace: ModelTrace) -> None:
+    """Draw every head as a tile; a click chooses it for the whole page."""
+    best, visit = most_structured_head(trace), session.current()
+    score = st.segmented_control(
+        t("controls.score"), SCORES, default=SCORES[0], required=True, key=f"{PAGE}.score.{visit.lang}",
+        format_func=lambda name: t(f"viz.score.{name}"),
+    )  # fmt: skip
+    layers = [shown.index for shown in trace.layers_with("attention")]
+    layer = visit.place("layer", default=best.layer, allowed=layers)
+    head = visit.place("head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"]))
+    clicked = panel(head_mosaic, trace, key=f"{PAGE}.mosaic", layer=layer, head=head, score=score or SCORES[0],
+                    residual=residual_of(trace, "attention"))  # fmt: skip
+    if clicked is not None and clicked.tile is not None:
+        chosen = mosaic_head(trace, clicked.tile)
+        if (chosen.layer, chosen.head) != (layer, head):
+            visit.put("layer", chosen.layer)
+            visit.put("head", chosen.head)
+            st.rerun()
+
+
+layout.hero(PAGE)
+reading = controls.reading(PAGE)
+if reading is not None:
+    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero", "attention"), trace=reading)
+    layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits", "attention"))
+    layout.chapter(PAGE, 2, lambda: all_heads(reading))
+    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved", "value_norm"))
+    layout.under_the_hood(PAGE, [("token_strip", lambda: panel(token_strip, reading, key=f"{PAGE}.strip"))])
+    layout.what_it_costs(PAGE, len(reading.tokens))
+    layout.check_yourself(PAGE)
