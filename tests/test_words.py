@@ -17,7 +17,7 @@ PAGES = ("overview", *LEARN, "benchmark")
 CHAPTER_WORDS = 120
 
 CHAPTERS = {
-    "transformer": ("head_matrix", "head_mosaic", "value_norm_matrix"),
+    "transformer": ("head_logits", "head_mosaic", "value_norm_matrix"),
     "mamba": ("dt_map", "state_slice", "hidden_attention"),
     "rwkv": ("half_life_spectrum", "effective_attention", "receptance_map"),
     "jamba": ("expert_lanes", "router_bars", "hybrid_stack"),
@@ -28,7 +28,7 @@ HOOD = {
     "rwkv": ("wkv_film", "channel_matrix"),
     "jamba": ("expert_load", "head_matrix", "state_film"),
 }
-OTHERS = ("state_film", "decay_curves", "layer_ribbon", "four_machines", "carried_bytes", "growth", "training_curves",
+OTHERS = ("head_matrix", "state_film", "decay_curves", "layer_ribbon", "four_machines", "carried_bytes", "growth", "training_curves",
           "memory_vs_context", "decode_vs_context", "prefill_vs_context")  # fmt: skip
 FIGURES = sorted({*OTHERS, *(f for table in (CHAPTERS, HOOD) for figures in table.values() for f in figures)})
 SECTIONS = ("title", "tagline", "promise", "hero.see", "hero.try", "cost.text", "check")
