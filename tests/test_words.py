@@ -28,8 +28,8 @@ HOOD = {
     "rwkv": ("wkv_film", "channel_matrix"),
     "jamba": ("expert_load", "head_matrix", "state_film"),
 }
-OTHERS = ("head_matrix", "state_film", "decay_curves", "layer_ribbon", "four_machines", "carried_bytes", "growth", "training_curves",
-          "memory_vs_context", "decode_vs_context", "prefill_vs_context")  # fmt: skip
+OTHERS = ("head_matrix", "state_film", "decay_curves", "layer_ribbon", "four_machines", "carried_bytes", "growth",
+          "training_curves", "memory_vs_context", "decode_vs_context", "prefill_vs_context")  # fmt: skip
 FIGURES = sorted({*OTHERS, *(f for table in (CHAPTERS, HOOD) for figures in table.values() for f in figures)})
 SECTIONS = ("title", "tagline", "promise", "hero.see", "hero.try", "cost.text", "check")
 RAISED = r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"(?:errors\.)?(\w+)\""
