@@ -9,10 +9,13 @@ from typing import Any
 
 import anyio.to_thread
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from pages.shared.document import DocumentHead
 
 ROOT = Path(__file__).resolve().parent
 
@@ -58,6 +61,7 @@ def on_script_error(error: Exception) -> bool:
 app = st.App(
     ROOT / "pages" / "frame" / "main.py",
     lifespan=lifespan,
+    middleware=[Middleware(DocumentHead)],
     routes=[Route("/api/ready", ready), Mount("/assets", StaticFiles(directory=ROOT / "assets"))],
     on_script_error=on_script_error,
 )

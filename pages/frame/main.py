@@ -22,6 +22,7 @@ def navigation() -> tuple[dict[str, st.Page], st.Page]:
             default=name == content.PAGES[0],
         )
         for name in content.PAGES
+        if (ROOM / FOLDERS[name] / f"{name}.py").is_file()
     }
     return pages, st.navigation(list(pages.values()), position="top")
 

@@ -74,6 +74,12 @@ def to_npz(data: Mapping[str, Named]) -> bytes:
     return out.getvalue()
 
 
+def scientific(value: float) -> str:
+    """Write a small number with two digits: 2.1e-6."""
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
 def _title(name: str, subtitle: str | None, *, anchor: str) -> None:
     beside = f'<span class="cs-subtitle"> · {escape(subtitle)}</span>' if subtitle else ""
     st.html(f'<h3 class="cs-title" id="{escape(anchor)}">{escape(name)}{beside}</h3>')
@@ -90,7 +96,7 @@ def _badge(residual: float | None) -> str:
     if residual is None:
         return ""
     good = residual < REBUILT_BELOW  # false for nan
-    words = t("figure.rebuilds" if good else "figure.rebuilds_not", value=f"{residual:.1e}")
+    words = t("figure.rebuilds" if good else "figure.rebuilds_not", value=scientific(residual))
     mark, kind = ("✓", "good") if good else ("✕", "bad")
     return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
 
@@ -110,7 +116,7 @@ def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float
         st.markdown(f"**{t('figure.shape')}** {facts['shape']}")
         st.text(sizes)
         if residual is not None:
-            st.caption(t("figure.residual", limit=f"{REBUILT_BELOW:.0e}"))
+            st.caption(t("figure.residual", limit=scientific(REBUILT_BELOW)))
         if "paper" in facts:
             paper = content.paper(facts["paper"])
             st.markdown(

@@ -59,17 +59,24 @@ def has(lang: str, key: str) -> bool:
 def words(lang: str) -> Mapping[str, str]:
     """Read every file of a language, <lang>.yaml and <name>.<lang>.yaml, as dotted keys.
 
-    Raises MissingWordError for a language that has no file and ValueError for a key that two files define.
+    A key that two files define keeps its first sentence and is logged; with CONTEXTSCOPE_STRICT_WORDS set it raises
+    ValueError. Raises MissingWordError for a language that has no file.
     """
     merged: dict[str, str] = {}
     for path in files(lang):
         for key, value in flatten(yaml.safe_load(path.read_text(encoding="utf-8")) or {}):
             if key in merged:
-                raise ValueError(f"{path.name}: {key!r} is defined twice")
-            merged[key] = value
+                _complain(f"{path.name}: {key!r} is defined twice")
+            merged.setdefault(key, value)
     if not merged:
         raise MissingWordError(f"no words for language {lang!r} in {FOLDER}")
     return MappingProxyType(merged)
+
+
+def _complain(message: str) -> None:
+    if os.environ.get(STRICT_VARIABLE):
+        raise ValueError(message)
+    _log.warning("assets/i18n, %s", message)
 
 
 def files(lang: str) -> list[Path]:

@@ -1,0 +1,48 @@
+"""Serve Streamlit's HTML document with our title and with the address of the server, which it would have to guess."""
+
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEAD = Path(__file__).resolve().parents[2] / "assets" / "style" / "head.html"
+_PLACE = b"<title>Streamlit</title>"
+
+
+class DocumentHead:
+    """Replace the title of HTML documents by assets/style/head.html; everything else passes through untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.head = HEAD.read_bytes().strip()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "GET"
+            or "text/html" not in Headers(scope=scope).get("accept", "")
+        ):
+            await self.app(scope, receive, send)
+            return
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]  # nothing to unpack
+        start: Message | None = None
+        body = b""
+
+        async def collect(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if start is None or message.get("more_body", False):
+                return
+            headers = MutableHeaders(raw=start["headers"])
+            if headers.get("content-type", "").startswith("text/html"):
+                body = body.replace(_PLACE, self.head, 1)
+                headers["content-length"] = str(len(body))
+                del headers["etag"], headers["last-modified"]  # those of the file we changed
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+
+        await self.app({**scope, "headers": plain}, receive, collect)
