@@ -1,0 +1,45 @@
+"""Run pages in their frame without a browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAME = ROOT / "pages" / "frame" / "main.py"
+LOCALES = {"en": "en-US", "ko": "ko-KR"}
+TIMEOUT = 120
+
+Open = Callable[..., AppTest]
+
+
+def script(page: str) -> str:
+    """Return the path of a page as the frame knows it."""
+    folder = "compare" if page == "benchmark" else "learn"
+    return str(ROOT / "pages" / folder / f"{page}.py")
+
+
+@pytest.fixture
+def open_page() -> Open:
+    """Give a function that opens a page in its frame: open_page("mamba", browser="ko", text="...")."""
+
+    def opened(page: str, *, browser: str = "en", **query: str) -> AppTest:
+        at = AppTest.from_file(str(FRAME), default_timeout=TIMEOUT)
+        at.context = {"locale": LOCALES[browser]}
+        for name, value in query.items():
+            at.query_params[name] = value
+        at.run()
+        if page != "overview":
+            at.switch_page(script(page)).run()
+        return at
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def pages() -> tuple[str, ...]:
+    """List the pages in the order of the navigation."""
+    from pages.shared import content
+
+    return content.PAGES
