@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import CanvasSpec, Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Grid, Legend, Scale, Tile, max_pool
 from viz.figure import Figure
 from viz.labels import Translate, template
 from viz.mixing import matrix_picture
 from viz.theme import Theme, mixer_ramp
-from viz.tokens import strip_of, words
+from viz.tokens import picture, strip_of
 
 SCORES = ("previous_token", "sink", "duplicate", "induction", "entropy")
 THUMBNAIL = 32  # rows and columns of a mosaic tile at most
@@ -82,7 +82,7 @@ def head_mosaic(
 ) -> Figure:
     """Draw every head as a thumbnail, columns are layers, rows are heads; the bar under each is the chosen score.
 
-    part: "attention" or "value_norm". layer, head: the tile to outline. Tile number = head * layers + position of layer.
+    part: "attention" or "value_norm". layer, head: the tile to outline. mosaic_head tells which head a tile is.
     """
     layers = trace.layers_with(part)
     heads = layers[0].parts[part].sizes["head"]
@@ -117,16 +117,16 @@ def head_mosaic(
         tile_row_labels=tuple(t("viz.head", head=h) for h in range(heads)),
     )
     legend = Legend(t("viz.head_matrix.quantity"), ((0.0, "0"), (1.0, t("viz.maximum"))), t("viz.scope.tile_sqrt"))
-    spec = CanvasSpec(
-        id="head_mosaic",
-        alt=t("viz.head_mosaic.alt", heads=heads * len(layers), score=t(f"viz.score.{score}")),
+    spec = picture(
+        "head_mosaic",
+        t("viz.head_mosaic.alt", heads=heads * len(layers), score=t(f"viz.score.{score}")),
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected, role="rows"),
         grid=grid,
         legends=(legend,),
         note=t("viz.head_mosaic.note", score=t(f"viz.score.{score}"), meaning=t(f"viz.score.{score}.meaning")),
-        words=words(t),
     )
     data = {
         part: Named(maps.reshape(heads, len(layers), *maps.shape[1:]), ("head", "layer", "query", "key")),

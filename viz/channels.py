@@ -1,14 +1,24 @@
 """Which channels a film shows, in which order, and how many make one row."""
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 
-from models.records import ModelTrace, Named
+from models.records import LayerTrace, ModelTrace, Named
 
 Floats = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.intp]
 
 MAX_ROWS = 128  # rows of a full channel map
+
+
+def floats(shown: LayerTrace, part: str) -> Floats:
+    """Return a part of a layer that holds real numbers, in its own precision; TypeError for one of whole numbers."""
+    values = shown.part(part)
+    if not np.issubdtype(values.dtype, np.floating):
+        raise TypeError(f"part {part!r} of layer {shown.index} holds {values.dtype}")
+    return cast("Floats", values)
 
 
 def longest_first(half_life: Floats) -> Indices:
@@ -32,11 +42,12 @@ def most_varied(half_life: Floats, track: Floats, *, count: int) -> Indices:
 def quantile_channels(half_life: Floats, *, count: int) -> Indices:
     """Choose count channels evenly through the order of half-lives, longest first, ends included."""
     order = longest_first(half_life)
-    return order[np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int))]
+    places = np.unique(np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(np.intp))
+    return np.take(order, places)
 
 
 def binned(values: Floats, order: Indices, *, rows: int = MAX_ROWS) -> tuple[Floats, list[Indices]]:
-    """Average (token, channel) values over neighbours in the order, into at most rows rows: (row, token), and who is in each."""
+    """Average (token, channel) values over neighbours in the order: (row, token), and the channels of each row."""
     runs = np.array_split(order, min(rows, len(order)))
     return np.stack([values[:, run].mean(1) for run in runs]), runs
 

@@ -20,19 +20,32 @@ class Measured(Protocol):
     """What a benchmark row must have to be drawn; models.bench.rows.Measurement has it. Times in milliseconds."""
 
     @property
-    def architecture(self) -> str: ...
+    def architecture(self) -> str:
+        """Key of colours and names."""
+
     @property
-    def context(self) -> int: ...
+    def context(self) -> int:
+        """Tokens of context."""
+
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:
+        """How the cell ended."""
+
     @property
-    def prefill_ms_samples(self) -> Sequence[float]: ...
+    def prefill_ms_samples(self) -> Sequence[float]:
+        """One per repetition."""
+
     @property
-    def decode_ms_samples(self) -> Sequence[float]: ...
+    def decode_ms_samples(self) -> Sequence[float]:
+        """One per step."""
+
     @property
-    def cache_bytes(self) -> int | None: ...
+    def cache_bytes(self) -> int | None:
+        """Of the live cache."""
+
     @property
-    def peak_bytes(self) -> int | None: ...
+    def peak_bytes(self) -> int | None:
+        """Highest use above the weights."""
 
 
 def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate) -> Figure:
@@ -42,7 +55,7 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
         {"architecture": a, "name": t(f"viz.architecture.{a}"), "bytes": float(n), "text": size(n), "most": float(most)}
         for a, n in rows
     ]
-    order = [row["name"] for row in data]
+    order = [t(f"viz.architecture.{a}") for a, _ in rows]
     base = table(data)
     y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelFontSize=14, labelColor=theme.ink, labelPadding=10))
     domain = alt.Scale(domain=[0, most * 1.28], nice=False)
@@ -103,7 +116,7 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
         for a, points in logs.items()
     ]
     chart = lines_chart(
-        lines, x=Axis(t("viz.axis.seen"), "count"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
+        lines, x=Axis(t("viz.axis.seen"), "many"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
     )
     return Figure("training_curves", chart, _drawn(lines), t("viz.training_curves.alt"))
 
@@ -116,7 +129,7 @@ def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, p
 
 
 def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure:
-    """Draw the seconds to read the whole context against its length: medians, quartiles as a ribbon, samples as dots."""
+    """Draw the seconds to read the context against its length: medians, quartiles as a ribbon, samples as dots."""
     lines = _measured(rows, lambda row: [v / 1e3 for v in row.prefill_ms_samples], t=t)
     return _benchmark("prefill_vs_context", lines, title=t("viz.axis.prefill"), unit="seconds", theme=theme, t=t)
 
@@ -135,7 +148,10 @@ def _benchmark(figure: str, lines: list[Line], *, title: str, unit: Unit, theme:
 
 
 def _measured(rows: Iterable[Measured], samples: Callable[[Measured], Sequence[float]], *, t: Translate) -> list[Line]:
-    """Group rows by architecture in order of appearance, pool the samples of one context, and mark what did not run."""
+    """Group rows by architecture in order of appearance, pool the samples of one context, and mark what did not run.
+
+    Past the last measured context only the first failure is marked: what follows would fail as well.
+    """
     groups: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     failed: dict[str, dict[int, str]] = defaultdict(dict)
     for row in rows:
@@ -162,11 +178,14 @@ def _line(
         if len(values) > 1:
             ribbon.append((float(context), low, high))
             dots += [(float(context), float(v)) for v in _thinned(values)]
-    open_ends = {c: s for c, s in failed.items() if c not in contexts}
-    ends = [(float(c), _last_before(points, c, floor), t(f"viz.state.{s}")) for c, s in sorted(open_ends.items())]
-    return Line(
-        architecture, t(f"viz.architecture.{architecture}"), tuple(points), tuple(ribbon), tuple(dots), tuple(ends)
-    )
+    reached = max(contexts, default=0)
+    crosses = [(float(c), _last_before(points, c, floor)) for c in sorted(failed) if c not in contexts and c < reached]
+    first = min((c for c in failed if c > reached), default=None)
+    end = None
+    if first is not None:
+        end = (float(first), _last_before(points, first, floor), t(f"viz.state.{failed[first]}"))
+    name = t(f"viz.architecture.{architecture}")
+    return Line(architecture, name, tuple(points), tuple(ribbon), tuple(dots), tuple(crosses), end)
 
 
 def _last_before(points: Sequence[tuple[float, float]], context: int, floor: float) -> float:
@@ -180,7 +199,7 @@ def _thinned(
     """Keep at most `most` samples, evenly through their order of size, ends included."""
     if len(values) <= most:
         return values
-    return np.sort(values)[np.linspace(0, len(values) - 1, most).round().astype(int)]
+    return np.take(np.sort(values), np.linspace(0, len(values) - 1, most).round().astype(int))
 
 
 def _bytes(count: int | None) -> list[float]:

@@ -5,15 +5,15 @@ import math
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
-from viz.channels import binned, longest_first, most_varied, quantile_channels
+from viz.canvas import Bars, Grid, Legend, Scale
+from viz.channels import binned, floats, longest_first, most_varied, quantile_channels
 from viz.decay_charts import fading_chart, half_life_chart
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.mixing import matrix_picture
 from viz.state import film_picture, map_picture
 from viz.theme import Theme, mixer_ramp
-from viz.tokens import words
+from viz.tokens import picture
 
 CURVE_POINTS = 120
 
@@ -33,8 +33,8 @@ def decay_curves(
     reader's words, counted back from the selected token (the last without selection).
     """
     shown = _layer(trace, "decay_rate", layer)
-    rate, bonus = shown.part("decay_rate"), shown.part("bonus")
-    chosen = quantile_channels(shown.part("half_life"), count=channels)
+    rate, bonus = floats(shown, "decay_rate"), floats(shown, "bonus")
+    chosen = quantile_channels(floats(shown, "half_life"), count=channels)
     last = selected if selected is not None and 0 < selected < len(trace.tokens) else len(trace.tokens) - 1
     reach = max(last, 4)
     distance = np.linspace(1, reach, CURVE_POINTS)
@@ -55,9 +55,9 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
     """Draw the half-life of every channel of every layer, sorted within the layer, on a logarithmic colour scale."""
     layers = trace.layers_with("half_life")
     half_life = np.stack(
-        [np.sort(shown.part("half_life"), kind="stable")[::-1] for shown in layers]
+        [np.sort(floats(shown, "half_life"), kind="stable")[::-1] for shown in layers]
     )  # (layer, channel)
-    order = [longest_first(shown.part("half_life")) for shown in layers]
+    order = [longest_first(floats(shown, "half_life")) for shown in layers]
     low, high = max(float(half_life.min()), 1e-3), float(half_life.max())
     ticks = _log_ticks(low, high)
     grid = Grid(
@@ -74,14 +74,14 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
         picks="none",
     )
     alt_text = t("viz.half_life_spectrum.alt", layers=len(layers), low=short(low), high=short(high))
-    spec = CanvasSpec(
-        id="half_life_spectrum",
-        alt=alt_text,
+    spec = picture(
+        "half_life_spectrum",
+        alt_text,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         grid=grid,
         legends=(Legend(t("viz.half_life.quantity"), ticks, t("viz.scope.picture_log")),),
-        words=words(t),
     )
     data = {"half_life": Named(half_life, ("layer", "rank")), "channel": Named(np.stack(order), ("layer", "rank"))}
     return Figure("half_life_spectrum", spec, data, alt_text)
@@ -90,7 +90,7 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
 def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     """Draw every channel's half-life as one tick per layer on a logarithmic axis, with median and prompt length."""
     layers = trace.layers_with("half_life")
-    values = np.stack([shown.part("half_life") for shown in layers])  # (layer, channel)
+    values = np.stack([floats(shown, "half_life") for shown in layers])  # (layer, channel)
     indices, length, color = [shown.index for shown in layers], len(trace.tokens), theme.mixer_color(layers[0].mixer)
     chart = half_life_chart(values, indices, length, color, theme=theme, t=t)
     low, high = short(float(values.min())), short(float(values.max()))
@@ -101,10 +101,10 @@ def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
 def effective_attention(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
-    """Draw what an RWKV layer effectively attends to: mean over channels of the weights P (query, key); rows sum to 1."""
+    """Draw what an RWKV layer effectively attends to: mean over channels of P (query, key); rows sum to 1."""
     shown = _layer(trace, "effective_attention", layer)
     alt_text = t("viz.effective_attention.alt", layer=shown.index)
-    values, color = shown.part("effective_attention"), theme.mixer_color(shown.mixer)
+    values, color = floats(shown, "effective_attention"), theme.mixer_color(shown.mixer)
     spec = matrix_picture(
         "effective_attention", values, trace, theme=theme, t=t, color=color, alt=alt_text, selected=selected
     )
@@ -116,8 +116,8 @@ def receptance_map(
 ) -> Figure:
     """Draw the receptance gate sigma(r) of every channel at every token, longest memory first, from 0 to 1."""
     shown = _layer(trace, "receptance", layer)
-    gate = shown.part("receptance")
-    rows, runs = binned(gate, longest_first(shown.part("half_life")))
+    gate = floats(shown, "receptance")
+    rows, runs = binned(gate, longest_first(floats(shown, "half_life")))
     mean = gate.mean(1)
     bars = Bars(
         mean,
@@ -154,9 +154,9 @@ def wkv_film(
 ) -> Figure:
     """Draw what RWKV's state would answer after each token: num / den per channel, signed, longest memory first."""
     shown = _layer(trace, "wkv_num", layer)
-    den = shown.part("wkv_den")
-    ratio = shown.part("wkv_num") / np.where(den == 0, 1, den)  # (token, channel)
-    chosen = most_varied(shown.part("half_life"), ratio, count=channels)
+    den = floats(shown, "wkv_den")
+    ratio = floats(shown, "wkv_num") / np.where(den == 0, 1, den)  # (token, channel)
+    chosen = most_varied(floats(shown, "half_life"), ratio, count=channels)
     film = ratio[:, chosen].T
     alt_text = t("viz.wkv_film.alt", layer=shown.index, channels=len(chosen))
     spec = film_picture("wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected)

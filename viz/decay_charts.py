@@ -12,7 +12,7 @@ from viz.channels import Floats, Indices
 from viz.labels import Translate, dodged, short
 from viz.theme import Theme, ramp_between, styled, table
 
-CURVE_HEIGHT = 360
+CURVE_HEIGHT = 400
 ROW_HEIGHT = 40
 TICKS_PER_LAYER = 256
 
@@ -59,8 +59,11 @@ def fading_chart(
     halo = marks.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     text = marks.mark_text(**style, color=theme.ink)
     named = table([{"distance": 0.0, "weight": float(bonus.max()), "text": t("viz.decay_curves.bonus")}])
-    note = named.mark_text(align="left", dx=10, baseline="middle", fontSize=12.5, color=theme.muted)
+    beside: dict[str, Any] = {"align": "left", "dx": 10, "baseline": "middle", "fontSize": 12.5}
+    quiet = named.mark_text(**beside, stroke=theme.card, strokeWidth=4, strokeJoin="round")
+    note = named.mark_text(**beside, color=theme.muted)
     layers = [halo.encode(x=x, y=place, text="text:N"), ends, text.encode(x=x, y=place, text="text:N")]
+    layers.append(quiet.encode(x=x, y=y, text="text:N"))
     return styled(_layered(curves, now, *layers, note.encode(x=x, y=y, text="text:N")), theme, height=CURVE_HEIGHT)
 
 
@@ -76,9 +79,7 @@ def half_life_chart(
     names = [t("viz.layer", layer=n) for n in layers]
     rows = [{"name": n, "half_life": float(v)} for n, row in zip(names, kept, strict=True) for v in row]
     middle = np.median(half_life, axis=1)
-    medians = [
-        {"layer": n, "half_life": float(v), "text": short(float(v))} for n, v in zip(layers, middle, strict=True)
-    ]
+    medians = [{"name": n, "half_life": float(v), "text": short(float(v))} for n, v in zip(names, middle, strict=True)]
     low, high = min(float(half_life.min()), length), max(float(half_life.max()), length)
     x = alt.X(
         "half_life:Q",
@@ -99,7 +100,7 @@ def half_life_chart(
     rule = here.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
     note = here.mark_text(align="left", dx=6, baseline="bottom", fontSize=12, color=theme.muted)
     chart = _layered(rule, ticks, halo, rings, texts, note.encode(x=x, y=alt.value(-2), text="text:N"))
-    return styled(chart, theme, height=ROW_HEIGHT * len(layers))
+    return styled(chart, theme, height=ROW_HEIGHT * len(layers) + 72)
 
 
 def _layered(*charts: alt.Chart) -> alt.LayerChart:
@@ -107,7 +108,7 @@ def _layered(*charts: alt.Chart) -> alt.LayerChart:
 
 
 def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, t: Translate) -> alt.X:
-    """Build the axis whose ticks are the reader's words; a Vega expression turns a distance into the word that far back."""
+    """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
     words = [trace.tokens[last - n].label if trace.tokens[last - n].piece == 1 else "" for n in range(last + 1)]
     step = max(1, math.ceil((last + 1) / 26))
     axis = alt.Axis(
@@ -123,7 +124,7 @@ def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, 
 
 
 def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Translate) -> list[dict[str, str | float]]:
-    """Place each curve's label: long memories where they are still strong, short ones where they are weak, ends apart."""
+    """Place each curve's label: long memories where still strong, short ones where already weak, ends apart."""
     levels = np.linspace(0.9, 0.1, len(names))
     at = np.minimum(1 - np.log(levels) / rate, reach)
     value = np.exp(-(at - 1) * rate)

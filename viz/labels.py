@@ -41,7 +41,7 @@ def template(t: Translate, key: str, *names: str, **values: object) -> str:
 
 
 def dodged(places: Sequence[float], *, gap: float) -> list[float]:
-    """Move places apart until neighbours are at least gap apart, as little as possible, in the given order of indices."""
+    """Move places apart, as little as possible, until neighbours are at least gap apart; indices stay."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     groups: list[list[float]] = []  # [sum of wished first places, count, first place]
     for i in order:

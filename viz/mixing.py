@@ -3,13 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from models.records import ModelTrace, Named
+from models.records import LayerTrace, ModelTrace, Named
 from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
 from viz.canvas.pooling import fit_square
+from viz.channels import floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.theme import Theme, diverging, ramp_between
-from viz.tokens import strip_of, words
+from viz.tokens import picture, strip_of
 
 Matrix = npt.NDArray[np.floating]
 
@@ -86,17 +87,17 @@ def matrix_picture(
         selected_row=row,
     )
     note = "" if pooled.rows == 1 else t("viz.pooled", rows=pooled.rows, columns=pooled.columns)
-    return CanvasSpec(
-        id=figure,
-        alt=alt,
+    return picture(
+        figure,
+        alt,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=row),
-        bars=(Bars(None, template(t, "viz.matrix.bars", "row"), color),),
+        bars=(Bars(None, template(t, "viz.matrix.bars", "row"), theme.colors["mamba"] if signed else color),),
         grid=grid,
         legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
         note=note,
-        words=words(t),
     )
 
 
@@ -106,3 +107,22 @@ def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) ->
     if signed:
         return Legend(name, ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")), scope)
     return Legend(name, ((0.0, "0"), (0.5, short(high / 4)), (1.0, short(high))), scope)
+
+
+def mixing_of(shown: LayerTrace) -> Matrix:
+    """Return a layer's (query, key) matrix: attention averaged over heads, or its stand-in."""
+    if "attention" in shown.parts:
+        return np.asarray(floats(shown, "attention").mean(0))
+    for name in ("hidden_attention", "effective_attention"):
+        if name in shown.parts:
+            return floats(shown, name)
+    raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
+
+
+def look_back(mixing: Matrix) -> Matrix:
+    """Return the mean distance in tokens that each query looks back, weighted by |mixing| (query, key)."""
+    weight = np.abs(mixing)
+    place = np.arange(mixing.shape[0])
+    distance = np.maximum(place[:, None] - place[None, :], 0)
+    total = weight.sum(1)
+    return np.asarray((weight * distance).sum(1) / np.where(total > 0, total, 1))

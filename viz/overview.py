@@ -9,7 +9,7 @@ from viz.canvas import CanvasSpec, Grid, Legend, Scale, Tile, max_pool
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, template
-from viz.routing import mixing_of
+from viz.mixing import mixing_of
 from viz.theme import Theme, sequential
 from viz.tokens import strip_of, words
 
@@ -74,4 +74,4 @@ def row_shares(trace: ModelTrace) -> Floats:
         weight = np.abs(mixing_of(layer))
         total = weight.sum(axis=1, keepdims=True)
         shares.append(weight / np.where(total > 0, total, 1))
-    return np.mean(shares, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(shares, axis=0), dtype=np.float32)

@@ -4,12 +4,13 @@ import altair as alt
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import CanvasSpec, Experts, Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Experts, Grid, Legend, Scale, Tile, max_pool
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
+from viz.mixing import look_back, mixing_of
 from viz.theme import Theme, mixer_ramp, sequential, styled, table
-from viz.tokens import strip_of, words
+from viz.tokens import picture, strip_of
 
 ROUTER_ROW = 30  # pixels per expert
 THUMBNAIL = 48  # rows and columns of a stack tile at most
@@ -48,22 +49,22 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         for i, mixer in enumerate(mixers)
     )
     alt_text = t("viz.layer_ribbon.alt", layers=len(trace.layers))
-    spec = CanvasSpec(
-        id="layer_ribbon",
-        alt=alt_text,
+    spec = picture(
+        "layer_ribbon",
+        alt_text,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected),
         grid=grid,
         legends=(*ramps, *([_expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
         note=t("viz.layer_ribbon.note"),
-        words=words(t),
     )
     return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | _routes(trace), alt_text)
 
 
 def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
-    """Draw who was sent to which expert: colour and number are the first, the small mark the second, opacity the weight."""
+    """Draw who went to which expert: colour and number are the first, the mark the second, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
     first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
     grid = Grid(
@@ -83,16 +84,16 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         experts=_experts(trace, theme, alone=True),
     )
     alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
-    spec = CanvasSpec(
-        id="expert_lanes",
-        alt=alt_text,
+    spec = picture(
+        "expert_lanes",
+        alt_text,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected),
         grid=grid,
         legends=(_expert_legend(trace, theme, t),),
         note=t("viz.expert_lanes.note"),
-        words=words(t),
     )
     return Figure("expert_lanes", spec, _routes(trace), alt_text)
 
@@ -126,7 +127,7 @@ def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: The
     ]
     base = table(rows)
     names = [str(e) for e in order]
-    bands = alt.Scale(paddingInner=0.4, paddingOuter=0.2)  # so that row k of n ends at exactly k/n of the height
+    bands = alt.Scale(paddingInner=0.4, paddingOuter=0.2)
     y = alt.Y(
         "expert:N", sort=names, title=t("viz.router_bars.expert"), scale=bands, axis=alt.Axis(labelFont=theme.mono)
     )
@@ -143,16 +144,18 @@ def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: The
     opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.28))
     bars = base.mark_bar(cornerRadiusEnd=3).encode(x=x, y=y, color=color, opacity=opacity)
     texts = base.mark_text(align="left", dx=6, font=theme.mono, fontSize=12, color=theme.ink)
-    edge = table([{"text": kept}])
-    at = alt.value(len(chosen) * ROUTER_ROW)
-    cut = edge.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(y=at)
-    note = edge.mark_text(align="right", baseline="top", dy=6, fontSize=12.5, color=theme.muted)
-    layers = [bars, cut, texts.encode(x=x, y=y, text="text:N"), note.encode(x=alt.value("width"), y=at, text="text:N")]
-    return styled(alt.LayerChart(layer=layers), theme, height=ROUTER_ROW * len(rows))
+    edge = table([{"expert": str(order[len(chosen) - 1]), "text": kept}])
+    after = alt.Y("expert:N", sort=names, bandPosition=1)
+    gap = 0.2 * ROUTER_ROW  # half the space between two bars
+    cut = edge.mark_rule(color=theme.muted, strokeDash=[4, 4], yOffset=gap).encode(y=after)
+    note = edge.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
+    named = note.encode(x=alt.value("width"), y=alt.value(-12), text="text:N")
+    layers = [bars, cut, texts.encode(x=x, y=y, text="text:N"), named]
+    return styled(alt.LayerChart(layer=layers), theme, height=ROUTER_ROW * len(rows) + 64)
 
 
 def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
-    """Draw each expert's share of the token slots, tokens x choices, per MoE layer; the uniform share is marked on the scale."""
+    """Draw each expert's share of the token slots, tokens x choices, per MoE layer."""
     layers = trace.layers_with("chosen_experts")
     experts = layers[0].parts["router_probs"].sizes["expert"]
     load = np.stack(
@@ -168,7 +171,11 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         values=load[None].astype(np.float32),
         scale=Scale(0.0, high),
         ramps=(sequential(trace.architecture, theme),),
-        readout=("{row} · {column}", template(t, "viz.value", "value", name=t("viz.expert_load.quantity"))),
+        readout=(
+            "{row} · {column}",
+            template(t, "viz.value", "value", name=t("viz.expert_load.quantity")),
+            template(t, "viz.expert_load.ratio", "ratio"),
+        ),
         row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
         column_names=tuple(t("viz.expert", expert=e) for e in range(experts)),
         column_labels=tuple(str(e) for e in range(experts)),
@@ -177,17 +184,19 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         max_height=420,
         cell_text="percent",
         picks="none",
+        baseline=uniform,
     )
-    ticks = ((0.0, "0"), (uniform / high, t("viz.expert_load.uniform", share=f"{uniform:.1%}")), (1.0, f"{high:.0%}"))
+    ticks = ((0.0, "0"), (1.0, f"{high:.0%}"))
     alt_text = t("viz.expert_load.alt", layers=len(layers), experts=experts, high=f"{high:.0%}")
-    spec = CanvasSpec(
-        id="expert_load",
-        alt=alt_text,
+    spec = picture(
+        "expert_load",
+        alt_text,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         grid=grid,
         legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
-        words=words(t),
+        note=t("viz.expert_load.uniform", share=f"{uniform:.1%}"),
     )
     return Figure("expert_load", spec, {"load": Named(load, ("layer", "expert"))}, alt_text)
 
@@ -195,7 +204,7 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
 def hybrid_stack(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
-    """Draw one token-by-token tile per layer: attention averaged over heads, or hidden attention; each to its own maximum."""
+    """Draw one token-by-token tile per layer: attention averaged over heads, or hidden attention."""
     mixers = sorted({shown.mixer for shown in trace})
     maps = np.stack([mixing_of(shown) for shown in trace])  # (layer, query, key)
     length = len(trace.tokens)
@@ -229,37 +238,18 @@ def hybrid_stack(
         Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.maximum"))), ramp=i) for i, mixer in enumerate(mixers)
     )
     alt_text = t("viz.hybrid_stack.alt", layers=len(trace.layers))
-    spec = CanvasSpec(
-        id="hybrid_stack",
-        alt=alt_text,
+    spec = picture(
+        "hybrid_stack",
+        alt_text,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected, role="rows"),
         grid=grid,
         legends=legends,
         note=t("viz.scope.tile_sqrt"),
-        words=words(t),
     )
     return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
-
-
-def mixing_of(shown: LayerTrace) -> Floats:
-    """Return a layer's (query, key) matrix: attention averaged over heads, or whatever stands for it in a recurrent layer."""
-    if "attention" in shown.parts:
-        return shown.part("attention").mean(0)
-    for name in ("hidden_attention", "effective_attention"):
-        if name in shown.parts:
-            return np.asarray(shown.part(name), dtype=np.float32)
-    raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
-
-
-def look_back(mixing: Floats) -> Floats:
-    """Return the mean distance in tokens that each query looks back, weighted by |mixing| (query, key)."""
-    weight = np.abs(mixing)
-    place = np.arange(mixing.shape[0])
-    distance = np.maximum(place[:, None] - place[None, :], 0)
-    total = weight.sum(1)
-    return (weight * distance).sum(1) / np.where(total > 0, total, 1)
 
 
 def expert_color(expert: int, theme: Theme) -> str:
@@ -286,7 +276,7 @@ def _routes(trace: ModelTrace) -> dict[str, Named]:
     if not layers:
         return {}
     return {
-        name: Named(np.stack([shown.part(name) for shown in layers]), ("layer", "token", "choice"))
+        name: Named(np.stack([np.asarray(shown.part(name)) for shown in layers]), ("layer", "token", "choice"))
         for name in ("chosen_experts", "chosen_weights")
     }
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import altair as alt
@@ -10,34 +10,42 @@ import altair as alt
 from viz.labels import dodged
 from viz.theme import Theme, styled, table
 
-Unit = Literal["bytes", "seconds", "count", "plain"]
+Unit = Literal["bytes", "seconds", "count", "many", "plain"]
 Point = tuple[float, float]
 
 # Vega expressions for axis labels in the unit's own steps.
 _EXPRESSIONS: dict[Unit, str] = {
     "bytes": (
-        "datum.value >= 1073741824 ? format(datum.value / 1073741824, '.3~g') + ' GiB' : datum.value >= 1048576 ? "
-        "format(datum.value / 1048576, '.3~g') + ' MiB' : datum.value >= 1024 ? format(datum.value / 1024, '.3~g') + ' KiB' : datum.value + ' B'"
+        "datum.value >= 1073741824 ? format(datum.value / 1073741824, '.3~g') + ' GiB' : "
+        "datum.value >= 1048576 ? format(datum.value / 1048576, '.3~g') + ' MiB' : "
+        "datum.value >= 1024 ? format(datum.value / 1024, '.3~g') + ' KiB' : datum.value + ' B'"
     ),
     "seconds": (
-        "datum.value >= 1 ? format(datum.value, '.3~g') + ' s' : datum.value >= 0.001 ? format(datum.value * 1000, '.3~g') + ' ms' : "
+        "datum.value >= 1 ? format(datum.value, '.3~g') + ' s' : "
+        "datum.value >= 0.001 ? format(datum.value * 1000, '.3~g') + ' ms' : "
         "format(datum.value * 1000000, '.3~g') + ' µs'"
     ),
     "count": "datum.value >= 1024 && datum.value % 1024 == 0 ? datum.value / 1024 + 'k' : format(datum.value, ',')",
+    "many": "format(datum.value, '.3~s')",
     "plain": "format(datum.value, '.3~g')",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. points (x, y); ribbon (x, low, high); samples: faint dots; ends: (x, y, text) of crosses where it stopped."""
+    """One line.
+
+    points (x, y); ribbon (x, low, high); samples: faint dots; crosses: places in between that failed; end: (x, y, why)
+    of a cross where it could not go on.
+    """
 
     architecture: str
     name: str
     points: tuple[Point, ...]
     ribbon: tuple[tuple[float, float, float], ...] = ()
     samples: tuple[Point, ...] = ()
-    ends: tuple[tuple[float, float, str], ...] = field(default=())
+    crosses: tuple[Point, ...] = ()
+    end: tuple[float, float, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ def lines_chart(
     lines: Sequence[Line], *, x: Axis, y: Axis, theme: Theme, height: int = 340, markers: bool = True
 ) -> alt.LayerChart:
     """Draw lines with their names at the right end, kept apart; an empty sequence draws an empty pair of axes."""
-    xs = [p[0] for line in lines for p in (*line.points, *line.ends)]
+    xs = [x for line in lines for x, _ in line.points] + [line.end[0] for line in lines if line.end]
     ys = [v for line in lines for v in _heights(line)]
     x_channel = _channel("x", x, xs, room=1.22)
     y_channel = _channel("y", y, ys, room=1.0)
@@ -71,7 +79,7 @@ def lines_chart(
         scale=alt.Scale(domain=names, range=[theme.markers.get(n, "circle") for n in names]),
         legend=None,
     )
-    layers: list[alt.Chart] = []
+    layers: list[alt.Chart | alt.LayerChart] = []
     if ribbons := [_row(line, x=a, y=low, high=high) for line in lines for a, low, high in line.ribbon]:
         ribbon = table(ribbons).mark_area(opacity=0.14, line=False)
         layers.append(ribbon.encode(x=x_channel, y=y_channel, y2="high:Q", color=color))
@@ -89,7 +97,7 @@ def lines_chart(
                 x=x_channel, y=y_channel, color=color, shape=shape
             )
         )
-    layers.extend(_crosses(lines, x_channel, y_channel, color, theme))
+    layers.extend(_crosses(lines, x_channel, y_channel, color))
     layers.extend(_names(lines, x_channel, y_channel, color, y, ys, theme, height))
     return styled(alt.LayerChart(layer=layers), theme, height=height)
 
@@ -99,7 +107,7 @@ def _row(line: Line, **values: float) -> dict[str, Any]:
 
 
 def _heights(line: Line) -> list[float]:
-    values = [b for _, b in line.points] + [b for _, b in line.samples] + [b for _, b, _ in line.ends]
+    values = [b for _, b in line.points] + [b for _, b in line.samples] + ([line.end[1]] if line.end else [])
     return values + [v for _, low, high in line.ribbon for v in (low, high)]
 
 
@@ -119,55 +127,77 @@ def _channel(name: str, axis: Axis, values: list[float], *, room: float) -> alt.
         grid=name == "y", labelExpr=_EXPRESSIONS[axis.unit], **({"values": ticks} if ticks else {"tickCount": 5})
     )
     scale = alt.Scale(type="log" if axis.log else "linear", domain=domain, nice=False)
-    built = (
-        alt.X("x:Q", title=axis.title, scale=scale, axis=grid)
-        if name == "x"
-        else alt.Y("y:Q", title=axis.title, scale=scale, axis=grid)
-    )
-    return built
+    if name == "x":
+        return alt.X("x:Q", title=axis.title, scale=scale, axis=grid)
+    return alt.Y("y:Q", title=axis.title, scale=scale, axis=grid)
 
 
 def _ticks(unit: Unit, low: float, high: float) -> list[float]:
-    """Choose at most seven ticks of a log axis: powers of two for bytes and counts, of ten otherwise."""
-    base = 2.0 if unit in ("bytes", "count") else 10.0
-    first, last = math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9)
+    """Choose at most seven or so ticks of a log axis: powers of two for bytes and counts, 1-2-5 or tens otherwise."""
+    if unit not in ("bytes", "count"):
+        exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        steps = (
+            (1,)
+            if high / low > 1e3
+            else (1, 3)
+            if high / low > 30
+            else (1, 2, 5)
+            if high / low > 4
+            else (1, 1.5, 2, 3, 4, 5, 6, 8)
+        )
+        ticks = [float(f"{step * 10.0**n:.6g}") for n in exponents for step in steps]
+        return [tick for tick in ticks if low * 0.97 <= tick <= high * 1.03]
+    first, last = math.floor(math.log2(low) + 1e-9), math.ceil(math.log2(high) - 1e-9)
     step = max(1, math.ceil((last - first + 1) / 7))
     if unit == "bytes":
         first, step = first - first % 2, step + step % 2
-    return [base**n for n in range(first, last + 1, step)]
+    return [2.0**n for n in range(first, last + 1, step)]
 
 
-def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color, theme: Theme) -> list[alt.Chart]:
-    """Mark where a line could not go on, with the reason beside the cross."""
-    rows = [_row(line, x=a, y=b) | {"text": text} for line in lines for a, b, text in line.ends]
-    if not rows:
+def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color) -> list[alt.LayerChart | alt.Chart]:
+    """Mark where a line could not go on, joined to its last point by a fine dotted line."""
+    ends = [_row(line, x=line.end[0], y=line.end[1]) for line in lines if line.end]
+    ends += [_row(line, x=a, y=b) for line in lines for a, b in line.crosses]
+    if not ends:
         return []
-    base = table(rows)
-    cross = base.mark_point(shape="cross", angle=45, size=90, filled=True, opacity=1).encode(x=x, y=y, color=color)
-    text = base.mark_text(dy=-14, fontSize=11.5, color=theme.muted).encode(x=x, y=y, text="text:N")
-    return [cross, text]
+    gaps = [
+        _row(line, x=a, y=b) for line in lines if line.end and line.points for a, b in (line.points[-1], line.end[:2])
+    ]
+    cross = (
+        table(ends).mark_point(shape="cross", angle=45, size=90, filled=True, opacity=1).encode(x=x, y=y, color=color)
+    )
+    if not gaps:
+        return [cross]
+    way = table(gaps).mark_line(strokeWidth=1, strokeDash=[1, 4], opacity=0.8).encode(x=x, y=y, color=color)
+    return [way, cross]
 
 
 def _names(
     lines: Sequence[Line], x: Any, y: Any, color: alt.Color, axis: Axis, values: list[float], theme: Theme, height: int
-) -> list[alt.Chart]:
-    """Write each name right of its last point, moved up or down where two would touch."""
-    ends = [
-        (line, max((*line.points, *((a, b) for a, b, _ in line.ends)))) for line in lines if line.points or line.ends
-    ]
-    if not ends:
+) -> list[alt.LayerChart | alt.Chart]:
+    """Write each name right of its last point, and below it why the line ends there; moved where two would touch."""
+    rows = []
+    for line in lines:
+        if last := line.end or (line.points[-1] if line.points else None):
+            rows.append(_row(line, x=last[0], y=last[1]) | {"text": line.name, "kind": "name"})
+        if line.end:
+            rows.append(_row(line, x=line.end[0], y=line.end[1]) | {"text": line.end[2], "kind": "reason"})
+    if not rows:
         return []
     low, high = min(values), max(values)
-    warp = math.log if axis.log else float
+    warp, unwarp = (math.log, math.exp) if axis.log else (float, float)
     span = (warp(high) - warp(low)) or 1.0
-    places = dodged([(warp(point[1]) - warp(low)) / span for _, point in ends], gap=17 / height)
-    unwarp = math.exp if axis.log else float
-    rows = [
-        _row(line, x=point[0], y=unwarp(warp(low) + place * span)) | {"name": line.name}
-        for (line, point), place in zip(ends, places, strict=True)
-    ]
+    # A reason wishes to stand just below its name, so that the two stay together when labels are moved apart.
+    wishes = [(warp(row["y"]) - warp(low)) / span - (1e-9 if row["kind"] == "reason" else 0) for row in rows]
+    for row, place in zip(rows, dodged(wishes, gap=18 / max(height - 90, 60)), strict=True):
+        row["y"] = unwarp(warp(low) + place * span)
     base = table(rows)
-    style = {"align": "left", "baseline": "middle", "dx": 11, "fontSize": 13, "fontWeight": 600}
-    halo = base.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round").encode(x=x, y=y, text="name:N")
-    text = base.mark_text(**style).encode(x=x, y=y, text="name:N", color=color)
-    return [halo, text]
+    style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 11}
+    halo = base.mark_text(**style, fontSize=13, stroke=theme.card, strokeWidth=4, strokeJoin="round")
+    named = base.transform_filter("datum.kind == 'name'").mark_text(**style, fontSize=13, fontWeight=600)
+    reason = base.transform_filter("datum.kind == 'reason'").mark_text(**style, fontSize=12, color=theme.muted)
+    return [
+        halo.encode(x=x, y=y, text="text:N"),
+        named.encode(x=x, y=y, text="text:N", color=color),
+        reason.encode(x=x, y=y, text="text:N"),
+    ]

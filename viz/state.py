@@ -5,12 +5,12 @@ import numpy as np
 from models.records import LayerTrace, ModelTrace, Named
 from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns
-from viz.channels import Floats, Indices, binned, longest_first, most_varied
+from viz.channels import Floats, Indices, binned, floats, longest_first, most_varied
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.mixing import matrix_picture
 from viz.theme import Theme, diverging, mixer_ramp
-from viz.tokens import strip_of, words
+from viz.tokens import picture, strip_of
 
 
 def state_film(
@@ -28,9 +28,9 @@ def state_film(
     the step size dt, averaged over all channels. Every row has its own colour range.
     """
     shown = _layer(trace, "state", layer)
-    summed = shown.part("state").sum(-1)  # (token, channel)
-    chosen = most_varied(shown.part("half_life"), summed, count=channels)
-    dt = shown.part("dt").mean(1)
+    summed = floats(shown, "state").sum(-1)  # (token, channel)
+    chosen = most_varied(floats(shown, "half_life"), summed, count=channels)
+    dt = floats(shown, "dt").mean(1)
     bars = Bars(dt, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
     film = summed[:, chosen].T  # (channel, token)
     alt = t("viz.state_film.alt", layer=shown.index, channels=len(chosen))
@@ -71,17 +71,17 @@ def film_picture(
         max_height=420,
     )
     legend = Legend(t(f"viz.{figure}.quantity"), ((0.0, "−"), (0.5, "0"), (1.0, "+")), t("viz.scope.row"))
-    return CanvasSpec(
-        id=figure,
-        alt=alt,
+    return picture(
+        figure,
+        alt,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected),
         bars=bars,
         grid=grid,
         legends=(legend,),
         note=t("viz.rows.longest_first"),
-        words=words(t),
     )
 
 
@@ -93,8 +93,8 @@ def dt_map(
     With more than 128 channels a row is the mean of neighbours in that order. Bars: the mean over all channels.
     """
     shown = _layer(trace, "dt", layer)
-    dt = shown.part("dt")
-    rows, runs = binned(dt, longest_first(shown.part("half_life")))
+    dt = floats(shown, "dt")
+    rows, runs = binned(dt, longest_first(floats(shown, "half_life")))
     mean = dt.mean(1)
     bars = Bars(mean, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
     alt = t("viz.dt_map.alt", layer=shown.index, channels=dt.shape[1])
@@ -148,17 +148,17 @@ def map_picture(
     )
     ticks = ((0.0, short(low)), (0.5, short(middle)), (1.0, short(high)))
     legend = Legend(t(f"viz.{figure}.quantity"), ticks, t("viz.scope.picture_log" if log else "viz.scope.picture"))
-    return CanvasSpec(
-        id=figure,
-        alt=alt,
+    return picture(
+        figure,
+        alt,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected),
         bars=bars,
         grid=grid,
         legends=(legend,),
         note=t("viz.rows.longest_first"),
-        words=words(t),
     )
 
 
@@ -176,8 +176,8 @@ def state_slice(
     A prompt too long for the payload shows every n-th token. The signed colour range is the same in every frame.
     """
     shown = _layer(trace, "state", layer)
-    state = shown.part("state")  # (token, channel, d_state)
-    chosen = most_varied(shown.part("half_life"), state.sum(-1), count=channels)
+    state = floats(shown, "state")  # (token, channel, d_state)
+    chosen = most_varied(floats(shown, "half_life"), state.sum(-1), count=channels)
     every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
     frames = state[::every][:, chosen]  # (frame, channel, d_state)
     high = float(np.abs(frames).max())
@@ -205,16 +205,16 @@ def state_slice(
         ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")),
         t("viz.scope.frames_sqrt"),
     )
-    spec = CanvasSpec(
-        id="state_slice",
-        alt=alt,
+    spec = picture(
+        "state_slice",
+        alt,
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected, role="frames"),
         grid=grid,
         legends=(legend,),
         note=" ".join([t("viz.rows.longest_first"), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
-        words=words(t),
     )
     return Figure(
         "state_slice",
@@ -230,20 +230,20 @@ def hidden_attention(
     """Draw the attention hidden in a selective scan: mean over channels of |alpha| (query, key), Ali et al. 2024."""
     shown = _layer(trace, "hidden_attention", layer)
     alt = t("viz.hidden_attention.alt", layer=shown.index)
-    values, color = shown.part("hidden_attention"), theme.mixer_color(shown.mixer)
+    values, color = floats(shown, "hidden_attention"), theme.mixer_color(shown.mixer)
     spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
     return Figure("hidden_attention", spec, {"hidden_attention": shown.parts["hidden_attention"]}, alt)
 
 
 def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
     """Name a channel with its half-life in tokens."""
-    return t("viz.channel", channel=int(channel), half_life=short(float(shown.part("half_life")[channel])))
+    return t("viz.channel", channel=int(channel), half_life=short(float(floats(shown, "half_life")[channel])))
 
 
 def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
     if len(run) == 1:
         return channel_name(shown, run[0], t=t)
-    half_life = shown.part("half_life")[run]
+    half_life = floats(shown, "half_life")[run]
     return t(
         "viz.channels",
         count=len(run),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import altair as alt
 import numpy as np
@@ -14,10 +14,11 @@ import pandas as pd
 _C = TypeVar("_C", alt.Chart, alt.LayerChart)
 
 RAMP_LENGTH = 256
+PADDING = {"left": 0, "top": 4, "right": 4, "bottom": 0}  # Streamlit adds 20 px below a chart that names none
 FONT = (
     "'Pretendard Variable', Pretendard, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', system-ui, sans-serif"
 )
-MONO = "'JetBrains Mono Variable', 'JetBrains Mono', 'Pretendard Variable', Pretendard, 'Noto Sans KR', ui-monospace, monospace"
+MONO = "'JetBrains Mono Variable', 'JetBrains Mono', 'Pretendard Variable', Pretendard, 'Noto Sans KR', monospace"
 
 _MARKERS = MappingProxyType({"transformer": "circle", "mamba": "square", "rwkv": "triangle-up", "jamba": "diamond"})
 _DASHES: Mapping[str, tuple[int, ...]] = MappingProxyType(
@@ -116,8 +117,12 @@ def table(rows: Sequence[Mapping[str, object]]) -> alt.Chart:
 
 
 def styled(chart: _C, theme: Theme, *, height: int) -> _C:
-    """Give a chart the house look: no frame, transparent ground, quiet axes, house fonts; width follows the card."""
-    return chart.properties(width="container", height=height, background="transparent").configure(**_config(theme))
+    """Give a chart the house look: no frame, transparent ground, quiet axes, house fonts; width follows the card.
+
+    height is that of the whole chart with its axes: Streamlit fits both ways.
+    """
+    sized = chart.properties(width="container", height=height, background="transparent", padding=PADDING)
+    return cast("_C", sized.configure(**_config(theme)))
 
 
 def _config(theme: Theme) -> dict[str, Any]:
@@ -153,7 +158,8 @@ def _oklab(color: str) -> npt.NDArray[np.float64]:
     """Convert #rrggbb to OKLab (Ottosson 2020)."""
     srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    return _TO_LAB @ np.cbrt(_TO_LMS @ linear)
+    lab: npt.NDArray[np.float64] = _TO_LAB @ np.cbrt(_TO_LMS @ linear)
+    return lab
 
 
 def _hex(lab: npt.NDArray[np.float64]) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from models.records import ModelTrace, Named
-from viz.canvas import CanvasSpec, Strip
+from viz.canvas import Bars, CanvasSpec, Grid, Legend, Strip
 from viz.figure import Figure
 from viz.labels import Translate, template
 from viz.theme import Theme
@@ -14,16 +14,34 @@ from viz.theme import Theme
 
 def token_strip(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
     """Draw the tokens alone, each with the surprisal it cost the model: -log2 p(token | before), in bits."""
-    spec = CanvasSpec(
-        id="token_strip",
-        alt=t("viz.token_strip.alt", count=len(trace.tokens)),
+    spec = picture(
+        "token_strip",
+        t("viz.token_strip.alt", count=len(trace.tokens)),
+        trace,
         theme=theme,
-        accent=theme.color(trace.architecture),
+        t=t,
         strip=strip_of(trace, t=t, selected=selected),
         note=t("viz.token_strip.note", most=_most_surprising(trace)),
-        words=words(t),
     )
     return Figure("token_strip", spec, {"surprisal": trace.surprisal}, spec.alt)
+
+
+def picture(
+    figure: str,
+    alt: str,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    strip: Strip | None = None,
+    bars: tuple[Bars, ...] = (),
+    grid: Grid | None = None,
+    legends: tuple[Legend, ...] = (),
+    note: str = "",
+) -> CanvasSpec:
+    """Assemble a canvas picture of a trace: its accent is the architecture's colour, its words come from t."""
+    accent = theme.color(trace.architecture)
+    return CanvasSpec(figure, alt, theme, accent, strip, bars, grid, legends, note, words(t))
 
 
 def strip_of(

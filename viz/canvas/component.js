@@ -342,20 +342,28 @@ class View {
     const groups = [];
     strip.labels.forEach((label, i) => {
       if (strip.piece[i] > 1 && groups.length) groups[groups.length - 1].span += 1;
-      else groups.push({ start: i, span: 1, label, width: ctx.measureText(label).width });
+      else groups.push({ start: i, span: 1, label });
     });
     const slot = plan.token;
-    const height = 36;
-    if (groups.every((group, i) => i === 0 || centre(group, slot) - centre(groups[i - 1], slot) >= (group.width + groups[i - 1].width) / 2 + 5))
-      return { groups, lean: 0, height, every: 1, loose: true };
+    const weight = (size, heavy) => `${heavy} ${size}px ${this.header.theme.mono}`;
+    for (const size of plan.small ? [12, 11] : [13, 12, 11.5]) {
+      ctx.font = weight(size, 500);
+      for (const group of groups) group.width = ctx.measureText(group.label).width;
+      if (!spread(groups, slot, size * 0.4)) continue;
+      this.fonts.token = weight(size, 500);
+      this.fonts.tokenBold = weight(size, 700);
+      return { groups, lean: 0, height: 36, loose: true };
+    }
+    ctx.font = this.fonts.token;
+    for (const group of groups) group.width = ctx.measureText(group.label).width;
     const fits = groups.filter((group) => group.width + 6 <= group.span * slot).length;
-    if (slot >= 40 && fits >= groups.length * 0.75) return { groups, lean: 0, height, every: 1, loose: false };
+    if (slot >= 40 && fits >= groups.length * 0.75) return { groups, lean: 0, height: 36, loose: false };
     const lean = (56 * Math.PI) / 180;
     const longest = Math.min(Math.max(...groups.map((group) => group.width)), plan.small ? 74 : 96);
     const overhang = longest * Math.cos(lean) + 4;
     plan.token = Math.min(slot, (room - Math.max(0, overhang - slot / 2)) / strip.labels.length);
-    const every = Math.max(1, Math.ceil(13.5 / (plan.token * Math.sin(lean))));
-    return { groups, lean, longest, every, height: Math.ceil(longest * Math.sin(lean) + 24) };
+    thin(groups, plan.token, 13.5 / Math.sin(lean), strip.selected);
+    return { groups, lean, longest, height: Math.ceil(longest * Math.sin(lean) + 24) };
   }
 
   planRows(plan, y) {
@@ -372,7 +380,7 @@ class View {
 
   planTiles(plan, y) {
     const { grid } = this.header;
-    const room = plan.width - plan.left;
+    const room = plan.width - plan.left - 4; // 2 px on either side for outlines
     const fixed = grid.tile_columns > 0;
     let columns = grid.tile_columns;
     if (!fixed) {
@@ -391,7 +399,7 @@ class View {
 
   tileBox(index) {
     const { columns, size, gap, head, foot, top } = this.plan.tiles;
-    const x = this.plan.left + (index % columns) * (size + gap);
+    const x = this.plan.left + 2 + (index % columns) * (size + gap);
     const y = this.plan.gridY + top + Math.floor(index / columns) * (head + size + foot + gap) + head;
     return { x, y, size };
   }
@@ -505,7 +513,8 @@ class View {
       const y = this.snap(gridY + Math.floor(grid.selected_row / grid.pool[0]) * row);
       ctx.strokeStyle = theme.accent;
       ctx.lineWidth = 1.5;
-      ctx.strokeRect(left, y, gridWidth, Math.max(row, 3));
+      const wide = grid.triangle ? Math.min(gridWidth, (Math.floor(grid.selected_row / grid.pool[0]) + 1) * cell) : gridWidth;
+      ctx.strokeRect(left, y, wide, Math.max(row, 3));
     }
   }
 
@@ -576,11 +585,11 @@ class View {
         if (!experts.alone) {
           const color = this.color(0, r, c);
           ctx.fillStyle = color ? `rgb(${color.join(",")})` : theme.chip;
-          round(ctx, x, y + 2, w, row * 0.54, Math.min(3, w / 3));
+          round(ctx, x, y + 2, w, row * 0.5, Math.min(3, w / 3));
         }
         if (!has) continue;
-        const top = experts.alone ? y + 1.5 : y + 2 + row * 0.54 + 2;
-        const height = experts.alone ? row - 3 : row * 0.46 - 7;
+        const top = experts.alone ? y + 1.5 : y + 2 + row * 0.5 + 1.5;
+        const height = experts.alone ? row - 3 : row * 0.21;
         if (experts.alone) {
           ctx.fillStyle = alpha(hue(first[at]), 0.25 + 0.75 * Math.min(1, firstWeight[at]));
           round(ctx, x, top, w, height, Math.min(4, w / 3));
@@ -753,14 +762,12 @@ class View {
     const selected = strip.role === "frames" && this.frame !== null ? this.activeFrameToken() : strip.selected;
     const bottom = this.plan.stripY + labels.height;
     ctx.textBaseline = "middle";
-    const near = (start) => selected !== null && labels.every > 1 && Math.abs(start - selected) < labels.every;
     labels.groups.forEach((group) => {
       const chosen = selected !== null && selected >= group.start && selected < group.start + group.span;
       const x = left + group.start * token;
       const width = group.span * token;
-      const show = chosen || (group.start % labels.every === 0 && !near(group.start));
       if (chosen) this.chosenLabel(ctx, group, x, width, bottom);
-      else if (show) this.label(ctx, group, x, width, bottom, theme.ink, this.fonts.token);
+      else if (!group.hidden) this.label(ctx, group, x, width, bottom, theme.ink, this.fonts.token);
       if (group.span > 1) this.bracket(ctx, x, width, bottom);
     });
     if (strip.surprisal === null) return;
@@ -782,7 +789,7 @@ class View {
     if (!labels.lean) {
       const text = labels.loose ? group.label : fit(ctx, group.label, width - 4);
       const half = ctx.measureText(text).width / 2;
-      const middle = Math.max(half, Math.min(this.plan.width - half, x + width / 2));
+      const middle = Math.max(half, Math.min(this.plan.width - half, x + width / 2 + (labels.loose ? group.shift : 0)));
       this.tokenText(ctx, text, middle, bottom - 22, color, "center");
       return;
     }
@@ -802,7 +809,7 @@ class View {
     ctx.font = this.fonts.tokenBold;
     if (!labels.lean) {
       const room = Math.max(width - 1, labels.loose ? ctx.measureText(group.label).width + 12 : 0);
-      const middle = Math.max(room / 2 + 1, Math.min(this.plan.width - room / 2 - 1, x + width / 2));
+      const middle = Math.max(room / 2 + 1, Math.min(this.plan.width - room / 2 - 1, x + width / 2 + (labels.loose ? group.shift : 0)));
       outline(ctx, middle - room / 2, bottom - 35, room, 32, 8);
       this.label(ctx, group, x, width, bottom, theme.ink, this.fonts.tokenBold);
       return;
@@ -1010,6 +1017,7 @@ class View {
     }
     const tile = grid.mode === "frames" ? this.frame : at.tile;
     const values = { row: this.rowName(at.row), column: this.columnName(at.column), value: shown(this.value(tile, at.row, at.column)) };
+    if (grid.baseline) values.ratio = shown(Number((this.value(tile, at.row, at.column) / grid.baseline).toPrecision(3)));
     values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
     values.frame = this.frame === null ? "" : strip?.labels[this.activeFrameToken()] ?? "";
     if (grid.experts) {
@@ -1178,7 +1186,47 @@ function same(a, b) {
   return true;
 }
 
-const centre = (group, slot) => (group.start + group.span / 2) * slot;
+// Hide leaning labels that would touch: the selected one stays, the others from left to right as far apart as needed.
+function thin(groups, slot, pitch, selected) {
+  const at = (group) => (group.start + group.span / 2) * slot;
+  const kept = groups.find((group) => selected !== null && selected >= group.start && selected < group.start + group.span);
+  let last = -Infinity;
+  for (const group of groups) {
+    const free = at(group) - last >= pitch && (!kept || group === kept || Math.abs(at(group) - at(kept)) >= pitch);
+    group.hidden = !free && group !== kept;
+    if (!group.hidden) last = at(group);
+  }
+}
+
+// Move flat labels sideways, as little as possible, until none touch; false when one would leave its column too far.
+function spread(groups, slot, gap) {
+  const blocks = [];
+  for (const group of groups) {
+    const wish = (group.start + group.span / 2) * slot - group.width / 2;
+    blocks.push({ members: [group], left: wish, total: group.width + gap });
+    while (blocks.length > 1) {
+      const last = blocks[blocks.length - 1];
+      const before = blocks[blocks.length - 2];
+      if (before.left + before.total <= last.left) break;
+      blocks.pop();
+      const n = before.members.length;
+      const m = last.members.length;
+      before.left = (before.left * n + (last.left - before.total) * m) / (n + m);
+      before.members.push(...last.members);
+      before.total += last.total;
+    }
+  }
+  const limit = Math.min(12, slot * 0.5);
+  for (const block of blocks) {
+    let at = block.left;
+    for (const group of block.members) {
+      group.shift = at + group.width / 2 - (group.start + group.span / 2) * slot;
+      if (Math.abs(group.shift) > limit) return false;
+      at += group.width + gap;
+    }
+  }
+  return true;
+}
 
 function round(ctx, x, y, width, height, radius) {
   ctx.beginPath();

@@ -108,8 +108,9 @@ class Experts:
 class Grid:
     """The heatmap: values (frame or tile, row, column), nan where there is no cell.
 
-    pool: rows and columns of the original per cell; frame_pool: tokens per frame. readout: lines of the hover text, with {row} {column} {value}
-    {tile} {frame} {first} {first_weight} {second} {second_weight}.
+    pool: rows and columns of the original per cell; frame_pool: tokens per frame. readout: lines of the hover text,
+    with {row} {column} {value} {ratio} {tile} {frame} {first} {first_weight} {second} {second_weight}; ratio is the
+    value over baseline.
     row_names / column_names: full names for readout; row_labels / column_labels: short ones drawn beside the grid.
     picks: whether a click on a cell designates its row's or its column's token.
     """
