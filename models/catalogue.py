@@ -31,15 +31,15 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "mamba": ("layers", "hidden", "vocab", "state"),
     "rwkv": ("layers", "hidden", "vocab", "ffn"),
 }
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NEEDED_BY_ATTENTION = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab")
 
 
 @lru_cache(maxsize=1)
 def entries() -> tuple[Mapping[str, Any], ...]:
     """Read the catalogue, once per process."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with CATALOGUE.open(encoding="utf-8") as file:
-        return tuple(yaml.load(file, Loader=loader))
+        return tuple(yaml.load(file, Loader=_LOADER))  # noqa: S506  # a safe loader, in C where there is one
 
 
 def ids() -> tuple[str, ...]:
@@ -59,11 +59,8 @@ def find(name: str) -> Mapping[str, Any] | None:
 
 def model_type(entry: Mapping[str, Any]) -> str | None:
     """Return the transformers model_type of an entry, or None outside the families that are counted."""
-    if (
-        isinstance(entry.get("ffn"), Mapping)
-        or " + " in str(entry.get("layer_mix"))
-        and entry.get("family") == "attention"
-    ):
+    two_parts = entry.get("family") == "attention" and " + " in str(entry.get("layer_mix"))
+    if isinstance(entry.get("ffn"), Mapping) or two_parts:
         return None  # mixtures of unequal experts, encoder-decoders and vision towers
     return next((kind for prefix, kind in MODEL_TYPES if entry["id"].startswith(prefix)), None)
 
@@ -83,9 +80,10 @@ def config_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     if kind is None:
         raise SourceError(
             "errors.unknown_architecture",
-            f"{name}: the catalogue describes it, but its architecture ({entry.get('layer_mix') or entry['family']}) is not counted here",
-            source=name, model_type=entry["family"],
-        )  # fmt: skip
+            f"{name}: in the catalogue, but {entry.get('layer_mix') or entry['family']} is not counted here",
+            source=name,
+            model_type=entry["family"],
+        )
     missing = unknown_fields(entry)
     if missing:
         raise SourceError(

@@ -12,10 +12,18 @@ from models.errors import SettingError, SourceError
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
 DTYPE_NAMES: Mapping[str, str] = {
-    "float32": "float32", "fp32": "float32", "f32": "float32", "32": "float32",
-    "float16": "float16", "fp16": "float16", "f16": "float16", "half": "float16",
-    "bfloat16": "bfloat16", "bf16": "bfloat16", "16": "bfloat16",
-}  # fmt: skip
+    "float32": "float32",
+    "fp32": "float32",
+    "f32": "float32",
+    "32": "float32",
+    "float16": "float16",
+    "fp16": "float16",
+    "f16": "float16",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+    "bf16": "bfloat16",
+    "16": "bfloat16",
+}
 LONGEST = 2**40
 WIDEST = 2**20
 HUB_TIMEOUT_S = 5

@@ -1,1 +1,1 @@
-"""Measure memory and speed against context length, one worker process per cell; shared/design/BENCHMARK.md is the recipe."""
+"""Measure memory and speed against context length, one worker process per cell."""

@@ -116,8 +116,13 @@ def _commit() -> str:
     if git is None or not (ROOT / ".git").exists():
         return ""
     try:
+        command = [git, "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
         shown = subprocess.run(
-            [git, "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
+            command,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -49,7 +49,7 @@ class WorkerHost:
         prediction: Prediction | None,
         timeout_s: float,
         cancelled: threading.Event,
-        on_event: Callable[[Mapping[str, Any]], None] = lambda event: None,
+        on_event: Callable[[Mapping[str, Any]], object] = bool,
     ) -> Outcome:
         """Measure a cell; whatever happens to the worker becomes an Outcome."""
         if not self._alive():
@@ -117,7 +117,7 @@ class WorkerHost:
         return True
 
     def _follow(self, cancelled: threading.Event, timeout_s: float) -> Iterator[dict[str, Any]]:
-        """Yield events until the cell is cancelled or late; its time begins when it does, not while torch is imported."""
+        """Yield events until the cell is cancelled or late; its time begins with it, not while torch is imported."""
         deadline = time.monotonic() + START_LIMIT_S
         while not cancelled.is_set() and time.monotonic() < deadline:
             try:

@@ -1,4 +1,4 @@
-"""Measure one cell in this process: load, check parity, warm up, prefill, decode at depth, count bytes. The worker runs it."""
+"""Measure one cell in this process: load, check parity, warm up, prefill, decode at depth, count bytes."""
 
 import hashlib
 import json
@@ -217,9 +217,11 @@ def check_parity(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> tuple[
     worst = max(error, batch_error or 0.0)
     if not worst <= limit:
         raise CellError(
-            "errors.cell_parity", f"cached decoding and a full pass differ by {worst:.1e}, above {limit:.0e}: no speed is shown",
-            difference=f"{worst:.1e}", limit=f"{limit:.0e}",
-        )  # fmt: skip
+            "errors.cell_parity",
+            f"cached decoding and a full pass differ by {worst:.1e}, above {limit:.0e}: no speed is shown",
+            difference=f"{worst:.1e}",
+            limit=f"{limit:.0e}",
+        )
     return error, batch_error
 
 
@@ -236,7 +238,7 @@ def _random_weights(cell: Cell, config: Mapping[str, Any]) -> Checkpoint:
     adapter = registry.adapter_for(made, source=cell.source)
     torch.manual_seed(cell.seed)
     with torch.device(cell.device):
-        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))
+        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))  # type: ignore[no-untyped-call]
     return Checkpoint(cell.source, adapter.name, adapter.prepare(model.eval().requires_grad_(False)), None)
 
 
@@ -276,11 +278,12 @@ def _timed(clock: Clock, report: Report) -> Timing:
 def _attempt(clock: Clock, report: Report) -> Timing:
     cell = clock.cell
     before, began = clock.sentinel(), time.perf_counter()
-    prefill, first = [], []
-    logits, cache = None, None
+    prefill: list[float] = []
+    first: list[float] = []
+    logits, cache = torch.empty(0), None
     for repeat in range(cell.repeats):
         report("prefill", repeat, cell.repeats)
-        logits, cache = None, None  # the previous cache must not count as this one's memory
+        cache = None  # the previous cache must not count as this one's memory
         ids = clock.prompt(cell.context)
         logits, cache, took = clock.step(ids, None)
         start = time.perf_counter_ns()

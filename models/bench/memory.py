@@ -46,19 +46,23 @@ class ResidentMeter(Meter):
     """
 
     def start(self) -> None:
+        """Take the present use as the baseline and begin a new peak."""
         self.restart()
         self.baseline = _status("VmRSS") or _max_resident()
 
     def restart(self) -> None:
+        """Begin a new peak above the old baseline."""
         try:
             _CLEAR_REFS.write_text("5", encoding="ascii")
         except OSError:
             return
 
     def peak(self) -> int:
+        """Return the highest use since the last start or restart."""
         return max((_status("VmHWM") or _max_resident()) - self.baseline, 0)
 
     def process_bytes(self) -> int | None:
+        """Return the use of the whole process."""
         return _max_resident()
 
 
@@ -69,20 +73,25 @@ class CudaMeter(Meter):
         self.device = torch.device(device)
 
     def start(self) -> None:
+        """Take the present use as the baseline and begin a new peak."""
         self.baseline = torch.cuda.memory_allocated(self.device)
         self.restart()
 
     def restart(self) -> None:
+        """Begin a new peak above the old baseline."""
         torch.cuda.synchronize(self.device)
         torch.cuda.reset_peak_memory_stats(self.device)
 
     def peak(self) -> int:
+        """Return the highest use since the last start or restart."""
         return max(torch.cuda.max_memory_allocated(self.device) - self.baseline, 0)
 
     def reserved_bytes(self) -> int | None:
+        """Return the most that the allocator has held."""
         return int(torch.cuda.max_memory_reserved(self.device))
 
     def process_bytes(self) -> int | None:
+        """Return the use of the whole process."""
         return _nvml_process(_uuid(self.device))
 
 

@@ -118,9 +118,11 @@ def sources_of(names: Iterable[str] = ()) -> dict[str, str]:
         architecture = next(adapter.name for adapter in registry.ADAPTERS if kind in adapter.model_types)
         if architecture in found:
             raise SettingError(
-                "errors.setting_range", f"{found[architecture]!r} and {name!r} are both {architecture}: measure them in two runs",
-                name="sources", value=name, low="", high="",
-            )  # fmt: skip
+                "errors.setting_value",
+                f"{found[architecture]!r} and {name!r} are both {architecture}: measure them in two runs",
+                name="sources",
+                value=name,
+            )
         found[architecture] = name
     if not found:
         raise SourceError("errors.source_not_found", "no bundled model is present; name a source", source="")

@@ -95,9 +95,17 @@ class Runner:
             position = line.index(job) if job in line else 0
             elapsed = ((job.ended or time.monotonic()) - job.started) if job.started else 0.0
             return Progress(
-                run_id, job.state, position, len(job.plan.cells), job.done, job.cell, job.phase, job.worker_pid, elapsed,
+                run_id,
+                job.state,
+                position,
+                len(job.plan.cells),
+                job.done,
+                job.cell,
+                job.phase,
+                job.worker_pid,
+                elapsed,
                 _remaining(job, elapsed),
-            )  # fmt: skip
+            )
 
     def cancel(self, run_id: str) -> bool:
         """End a run at once; its worker is killed and the cells left get rows that say so. False for an unknown run."""
@@ -208,9 +216,12 @@ def _skip(job: _Job, cell: Cell, prediction: Prediction, full: Mapping[tuple[str
         )
     if not prediction.fits:
         return Outcome(
-            None, "predicted_oom_skipped", f"not started: it would need about {prediction.bytes_total / 2**30:.1f} GiB, more than is free",
-            "errors.cell_skipped", {"gib": f"{prediction.bytes_total / 2**30:.1f}"},
-        )  # fmt: skip
+            None,
+            "predicted_oom_skipped",
+            f"not started: it would need about {prediction.bytes_total / 2**30:.1f} GiB, more than is free",
+            "errors.cell_skipped",
+            {"gib": f"{prediction.bytes_total / 2**30:.1f}"},
+        )
     return None
 
 

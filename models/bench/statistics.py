@@ -25,7 +25,7 @@ class Spread:
 
     @property
     def relative(self) -> float:
-        """The width of the middle half against the median; torch.utils.benchmark warns from 0.10, and again from 0.25."""
+        """The width of the middle half against the median; torch.utils.benchmark warns from 0.10 and 0.25."""
         return self.iqr / self.median if self.median > 0 else 0.0
 
 

@@ -6,7 +6,8 @@ safe (not Linux) it runs a single cell in its own process and ends.
 
 In:  {"cell": {...}, "run_id": "...", "prediction": {...} or null} or {"cancel": cell id}
 Out: {"event": "ready"}, {"event": "started", "pid"}, {"event": "phase", "phase", "done", "of"},
-     {"event": "row", "row": {...}}, {"event": "error", "state", "key", "message", "values"}, {"event": "exit", "signal"}
+     {"event": "row", "row": {...}}, {"event": "error", "state", "key", "message", "values"},
+     {"event": "exit", "signal"}
 """
 
 import ctypes

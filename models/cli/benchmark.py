@@ -49,12 +49,10 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.out is not None and not args.out.parent.is_dir():
         raise SettingError(
-            "errors.setting_range",
+            "errors.setting_value",
             f"there is no folder {args.out.parent} for --out",
             name="out",
             value=str(args.out),
-            low="",
-            high="",
         )
     runner = Runner(store)
     run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
@@ -97,12 +95,10 @@ def _contexts(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise SettingError(
-            "errors.setting_range",
+            "errors.setting_value",
             f"--contexts {text!r} is not a list of numbers like 256,1024",
             name="contexts",
             value=text,
-            low="",
-            high="",
         ) from None
 
 

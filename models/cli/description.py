@@ -27,9 +27,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _print(found: Description) -> None:
-    print(
-        f"{found.source} ({found.origin}, {found.model_type}), {found.context:,} tokens, batch {found.batch}, {found.dtype}"
-    )
+    print(f"{found.source} ({found.origin}, {found.model_type})")
+    print(f"{found.context:,} tokens, batch {found.batch}, {found.dtype}")
     print_table(
         [
             ("params_total", found.params_total, _billions(found.params_total)),

@@ -1,6 +1,7 @@
 """python -m models trace: run a model once over a text and print surprisal, parts, shapes and residuals."""
 
 import argparse
+import math
 from typing import Any
 
 from models.cli.output import byte_size, print_json, print_table
@@ -57,27 +58,21 @@ def summary(trace: Any) -> dict[str, Any]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    print(
-        f"{found['checkpoint']} ({found['architecture']}), {len(found['tokens'])} tokens, {found['seconds']:.3f} s on {found['device']}"
-    )
-    print_table(
-        [
-            ("token", "", "surprisal (bits)"),
-            *((t["index"], t["label"], _bits(t["surprisal_bits"])) for t in found["tokens"]),
-        ]
-    )
+    read = f"{len(found['tokens'])} tokens, {found['seconds']:.3f} s on {found['device']}"
+    print(f"{found['checkpoint']} ({found['architecture']}), {read}")
+    tokens = [(token["index"], token["label"], _bits(token["surprisal_bits"])) for token in found["tokens"]]
+    print_table([("token", "", "surprisal (bits)"), *tokens])
     for layer in found["layers"]:
         print(f"layer {layer['index']}: {layer['mixer']}, {layer['ffn']}")
         for name, sizes in layer["parts"].items():
             residual = layer["residuals"].get(name)
             rebuilt = "" if residual is None else f"  rebuilds the output to {residual:.1e}"
             print(f"  {name} ({', '.join(f'{dim} {size}' for dim, size in sizes.items())}){rebuilt}")
-    print(
-        f"cache: {byte_size(found['cache_bytes'])} in the live object, {byte_size(found['cache_bytes_formula'])} by the formula"
-    )
+    live, formula = byte_size(found["cache_bytes"]), byte_size(found["cache_bytes_formula"])
+    print(f"cache: {live} in the live object, {formula} by the formula")
     for function, code in found["implementation"].items():
         print(f"{function}: {code}")
 
 
 def _bits(value: float) -> str:
-    return f"{value:16.3f}" if value == value else ""
+    return "" if math.isnan(value) else f"{value:16.3f}"

@@ -1,0 +1,48 @@
+"""What the benchmark's tests share: a store of their own, cells, and a runner over a stand-in worker."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from models.bench.host import WorkerHost
+from models.bench.plan import Cell, Plan, Prediction
+from models.bench.runner import Runner
+from models.bench.store import Store
+
+STAND_IN = Path(__file__).with_name("stand_in_worker.py")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store in a folder of its own, without the recorded runs."""
+    return Store(tmp_path / "runs", recorded=None)
+
+
+@pytest.fixture
+def prediction():
+    """A prediction of a small cell that fits."""
+    return Prediction(100, 10, 1, 5, prefill_ms=1.0, decode_ms=1.0, seconds=0.1, fits=True)
+
+
+@pytest.fixture
+def plan_of(prediction):
+    """Build a plan whose cells behave as the sources say, in that order."""
+
+    def build(*sources, **changes):
+        architectures = ("transformer", "mamba", "rwkv", "jamba")
+        cells = tuple(
+            Cell(architectures[i % 4], source, 2 ** (4 + i // 4), decode_tokens=4, **changes)
+            for i, source in enumerate(sources)
+        )
+        return Plan(cells, (prediction,) * len(cells))
+
+    return build
+
+
+@pytest.fixture
+def runner(store):
+    """A runner whose workers are stand-ins; closed after the test."""
+    made = Runner(store, make_host=lambda threads: WorkerHost((sys.executable, "-u", str(STAND_IN)), threads=threads))
+    yield made
+    made.close()
