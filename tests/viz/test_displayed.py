@@ -1,0 +1,243 @@
+"""S-a: what a figure draws is what the trace holds; payloads and chart data are decoded and compared."""
+
+import math
+
+import numpy as np
+import pytest
+
+from models.records import ModelTrace, Named
+from viz import attention, decay, routing, state, tokens
+from viz.canvas import CanvasSpec, decode
+from viz.channels import longest_first
+from viz.gallery import figures_of, gallery
+from viz.mixing import channel_matrix, look_back
+from viz.theme import DARK, LIGHT
+
+EXACT = {"rtol": 1e-6, "atol": 1e-7}  # float32 on the way to the browser
+
+
+def drawn(figure):
+    """Return the grid of a canvas figure as (frame or tile, row, column), as the browser reads it."""
+    assert isinstance(figure.body, CanvasSpec)
+    header, planes = decode(figure.body.payload())
+    grid = header["grid"]
+    return planes[grid["plane"]].reshape(grid["count"], grid["rows"], grid["columns"]), header, planes
+
+
+def past(matrix):
+    return np.where(np.tri(len(matrix), dtype=bool), matrix, np.nan)
+
+
+def rows_of(figure, layer: int):
+    """Return the data rows of one layer of a layered chart."""
+    spec = figure.body.to_dict()
+    return spec["datasets"][spec["layer"][layer]["data"]["name"]]
+
+
+def test_head_matrix(traces, english):
+    trace = traces["transformer"]
+    grid, header, _ = drawn(attention.head_matrix(trace, theme=LIGHT, t=english, layer=1, head=1, selected=4))
+    np.testing.assert_allclose(grid[0], past(trace.layer(1).part("attention")[1]), **EXACT)
+    assert header["grid"]["selected_row"] == 4
+    assert header["strip"]["labels"] == [token.label for token in trace.tokens]
+
+
+def test_value_norm_matrix(traces, english):
+    trace = traces["transformer"]
+    grid, _, _ = drawn(attention.value_norm_matrix(trace, theme=LIGHT, t=english, layer=0, head=1))
+    np.testing.assert_allclose(grid[0], past(trace.layer(0).part("value_norm")[1]), **EXACT)
+
+
+def test_head_mosaic_tiles_are_the_heads_they_say(traces, english):
+    trace = traces["transformer"]
+    grid, header, _ = drawn(attention.head_mosaic(trace, theme=LIGHT, t=english, layer=2, head=1))
+    for tile, values in enumerate(grid):
+        layer, head = attention.mosaic_head(trace, tile)
+        np.testing.assert_allclose(values, past(trace.layer(layer).part("attention")[head]), **EXACT)
+    assert attention.mosaic_head(trace, header["grid"]["selected_tile"]) == (2, 1)
+
+
+def test_state_film_sums_the_components(traces, english):
+    trace = traces["mamba"]
+    figure = state.state_film(trace, theme=LIGHT, t=english, layer=1, channels=12)
+    grid, header, planes = drawn(figure)
+    chosen = figure.data["channel"].values
+    layer = trace.layer(1)
+    np.testing.assert_allclose(grid[0], layer.part("state").sum(-1)[:, chosen].T, **EXACT)
+    np.testing.assert_allclose(planes[header["bars"][0]["plane"]], layer.part("dt").mean(1), **EXACT)
+    half_life = layer.part("half_life")[chosen]
+    assert len(chosen) == 12
+    assert (np.diff(half_life) <= 0).all(), "longest memory on top"
+
+
+def test_dt_map_bins_neighbours(traces, english):
+    trace = traces["mamba"]
+    grid, _, _ = drawn(state.dt_map(trace, theme=LIGHT, t=english, layer=0))
+    layer = trace.layer(0)
+    order = longest_first(layer.part("half_life"))
+    np.testing.assert_allclose(grid[0], layer.part("dt")[:, order].T, **EXACT)  # 40 channels: a row each
+
+
+def test_state_slice_frames(traces, english):
+    trace = traces["mamba"]
+    figure = state.state_slice(trace, theme=DARK, t=english, layer=2, channels=10)
+    grid, _, _ = drawn(figure)
+    np.testing.assert_allclose(grid, trace.layer(2).part("state")[:, figure.data["channel"].values], **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "draw", "part"),
+    [
+        ("mamba", state.hidden_attention, "hidden_attention"),
+        ("rwkv", decay.effective_attention, "effective_attention"),
+    ],
+    ids=["hidden_attention", "effective_attention"],
+)
+def test_mixing_matrices(traces, english, architecture, draw, part):
+    trace = traces[architecture]
+    grid, _, _ = drawn(draw(trace, theme=LIGHT, t=english, layer=1))
+    np.testing.assert_allclose(grid[0], past(trace.layer(1).part(part)), **EXACT)
+
+
+def test_channel_matrix_keeps_signs(traces, english):
+    trace = traces["mamba"]
+    signed = np.stack([trace.layer(0).part("hidden_attention") * np.sign(np.sin(np.arange(11)))])
+    named = Named(signed.astype(np.float32), ("channel", "query", "key"))
+    grid, header, _ = drawn(channel_matrix(named, trace, theme=LIGHT, t=english, layer=0, channel=7))
+    np.testing.assert_allclose(grid[0], past(signed[0]), **EXACT)
+    assert header["grid"]["scale"]["signed"]
+
+
+def test_half_life_spectrum(traces, english):
+    trace = traces["rwkv"]
+    grid, _, _ = drawn(decay.half_life_spectrum(trace, theme=LIGHT, t=english))
+    expected = np.stack([np.sort(layer.part("half_life"))[::-1] for layer in trace])
+    np.testing.assert_allclose(grid[0], expected, **EXACT)
+
+
+def test_half_life_ticks(traces, english):
+    trace = traces["mamba"]
+    ticks = rows_of(decay.half_life(trace, theme=LIGHT, t=english), 1)
+    expected = np.concatenate([np.sort(layer.part("half_life")) for layer in trace])
+    np.testing.assert_allclose([row["half_life"] for row in ticks], expected, **EXACT)
+
+
+def test_decay_curves(traces, english):
+    trace = traces["rwkv"]
+    figure = decay.decay_curves(trace, theme=LIGHT, t=english, layer=0, channels=5)
+    layer = trace.layer(0)
+    for row in rows_of(figure, 0):
+        rate = float(layer.part("decay_rate")[int(row["channel"])])
+        assert row["weight"] == pytest.approx(math.exp(-(row["distance"] - 1) * rate), rel=1e-5, abs=1e-9)
+    for row in rows_of(figure, 1):
+        assert row["weight"] == pytest.approx(math.exp(float(layer.part("bonus")[int(row["channel"])])), rel=1e-6)
+
+
+def test_decay_curves_halve_at_the_half_life(traces, english):
+    layer = traces["rwkv"].layer(0)
+    np.testing.assert_allclose(np.exp(-layer.part("half_life") * layer.part("decay_rate")), 0.5, rtol=1e-5)
+
+
+def test_receptance_map(traces, english):
+    trace = traces["rwkv"]
+    grid, _, _ = drawn(decay.receptance_map(trace, theme=LIGHT, t=english, layer=1))
+    layer = trace.layer(1)
+    np.testing.assert_allclose(grid[0], layer.part("receptance")[:, longest_first(layer.part("half_life"))].T, **EXACT)
+
+
+def test_wkv_film(traces, english):
+    trace = traces["rwkv"]
+    figure = decay.wkv_film(trace, theme=LIGHT, t=english, layer=2, channels=9)
+    grid, _, _ = drawn(figure)
+    layer = trace.layer(2)
+    ratio = layer.part("wkv_num") / layer.part("wkv_den")
+    np.testing.assert_allclose(grid[0], ratio[:, figure.data["channel"].values].T, **EXACT)
+
+
+def test_layer_ribbon(traces, english):
+    trace = traces["jamba"]
+    grid, header, planes = drawn(routing.layer_ribbon(trace, theme=LIGHT, t=english))
+    np.testing.assert_allclose(grid[0][2], look_back(trace.layer(2).part("attention").mean(0)), **EXACT)
+    first = planes[header["grid"]["experts"]["first"]].reshape(len(trace.layers), -1)
+    np.testing.assert_array_equal(first[1], trace.layer(1).part("chosen_experts")[:, 0])
+    assert np.isnan(first[0]).all(), "a dense layer has no experts"
+
+
+def test_expert_lanes(traces, english):
+    trace = traces["jamba"]
+    _, header, planes = drawn(routing.expert_lanes(trace, theme=LIGHT, t=english))
+    layers = trace.layers_with("chosen_experts")
+    for choice, name in enumerate(("first", "second")):
+        chosen = planes[header["grid"]["experts"][name]].reshape(len(layers), -1)
+        weight = planes[header["grid"]["experts"][f"{name}_weight"]].reshape(len(layers), -1)
+        for row, layer in enumerate(layers):
+            np.testing.assert_array_equal(chosen[row], layer.part("chosen_experts")[:, choice])
+            np.testing.assert_allclose(weight[row], layer.part("chosen_weights")[:, choice], **EXACT)
+
+
+def test_router_bars(traces, english):
+    trace = traces["jamba"]
+    figure = routing.router_bars(trace, theme=LIGHT, t=english, layer=3, position=4)
+    rows = rows_of(figure, 0)
+    probs = trace.layer(3).part("router_probs")[4]
+    assert len(rows) == len(probs)
+    for row in rows:
+        assert row["p"] == pytest.approx(float(probs[int(row["expert"])]), rel=1e-6)
+    solid = [int(row["expert"]) for row in rows if row["chosen"]]
+    assert sorted(solid) == sorted(trace.layer(3).part("chosen_experts")[4].tolist())
+    kept = sum(row["p"] for row in rows if row["chosen"])
+    assert f"{kept:.2f}" in figure.alt
+
+
+def test_expert_load_counts_slots(traces, english):
+    trace = traces["jamba"]
+    grid, header, _ = drawn(routing.expert_load(trace, theme=LIGHT, t=english))
+    np.testing.assert_allclose(grid[0].sum(1), 1, rtol=1e-6)
+    chosen = trace.layer(1).part("chosen_experts")
+    assert grid[0][0, 3] == pytest.approx((chosen == 3).sum() / chosen.size)
+    assert header["grid"]["baseline"] == pytest.approx(1 / 8)
+
+
+def test_hybrid_stack(traces, english):
+    trace = traces["jamba"]
+    grid, _, _ = drawn(routing.hybrid_stack(trace, theme=LIGHT, t=english))
+    np.testing.assert_allclose(grid[2], past(trace.layer(2).part("attention").mean(0)), **EXACT)
+    np.testing.assert_allclose(grid[0], past(trace.layer(0).part("hidden_attention")), **EXACT)
+
+
+def test_token_strip(trace: ModelTrace, english):
+    header, planes = decode(tokens.token_strip(trace, theme=LIGHT, t=english, selected=3).body.payload())
+    np.testing.assert_array_equal(planes[header["strip"]["surprisal"]], trace.surprisal.values)
+    assert header["strip"]["pieces"] == [token.pieces for token in trace.tokens]
+    assert header["strip"]["selected"] == 3
+
+
+def test_selected_out_of_range_is_no_selection(trace: ModelTrace, english):
+    header, _ = decode(tokens.token_strip(trace, theme=LIGHT, t=english, selected=99).body.payload())
+    assert header["strip"]["selected"] is None
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_every_figure_draws_and_speaks(trace: ModelTrace, theme, t):
+    mixing = Named(np.zeros((1, 11, 11), dtype=np.float32), ("channel", "query", "key"))
+    ids = []
+    for figure in gallery(trace, theme=theme, t=t, mixing=mixing):
+        ids.append(figure.id)
+        assert figure.alt
+        assert "{" not in figure.alt
+        assert figure.data, f"{figure.id} exports nothing"
+        if isinstance(figure.body, CanvasSpec):
+            header, _ = decode(figure.body.payload())
+            assert header["legends"] or header["grid"] is None, f"{figure.id} draws no scale"
+        else:
+            figure.body.to_dict()
+    assert len(ids) == len(set(ids))
+
+
+def test_figures_are_pure(trace: ModelTrace, english):
+    for draw in figures_of(trace):
+        one, two = draw(theme=LIGHT, t=english), draw(theme=LIGHT, t=english)
+        for name, array in one.data.items():
+            np.testing.assert_array_equal(array.values, two.data[name].values)
+        if isinstance(one.body, CanvasSpec):
+            assert one.body.payload() == two.body.payload()

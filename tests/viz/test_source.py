@@ -1,0 +1,142 @@
+"""S-b and the borders of viz: no chance in figures or pages, no streamlit, torch or network, no loose words."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from models.records import PARTS
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = sorted(path for room in ("viz", "pages") for path in (ROOT / room).rglob("*.py"))
+CHANCE = {
+    "random",
+    "secrets",
+    "uuid",
+    "default_rng",
+    "shuffle",
+    "randint",
+    "randn",
+    "rand",
+    "normal",
+    "choices",
+    "urandom",
+}
+ALLOWED_OF_OURS = ("models.records", "viz")
+OURS = ("models", "pages", "seqops", "app", "viz")
+FORBIDDEN = ("streamlit", "torch", "transformers", "requests", "urllib", "http", "socket", "plotly")
+
+
+def names_in(tree: ast.AST) -> set[str]:
+    """Collect every name, attribute and imported module of a file."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found.update(node.name.split("."))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update(node.module.split("."))
+    return found
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Collect the modules a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_chance_in_figures_and_pages(path):
+    assert not names_in(parsed(path)) & CHANCE
+
+
+def test_the_scan_would_see_chance():
+    assert names_in(ast.parse("import numpy as np\nnp.random.default_rng(0)")) & CHANCE
+    assert names_in(ast.parse("from random import shuffle")) & CHANCE
+
+
+def test_no_chance_and_no_markup_in_the_component():
+    source = (ROOT / "viz" / "canvas" / "component.js").read_text("utf-8")
+    for word in (
+        "Math.random",
+        "crypto",
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "eval(",
+        "fetch(",
+        "http://",
+        "https://",
+    ):
+        assert word not in source.replace("http://www.w3.org/2000/svg", ""), word
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "viz").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_viz_sees_only_records(path):
+    for module in imports_of(parsed(path)):
+        top = module.split(".")[0]
+        assert top not in FORBIDDEN, module
+        if top in OURS:
+            assert module.startswith(ALLOWED_OF_OURS), module
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "viz").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_words_for_visitors_in_source(path):
+    assert not re.search("[\uac00-\ud7a3]", path.read_text("utf-8"))
+
+
+def test_both_languages_have_the_same_keys_and_values(strict_words):
+    english, korean = strict_words
+    assert english.keys() == korean.keys()
+    for key, text in english.items():
+        assert key.startswith("viz.")
+        assert placeholders(text) == placeholders(korean[key]), key
+
+
+def test_every_literal_key_exists(strict_words):
+    english, _ = strict_words
+    for path in sorted((ROOT / "viz").rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("viz."):
+                assert node.value in english or node.value.endswith("."), node.value
+
+
+def test_figures_ask_only_for_known_parts():
+    """A part name in the source of viz that looks like one must be one."""
+    for path in sorted((ROOT / "viz").rglob("*.py")):
+        for node in ast.walk(parsed(path)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("part", "layers_with")
+            ):
+                for argument in node.args:
+                    if isinstance(argument, ast.Constant):
+                        assert argument.value in PARTS
+
+
+@pytest.fixture
+def strict_words() -> tuple[dict[str, str], dict[str, str]]:
+    """Read the words of figures in both languages."""
+    import yaml
+
+    folder = ROOT / "assets" / "i18n"
+    read = [yaml.safe_load((folder / f"viz.{lang}.yaml").read_text("utf-8")) for lang in ("en", "ko")]
+    return read[0], read[1]
+
+
+def placeholders(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", str(text)))
