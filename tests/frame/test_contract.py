@@ -79,7 +79,9 @@ def test_words_are_not_in_the_code(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_nothing_unsafe_is_switched_on(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert not re.search(r"unsafe_allow|trust_remote_code\s*=\s*True|torch\.load\(|pickle\.load|(?<![.\w])(?:eval|exec)\(", text)
+    assert not re.search(
+        r"unsafe_allow|trust_remote_code\s*=\s*True|torch\.load\(|pickle\.load|(?<![.\w])(?:eval|exec)\(", text
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
@@ -161,7 +163,9 @@ def test_font_files_are_there_and_small() -> None:
 
 def test_requirements_are_pinned() -> None:
     for name in ("requirements.txt", "requirements-dev.txt", "requirements-gpu.txt"):
-        lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"]
+        lines = [
+            line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line and line[0] not in "#-"
+        ]
         assert lines
         assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
     assert "torch==2.13.0" in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()

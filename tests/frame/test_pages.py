@@ -66,7 +66,17 @@ def test_an_example_is_one_click_away(open_page) -> None:
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.parametrize(
-    "text", ["", "   ", "word " * 700, "\x00", "a\x07b", "\U0001f9d1‍\U0001f33e \U0001f600", "שלום ‮abc"]
+    "text",
+    [
+        "",
+        "   ",
+        "word " * 700,
+        "\x00",
+        "a\x07b",
+        "\U0001f9d1\u200d\U0001f33e \U0001f600",
+        "\u05e9\u05dc\u05d5\u05dd \u202eabc",
+    ],
+    ids=["empty", "blank", "too long", "nul", "bell", "emoji", "right to left"],
 )
 def test_an_odd_text_gets_a_sentence_or_a_figure(open_page, lang: str, text: str) -> None:
     at = open_page("transformer", browser=lang)
@@ -104,7 +114,7 @@ def test_markup_in_a_text_is_shown_as_text(open_page) -> None:
         {"text": "x" * 20000},
         {"script": "<script>"},
     ],
-    ids=lambda query: ",".join(query),
+    ids=",".join,
 )
 def test_nonsense_in_the_address_is_harmless(open_page, query: dict[str, str]) -> None:
     at = open_page("mamba", **query)
@@ -113,10 +123,9 @@ def test_nonsense_in_the_address_is_harmless(open_page, query: dict[str, str]) -
 
 
 def test_the_address_is_taken_over(open_page) -> None:
-    at = open_page("rwkv", **{"text": "Once upon a time", "token": "2"})
+    at = open_page("rwkv", text="Once upon a time", token="2")
     assert at.text_input(key="rwkv.prompt").value == "Once upon a time"
     assert at.session_state["contextscope.token"] == 2
-
 
 
 def test_the_language_of_the_address_beats_the_browser() -> None:

@@ -1,0 +1,191 @@
+"""See the app as a visitor does: cold deep links, both languages, no complaints, the address, the clock."""
+
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from pages.shared import content, i18n, session
+
+LEARN = tuple(page for page in content.PAGES if page != "benchmark")
+ARCHITECTURES = tuple(page for page in LEARN if page != "overview")
+FIRST_FIGURE_S = {"overview": 10.0} | dict.fromkeys(ARCHITECTURES, 3.0)
+REDRAW_S = 2.0
+LOOK_MS = 60_000  # how long to look for something whose time is not what is tested
+FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'])"
+SENTENCE = "The little fox went down to the river and the big bear came after the little fox."
+
+
+def address(url: str, page: str, query: str = "") -> str:
+    """Return the address of a page."""
+    return f"{url}/{session.url_path(page)}{query}"
+
+
+def await_figure(page: Page, *, timeout_ms: float = LOOK_MS) -> None:
+    """Wait until the first figure is on screen."""
+    page.locator(FIGURE).first.wait_for(state="visible", timeout=timeout_ms)
+
+
+def await_end(page: Page) -> None:
+    """Wait until the script has run to its end."""
+    page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+
+
+def heading(page: Page) -> str:
+    """Return what the page calls itself."""
+    return page.locator("h1").first.inner_text(timeout=LOOK_MS)
+
+
+def query_of(page: Page) -> dict[str, list[str]]:
+    """Return the parameters in the address bar."""
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_a_deep_link_on_a_cold_server_opens_its_page_in_the_frame(cold_server, visit) -> None:
+    seen = visit(address(cold_server.url, "mamba"))
+    await_figure(seen.page)
+    await_end(seen.page)
+    assert heading(seen.page).startswith(content.section("mamba", "title", lang="en"))
+    assert seen.page.get_by_text("Page not found").count() == 0
+    assert seen.page.get_by_role("dialog").count() == 0
+    assert seen.page.locator("[data-testid='stTopNavLink']").count() == len(content.PAGES)
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+@pytest.mark.parametrize("page", content.PAGES)
+def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: str) -> None:
+    seen = visit(address(server.url, page), lang=lang, dark=lang == "ko")
+    assert content.section(page, "tagline", lang=lang) in heading(seen.page)
+    if page in LEARN:
+        await_figure(seen.page)
+    await_end(seen.page)
+    assert seen.page.locator("html").get_attribute("lang") == lang
+    assert seen.page.locator("[data-testid='stAlertContentError'], [data-testid='stException']").count() == 0
+    assert seen.complaints == []
+    assert seen.strangers == []
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1440, 1920])
+def test_a_page_fits_its_window(server, visit, width: int) -> None:
+    seen = visit(address(server.url, "mamba"), width=width)
+    await_figure(seen.page)
+    await_end(seen.page)
+    too_wide = seen.page.evaluate(
+        "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
+    )
+    assert too_wide <= 1
+    for place in (".st-key-frame-mark", ".st-key-frame-corner"):
+        box = seen.page.locator(place).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+
+
+@pytest.mark.parametrize("page", LEARN)
+def test_the_first_figure_comes_soon(server, visit, patience: float, page: str) -> None:
+    began = time.monotonic()
+    seen = visit(address(server.url, page))
+    await_figure(seen.page)
+    assert time.monotonic() - began <= FIRST_FIGURE_S[page] * patience
+
+
+@pytest.mark.parametrize("page", ARCHITECTURES)
+def test_a_new_sentence_redraws_soon(server, visit, patience: float, page: str) -> None:
+    seen = visit(address(server.url, page))
+    await_figure(seen.page)
+    await_end(seen.page)
+    box = seen.page.locator(f".st-key-{page}-prompt input")
+    box.fill(f"{SENTENCE} {page}")
+    seen.page.evaluate(
+        "() => { window.drawn = 0; document.querySelectorAll(\"[class*='st-key-card-']\").forEach(card => "
+        "new MutationObserver(() => { window.drawn += 1 }).observe(card, {subtree: true, childList: true, "
+        "characterData: true, attributes: true})) }"
+    )
+    began = time.monotonic()
+    box.press("Enter")
+    seen.page.wait_for_url("**text=**", timeout=LOOK_MS)
+    await_end(seen.page)
+    assert time.monotonic() - began <= REDRAW_S * patience
+    assert seen.page.evaluate("window.drawn") > 0
+    assert query_of(seen.page)["text"] == [f"{SENTENCE} {page}"]
+    assert seen.complaints == []
+
+
+def test_the_language_can_be_switched_and_stays(server, visit) -> None:
+    seen = visit(address(server.url, "rwkv"), lang="en")
+    await_figure(seen.page)
+    switch = seen.page.locator(".st-key-frame-lang")
+    switch.get_by_text(i18n.say("ko", "frame.language_name")).click()
+    expect(seen.page.locator("h1").first).to_contain_text(
+        content.section("rwkv", "tagline", lang="ko"), timeout=LOOK_MS
+    )
+    seen.page.wait_for_url("**lang=ko**", timeout=LOOK_MS)
+    seen.page.locator("[data-testid='stTopNavLink']").filter(has_text="Jamba").click()
+    expect(seen.page.locator("h1").first).to_contain_text(
+        content.section("jamba", "tagline", lang="ko"), timeout=LOOK_MS
+    )
+    seen.page.wait_for_url("**/jamba?**lang=ko**", timeout=LOOK_MS)
+    seen.page.reload()
+    expect(seen.page.locator("h1").first).to_contain_text(
+        content.section("jamba", "tagline", lang="ko"), timeout=LOOK_MS
+    )
+    seen.page.locator(".st-key-frame-lang").get_by_text(i18n.say("en", "frame.language_name")).click()
+    expect(seen.page.locator("h1").first).to_contain_text(
+        content.section("jamba", "tagline", lang="en"), timeout=LOOK_MS
+    )
+    seen.page.wait_for_url("**lang=en**", timeout=LOOK_MS)
+    assert seen.complaints == []
+
+
+def test_back_leaves_the_page(server, visit) -> None:
+    seen = visit(address(server.url, "mamba", "?text=The+wolf+and+the+fox&lang=en"))
+    await_figure(seen.page)
+    await_end(seen.page)
+    seen.page.locator("[data-testid='stTopNavLink']").filter(has_text="RWKV").click()
+    seen.page.wait_for_url("**/rwkv?**text=**", timeout=LOOK_MS)
+    expect(seen.page.locator(".st-key-rwkv-prompt input")).to_have_value("The wolf and the fox", timeout=LOOK_MS)
+    await_end(seen.page)
+    seen.page.go_back()
+    expect(seen.page.locator("h1").first).to_contain_text("Mamba", timeout=LOOK_MS)
+    assert seen.complaints == []
+
+
+def test_figures_follow_light_and_dark(server, visit) -> None:
+    seen = visit(address(server.url, "mamba"), dark=True)
+    await_figure(seen.page)
+    await_end(seen.page)
+    card = seen.page.locator("[class*='st-key-card-']").first
+    assert card.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(23, 28, 34)"
+    assert seen.page.evaluate("document.documentElement.style.colorScheme") == "dark"
+
+
+def test_a_text_is_never_markup(server, visit) -> None:
+    seen = visit(
+        address(server.url, "transformer", "?text=%3Cimg+src%3Dx+onerror%3D%22document.title%3D1%22%3E+hello+world")
+    )
+    await_figure(seen.page)
+    await_end(seen.page)
+    assert seen.page.title() != "1"
+    assert seen.page.locator("img[src='x']").count() == 0
+    assert seen.complaints == []
+
+
+def test_definition_export_and_link_open(server, visit) -> None:
+    seen = visit(address(server.url, "mamba", "?text=The+wolf+and+the+fox&layer=2"))
+    await_figure(seen.page)
+    await_end(seen.page)
+    drawer = seen.page.locator("[class*='st-key-drawer-']").first
+    body = seen.page.locator("[data-testid='stPopoverBody']")
+    drawer.get_by_text(i18n.say("en", "figure.definition")).click()
+    expect(body.locator(".katex").first).to_be_visible(timeout=LOOK_MS)
+    seen.page.keyboard.press("Escape")
+    drawer.get_by_text(i18n.say("en", "figure.export")).click()
+    with seen.page.expect_download(timeout=LOOK_MS) as download:
+        body.get_by_text("NPZ").click()
+    assert download.value.suggested_filename.endswith(".npz")
+    seen.page.keyboard.press("Escape")
+    drawer.get_by_text(i18n.say("en", "figure.link")).click()
+    expect(body.locator("code")).to_contain_text("text=The+wolf+and+the+fox", timeout=LOOK_MS)
+    assert seen.complaints == []
