@@ -8,12 +8,13 @@ from models.records import ModelTrace, Named
 from viz.canvas import CanvasSpec, Grid, Legend, Scale, Tile, max_pool
 from viz.channels import Floats
 from viz.figure import Figure
-from viz.labels import Translate, template
+from viz.labels import Translate, short, template
 from viz.mixing import mixing_of
 from viz.theme import Theme, sequential
 from viz.tokens import strip_of, words
 
 TILE = 96  # rows and columns of a tile at most
+FULL_COLOUR = 0.98  # quantile of all shares from which the colour is full: the first rows are always near 1
 
 
 def four_machines(traces: Sequence[ModelTrace], *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
@@ -29,9 +30,10 @@ def four_machines(traces: Sequence[ModelTrace], *, theme: Theme, t: Translate, s
     length = len(first.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
     block = -(-length // TILE)
+    high = float(np.nanquantile(past, FULL_COLOUR))
     grid = Grid(
         values=max_pool(past, rows=block, columns=block).values,
-        scale=Scale(0.0, 1.0, kind="sqrt"),
+        scale=Scale(0.0, high, kind="sqrt"),
         ramps=tuple(sequential(trace.architecture, theme) for trace in traces),
         readout=(
             "{tile}",
@@ -48,7 +50,7 @@ def four_machines(traces: Sequence[ModelTrace], *, theme: Theme, t: Translate, s
             for name in (t(f"viz.architecture.{trace.architecture}"),)
         ),
     )
-    ticks = ((0.0, "0"), (1.0, "1"))
+    ticks = ((0.0, "0"), (1.0, f"≥ {short(high)}"))
     legends = tuple(
         Legend(t(f"viz.architecture.{trace.architecture}"), ticks, ramp=i) for i, trace in enumerate(traces)
     )

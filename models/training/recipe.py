@@ -60,9 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Train the tokenizer if it is not there, then every architecture asked for."""
-    for name in ("steps", "batch", "context"):
-        if getattr(args, name) < 1:
-            raise SettingError("setting_range", f"--{name} must be at least 1, got {getattr(args, name)}", name=name)
+    for name, low in (("steps", 1), ("batch", 1), ("context", 1), ("vocab", 257)):
+        if (value := getattr(args, name)) < low:
+            message = f"--{name} must be at least {low}, got {value}"
+            raise SettingError("setting_range", message, name=name, value=value, low=low, high="any")
     if args.threads:
         torch.set_num_threads(args.threads)
     recipe = Recipe(

@@ -22,6 +22,7 @@ def machines(traces: list[ModelTrace]) -> None:
 def cards(traces: list[ModelTrace]) -> None:
     """Introduce each architecture in two sentences, with the way to its page."""
     st.header(section(PAGE, "cards.title"), anchor=False)
+    st.markdown(section(PAGE, "cards.text"))
     for place, trace in zip(st.columns(len(traces), gap="medium"), traces, strict=True):
         name = trace.architecture
         with place, st.container(border=True, key=f"arch-{name}", height="stretch"):
