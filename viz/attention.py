@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.records import LayerTrace, ModelTrace, Named
+from models.records import Array, ModelTrace, Named
 from viz.canvas import Grid, Legend, Scale, Tile, max_pool
 from viz.figure import Figure
 from viz.labels import Translate, template
@@ -15,6 +15,7 @@ from viz.theme import Theme, mixer_ramp
 from viz.tokens import picture, strip_of
 
 SCORES = ("previous_token", "sink", "duplicate", "induction", "entropy")
+_FIGURES = {"attention": "head_matrix", "value_norm": "value_norm_matrix"}  # part: the figure that names it
 THUMBNAIL = 32  # rows and columns of a mosaic tile at most
 
 Matrix = npt.NDArray[np.floating]
@@ -80,65 +81,38 @@ def head_mosaic(
     head: int | None = None,
     selected: int | None = None,
 ) -> Figure:
-    """Draw every head as a thumbnail, columns are layers, rows are heads; the bar under each is the chosen score.
+    """Draw every head as a thumbnail, layers across and heads down; the bar under each is the chosen score.
 
-    part: "attention" or "value_norm". layer, head: the tile to outline. mosaic_head tells which head a tile is.
+    part: "attention" or "value_norm". layer, head: the tile to outline. mosaic_head tells which head a tile is. With
+    fewer layers than heads the picture is turned: heads across, layers down.
     """
-    layers = trace.layers_with(part)
-    heads = layers[0].parts[part].sizes["head"]
+    places = _order(trace, part)
+    maps = np.stack([np.asarray(trace.layer(at.layer).part(part)[at.head]) for at in places])  # (tile, query, key)
     scores = head_scores(trace).values[:, :, SCORES.index(score)]
-    maps = np.stack([shown.part(part)[h] for h in range(heads) for shown in layers])  # (head * layer, query, key)
-    block = -(-len(trace.tokens) // THUMBNAIL)
-    past = np.where(np.tri(len(trace.tokens), dtype=bool), maps, np.nan).astype(np.float32)
-    pooled = max_pool(past, rows=block, columns=block)
-    tiles = tuple(
-        _tile(shown, h, float(scores[i, h]), theme=theme, t=t, score=score)
-        for h in range(heads)
-        for i, shown in enumerate(layers)
-    )
-    outlined = next((n for n, at in enumerate(_order(layers, heads)) if at == (layer, head)), None)
-    grid = Grid(
-        values=pooled.values,
-        scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
-        ramps=(mixer_ramp("attention", theme),),
-        readout=(
-            "{tile}",
-            template(t, "viz.matrix.pair", "row", "column"),
-            template(t, "viz.value", "value", name=t("viz.head_matrix.quantity")),
-        ),
-        mode="tiles",
-        triangle=True,
-        pool=(block, block),
-        picks="row",
-        selected_tile=outlined,
-        tiles=tiles,
-        tile_columns=len(layers),
-        tile_column_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
-        tile_row_labels=tuple(t("viz.head", head=h) for h in range(heads)),
-    )
-    legend = Legend(t("viz.head_matrix.quantity"), ((0.0, "0"), (1.0, t("viz.maximum"))), t("viz.scope.tile_sqrt"))
+    grid = _mosaic_grid(trace, maps, places, scores, part=part, score=score, outlined=(layer, head), theme=theme, t=t)
+    name = t(f"viz.score.{score}")
     spec = picture(
         "head_mosaic",
-        t("viz.head_mosaic.alt", heads=heads * len(layers), score=t(f"viz.score.{score}")),
+        t("viz.head_mosaic.alt", heads=len(places), score=name),
         trace,
         theme=theme,
         t=t,
         strip=strip_of(trace, t=t, selected=selected, role="rows"),
         grid=grid,
-        legends=(legend,),
-        note=t("viz.head_mosaic.note", score=t(f"viz.score.{score}"), meaning=t(f"viz.score.{score}.meaning")),
+        legends=(
+            Legend(
+                t(f"viz.{_FIGURES[part]}.quantity"), ((0.0, "0"), (1.0, t("viz.maximum"))), t("viz.scope.tile_sqrt")
+            ),
+        ),
+        note=t("viz.head_mosaic.note", score=name, meaning=t(f"viz.score.{score}.meaning")),
     )
-    data = {
-        part: Named(maps.reshape(heads, len(layers), *maps.shape[1:]), ("head", "layer", "query", "key")),
-        score: Named(scores, ("layer", "head")),
-    }
+    data = {part: Named(maps, ("tile", "query", "key")), score: Named(np.array(scores), ("layer", "head"))}
     return Figure("head_mosaic", spec, data, spec.alt)
 
 
 def mosaic_head(trace: ModelTrace, tile: int, *, part: str = "attention") -> Head:
     """Return the layer and head that a tile number of head_mosaic stands for."""
-    layers = trace.layers_with(part)
-    return _order(layers, layers[0].parts[part].sizes["head"])[tile]
+    return _order(trace, part)[tile]
 
 
 def head_scores(trace: ModelTrace) -> Named:
@@ -216,16 +190,65 @@ def _head_picture(
     return Figure(figure, spec, data, alt)
 
 
-def _order(layers: tuple[LayerTrace, ...], heads: int) -> list[Head]:
-    return [Head(shown.index, h) for h in range(heads) for shown in layers]
+def _order(trace: ModelTrace, part: str) -> list[Head]:
+    """List the heads in the order of the tiles, row by row of the mosaic."""
+    layers = trace.layers_with(part)
+    heads = layers[0].parts[part].sizes["head"]
+    if len(layers) >= heads:
+        return [Head(shown.index, h) for h in range(heads) for shown in layers]
+    return [Head(shown.index, h) for shown in layers for h in range(heads)]
 
 
-def _tile(layer: LayerTrace, head: int, value: float, *, theme: Theme, t: Translate, score: str) -> Tile:
-    name = t("viz.layer_head", layer=layer.index, head=head)
+def _mosaic_grid(
+    trace: ModelTrace,
+    maps: Array,
+    places: list[Head],
+    scores: Array,
+    *,
+    part: str,
+    score: str,
+    outlined: tuple[int | None, int | None],
+    theme: Theme,
+    t: Translate,
+) -> Grid:
+    """Lay the maps (tile, query, key) out, pooled to thumbnails, each coloured to its own maximum."""
+    length = len(trace.tokens)
+    past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
+    block = -(-length // THUMBNAIL)
+    rows = [shown.index for shown in trace.layers_with(part)]
+    layer_names = tuple(t("viz.layer", layer=index) for index in rows)
+    head_names = tuple(t("viz.head", head=h) for h in range(scores.shape[1]))
+    across, down = (layer_names, head_names) if len(rows) >= len(head_names) else (head_names, layer_names)
+    quantity = t(f"viz.{_FIGURES[part]}.quantity")
+    return Grid(
+        values=max_pool(past, rows=block, columns=block).values,
+        scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
+        ramps=(mixer_ramp("attention", theme),),
+        readout=(
+            "{tile}",
+            template(t, "viz.matrix.pair", "row", "column"),
+            template(t, "viz.value", "value", name=quantity),
+        ),
+        mode="tiles",
+        triangle=True,
+        pool=(block, block),
+        picks="row",
+        selected_tile=next((n for n, at in enumerate(places) if at == outlined), None),
+        tiles=tuple(
+            _tile(at, float(scores[rows.index(at.layer), at.head]), theme=theme, t=t, score=score) for at in places
+        ),
+        tile_columns=len(across),
+        tile_column_labels=across,
+        tile_row_labels=down,
+    )
+
+
+def _tile(at: Head, value: float, *, theme: Theme, t: Translate, score: str) -> Tile:
+    name = t("viz.layer_head", layer=at.layer, head=at.head)
     return Tile(
-        title=f"{layer.index}·{head}",
+        title=f"{at.layer}·{at.head}",
         name=f"{name} · {t('viz.score.' + score)} {value:.2f}",
-        color=theme.mixer_color(layer.mixer),
+        color=theme.mixer_color("attention"),
         score=value,
         caption=f"{value:.2f}".removeprefix("0") if value < 1 else "1.0",
     )

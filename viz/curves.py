@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import altair as alt
 import numpy as np
@@ -57,21 +57,16 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
     ]
     order = [t(f"viz.architecture.{a}") for a, _ in rows]
     base = table(data)
-    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelFontSize=14, labelColor=theme.ink, labelPadding=10))
-    domain = alt.Scale(domain=[0, most * 1.28], nice=False)
-    x = alt.X("bytes:Q", title=None, scale=domain, axis=None)
-    color = alt.Color(
-        "architecture:N",
-        scale=alt.Scale(domain=[a for a, _ in rows], range=[theme.color(a) for a, _ in rows]),
-        legend=None,
-    )
-    track = base.mark_bar(color=theme.hairline, opacity=0.55, height=8, cornerRadius=4).encode(
-        x=alt.X("most:Q", scale=domain, axis=None), y=y
-    )
-    bars = base.mark_bar(height=8, cornerRadius=4).encode(x=x, y=y, color=color)
-    texts = base.mark_text(align="left", dx=10, font=theme.mono, fontSize=13, color=theme.muted).encode(
-        x=alt.X("most:Q", scale=domain, axis=None), y=y, text="text:N"
-    )
+    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelFontSize=14, labelColor=theme.ink, labelPadding=12))
+    domain: Any = {"domain": [0, most], "nice": False, "range": [0, alt.ExprRef("width - 86")]}
+    bytes_x = alt.X("bytes:Q", title=None, scale=alt.Scale(**domain), axis=None)
+    whole_x = alt.X("most:Q", title=None, scale=alt.Scale(**domain), axis=None)
+    colors = alt.Scale(domain=[a for a, _ in rows], range=[theme.color(a) for a, _ in rows])
+    color = alt.Color("architecture:N", scale=colors, legend=None)
+    track = base.mark_bar(color=theme.hairline, opacity=0.55, height=8, cornerRadius=4).encode(x=whole_x, y=y)
+    bars = base.mark_bar(height=8, cornerRadius=4).encode(x=bytes_x, y=y, color=color)
+    numbers = base.mark_text(align="right", font=theme.mono, fontSize=13, color=theme.muted)
+    texts = numbers.encode(x=alt.value("width"), y=y, text="text:N")
     alt_text = t("viz.carried_bytes.alt", list=", ".join(f"{row['name']} {row['text']}" for row in data))
     chart = styled(alt.LayerChart(layer=[track, bars, texts]), theme, height=32 * max(len(rows), 1) + 8)
     return Figure(

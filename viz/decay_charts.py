@@ -98,7 +98,10 @@ def half_life_chart(
     texts = base.mark_text(**style, color=theme.ink).encode(x=x, y=y, text="text:N")
     here = table([{"half_life": float(length), "text": t("viz.half_life.prompt", count=length)}])
     rule = here.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
-    note = here.mark_text(align="left", dx=6, baseline="bottom", fontSize=12, color=theme.muted)
+    left = math.log(length / low) < 0.6 * math.log(high / low)
+    note = here.mark_text(
+        align="left" if left else "right", dx=6 if left else -6, baseline="bottom", fontSize=12, color=theme.muted
+    )
     chart = _layered(rule, ticks, halo, rings, texts, note.encode(x=x, y=alt.value(-2), text="text:N"))
     return styled(chart, theme, height=ROW_HEIGHT * len(layers) + 72)
 

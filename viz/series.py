@@ -63,8 +63,8 @@ def lines_chart(
     """Draw lines with their names at the right end, kept apart; an empty sequence draws an empty pair of axes."""
     xs = [x for line in lines for x, _ in line.points] + [line.end[0] for line in lines if line.end]
     ys = [v for line in lines for v in _heights(line)]
-    x_channel = _channel("x", x, xs, room=1.22)
-    y_channel = _channel("y", y, ys, room=1.0)
+    x_channel = _channel("x", x, xs, room=_label_room(lines))
+    y_channel = _channel("y", y, ys, room=0)
     names = [line.architecture for line in lines]
     color = alt.Color(
         "architecture:N", scale=alt.Scale(domain=names, range=[theme.color(n) for n in names]), legend=None
@@ -111,25 +111,32 @@ def _heights(line: Line) -> list[float]:
     return values + [v for _, low, high in line.ribbon for v in (low, high)]
 
 
-def _channel(name: str, axis: Axis, values: list[float], *, room: float) -> alt.X | alt.Y:
-    """Build an encoding channel; room widens the axis to the right (in its own scale) for the names of the lines."""
+def _label_room(lines: Sequence[Line]) -> int:
+    """Estimate the pixels that the names right of the lines take: wide letters count double."""
+    texts = [text for line in lines for text in (line.name, line.end[2] if line.end else "")]
+    return 22 + max((sum(13 if ord(c) > 0x1100 else 8 for c in text) for text in texts), default=0)
+
+
+def _channel(name: str, axis: Axis, values: list[float], *, room: int) -> alt.X | alt.Y:
+    """Build an encoding channel; room leaves that many pixels at the right of the x axis for the names of the lines."""
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
     ticks: list[float] | None = None
     if axis.log:
         low, high = max(low, 1e-9), max(high, 2e-9)
-        span = max(math.log(high / low), math.log(2))
-        domain = [low * math.exp(-0.04 * span), high * math.exp(max(room - 1, 0.04) * span)]
+        margin = math.exp(0.04 * max(math.log(high / low), math.log(2)))
+        domain = [low / margin, high if room else high * margin]
         ticks = _ticks(axis.unit, low, high)
     else:
         low = min(low, 0.0)
-        domain = [low, low + (high - low) * max(room, 1.04)]
-    grid = alt.Axis(
+        domain = [low, high if room else low + (high - low) * 1.04]
+    marks = alt.Axis(
         grid=name == "y", labelExpr=_EXPRESSIONS[axis.unit], **({"values": ticks} if ticks else {"tickCount": 5})
     )
-    scale = alt.Scale(type="log" if axis.log else "linear", domain=domain, nice=False)
-    if name == "x":
-        return alt.X("x:Q", title=axis.title, scale=scale, axis=grid)
-    return alt.Y("y:Q", title=axis.title, scale=scale, axis=grid)
+    kind: Literal["log", "linear"] = "log" if axis.log else "linear"
+    if name == "y":
+        return alt.Y("y:Q", title=axis.title, scale=alt.Scale(type=kind, domain=domain, nice=False), axis=marks)
+    fit: Any = [0, alt.ExprRef(f"max(width - {room}, width / 2)")]
+    return alt.X("x:Q", title=axis.title, scale=alt.Scale(type=kind, domain=domain, nice=False, range=fit), axis=marks)
 
 
 def _ticks(unit: Unit, low: float, high: float) -> list[float]:

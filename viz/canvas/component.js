@@ -387,7 +387,7 @@ class View {
       const best = plan.small ? 2 : plan.width < 620 ? 3 : 4;
       columns = Math.min(grid.count, best);
     }
-    const gap = plan.small ? 6 : 14;
+    const gap = plan.small || columns > 8 ? 6 : 14;
     const size = Math.min(190, Math.floor((room - gap * (columns - 1)) / columns));
     const head = fixed ? 0 : 20;
     const foot = grid.tiles.some((tile) => tile.score !== null) ? (size >= 54 ? 18 : 9) : 0;

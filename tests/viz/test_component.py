@@ -1,0 +1,227 @@
+"""S-a in the browser: component.js paints each value in its ramp colour, reads it out and reports clicks."""
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from viz import attention, routing, state, tokens
+from viz.canvas import decode
+from viz.theme import DARK, LIGHT
+
+CHROMIUM = Path("/usr/bin/chromium")
+CANVAS = Path(__file__).resolve().parents[2] / "viz" / "canvas"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+HARNESS = """
+<style>body { margin: 0 } %s</style><div id="host" style="width:%dpx"><div class="root"></div></div>
+<script type="module">
+  const source = atob("%s");
+  const text = new TextDecoder().decode(Uint8Array.from(source, (c) => c.charCodeAt(0)));
+  const module = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  window.picked = [];
+  window.show = (payload) => {
+    const data = Uint8Array.from(atob(payload), (c) => c.charCodeAt(0));
+    const setTriggerValue = (name, value) => window.picked.push([name, value]);
+    window.cleanup = module.default({ data, parentElement: document.getElementById("host"), setTriggerValue });
+  };
+  window.ready = true;
+</script>
+"""
+
+READ_PIXEL = """([x, y]) => {
+  const canvas = document.querySelector("canvas.base");
+  const k = canvas.width / canvas.getBoundingClientRect().width;
+  return [...canvas.getContext("2d").getImageData(Math.floor(x * k), Math.floor(y * k), 1, 1).data].slice(0, 3);
+}"""
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    """Start one Chromium for this file."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def show(browser) -> Iterator[Callable]:
+    """Return a function that draws a figure in a fresh page of a width and returns the page."""
+    pages = []
+
+    def draw(figure, *, width: int = 760, scale: float = 1):
+        page = browser.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
+        pages.append(page)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.errors = errors
+        source = base64.b64encode((CANVAS / "component.js").read_bytes()).decode()
+        page.set_content(HARNESS % ((CANVAS / "component.css").read_text("utf-8"), width, source))
+        page.wait_for_function("window.ready")
+        again(page, figure)
+        return page
+
+    yield draw
+    for page in pages:
+        page.close()
+
+
+def again(page, figure) -> None:
+    """Send a figure to the component of a page, as a rerun does."""
+    page.evaluate("(payload) => window.show(payload)", base64.b64encode(figure.body.payload()).decode())
+
+
+def layout(page) -> dict:
+    """Measure the canvas from outside: its size on screen and in pixels."""
+    return page.evaluate(
+        "() => { const c = document.querySelector('canvas.base'); const b = c.getBoundingClientRect();"
+        " return { width: b.width, height: b.height, pixels: c.width } }"
+    )
+
+
+def pixel(page, x: float, y: float) -> tuple[int, int, int]:
+    """Read one pixel of the base layer at a place in CSS pixels."""
+    return tuple(page.evaluate(READ_PIXEL, [x, y]))
+
+
+def film(trace, english, **options):
+    return state.state_film(trace, theme=LIGHT, t=english, layer=1, channels=8, **options)
+
+
+def hover_cells(page, rows: int):
+    """Move over the grid from the bottom and return the readout of the lowest row's first column."""
+    size = layout(page)
+    page.mouse.move(8, size["height"] - 4)
+    page.wait_for_selector(".tip.on")
+    return page.locator(".tip").inner_text().split("\n")
+
+
+@pytest.mark.parametrize("scale", [1, 2], ids=["1x", "2x"])
+def test_pixels_are_the_ramp_colours_of_the_values(show, traces, english, scale):
+    figure = film(traces["mamba"], english)
+    page = show(figure, scale=scale)
+    header, planes = decode(figure.body.payload())
+    grid = header["grid"]
+    values = planes[grid["plane"]].reshape(grid["rows"], grid["columns"])
+    highs = planes[grid["scale"]["highs"]]
+    size = layout(page)
+    assert size["pixels"] == pytest.approx(size["width"] * scale)
+    cell, row = size["width"] / grid["columns"], grid["row_height"]
+    top = size["height"] - 1 - row * grid["rows"]
+    for r in range(grid["rows"]):
+        for c in range(grid["columns"]):
+            place = round((0.5 + 0.5 * float(values[r, c] / highs[r])) * 255)
+            wanted = grid["ramps"][0][place * 6 : place * 6 + 6]
+            painted = pixel(page, (c + 0.5) * cell, top + (r + 0.5) * row)
+            expected = [int(wanted[i : i + 2], 16) for i in (0, 2, 4)]
+            assert np.abs(np.subtract(painted, expected)).max() <= 3, (
+                r,
+                c,
+            )  # neighbouring ramp entries at a rounding edge
+    assert page.errors == []
+
+
+def test_the_readout_is_the_value(show, traces, english):
+    figure = film(traces["mamba"], english)
+    page = show(figure)
+    lines = hover_cells(page, 8)
+    value = float(figure.data["state_sum"].values[-1, 0])
+    assert lines[0].startswith(english("viz.channel", channel=int(figure.data["channel"].values[-1]), half_life="")[:9])
+    assert float(lines[2].split()[-1]) == pytest.approx(value, rel=1e-4)
+
+
+def test_a_click_reports_the_cell_and_its_token(show, traces, english):
+    page = show(film(traces["mamba"], english))
+    size = layout(page)
+    page.mouse.click(size["width"] - 10, size["height"] - 4)
+    assert page.evaluate("window.picked") == [["picked", {"row": 7, "column": 10, "tile": None, "token": 10}]]
+    page.mouse.click(10, 20)
+    assert page.evaluate("window.picked.at(-1)")[1]["token"] == 0
+
+
+def test_new_data_is_drawn_in_place_and_keeps_the_cursor(show, traces, english):
+    page = show(film(traces["mamba"], english))
+    hover_cells(page, 8)
+    page.evaluate("window.before = document.querySelector('canvas.base')")
+    again(page, film(traces["mamba"], english, selected=3))
+    assert page.evaluate("window.before === document.querySelector('canvas.base')")
+    assert page.locator(".tip.on").count() == 1
+
+
+def test_keyboard_reads_aloud_and_picks(show, traces, english):
+    page = show(film(traces["mamba"], english, selected=2))
+    page.locator(".stage").focus()
+    page.keyboard.press("ArrowRight")
+    assert "␣" in page.locator(".heard").inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.picked.at(-1)")[1] == {"row": 0, "column": 3, "tile": None, "token": 3}
+    page.keyboard.press("Escape")
+    assert page.locator(".tip.on").count() == 0
+    assert page.locator(".stage").get_attribute("role") == "img"
+    assert page.locator(".stage").get_attribute("aria-label")
+
+
+def test_frames_step_and_play_without_the_server(show, traces, english):
+    figure = state.state_slice(traces["mamba"], theme=DARK, t=english, layer=0, channels=6)
+    page = show(figure)
+    slider = page.locator(".player input")
+    assert slider.get_attribute("max") == "10"
+    last = page.evaluate("document.querySelector('canvas.base').toDataURL()")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert page.locator(".player output").inner_text() == english("viz.words.frame", index=0, label="Once")
+    assert page.evaluate("document.querySelector('canvas.base').toDataURL()") != last
+    page.locator(".player button").click()
+    page.wait_for_function("Number(document.querySelector('.player input').value) >= 2")
+    assert page.evaluate("window.picked") == []
+
+
+def test_mosaic_reports_the_tile(show, traces, english):
+    figure = attention.head_mosaic(traces["transformer"], theme=LIGHT, t=english)
+    page = show(figure)
+    page.locator(".stage").focus()
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    tile = page.evaluate("window.picked.at(-1)")[1]["tile"]
+    assert attention.mosaic_head(traces["transformer"], tile) == (1, 0)
+
+
+@pytest.mark.parametrize("width", [390, 760, 1280, 1920])
+def test_it_fits_every_width(show, trace, english, width):
+    for figure in (
+        tokens.token_strip(trace, theme=LIGHT, t=english),
+        routing.layer_ribbon(trace, theme=LIGHT, t=english),
+    ):
+        page = show(figure, width=width)
+        size = layout(page)
+        assert size["width"] <= width
+        assert 20 < size["height"] < 1200
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.errors == []
+
+
+def test_hostile_labels_stay_text(show, traces, english):
+    import dataclasses
+
+    trace = traces["mamba"]
+    bad = dataclasses.replace(trace.tokens[0], label="<img src=x onerror=window.hacked=1>{value}")
+    hostile = dataclasses.replace(trace, tokens=(bad, *trace.tokens[1:]))
+    page = show(tokens.token_strip(hostile, theme=LIGHT, t=english))
+    page.mouse.move(10, 20)
+    page.wait_for_selector(".tip.on")
+    assert page.locator("img").count() == 0
+    assert page.locator(".tip div").first.inner_text() == bad.label
+
+
+def test_cleanup_lets_go(show, traces, english):
+    page = show(film(traces["mamba"], english))
+    page.evaluate("window.cleanup()")
+    assert page.errors == []
