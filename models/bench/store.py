@@ -45,6 +45,7 @@ class Store:
         self.folder = folder or data_folder() / "runs"
         self.recorded = recorded
         self._lock = threading.Lock()
+        self._read: dict[Path, tuple[tuple[int, int], Run]] = {}  # path -> (size and time of the file, its run)
 
     def create(self, *, cells: Sequence[Mapping[str, Any]], environment: Mapping[str, Any], title: str = "") -> str:
         """Open a run and return its id: the time it began and a few random letters."""
@@ -71,13 +72,13 @@ class Store:
 
     def run(self, run_id: str) -> Run | None:
         """Read a run, or None when there is none by that id."""
-        if not _RUN_ID.fullmatch(run_id):
-            return None
-        for folder, recorded in self._folders():
-            path = folder / f"{run_id}.jsonl"
-            if path.is_file():
-                return read_file(path, recorded=recorded)
-        return None
+        found = self._find(run_id)
+        return None if found is None else self._reread(found[0], recorded=found[1])
+
+    def path(self, run_id: str) -> Path | None:
+        """Return the file of a run, or None when there is none by that id."""
+        found = self._find(run_id)
+        return None if found is None else found[0]
 
     def runs(self) -> tuple[Run, ...]:
         """Read every run, newest first; a file that cannot be read is left out."""
@@ -85,8 +86,8 @@ class Store:
         for folder, recorded in self._folders():
             for path in sorted(folder.glob("*.jsonl")):
                 try:
-                    run = read_file(path, recorded=recorded)
-                except SourceError:
+                    run = self._reread(path, recorded=recorded)
+                except (SourceError, OSError):
                     continue
                 found.setdefault(run.run_id, run)
         return tuple(sorted(found.values(), key=lambda run: run.created_ns, reverse=True))
@@ -96,11 +97,26 @@ class Store:
         measured = [run for run in self.runs() if any(row.measured for row in run.rows)]
         return next((run for run in measured if not run.recorded), measured[0] if measured else None)
 
+    def _find(self, run_id: str) -> tuple[Path, bool] | None:
+        if not _RUN_ID.fullmatch(run_id):  # the id comes from an address
+            return None
+        paths = ((folder / f"{run_id}.jsonl", recorded) for folder, recorded in self._folders())
+        return next(((path, recorded) for path, recorded in paths if path.is_file()), None)
+
     def _folders(self) -> tuple[tuple[Path, bool], ...]:
         folders = [(self.folder, False)]
         if self.recorded is not None:
             folders.append((self.recorded, True))
         return tuple((folder, recorded) for folder, recorded in folders if folder.is_dir())
+
+    def _reread(self, path: Path, *, recorded: bool) -> Run:
+        """Read a file again only when it has changed."""
+        state = path.stat()
+        seen = (state.st_size, state.st_mtime_ns)
+        known = self._read.get(path)
+        if known is None or known[0] != seen:
+            known = self._read[path] = (seen, read_file(path, recorded=recorded))
+        return known[1]
 
     def _append(self, run_id: str, entry: Mapping[str, Any]) -> None:
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n"

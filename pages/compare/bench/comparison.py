@@ -1,0 +1,120 @@
+"""Set the measured values of a run beside the published ones, aspect by aspect."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from models.bench.rows import Measurement
+from models.bench.statistics import growth_exponent, spread
+from models.bench.store import Run
+from pages.compare.bench.planning import PAGE
+from pages.shared import cache, content, session
+from pages.shared.content import section
+from pages.shared.i18n import t
+from pages.shared.layout import bytes_text
+
+ASPECTS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
+
+
+def comparison(run: Run | None) -> None:
+    """Draw the table: a row per aspect, a column per architecture, published first and measured under it."""
+    st.header(section(PAGE, "table.title"), anchor="table")
+    st.markdown(section(PAGE, "table.text"))
+    measured = _by_architecture(run)
+    with st.container(border=True, key=f"card-{PAGE}.comparison"):
+        st.html(_table(measured))
+
+
+def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
+    """Say what a run found about one aspect of one architecture; empty where it found nothing."""
+    return _FOUND[aspect](rows) if rows else ""
+
+
+def _by_architecture(run: Run | None) -> dict[str, list[Measurement]]:
+    rows = sorted(run.rows if run else (), key=lambda row: row.context)
+    return {name: [row for row in rows if row.architecture == name and row.measured] for name in cache.bundled()}
+
+
+def _table(measured: Mapping[str, Sequence[Measurement]]) -> str:
+    names = [name for name in content.table("comparison") if name in measured]
+    head = "".join(
+        f'<th scope="col" class="cs-{escape(n)}"><span class="cs-name">{escape(t(f"nav.{n}"))}</span></th>'
+        for n in names
+    )
+    body = "".join(_row(aspect, {name: measured[name] for name in names}) for aspect in ASPECTS)
+    head = f"<thead><tr><td></td>{head}</tr></thead>"
+    return f'<div class="cs-scroll"><table class="cs-table cs-words">{head}<tbody>{body}</tbody></table></div>'
+
+
+def _row(aspect: str, measured: Mapping[str, Sequence[Measurement]]) -> str:
+    cells = ""
+    for name, rows in measured.items():
+        found = measured_text(rows, aspect) or t("benchmark.measured.none")
+        cells += f"<td>{_published(content.table('comparison')[name][aspect])}"
+        cells += f'<p class="cs-measured"><span>{escape(t("benchmark.measured.here"))}</span> {escape(found)}</p></td>'
+    return f'<tr><th scope="row">{escape(t(f"benchmark.aspect.{aspect}"))}</th>{cells}</tr>'
+
+
+def _published(entry: Mapping[str, Any]) -> str:
+    """Write a published value, with its source and the checked claims behind it one click away."""
+    claims = {claim["id"]: claim for claim in content.table("claims")}
+    checked = [claims[name] for name in entry.get("claims", ()) if name in claims]
+    facts = "".join(f'<li lang="en">{escape(claim["truth_en"])}</li>' for claim in checked)
+    why = escape(t("benchmark.source"))
+    return (
+        f"<p>{escape(entry[session.language()])}</p>"
+        f"<details><summary>{why}</summary><p>{escape(entry['source'])}</p><ul>{facts}</ul></details>"
+    )
+
+
+def _longest(rows: Sequence[Measurement]) -> str:
+    return t("benchmark.measured.context", tokens=f"{rows[-1].context:,}")
+
+
+def _growth(rows: Sequence[Measurement]) -> str:
+    groups = [(row.context, row.prefill_ms_samples) for row in rows if row.prefill_ms_samples]
+    if len(groups) < 3:
+        return ""
+    fit = growth_exponent([context for context, _ in groups], [samples for _, samples in groups])
+    first, last = groups[0][0], groups[-1][0]
+    return t("benchmark.measured.growth", k=f"{fit.value:.2f}", low=f"{fit.low:.2f}", high=f"{fit.high:.2f}",
+             first=f"{first:,}", last=f"{last:,}")  # fmt: skip
+
+
+def _speed(rows: Sequence[Measurement]) -> str:
+    last = rows[-1]
+    if not last.decode_ms_samples or not last.ttft_ms_med:
+        return ""
+    decode = spread(last.decode_ms_samples)
+    read = last.batch * last.context / last.ttft_ms_med * 1e3
+    return t("benchmark.measured.speed", tokens=f"{last.context:,}", read=f"{read:,.0f}", median=f"{decode.median:.2f}",
+             low=f"{decode.low:.2f}", high=f"{decode.high:.2f}", count=decode.count)  # fmt: skip
+
+
+def _parameters(rows: Sequence[Measurement]) -> str:
+    row = rows[-1]
+    if row.params_total is None or row.params_active is None:
+        return ""
+    return t(
+        "benchmark.measured.parameters", total=f"{row.params_total / 1e6:.2f}", active=f"{row.params_active / 1e6:.2f}"
+    )
+
+
+def _memory(rows: Sequence[Measurement]) -> str:
+    counted = [row for row in rows if row.cache_bytes is not None]
+    if not counted:
+        return ""
+    first, last = counted[0], counted[-1]
+    return t("benchmark.measured.memory", first=f"{first.context:,}", small=bytes_text(first.cache_bytes or 0),
+             last=f"{last.context:,}", large=bytes_text(last.cache_bytes or 0))  # fmt: skip
+
+
+_FOUND = {
+    "context": _longest,
+    "time_complexity": _growth,
+    "speed": _speed,
+    "parameter_efficiency": _parameters,
+    "memory": _memory,
+}

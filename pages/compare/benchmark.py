@@ -1,0 +1,29 @@
+"""Benchmark: predict, measure live in worker processes, and set the numbers beside the published ones."""
+
+import streamlit as st
+
+from pages.compare.bench import comparison, planning, results
+from pages.shared import content, layout, notices
+from pages.shared.i18n import t
+
+PAGE = planning.PAGE
+
+st.html(content.ASSETS / "style" / "bench.css")
+layout.hero(PAGE)
+with notices.guarded():
+    planning.start_button(planning.planner())
+
+run = results.chosen_run()
+if run is None:
+    st.info(t("benchmark.no_runs"), icon=":material/info:")
+else:
+    with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
+        results.status(run)
+        results.failures(run)
+    results.pictures(run)
+    with notices.guarded():
+        results.rows_table(run)
+with notices.guarded():
+    comparison.comparison(run)
+layout.closing(PAGE, "fair")
+layout.check_yourself(PAGE)

@@ -1,0 +1,181 @@
+"""Every documented command runs, answers in JSON where it reports, and complains in one line with code 2."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import registry
+from models.__main__ import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[1]
+FIELDS = {"params_total", "params_active", "kv_bytes", "state_bytes", "cache_bytes", "layers"}
+
+
+def run(capsys, *words):
+    """Run a command in this process; returns code, output and complaint."""
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def answer(capsys, *words):
+    code, out, err = run(capsys, *words)
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_list_names_every_bundled_and_published_model(capsys):
+    found = answer(capsys, "list", "--json")
+    assert {"jamba-v0.1", "mixtral-8x7b", *registry.bundled()} <= {entry["id"] for entry in found}
+    assert all(entry["describable"] or entry["can"].startswith("no: ") for entry in found)
+    code, out, _ = run(capsys, "list")
+    assert code == 0
+    assert "51,570,323,328" in out
+
+
+# The numbers the issue asks for: Lieber et al. 2024, Table 1, and the exact counts of the configurations.
+@pytest.mark.parametrize(
+    ("name", "total", "active", "gib"),
+    [("jamba-v0.1", 51.570, 12.110, 4), ("mixtral-8x7b", 46.703, 12.880, 32), ("llama2-7b", 6.738, 6.738, 128)],
+)
+def test_describe_gives_the_published_numbers(capsys, name, total, active, gib):
+    found = answer(capsys, "describe", name, "--context", "262144", "--dtype", "bf16", "--json")
+    assert found.keys() >= FIELDS
+    assert round(found["params_total"] / 1e9, 3) == total
+    assert round(found["params_active"] / 1e9, 3) == active
+    assert found["kv_bytes"] == gib * 2**30
+    assert found["cache_bytes"] == found["kv_bytes"] + found["state_bytes"]
+    assert found["layers"][0].keys() >= {"index", "mixer", "ffn"}
+
+
+def test_describe_scales_with_context_batch_and_dtype(capsys):
+    base = answer(capsys, "describe", "llama2-7b", "--context", "100", "--json")
+    for words, factor in (
+        (["--context", "300"], 3),
+        (["--context", "100", "--batch", "5"], 5),
+        (["--context", "100", "--dtype", "float32"], 2),
+    ):
+        assert answer(capsys, "describe", "llama2-7b", *words, "--json")["kv_bytes"] == factor * base["kv_bytes"]
+
+
+@pytest.mark.parametrize("name", registry.bundled())
+def test_describe_a_bundled_name_and_its_folder(capsys, name):
+    by_name = answer(capsys, "describe", name, "--json")
+    by_folder = answer(capsys, "describe", str(ROOT / "assets" / "checkpoints" / name), "--json")
+    differ = {"source", "origin"}
+    assert {k: v for k, v in by_name.items() if k not in differ} == {
+        k: v for k, v in by_folder.items() if k not in differ
+    }
+    assert (by_name["origin"], by_folder["origin"]) == ("bundled", "folder")
+
+
+def test_describe_a_hub_id_of_the_catalogue_needs_no_network(capsys, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert answer(capsys, "describe", "ai21labs/Jamba-v0.1", "--json")["params_total"] == 51_570_323_328
+
+
+def test_describe_prints_for_people(capsys):
+    code, out, _ = run(capsys, "describe", "mistral-7b", "--context", "262144")
+    assert code == 0
+    assert "32.00 GiB" in out
+    assert "sliding window" in out
+    assert "attention  dense" in out
+
+
+def test_describe_imports_no_torch():
+    script = "import sys; from models.__main__ import main; main(['describe', 'jamba-v0.1', '--json']); print('torch' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"
+
+
+@pytest.mark.parametrize("name", registry.bundled())
+def test_trace_reports_surprisal_parts_and_residuals(capsys, name):
+    found = answer(capsys, "trace", name, "--text", "Once upon a time 옛날", "--json")
+    assert found["cache_bytes"] == found["cache_bytes_formula"]
+    assert found["tokens"][0]["surprisal_bits"] is None
+    assert all(token["surprisal_bits"] >= 0 for token in found["tokens"][1:])
+    assert all(layer["parts"] for layer in found["layers"])
+    assert max(error for layer in found["layers"] for error in layer["residuals"].values()) < 1e-4
+    code, out, _ = run(capsys, "trace", name, "--text", "Once")
+    assert code == 0
+    assert "rebuilds the output" in out
+
+
+@pytest.mark.parametrize("name", registry.bundled()[:1])
+def test_bench_measures_and_writes_a_file(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("CONTEXTSCOPE_DATA", str(tmp_path / "data"))
+    out = tmp_path / "run.jsonl"
+    words = ("bench", "--sources", name, "--contexts", "16,32", "--decode", "4", "--repeats", "2")
+    rows = answer(capsys, *words, "--out", str(out), "--json")
+    assert [row["context"] for row in rows] == [16, 32]
+    from models.bench.store import read_file
+
+    assert [row.state in ("ok", "unstable") for row in read_file(out).rows] == [True, True]
+    code, printed, _ = run(capsys, *words, "--plan")
+    assert code == 0
+    assert "predicted, not measured" in printed
+
+
+BAD = {
+    "no command": (),
+    "unknown command": ("fly",),
+    "unknown option": ("list", "--colour"),
+    "describe without a source": ("describe",),
+    "describe an unknown source": ("describe", "no-such-model"),
+    "describe an entry outside the families": ("describe", "mamba2-130m"),
+    "describe an entry with unknown sizes": ("describe", "jamba-1.6-mini"),
+    "describe a folder without a configuration": ("describe", "/tmp"),
+    "describe an unreachable hub id": ("describe", "nobody/nothing"),
+    "describe at no context": ("describe", "gpt2", "--context", "0"),
+    "describe at a context that is no number": ("describe", "gpt2", "--context", "many"),
+    "describe at no batch": ("describe", "gpt2", "--batch", "-1"),
+    "describe in an unknown number type": ("describe", "gpt2", "--dtype", "int3"),
+    "trace without a text": ("trace", "mamba"),
+    "trace an empty text": ("trace", "mamba", "--text", ""),
+    "trace an unknown model": ("trace", "no such model", "--text", "x"),
+    "bench at contexts that are no numbers": ("bench", "--contexts", "long"),
+    "bench at no batch": ("bench", "--batch", "0"),
+    "bench on a device that is not there": ("bench", "--device", "cuda:7"),
+    "bench an unknown preset": ("bench", "--preset", "eternal"),
+    "bench an unknown source": ("bench", "--sources", "no-such-model"),
+    "bench two sources of one architecture": ("bench", "--sources", "gpt2,pythia-160m"),
+    "bench into a folder that is not there": ("bench", "--out", "/no/such/folder/run.jsonl"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", BAD.values(), ids=BAD.keys())
+def test_bad_use_is_one_line_and_code_2(capsys, monkeypatch, tmp_path, words):
+    monkeypatch.setenv("CONTEXTSCOPE_DATA", str(tmp_path))
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1, err
+    assert err.startswith("python -m models")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command(capsys, command):
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert out.startswith(f"usage: python -m models {command}")
+
+
+def test_as_a_module_from_a_shell():
+    done = subprocess.run(
+        [sys.executable, "-m", "models", "describe", "nothing-here"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
