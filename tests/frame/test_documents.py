@@ -1,0 +1,49 @@
+"""Run the commands that README.md shows, as far as they cost little, and follow its links."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^python -m models .*$", README, flags=re.MULTILINE)]
+CHEAP = {"bench": ["--plan"], "train": ["--help"]}  # what makes a long command short
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_documented_command_runs(command: str) -> None:
+    words = shlex.split(command)[1:]
+    done = subprocess.run(
+        [sys.executable, *words, *CHEAP.get(words[2], [])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip()
+
+
+def test_links_point_to_files() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
+            assert (ROOT / target).exists(), f"{name} points to {target}"
+
+
+def test_the_readme_shows_the_pages() -> None:
+    from pages.shared import content, session
+
+    assert all(f"`/{session.url_path(page)}`" in README for page in content.PAGES)
+
+
+def test_make_targets_exist() -> None:
+    rules = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE)) <= rules
+    assert {"run", "test", "lint", "format", "check"} <= rules
