@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.records import Array, ModelTrace, Named
+from models.records import ModelTrace, Named
 from viz.canvas import Grid, Legend, Scale, Tile, max_pool
+from viz.channels import floats
 from viz.figure import Figure
 from viz.labels import Translate, template
 from viz.mixing import matrix_picture
@@ -87,8 +88,8 @@ def head_mosaic(
     fewer layers than heads the picture is turned: heads across, layers down.
     """
     places = _order(trace, part)
-    maps = np.stack([np.asarray(trace.layer(at.layer).part(part)[at.head]) for at in places])  # (tile, query, key)
-    scores = head_scores(trace).values[:, :, SCORES.index(score)]
+    maps = np.stack([floats(trace.layer(at.layer), part)[at.head] for at in places])  # (tile, query, key)
+    scores = np.asarray(head_scores(trace).values[:, :, SCORES.index(score)], dtype=np.float64)
     grid = _mosaic_grid(trace, maps, places, scores, part=part, score=score, outlined=(layer, head), theme=theme, t=t)
     name = t(f"viz.score.{score}")
     spec = picture(
@@ -106,7 +107,7 @@ def head_mosaic(
         ),
         note=t("viz.head_mosaic.note", score=name, meaning=t(f"viz.score.{score}.meaning")),
     )
-    data = {part: Named(maps, ("tile", "query", "key")), score: Named(np.array(scores), ("layer", "head"))}
+    data = {part: Named(maps, ("tile", "query", "key")), score: Named(scores, ("layer", "head"))}
     return Figure("head_mosaic", spec, data, spec.alt)
 
 
@@ -201,9 +202,9 @@ def _order(trace: ModelTrace, part: str) -> list[Head]:
 
 def _mosaic_grid(
     trace: ModelTrace,
-    maps: Array,
+    maps: Matrix,
     places: list[Head],
-    scores: Array,
+    scores: Matrix,
     *,
     part: str,
     score: str,

@@ -35,7 +35,7 @@ def fading_chart(
     rate, bonus: one per drawn channel. last: the token from which distances count back.
     """
     names = [str(int(channel)) for channel in channels]
-    top = max(1.0, float(bonus.max())) * 1.04
+    top = max(1.0, float(bonus.max())) * 1.1
     x = _distance_axis(trace, last, float(distance[-1]), theme=theme, t=t)
     y = alt.Y(
         "weight:Q",
@@ -58,13 +58,12 @@ def fading_chart(
     style: dict[str, Any] = {"align": "left", "dx": 7, "dy": -9, "fontSize": 12.5, "baseline": "middle"}
     halo = marks.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     text = marks.mark_text(**style, color=theme.ink)
-    named = table([{"distance": 0.0, "weight": float(bonus.max()), "text": t("viz.decay_curves.bonus")}])
-    beside: dict[str, Any] = {"align": "left", "dx": 10, "baseline": "middle", "fontSize": 12.5}
-    quiet = named.mark_text(**beside, stroke=theme.card, strokeWidth=4, strokeJoin="round")
-    note = named.mark_text(**beside, color=theme.muted)
+    key = table([{"text": "○ " + t("viz.decay_curves.bonus")}]).mark_text(
+        align="left", baseline="top", fontSize=12.5, color=theme.muted
+    )
     layers = [halo.encode(x=x, y=place, text="text:N"), ends, text.encode(x=x, y=place, text="text:N")]
-    layers.append(quiet.encode(x=x, y=y, text="text:N"))
-    return styled(_layered(curves, now, *layers, note.encode(x=x, y=y, text="text:N")), theme, height=CURVE_HEIGHT)
+    layers.append(key.encode(x=alt.value(6), y=alt.value(0), text="text:N"))
+    return styled(_layered(curves, now, *layers), theme, height=CURVE_HEIGHT)
 
 
 def half_life_chart(
@@ -89,7 +88,7 @@ def half_life_chart(
     )
     y = alt.Y("name:N", sort=None, title=None)
     ticks = (
-        table(rows).mark_tick(color=color, opacity=min(0.6, 70 / kept.shape[1]), thickness=1, size=16).encode(x=x, y=y)
+        table(rows).mark_tick(color=color, opacity=min(0.6, 110 / kept.shape[1]), thickness=1, size=16).encode(x=x, y=y)
     )
     base = table(medians)
     rings = base.mark_point(color=color, fill=theme.card, size=80, strokeWidth=2, opacity=1).encode(x=x, y=y)
@@ -113,10 +112,10 @@ def _layered(*charts: alt.Chart) -> alt.LayerChart:
 def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, t: Translate) -> alt.X:
     """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
     words = [trace.tokens[last - n].label if trace.tokens[last - n].piece == 1 else "" for n in range(last + 1)]
-    step = max(1, math.ceil((last + 1) / 26))
+    every = f"max(1, ceil({17 * (last + 1)} / width))"  # a leaning label needs some 17 pixels
     axis = alt.Axis(
-        values=[n for n in range(0, last + 1, step) if words[n]],
-        labelExpr=f"{json.dumps(words, ensure_ascii=False)}[datum.value]",
+        values=list(range(last + 1)),
+        labelExpr=f"datum.value % {every} == 0 ? {json.dumps(words, ensure_ascii=False)}[datum.value] : ''",
         labelAngle=-50 if last > 7 else 0,
         labelFont=theme.mono,
         labelOverlap=False,
