@@ -61,10 +61,10 @@ def reading(page: str, name: str | None = None) -> ModelTrace | None:
         with st.skeleton(height=_SKELETON_HEIGHT) if page not in good else nullcontext():
             trace = cache.trace_for(model, prompt)
     except ContextscopeError as error:
-        notices.explain(error)
         if page not in good:
+            notices.explain(error)
             return None
-        st.caption(t("notices.still_showing"))
+        notices.explain(error, also=t("notices.still_showing"))
         with notices.guarded():
             return cache.trace_for(model, good[page])
         return None

@@ -112,7 +112,7 @@ def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float
         for name in ("aggregation", "normalisation", "note"):
             if name in facts:
                 st.markdown(f"**{t(f'figure.{name}')}** {facts[name][lang]}")
-        sizes = " · ".join(f"{name} {_shape(array)}" for name, array in fig.data.items())
+        sizes = "\n".join(f"{name}: {_shape(array)}" for name, array in fig.data.items())
         st.markdown(f"**{t('figure.shape')}** {facts['shape']}")
         st.text(sizes)
         if residual is not None:

@@ -25,9 +25,9 @@ def guarded() -> Iterator[None]:
         calm(error)
 
 
-def explain(error: ContextscopeError) -> None:
-    """Show the sentence of an error that a visitor can cause."""
-    st.warning(plain(sentence(error)), icon=":material/info:")
+def explain(error: ContextscopeError, *, also: str = "") -> None:
+    """Show the sentence of an error that a visitor can cause, and one more where there is more to say."""
+    st.warning(plain(f"{sentence(error)} {also}".strip()), icon=":material/info:")
 
 
 def calm(error: Exception) -> bool:

@@ -61,7 +61,7 @@ def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: st
     if page in LEARN:
         await_figure(seen.page)
     await_end(seen.page)
-    assert seen.page.locator("html").get_attribute("lang") == lang
+    expect(seen.page.locator("html")).to_have_attribute("lang", lang, timeout=LOOK_MS)
     assert seen.page.locator("[data-testid='stAlertContentError'], [data-testid='stException']").count() == 0
     assert seen.complaints == []
     assert seen.strangers == []
