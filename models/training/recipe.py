@@ -30,7 +30,7 @@ class Recipe:
     vocab: int = 4096
     context: int = 256
     batch: int = 16
-    steps: int = 800
+    steps: int = 700
     warmup: int = 60
     lr: float = 2.5e-3
     lr_end: float = 2.5e-4
