@@ -10,12 +10,15 @@ from models.bench.rows import Measurement
 from models.bench.statistics import growth_exponent, spread
 from models.bench.store import Run
 from pages.compare.bench.planning import PAGE
+from pages.compare.bench.results import unsteady
 from pages.shared import cache, content, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 
 ASPECTS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
+
+TIMED = ("time_complexity", "speed")
 
 
 def comparison(run: Run | None) -> None:
@@ -29,7 +32,9 @@ def comparison(run: Run | None) -> None:
 
 def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
     """Say what a run found about one aspect of one architecture; empty where it found nothing."""
-    return _FOUND[aspect](rows) if rows else ""
+    found = _FOUND[aspect](rows) if rows else ""
+    doubtful = found and aspect in TIMED and any(unsteady(row) for row in rows)
+    return f"{found}. {t('benchmark.measured.unsteady')}" if doubtful else found
 
 
 def _by_architecture(run: Run | None) -> dict[str, list[Measurement]]:

@@ -26,9 +26,10 @@ def planner() -> Plan | None:
     with st.container(border=True, key=f"card-{PAGE}.plan"):
         st.html(f'<h3 class="cs-title">{escape(t("benchmark.plan.title"))}</h3>')
         preset = _preset()
-        with st.container(horizontal=True, gap="large", key=f"pick-{PAGE}.choices"):
+        with st.container(gap="small", key=f"pick-{PAGE}.what"):
             names = _many("architectures", cache.bundled(), lambda name: t(f"nav.{name}"), cache.bundled())
             contexts = _many("contexts", CONTEXTS, lambda n: f"{n:,}", PRESETS[preset]["contexts"])
+        with st.container(horizontal=True, gap="small", key=f"pick-{PAGE}.how"):
             batch = _one("batch", BATCHES)
             device = _one("device", environment.devices(), lambda name: name.upper())
         st.caption(_machine_note(device))

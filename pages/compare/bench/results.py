@@ -17,6 +17,7 @@ from pages.shared.panel import panel
 from viz.curves import decode_vs_context, memory_vs_context, prefill_vs_context
 
 POLL_S = 0.7
+NAMED = 4  # cells listed by name; more are counted
 NOISY = 0.25  # the middle half wider than this share of the median: unusable, says torch.utils.benchmark
 
 
@@ -58,10 +59,16 @@ def failures(run: Run) -> None:
     lines = [f"- {notices.plain(_cell_name(row))}: {notices.plain(_why(row))}" for row in run.rows if not row.measured]
     if lines:
         st.warning("\n".join([t("benchmark.failures", count=len(lines)), "", *lines]), icon=":material/info:")
-    shaky = [row for row in run.rows if row.measured and (row.state == "unstable" or (row.tpot_iqr_rel or 0) > NOISY)]
+    shaky = [row for row in run.rows if unsteady(row)]
     if shaky:
-        cells = " · ".join(notices.plain(_cell_name(row)) for row in shaky)
-        st.caption(t("benchmark.noisy", count=len(shaky), cells=cells))
+        named = shaky if len(shaky) <= NAMED else ()
+        cells = "".join(f" · {notices.plain(_cell_name(row))}" for row in named)
+        st.caption(t("benchmark.noisy", count=len(shaky), total=len(run.rows)) + cells)
+
+
+def unsteady(row: Measurement) -> bool:
+    """Tell whether a measurement's times are to be distrusted; its bytes are not affected."""
+    return row.measured and (row.state == "unstable" or (row.tpot_iqr_rel or 0) > NOISY)
 
 
 def pictures(run: Run) -> None:
