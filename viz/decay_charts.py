@@ -111,13 +111,15 @@ def _layered(*charts: alt.Chart) -> alt.LayerChart:
 
 def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, t: Translate) -> alt.X:
     """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
-    words = [trace.tokens[last - n].label if trace.tokens[last - n].piece == 1 else "" for n in range(last + 1)]
-    every = f"max(1, ceil({17 * (last + 1)} / width))"  # a leaning label needs some 17 pixels
+    shown = [trace.tokens[last - n] for n in range(last + 1)]
+    words = [(token.label.removeprefix("␣") or token.label) if token.piece == 1 else "" for token in shown]
+    every = f"max(1, ceil({18 * (last + 1)} / width))"  # a leaning label needs some 18 pixels
     axis = alt.Axis(
         values=list(range(last + 1)),
         labelExpr=f"datum.value % {every} == 0 ? {json.dumps(words, ensure_ascii=False)}[datum.value] : ''",
-        labelAngle=-50 if last > 7 else 0,
+        labelAngle=-60 if last > 7 else 0,
         labelFont=theme.mono,
+        labelFontSize=12,
         labelOverlap=False,
         labelLimit=110,
     )

@@ -82,7 +82,7 @@ def matrix_picture(
         row_title=t("viz.matrix.rows"),
         column_title=t("viz.matrix.columns"),
         row_height=28,
-        max_height=460,
+        max_height=530,
         picks="row",
         selected_row=row,
     )

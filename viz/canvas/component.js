@@ -358,12 +358,19 @@ class View {
     for (const group of groups) group.width = ctx.measureText(group.label).width;
     const fits = groups.filter((group) => group.width + 6 <= group.span * slot).length;
     if (slot >= 40 && fits >= groups.length * 0.75) return { groups, lean: 0, height: 36, loose: false };
-    const lean = (56 * Math.PI) / 180;
-    const longest = Math.min(Math.max(...groups.map((group) => group.width)), plan.small ? 74 : 96);
-    const overhang = longest * Math.cos(lean) + 4;
-    plan.token = Math.min(slot, (room - Math.max(0, overhang - slot / 2)) / strip.labels.length);
-    thin(groups, plan.token, 13.5 / Math.sin(lean), strip.selected);
-    return { groups, lean, longest, height: Math.ceil(longest * Math.sin(lean) + 24) };
+    // Leaning more steeply and in smaller type lets more labels stand side by side.
+    for (const [degrees, size, line] of [[56, plan.small ? 12 : 13, 13.5], [70, 11.5, 12.2]]) {
+      const lean = (degrees * Math.PI) / 180;
+      ctx.font = weight(size, 500);
+      for (const group of groups) group.width = ctx.measureText(group.label).width;
+      const longest = Math.min(Math.max(...groups.map((group) => group.width)), plan.small ? 74 : 96);
+      const overhang = longest * Math.cos(lean) + 4;
+      plan.token = Math.min(slot, (room - Math.max(0, overhang - slot / 2)) / strip.labels.length);
+      this.fonts.token = weight(size, 500);
+      this.fonts.tokenBold = weight(size, 700);
+      const hidden = thin(groups, plan.token, line / Math.sin(lean), strip.selected);
+      if (!hidden || degrees === 70) return { groups, lean, longest, height: Math.ceil(longest * Math.sin(lean) + 24) };
+    }
   }
 
   planRows(plan, y) {
@@ -630,7 +637,9 @@ class View {
     const labels = grid.row_tokens && strip ? strip.labels : grid.row_labels;
     if (!labels.length) return;
     const pool = grid.row_tokens ? grid.pool[0] : 1;
-    const every = Math.max(1, Math.ceil(13 / (row / pool)));
+    const tight = row / pool < 13;
+    const every = Math.max(1, Math.ceil((tight ? 11.5 : 13) / (row / pool)));
+    const font = tight ? this.fonts.row.replace(/\d+px/, "11px") : this.fonts.row;
     const color = grid.row_colors.length > 0;
     ctx.textBaseline = "middle";
     ctx.textAlign = "right";
@@ -645,7 +654,7 @@ class View {
       const near = selected !== null && every > 1 && Math.abs(i - selected) < every;
       if (!chosen && (i % every || near)) return;
       if (grid.row_tokens && strip.piece[i] > 1) return;
-      ctx.font = chosen ? this.fonts.row.replace("500", "700") : this.fonts.row;
+      ctx.font = chosen ? font.replace("500", "700") : font;
       const noted = grid.row_notes.length && row >= 26;
       const text = fit(ctx, label, left - 12 - (color ? 8 : 0));
       if (color) {
@@ -1196,6 +1205,7 @@ function thin(groups, slot, pitch, selected) {
     group.hidden = !free && group !== kept;
     if (!group.hidden) last = at(group);
   }
+  return groups.some((group) => group.hidden);
 }
 
 // Move flat labels sideways, as little as possible, until none touch; false when one would leave its column too far.
