@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from models.records import ModelTrace, Named
+from models.records import ModelTrace
 from viz.canvas import Bars, CanvasSpec, Grid, Legend, Strip
 from viz.figure import Figure
 from viz.labels import Translate, template
@@ -83,14 +83,6 @@ def words(t: Translate) -> Mapping[str, str]:
 def token_name(trace: ModelTrace, index: int) -> str:
     """Return the readable label of a token."""
     return trace.tokens[index].label
-
-
-def named_tokens(trace: ModelTrace, values: Named) -> int:
-    """Return how many tokens both a trace and an array cover; ValueError when they differ."""
-    length = values.sizes.get("token", values.sizes.get("query", len(trace.tokens)))
-    if length != len(trace.tokens):
-        raise ValueError(f"{length} positions for {len(trace.tokens)} tokens")
-    return length
 
 
 def _most_surprising(trace: ModelTrace) -> str:
