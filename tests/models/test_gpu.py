@@ -14,9 +14,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", [a.bundled for a in registry.ADAPTERS])
-def test_a_trace_on_the_gpu_is_the_trace_on_the_cpu(name: str) -> None:
-    here, there = (registry.trace(registry.load(name, device=device), PROMPT) for device in ("cpu", "cuda"))
+@pytest.mark.parametrize("checkpoint_name", [a.bundled for a in registry.ADAPTERS])
+def test_a_trace_on_the_gpu_is_the_trace_on_the_cpu(checkpoint_name: str) -> None:
+    here, there = (registry.trace(registry.load(checkpoint_name, device=device), PROMPT) for device in ("cpu", "cuda"))
     assert there.device.startswith("cuda")
     scale = np.abs(here.logits.values).max()
     assert np.abs(there.logits.values - here.logits.values).max() < 2e-3 * scale
@@ -24,9 +24,9 @@ def test_a_trace_on_the_gpu_is_the_trace_on_the_cpu(name: str) -> None:
         assert all(error < 1e-3 for error in layer.residuals.values()), layer.index
 
 
-@pytest.mark.parametrize("name", [a.bundled for a in registry.ADAPTERS])
-def test_decoding_on_the_gpu_continues_the_prompt(name: str) -> None:
-    checkpoint = registry.load(name, device="cuda")
+@pytest.mark.parametrize("checkpoint_name", [a.bundled for a in registry.ADAPTERS])
+def test_decoding_on_the_gpu_continues_the_prompt(checkpoint_name: str) -> None:
+    checkpoint = registry.load(checkpoint_name, device="cuda")
     adapter = registry.adapter(checkpoint.architecture)
     ids = (torch.arange(12, device="cuda")[None] * 37 + 11) % checkpoint.config.vocab_size
     _, cache = adapter.step(checkpoint, ids[:, :8], None)
