@@ -238,7 +238,7 @@ def _random_weights(cell: Cell, config: Mapping[str, Any]) -> Checkpoint:
     adapter = registry.adapter_for(made, source=cell.source)
     torch.manual_seed(cell.seed)
     with torch.device(cell.device):
-        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))  # type: ignore[no-untyped-call]
+        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))
     return Checkpoint(cell.source, adapter.name, adapter.prepare(model.eval().requires_grad_(False)), None)
 
 

@@ -73,9 +73,13 @@ def unsteady(row: Measurement) -> bool:
 
 def pictures(run: Run) -> None:
     """Draw memory, reading and writing against context length, each beside its words."""
-    layout.section_of(PAGE, "memory", lambda: _memory(run))
+    rows = [row for row in run.rows if row.state != "cancelled"]  # a cancelled cell says nothing about the model
+    if not any(row.measured for row in rows):
+        st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
+        return
+    layout.section_of(PAGE, "memory", partial(_memory, rows))
     for key, draw in (("prefill", prefill_vs_context), ("decode", decode_vs_context)):
-        layout.section_of(PAGE, key, partial(panel, draw, run.rows, key=f"{PAGE}.{key}", follow=False))
+        layout.section_of(PAGE, key, partial(panel, draw, rows, key=f"{PAGE}.{key}", follow=False))
 
 
 def rows_table(run: Run) -> None:
@@ -115,7 +119,7 @@ def _headline(run: Run) -> str:
     return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
 
 
-def _memory(run: Run) -> None:
+def _memory(rows: list[Measurement]) -> None:
     key = f"{PAGE}.quantity"
     st.session_state.setdefault(key, "carried")
     with st.container(key=f"pick-{key}"):
@@ -124,7 +128,7 @@ def _memory(run: Run) -> None:
             format_func=lambda name: t(f"benchmark.quantity.{name}"), label_visibility="collapsed",
         )  # fmt: skip
     peak = st.session_state[key] == "peak"
-    panel(memory_vs_context, run.rows, key=f"{PAGE}.memory", follow=False, peak=peak)
+    panel(memory_vs_context, rows, key=f"{PAGE}.memory", follow=False, peak=peak)
 
 
 def _cell_name(row: Measurement) -> str:
