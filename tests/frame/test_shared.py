@@ -1,0 +1,127 @@
+"""Check the shared pieces one by one: exports, numbers, sentences, the document's head, the launcher."""
+
+import csv
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from models.errors import PromptError
+from models.records import Named
+from pages.shared import content, figure, i18n, layout, notices
+from pages.shared.document import DocumentHead
+
+
+def matrix() -> Named:
+    """Return a small array with names."""
+    return Named(np.arange(6, dtype=np.float32).reshape(2, 3) / 7, ("query", "key"))
+
+
+def test_one_array_is_exported_as_csv_with_its_indices() -> None:
+    rows = list(csv.reader(io.StringIO(figure.to_csv({"a": matrix()}).decode())))
+    assert rows[0] == ["query", "key", "value"]
+    assert len(rows) == 7
+    for query, key, value in rows[1:]:
+        assert np.float32(value) == matrix().values[int(query), int(key)]
+
+
+def test_several_arrays_are_exported_as_a_zip() -> None:
+    with zipfile.ZipFile(io.BytesIO(figure.to_csv({"a": matrix(), "b": matrix()}))) as archive:
+        assert archive.namelist() == ["a.csv", "b.csv"]
+
+
+def test_npz_holds_the_arrays_and_their_names() -> None:
+    with np.load(io.BytesIO(figure.to_npz({"a": matrix()}))) as loaded:
+        assert np.array_equal(loaded["a"], matrix().values)
+        assert loaded["a.dims"].tolist() == ["query", "key"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2.1e-6, "2.1e-6"), (0.0, "0.0e0"), (3.14e-12, "3.1e-12"), (float("nan"), "nan")]
+)
+def test_small_numbers(value: float, text: str) -> None:
+    assert figure.scientific(value) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1,023 B"), (44032, "43.0 KiB"), (2**20, "1.0 MiB"), (2**37, "128.0 GiB")]
+)
+def test_bytes(count: int, text: str) -> None:
+    assert layout.bytes_text(count) == text
+
+
+def test_a_missing_word_is_an_error_in_tests_and_a_key_in_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(i18n.MissingWordError):
+        i18n.say("en", "no.such.key")
+    with pytest.raises(i18n.MissingWordError):
+        i18n.say("en", "frame.device", name="CPU")
+    monkeypatch.delenv(i18n.STRICT_VARIABLE)
+    assert i18n.say("en", "no.such.key") == "no.such.key"
+
+
+def test_dotted_and_nested_words_are_the_same() -> None:
+    assert dict(i18n.flatten({"a": {"b.c": "x"}, "d": "y"})) == {"a.b.c": "x", "d": "y"}
+
+
+def test_a_sentence_quotes_a_visitor_without_markup() -> None:
+    assert notices.plain("a*b [c](d) $x$ :red[y] <b>") == r"a\*b \[c\]\(d\) \$x\$ \:red\[y\] \<b\>"
+
+
+@pytest.mark.parametrize("key", ["prompt_empty", "errors.prompt_empty"])
+def test_an_error_finds_its_sentence_with_and_without_the_prefix(key: str) -> None:
+    assert notices.sentence(PromptError(key, "english")) == i18n.say("en", "errors.prompt_empty")
+
+
+def test_an_error_without_a_sentence_speaks_for_itself() -> None:
+    assert notices.sentence(PromptError("no_such_error", "the text is odd")) == "the text is odd"
+
+
+@pytest.mark.parametrize("page", content.PAGES)
+def test_questions_are_read_with_their_figures(page: str) -> None:
+    for lang in i18n.LANGS:
+        assert content.section(page, "check", lang=lang)
+    found = content.questions(page)
+    assert found
+    assert all(figure_id in content.table("figures") for _, figure_id in found)
+
+
+def test_a_missing_section_is_an_error() -> None:
+    with pytest.raises(content.ContentError):
+        content.section("mamba", "no.such.section", lang="en")
+    assert content.section("mamba", "no.such.section", lang="en", optional=True) == ""
+
+
+def test_the_head_of_documents_is_ours_and_nothing_else_changes() -> None:
+    page = "<html><head><title>Streamlit</title></head></html>"
+    routes = [
+        Route("/", lambda _: HTMLResponse(page)),
+        Route("/data", lambda _: JSONResponse({"title": "<title>Streamlit</title>"})),
+    ]
+    client = TestClient(Starlette(routes=routes, middleware=[Middleware(DocumentHead)]))
+    shown = client.get("/", headers={"accept": "text/html"})
+    assert "<title>Contextscope</title>" in shown.text
+    assert int(shown.headers["content-length"]) == len(shown.content)
+    assert client.get("/", headers={"accept": "*/*"}).text == page
+    assert client.get("/data", headers={"accept": "text/html"}).json() == {"title": "<title>Streamlit</title>"}
+
+
+def test_the_document_knows_every_page() -> None:
+    from pages.shared.document import HEAD
+
+    text = HEAD.read_text(encoding="utf-8")
+    assert all(page in text for page in content.PAGES[1:])
+
+
+def test_streamlit_still_has_the_place_where_our_head_goes() -> None:
+    from pathlib import Path
+
+    import streamlit
+
+    index = Path(streamlit.__file__).parent / "static" / "index.html"
+    assert "<title>Streamlit</title>" in index.read_text(encoding="utf-8")
