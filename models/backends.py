@@ -92,9 +92,7 @@ def _scan_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         choice = _resolve("scan", hidden_states)
         if choice == "transformers":
-            return original(
-                hidden_states, dt, A, B, C, D, z, delta_bias, delta_softplus, return_last_state, **kwargs
-            )
+            return original(hidden_states, dt, A, B, C, D, z, delta_bias, delta_softplus, return_last_state, **kwargs)
         scan = selective_scan_fast if choice == "fast" else selective_scan_ref
         step = dt.transpose(1, 2)  # (b, l, d)
         if delta_bias is not None:
@@ -126,11 +124,18 @@ def _conv_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _wkv_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
     def rwkv_linear_attention(
-        time_decay: Tensor, time_first: Tensor, key: Tensor, value: Tensor, state: Any = None, return_state: bool = False
+        time_decay: Tensor,
+        time_first: Tensor,
+        key: Tensor,
+        value: Tensor,
+        state: Any = None,
+        return_state: bool = False,
     ) -> tuple[Tensor, Any]:
         choice = _resolve("wkv", key)
         if choice == "transformers":
-            out: tuple[Tensor, Any] = original(time_decay, time_first, key, value, state=state, return_state=return_state)
+            out: tuple[Tensor, Any] = original(
+                time_decay, time_first, key, value, state=state, return_state=return_state
+            )
             return out
         wkv = wkv_fast if choice == "fast" else wkv_ref
         start = None if state is None else WkvState(*state)
@@ -141,7 +146,8 @@ def _wkv_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _bind() -> None:
-    for module in (modeling_mamba, modeling_jamba):
+    modules: tuple[Any, ...] = (modeling_mamba, modeling_jamba)
+    for module in modules:
         if getattr(module.mamba_selective_scan, "__module__", "") != __name__:
             module.mamba_selective_scan = _scan_dispatcher(module.mamba_selective_scan)
             module.causal_conv1d_fn = _conv_dispatcher(module.causal_conv1d_fn)

@@ -8,8 +8,14 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
-from transformers import PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from models.capture import ATTENTION
 from models.errors import SettingError, SourceError
@@ -48,9 +54,10 @@ def read_config(source: str) -> PretrainedConfig:
     if Path(place).is_dir():
         _check_config_file(Path(place), source)
     try:
-        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config: PretrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
     except Exception as error:
         raise _translated(source, place, error) from error
+    return config
 
 
 def read_model(source: str, *, device: str, dtype: str) -> PreTrainedModel:
@@ -63,17 +70,18 @@ def read_model(source: str, *, device: str, dtype: str) -> PreTrainedModel:
     if getattr(config, "num_attention_heads", None) is not None and config.model_type != "rwkv":
         options["attn_implementation"] = ATTENTION
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(place, config=config, **options)
+        model: Any = AutoModelForCausalLM.from_pretrained(place, config=config, **options)
     except Exception as error:
         raise _translated(source, place, error) from error
-    return model.to(_device(device)).eval().requires_grad_(False)  # type: ignore[arg-type]
+    ready: PreTrainedModel = model.to(_device(device)).eval().requires_grad_(False)
+    return ready
 
 
 def read_tokenizer(source: str) -> PreTrainedTokenizerBase | None:
     """Read the fast tokenizer of a source; None when it has none."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(locate(source), trust_remote_code=False, use_fast=True)
-    except Exception:
+    except Exception:  # noqa: BLE001 - no tokenizer, or one that needs foreign code: either way there is none to use
         return None
     return tokenizer if tokenizer.is_fast else None
 

@@ -22,15 +22,13 @@ class JambaAdapter(Adapter):
     model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
     parts: ClassVar[frozenset[str]] = attention.PARTS | state_space.PARTS | experts.PARTS
 
-    def forward(
-        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
-    ) -> tuple[Tensor, Any]:
+    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the hybrid cache; after a cache, one token at a time."""
         return one_by_one(model, ids, cache, name="past_key_values", last_only=last_only)
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask each layer for what its kind of mixer and feed-forward shows."""
-        for layer in model.model.layers:  # type: ignore[union-attr]
+        for layer in _layers(model):
             if hasattr(layer, "mamba"):
                 yield from state_space.watched(layer.mamba)
             else:
@@ -40,16 +38,21 @@ class JambaAdapter(Adapter):
 
     def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
         """Record the mixer of every layer, and its router where it has one."""
-        return tuple(_layer(i, layer, capture) for i, layer in enumerate(model.model.layers))  # type: ignore[union-attr, arg-type]
+        return tuple(_layer(i, layer, capture) for i, layer in enumerate(_layers(model)))
 
 
-def _layer(index: int, layer: nn.Module, capture: Capture) -> LayerTrace:
+def _layers(model: Any) -> Iterable[Any]:
+    layers: Iterable[Any] = model.model.layers
+    return layers
+
+
+def _layer(index: int, layer: Any, capture: Capture) -> LayerTrace:
     if hasattr(layer, "mamba"):
         mixer = "mamba"
-        parts, residuals = state_space.mamba_parts(layer.mamba, capture)  # type: ignore[arg-type]
+        parts, residuals = state_space.mamba_parts(layer.mamba, capture)
     else:
         mixer = "attention"
-        parts, residuals = attention.attention_parts(layer.self_attn, capture)  # type: ignore[arg-type]
+        parts, residuals = attention.attention_parts(layer.self_attn, capture)
     block = experts_block(layer)
     if block is None:
         return LayerTrace(index, mixer, "dense", parts, residuals)

@@ -21,24 +21,27 @@ class MambaAdapter(Adapter):
     model_types: ClassVar[frozenset[str]] = frozenset({"mamba"})
     parts: ClassVar[frozenset[str]] = state_space.PARTS
 
-    def forward(
-        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
-    ) -> tuple[Tensor, Any]:
+    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the recurrent cache; after a cache, one token at a time (see one_by_one)."""
         return one_by_one(model, ids, cache, name="cache_params", last_only=last_only)
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask every mixer for what its selection was made of."""
-        for layer in model.backbone.layers:  # type: ignore[union-attr]
+        for layer in _blocks(model):
             yield from state_space.watched(layer.mixer)
 
     def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
         """Record the selective state space of every layer; Mamba has no feed-forward."""
-        layers = model.backbone.layers  # type: ignore[union-attr]
+        layers = _blocks(model)
         return tuple(
             LayerTrace(i, "mamba", "none", *state_space.mamba_parts(layer.mixer, capture))
-            for i, layer in enumerate(layers)  # type: ignore[arg-type]
+            for i, layer in enumerate(layers)
         )
+
+
+def _blocks(model: Any) -> Iterable[Any]:
+    layers: Iterable[Any] = model.backbone.layers
+    return layers
 
 
 def one_by_one(

@@ -159,7 +159,9 @@ class ModelTrace:
         return iter(self.layers)
 
 
-def top_predictions(trace: ModelTrace, position: int, count: int) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]]:
+def top_predictions(
+    trace: ModelTrace, position: int, count: int
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]]:
     """Return the ids and probabilities of the count likeliest next tokens after a position."""
     logits = trace.logits.values[position].astype(np.float64)
     p = np.exp(logits - logits.max())

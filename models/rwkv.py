@@ -25,14 +25,12 @@ class RwkvAdapter(Adapter):
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Undo two traps: rescaled weights in evaluation, and one-token steps that mix up the batch."""
         model.config.rescale_every = 0  # the weights as trained: float32 needs no rescaling against overflow
-        for block in model.rwkv.blocks:  # type: ignore[union-attr]
+        for block in _blocks(model):
             block.attention.__class__ = _SelfAttention
             block.feed_forward.__class__ = _FeedForward
         return model
 
-    def forward(
-        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
-    ) -> tuple[Tensor, Any]:
+    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the five state tensors, copied first: transformers writes into them."""
         state = None if cache is None else [s.clone() for s in cache]
         out = model(input_ids=ids, state=state, use_cache=True, logits_to_keep=int(last_only))
@@ -40,20 +38,25 @@ class RwkvAdapter(Adapter):
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask every time-mix block for key, value, receptance and output."""
-        for block in model.rwkv.blocks:  # type: ignore[union-attr]
+        for block in _blocks(model):
             yield from time_mix.watched(block.attention)
 
     def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
         """Record the time mix of every layer."""
-        blocks = model.rwkv.blocks  # type: ignore[union-attr]
+        blocks = _blocks(model)
         return tuple(
             LayerTrace(i, "rwkv", "channel_mix", *time_mix.time_mix_parts(block.attention, capture))
-            for i, block in enumerate(blocks)  # type: ignore[arg-type]
+            for i, block in enumerate(blocks)
         )
 
     def cache_tensors(self, cache: Any) -> list[Tensor]:
         """The five tensors (b, d, layers): two token shifts and num, den, max of WKV."""
         return list(cache)
+
+
+def _blocks(model: Any) -> Iterable[Any]:
+    blocks: Iterable[Any] = model.rwkv.blocks
+    return blocks
 
 
 def _shifted(hidden: Tensor, previous: Tensor | None) -> Tensor:

@@ -51,10 +51,8 @@ class Adapter(ABC):
         return model
 
     @abstractmethod
-    def forward(
-        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
-    ) -> tuple[Tensor, Any]:
-        """Run ids (b, l) after what cache holds (None: from the start). Returns logits (b, l or 1, vocab) and the cache."""
+    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+        """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache."""
 
     @abstractmethod
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
@@ -65,7 +63,7 @@ class Adapter(ABC):
         """Turn one captured run of batch 1 into the record of every layer."""
 
     def step(self, checkpoint: Checkpoint, ids: Tensor, cache: Any | None) -> tuple[Tensor, Any]:
-        """Feed ids (b, l) after what cache holds (None: from the start). Returns last logits (b, vocab) and the cache."""
+        """Feed ids (b, l) after what cache holds (None: the start). Returns last logits (b, vocab) and the cache."""
         with torch.inference_mode():
             logits, cache = self.forward(checkpoint.model, ids, cache, last_only=True)
         return logits[:, -1], cache

@@ -33,16 +33,18 @@ class Encoded:
 
 
 def clean(prompt: str) -> tuple[str, int]:
-    """Drop characters that cannot be drawn or that reorder the page; return the text and how many were dropped.
+    r"""Drop characters that cannot be drawn or that reorder the page; return the text and how many were dropped.
 
-    Dropped: control characters (NUL among them), bidirectional overrides and unpaired surrogates. Line ends become \\n.
+    Dropped: control characters (NUL among them), bidirectional overrides and unpaired surrogates. Line ends become \n.
     """
     text = prompt.replace("\r\n", "\n").replace("\r", "\n")
     kept = "".join(c for c in text if c in KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
     return kept, len(text) - len(kept)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_LIMIT) -> Encoded:
+def encode(
+    tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_LIMIT
+) -> Encoded:
     """Clean and tokenise a prompt, with the tokenizer's own start token.
 
     Raises PromptError for an empty or over-long prompt, SourceError when the checkpoint has no tokenizer.
@@ -63,7 +65,9 @@ def encode(tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: st
     return Encoded(text, tokens, _remarks(text, tokens, removed))
 
 
-def readable_tokens(text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]], raw: Sequence[str]) -> tuple[Token, ...]:
+def readable_tokens(
+    text: str, ids: Sequence[int], spans: Sequence[tuple[int, int]], raw: Sequence[str]
+) -> tuple[Token, ...]:
     """Give every token a label that can be read; tokens that share a character are pieces of one label.
 
     A byte-level token may end inside a character, so neighbours whose character spans overlap form one group, and each

@@ -41,7 +41,9 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
         surprisal=Named(surprisal(rows, ids[0].cpu()), ("token",)),
         layers=layers,
         cache_bytes=adapter.cache_bytes(cache),
-        cache_bytes_formula=accounting.cache_bytes(accounting.shape_of(model.config), context=ids.shape[1], dtype=dtype),
+        cache_bytes_formula=accounting.cache_bytes(
+            accounting.shape_of(model.config), context=ids.shape[1], dtype=dtype
+        ),
         implementation=dict(used),
         device=str(checkpoint.device),
         dtype=dtype,

@@ -23,9 +23,7 @@ class TransformerAdapter(Adapter):
     model_types: ClassVar[frozenset[str]] = frozenset({"gpt2", "gpt_neox", "llama", "mistral", "qwen2", "mixtral"})
     parts: ClassVar[frozenset[str]] = attention.PARTS | experts.PARTS
 
-    def forward(
-        self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool
-    ) -> tuple[Tensor, Any]:
+    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with a growing key-value cache."""
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.past_key_values
@@ -61,8 +59,9 @@ def experts_block(layer: nn.Module) -> nn.Module | None:
 
 
 def _layers(model: PreTrainedModel) -> nn.ModuleList:
-    found: nn.ModuleList = _first(model.base_model, LAYER_LISTS)  # type: ignore[assignment]
-    return found
+    found: Any = _first(model.base_model, LAYER_LISTS)
+    layers: nn.ModuleList = found
+    return layers
 
 
 def _first(module: nn.Module, names: tuple[str, ...]) -> nn.Module:

@@ -22,7 +22,14 @@ CHANNEL_BLOCK = 16  # channels handled together: their states over time stay in 
 
 
 def selective_scan_ref(
-    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None = None, *, initial_state: Tensor | None = None
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    *,
+    initial_state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scan token by token, as the equations read, in the caller's dtype.
 
@@ -41,7 +48,14 @@ def selective_scan_ref(
 
 
 def selective_scan_fast(
-    u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor | None = None, *, initial_state: Tensor | None = None
+    u: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    *,
+    initial_state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Scan with compiled loops in float32, differentiable in every argument; same values as selective_scan_ref.
 
@@ -56,7 +70,7 @@ def selective_scan_fast(
         {"dt": (b, l, d), "A": (d, n), "B": (b, l, n), "C": (b, l, n), "D": (d,), "state": (b, d, n)},
     )
     args = [x.float().contiguous() for x in (u, dt, A, B, C, skip, h0)]
-    y, state = _SelectiveScan.apply(*args)
+    y, state = _SelectiveScan.apply(*args)  # type: ignore[no-untyped-call]
     return y.to(u.dtype), state
 
 
@@ -112,7 +126,7 @@ def hidden_attention_summary(dt: Tensor, A: Tensor, B: Tensor, C: Tensor, u: Ten
     l, d = dt.shape
     mean, y = np.zeros((l, l), np.float32), np.zeros((l, d), np.float32)
     arrays = [np.ascontiguousarray(x.detach().float().numpy()) for x in (dt, A, B.T, C, u)]
-    _matrix_summary(*arrays, mean, y)
+    _matrix_summary(*arrays, mean, y)  # type: ignore[call-arg]
     return torch.from_numpy(mean), torch.from_numpy(y)
 
 
@@ -176,7 +190,7 @@ def _scan_forward(b, u, dt, A, B, C, D, y, state):  # type: ignore[no-untyped-de
 
 
 @njit(nogil=True, fastmath={"contract", "reassoc", "nsz"}, cache=True)
-def _scan_backward(b, u, dt, A, B, C, D, h0, gy, gu, gdt, gA, gB, gC, gD, gh0):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _scan_backward(b, u, dt, A, B, C, D, h0, gy, gu, gdt, gA, gB, gC, gD, gh0):  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover
     """Replay the states of a block of channels, then run the adjoint recurrence backwards.
 
     g(h_(t-1)) = keep_t * g(h_t), with g(h_t) gathering gy_t C_t on the way; gh0 arrives holding the gradient of the

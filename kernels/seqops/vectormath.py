@@ -21,7 +21,7 @@ ONE = np.float32(1.0)
 
 
 @njit(nogil=True, fastmath={"contract", "nnan", "ninf", "nsz"}, cache=True, inline="always")
-def exp_into(out, bits, x, n):  # pragma: no cover - compiled
+def exp_into(out, bits, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Write exp(x[:n]) into out[:n] in float32.
 
     out and bits are scratch of length >= n; bits is the int32 array whose float32 view scales by 2^k.

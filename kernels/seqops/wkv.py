@@ -37,8 +37,10 @@ def empty_state(k: Tensor) -> WkvState:
     return WkvState(zeros, zeros.clone(), torch.full_like(zeros, EMPTY_MAX))
 
 
-def wkv_ref(w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvState | None = None) -> tuple[Tensor, WkvState]:
-    """Evaluate WKV token by token, as the equations read, in the caller's dtype. Returns wkv (b, l, d) and the state."""
+def wkv_ref(
+    w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvState | None = None
+) -> tuple[Tensor, WkvState]:
+    """Evaluate WKV token by token, as the equations read, in the caller's dtype. Returns wkv (b, l, d) and state."""
     num, den, top = empty_state(k) if initial_state is None else initial_state
     out = []
     for t in range(k.shape[1]):
@@ -53,7 +55,9 @@ def wkv_ref(w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvSta
     return wkv, WkvState(num, den, top)
 
 
-def wkv_fast(w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvState | None = None) -> tuple[Tensor, WkvState]:
+def wkv_fast(
+    w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvState | None = None
+) -> tuple[Tensor, WkvState]:
     """Evaluate WKV with compiled loops in float32, differentiable in w, u, k, v; same values as wkv_ref.
 
     Gradients do not flow through the state: training runs whole sequences. CPU only. Raises ValueError on shapes.
@@ -63,7 +67,9 @@ def wkv_fast(w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvSt
     expected = {"w": (d,), "u": (d,), "v": (b, l, d), "state": (b, d)}
     check_shapes({"w": w, "u": u, "v": v, "state": start[0]}, expected)  # compiled loops do not check bounds
     args = [x.float().contiguous() for x in (w, u, k, v)]
-    wkv, num, den, top = _Wkv.apply(*args, *[s.detach().float().contiguous() for s in start])
+    wkv, num, den, top = _Wkv.apply(  # type: ignore[no-untyped-call]
+        *args, *[s.detach().float().contiguous() for s in start]
+    )
     return wkv.to(k.dtype), WkvState(num, den, top)
 
 

@@ -1,5 +1,7 @@
 """Turn captured activations into the parts of records.PARTS, each with the residual of what it rebuilds."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
@@ -22,7 +24,7 @@ def residual(rebuilt: Tensor, output: Tensor) -> float:
 
 def half_life(rate: Tensor) -> Tensor:
     """Tokens until exp(-rate t) is one half, for rate > 0 per token."""
-    return np.log(2) / rate
+    return math.log(2) / rate
 
 
 FloatArray = npt.NDArray[np.float32]

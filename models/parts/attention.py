@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +15,16 @@ PARTS = frozenset({"attention", "attention_logits", "value_norm"})
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
 
-def output_projection(attention: nn.Module) -> nn.Module:
+def output_projection(attention: Any) -> Any:
     """Return the module that maps the heads back to d_model."""
     for name in OUTPUT_NAMES:
         if hasattr(attention, name):
-            projection: nn.Module = getattr(attention, name)
-            return projection
+            return getattr(attention, name)
     raise TypeError(f"{type(attention).__name__} has none of {OUTPUT_NAMES}")
 
 
-def attention_parts(attention: nn.Module, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
-    """Build the parts of one attention layer of batch 1; residual of sum_h A_h V_h W_O,h + b against its real output."""
+def attention_parts(attention: Any, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
+    """Build the parts of one attention layer of batch 1; residual of sum_h A_h V_h W_O,h + b against its output."""
     seen = capture.attention[attention]
     projection = output_projection(attention)
     logits, weights = attention_weights(seen)
@@ -56,8 +56,8 @@ def _per_head(x: Tensor, heads: int) -> Tensor:
     return x.float().repeat_interleave(heads // x.shape[0], dim=0)
 
 
-def _weight(projection: nn.Module) -> tuple[Tensor, Tensor]:
-    weight: Tensor = projection.weight.float()  # type: ignore[assignment, operator, union-attr]
+def _weight(projection: Any) -> tuple[Tensor, Tensor]:
+    weight: Tensor = projection.weight.float()
     kernel = weight.T if isinstance(projection, nn.Linear) else weight  # GPT-2's Conv1D stores (in, out)
     bias = getattr(projection, "bias", None)
     return kernel, torch.zeros(kernel.shape[1], device=kernel.device) if bias is None else bias.float()

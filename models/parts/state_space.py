@@ -1,6 +1,7 @@
-"""Mamba's step size, projections, state over time and hidden attention, for Mamba itself and for Jamba's Mamba layers."""
+"""Mamba's step size, projections, state over time and hidden attention, for Mamba and for Jamba's Mamba layers."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,26 +13,37 @@ from models.parts import half_life, named, residual
 from models.records import Named
 
 PARTS = frozenset(
-    {"dt", "decay_rates", "write_proj", "read_proj", "skip", "scan_input", "gate", "state", "hidden_attention", "half_life"}
+    {
+        "dt",
+        "decay_rates",
+        "write_proj",
+        "read_proj",
+        "skip",
+        "scan_input",
+        "gate",
+        "state",
+        "hidden_attention",
+        "half_life",
+    }
 )
 
 
-def watched(mixer: nn.Module) -> Iterable[nn.Module]:
+def watched(mixer: Any) -> Iterable[nn.Module]:
     """List what a mixer must be asked for; dt_proj is used by weight, so a hook on it would never fire."""
     for name in ("in_proj", "x_proj", "out_proj", "dt_layernorm", "b_layernorm", "c_layernorm"):
         if hasattr(mixer, name):
             yield getattr(mixer, name)
 
 
-def mamba_parts(mixer: nn.Module, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
+def mamba_parts(mixer: Any, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
     """Build the parts of one Mamba layer of batch 1; residual of (alpha u + D u) SiLU(z) against out_proj's input."""
     dt, b, c = _selection(mixer, capture)
-    u = capture.inputs[mixer.x_proj][0].float()  # type: ignore[index]  # (l, d_inner)
-    gate = F.silu(capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)[1])  # type: ignore[index]
-    a = -torch.exp(mixer.A_log.float())  # type: ignore[arg-type, operator, union-attr]
-    skip = mixer.D.float()  # type: ignore[operator, union-attr]
+    u = capture.inputs[mixer.x_proj][0].float()  # (l, d_inner)
+    gate = F.silu(capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)[1])
+    a = -torch.exp(mixer.A_log.float())
+    skip = mixer.D.float()
     mean, y = hidden_attention_summary(*(x.cpu() for x in (dt, a, b, c, u)))
-    real = capture.inputs[mixer.out_proj][0].float()  # type: ignore[index]
+    real = capture.inputs[mixer.out_proj][0].float()
     error = residual((y.to(u.device) + skip * u) * gate, real)
     states = selective_scan_states(u[None], dt[None], a, b[None])[0]  # (l, d_inner, d_state)
     from_states = (torch.einsum("lds,ls->ld", states, c) + skip * u) * gate
@@ -51,15 +63,14 @@ def mamba_parts(mixer: nn.Module, capture: Capture) -> tuple[Mapping[str, Named]
     return parts, {"hidden_attention": error, "state": residual(from_states, real), "dt": error}
 
 
-def _selection(mixer: nn.Module, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:
+def _selection(mixer: Any, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:
     """Return dt (l, d_inner) after softplus, B and C (l, d_state), after Jamba's extra norms where there are any."""
-    raw = capture.outputs[mixer.x_proj][0].float()  # type: ignore[index]
-    rank, d_state = mixer.dt_proj.weight.shape[1], mixer.A_log.shape[1]  # type: ignore[union-attr, index]
+    raw = capture.outputs[mixer.x_proj][0].float()
+    rank, d_state = mixer.dt_proj.weight.shape[1], mixer.A_log.shape[1]
     low_rank, b, c = raw.split([rank, d_state, d_state], dim=-1)
     if hasattr(mixer, "dt_layernorm"):
         low_rank, b, c = (
-            capture.outputs[norm][0].float()  # type: ignore[index]
-            for norm in (mixer.dt_layernorm, mixer.b_layernorm, mixer.c_layernorm)
+            capture.outputs[norm][0].float() for norm in (mixer.dt_layernorm, mixer.b_layernorm, mixer.c_layernorm)
         )
-    dt = F.softplus(F.linear(low_rank, mixer.dt_proj.weight.float(), mixer.dt_proj.bias.float()))  # type: ignore[operator, union-attr]
+    dt = F.softplus(F.linear(low_rank, mixer.dt_proj.weight.float(), mixer.dt_proj.bias.float()))
     return dt, b, c

@@ -1,6 +1,7 @@
 """RWKV-4's decay, bonus, receptance, state over time and effective attention."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from seqops.wkv import wkv_matrix, wkv_states
@@ -26,21 +27,21 @@ PARTS = frozenset(
 )
 
 
-def watched(attention: nn.Module) -> Iterable[nn.Module]:
+def watched(attention: Any) -> Iterable[nn.Module]:
     """List what a time-mix block must be asked for; its own `attentions` output is not attention."""
-    return (attention.key, attention.value, attention.receptance, attention.output)  # type: ignore[return-value]
+    return (attention.key, attention.value, attention.receptance, attention.output)
 
 
-def time_mix_parts(attention: nn.Module, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
+def time_mix_parts(attention: Any, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
     """Build the parts of one time-mix block of batch 1; residual of sigma(r) (P v) against the output's input."""
-    key = capture.outputs[attention.key][0].float()  # type: ignore[index]  # (l, c)
-    value = capture.outputs[attention.value][0].float()  # type: ignore[index]
-    receptance = torch.sigmoid(capture.outputs[attention.receptance][0].float())  # type: ignore[index]
-    rate = torch.exp(attention.time_decay.float())  # type: ignore[arg-type, operator, union-attr]
-    bonus = attention.time_first.float()  # type: ignore[operator, union-attr]
+    key = capture.outputs[attention.key][0].float()  # (l, c)
+    value = capture.outputs[attention.value][0].float()
+    receptance = torch.sigmoid(capture.outputs[attention.receptance][0].float())
+    rate = torch.exp(attention.time_decay.float())
+    bonus = attention.time_first.float()
     mixing = wkv_matrix(rate, bonus, key)  # (c, l, l)
     rebuilt = receptance * torch.einsum("cqk,kc->qc", mixing, value)
-    error = residual(rebuilt, capture.inputs[attention.output][0].float())  # type: ignore[index]
+    error = residual(rebuilt, capture.inputs[attention.output][0].float())
     states = wkv_states(rate, key[None], value[None])
     values = {
         "decay_rate": rate,

@@ -54,8 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", type=int, default=DEFAULTS.context, help="tokens per row (default: %(default)s)")
     parser.add_argument("--vocab", type=int, default=DEFAULTS.vocab, help="tokenizer entries (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=DEFAULTS.lr, help="peak learning rate (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="seed of weights and order (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for torch's choice (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULTS.seed, help="seed of weights and order (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="CPU threads, 0 for torch's choice (default: %(default)s)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -100,7 +104,7 @@ def train(
                 group["lr"] = lr
             batch = torch.from_numpy(_batch(rows, step, recipe.batch)).long()
             loss = _loss(model, batch, training=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -111,7 +115,9 @@ def train(
                 log.write(json.dumps(row) + "\n")
                 log.flush()
                 left = seconds / (step + 1) * (recipe.steps - step - 1)
-                print(f"{name} step {step + 1}/{recipe.steps} loss {loss.item():.3f} {left:.0f} s left", file=sys.stderr)
+                print(
+                    f"{name} step {step + 1}/{recipe.steps} loss {loss.item():.3f} {left:.0f} s left", file=sys.stderr
+                )
     model = model.half().eval()
     model.save_pretrained(folder, safe_serialization=True)
     shared.save_pretrained(folder)
@@ -192,7 +198,8 @@ def _batch(rows: npt.NDArray[np.int32], step: int, batch: int) -> npt.NDArray[np
 
 def _tokenizer(folder: Path, texts: tuple[corpus.Text, ...], vocab: int) -> PreTrainedTokenizerFast:
     if (folder / "tokenizer.json").is_file():
-        return PreTrainedTokenizerFast.from_pretrained(folder)
+        known: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+        return known
     shared = tokenizer.train([text.train for text in texts], vocab=vocab)
     shared.save_pretrained(folder)
     return shared

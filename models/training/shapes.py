@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from transformers import (
@@ -71,7 +72,8 @@ def rwkv(vocab: int) -> PreTrainedModel:
     )
     model = RwkvForCausalLM(config)
     with torch.no_grad():
-        for block in model.rwkv.blocks:
+        blocks: Any = model.rwkv.blocks
+        for block in blocks:
             zigzag = torch.tensor([(i + 1) % 3 - 1 for i in range(D_MODEL)]) * 0.5
             block.attention.time_first.copy_(math.log(0.3) + zigzag)  # Peng et al. 2023, appendix E
     return model
@@ -104,11 +106,11 @@ def jamba(vocab: int) -> PreTrainedModel:
     )
     model = JambaForCausalLM(config)
     with torch.no_grad():  # Mamba's own initialisation of the step size (Gu & Dao 2023, section 3.6), absent upstream
-        for module in model.modules():
-            if hasattr(module, "dt_proj"):
-                low, high = math.log(1e-3), math.log(1e-1)
-                dt = torch.exp(torch.rand_like(module.dt_proj.bias) * (high - low) + low).clamp(min=1e-4)
-                module.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+        mixers: list[Any] = [module for module in model.modules() if hasattr(module, "dt_proj")]
+        for module in mixers:
+            low, high = math.log(1e-3), math.log(1e-1)
+            dt = torch.exp(torch.rand_like(module.dt_proj.bias) * (high - low) + low).clamp(min=1e-4)
+            module.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
     return model
 
 

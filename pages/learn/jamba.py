@@ -25,9 +25,16 @@ def router(trace: ModelTrace) -> None:
     layers = [shown.index for shown in trace.layers_with("router_probs")]
     layer = controls.layer_picker(PAGE, layers, default=layers[len(layers) // 2], name="router_layer")
     position = selected_or_last(trace)
-    panel(router_bars, trace, key=f"{PAGE}.router", follow=False, layer=layer, position=position,
-          residual=residual_of(trace, "router_probs", layer),
-          subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}")  # fmt: skip
+    panel(
+        router_bars,
+        trace,
+        key=f"{PAGE}.router",
+        follow=False,
+        layer=layer,
+        position=position,
+        residual=residual_of(trace, "router_probs", layer),
+        subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}",
+    )
 
 
 def head(trace: ModelTrace) -> None:
@@ -38,28 +45,52 @@ def head(trace: ModelTrace) -> None:
         layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")
         heads = trace.layer(layer).parts["attention"].sizes["head"]
         number = controls.head_picker(PAGE, heads, default=best.head)
-    panel(head_matrix, trace, key=f"{PAGE}.head", layer=layer, head=number,
-          residual=residual_of(trace, "attention", layer), subtitle=t("viz.layer_head", layer=layer, head=number))  # fmt: skip
+    panel(
+        head_matrix,
+        trace,
+        key=f"{PAGE}.head",
+        layer=layer,
+        head=number,
+        residual=residual_of(trace, "attention", layer),
+        subtitle=t("viz.layer_head", layer=layer, head=number),
+    )
 
 
 def film(trace: ModelTrace) -> None:
     """Draw the state of one Mamba layer."""
     layers = [shown.index for shown in trace.layers_with("state")]
     layer = controls.layer_picker(PAGE, layers, default=widest_memory(trace), name="state_layer")
-    panel(state_film, trace, key=f"{PAGE}.film", layer=layer, residual=residual_of(trace, "state", layer),
-          subtitle=t("viz.layer", layer=layer))  # fmt: skip
+    panel(
+        state_film,
+        trace,
+        key=f"{PAGE}.film",
+        layer=layer,
+        residual=residual_of(trace, "state", layer),
+        subtitle=t("viz.layer", layer=layer),
+    )
 
 
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
     layout.body(PAGE, lambda: ribbon(reading), trace=reading)
-    layout.chapter(PAGE, 1, lambda: panel(expert_lanes, reading, key=f"{PAGE}.lanes",
-                                          residual=residual_of(reading, "chosen_experts")))  # fmt: skip
+    layout.chapter(
+        PAGE,
+        1,
+        lambda: panel(expert_lanes, reading, key=f"{PAGE}.lanes", residual=residual_of(reading, "chosen_experts")),
+    )
     layout.chapter(PAGE, 2, lambda: router(reading))
-    layout.chapter(PAGE, 3, lambda: panel(hybrid_stack, reading, key=f"{PAGE}.stack", layer=None,
-                                          residual=max(residual_of(reading, "attention"),
-                                                       residual_of(reading, "hidden_attention"))))  # fmt: skip
+    layout.chapter(
+        PAGE,
+        3,
+        lambda: panel(
+            hybrid_stack,
+            reading,
+            key=f"{PAGE}.stack",
+            layer=None,
+            residual=max(residual_of(reading, "attention"), residual_of(reading, "hidden_attention")),
+        ),
+    )
     layout.under_the_hood(
         PAGE,
         [

@@ -4,7 +4,7 @@ from models.mixing import channel_mixing
 from models.records import ModelTrace
 from pages.shared import controls, layout
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of
+from pages.shared.panel import Draw, panel, residual_of
 from viz.channels import farthest_reaching, quantile_channels, widest_memory
 from viz.decay import half_life
 from viz.mixing import channel_matrix
@@ -19,11 +19,17 @@ def choose(trace: ModelTrace, at: str) -> int:
     return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
 
 
-def by_layer(draw, trace: ModelTrace, at: str, part: str) -> None:  # type: ignore[no-untyped-def]
+def by_layer(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
     """Draw one figure of the chosen layer."""
     layer = choose(trace, at)
-    panel(draw, trace, key=f"{PAGE}.{at}", layer=layer, residual=residual_of(trace, part, layer),
-          subtitle=t("viz.layer", layer=layer))  # fmt: skip
+    panel(
+        draw,
+        trace,
+        key=f"{PAGE}.{at}",
+        layer=layer,
+        residual=residual_of(trace, part, layer),
+        subtitle=t("viz.layer", layer=layer),
+    )
 
 
 def one_channel(trace: ModelTrace) -> None:
@@ -33,8 +39,15 @@ def one_channel(trace: ModelTrace) -> None:
     mixing = channel_mixing(trace.layer(layer), offered)
     channel = controls.channel_picker(PAGE, offered, default=offered[farthest_reaching(mixing)], at="channel")
     index = offered.index(channel)
-    panel(lambda shown, **options: channel_matrix(mixing, shown, **options), trace, key=f"{PAGE}.channel",
-          layer=layer, channel=channel, index=index, residual=residual_of(trace, "hidden_attention", layer))  # fmt: skip
+    panel(
+        lambda shown, **options: channel_matrix(mixing, shown, **options),
+        trace,
+        key=f"{PAGE}.channel",
+        layer=layer,
+        channel=channel,
+        index=index,
+        residual=residual_of(trace, "hidden_attention", layer),
+    )
 
 
 layout.hero(PAGE)

@@ -4,7 +4,7 @@ from models.mixing import channel_mixing
 from models.records import ModelTrace
 from pages.shared import controls, layout
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of
+from pages.shared.panel import Draw, panel, residual_of
 from viz.channels import quantile_channels, widest_memory
 from viz.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
 from viz.mixing import channel_matrix
@@ -18,17 +18,28 @@ def choose(trace: ModelTrace, at: str) -> int:
     return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
 
 
-def by_layer(draw, trace: ModelTrace, at: str) -> None:  # type: ignore[no-untyped-def]
+def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
     """Draw one figure of the chosen layer."""
     layer = choose(trace, at)
-    panel(draw, trace, key=f"{PAGE}.{at}", layer=layer, residual=residual_of(trace, "effective_attention", layer),
-          subtitle=t("viz.layer", layer=layer))  # fmt: skip
+    panel(
+        draw,
+        trace,
+        key=f"{PAGE}.{at}",
+        layer=layer,
+        residual=residual_of(trace, "effective_attention", layer),
+        subtitle=t("viz.layer", layer=layer),
+    )
 
 
 def spectrum(trace: ModelTrace) -> None:
     """Draw the half-lives of every layer."""
-    panel(half_life_spectrum, trace, key=f"{PAGE}.spectrum", follow=False,
-          residual=residual_of(trace, "effective_attention"))  # fmt: skip
+    panel(
+        half_life_spectrum,
+        trace,
+        key=f"{PAGE}.spectrum",
+        follow=False,
+        residual=residual_of(trace, "effective_attention"),
+    )
 
 
 def one_channel(trace: ModelTrace) -> None:
@@ -37,8 +48,14 @@ def one_channel(trace: ModelTrace) -> None:
     offered = [int(c) for c in quantile_channels(trace.layer(layer).part("half_life"), count=8)]
     channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
     mixing = channel_mixing(trace.layer(layer), [channel])
-    panel(lambda shown, **options: channel_matrix(mixing, shown, **options), trace, key=f"{PAGE}.channel",
-          layer=layer, channel=channel, residual=residual_of(trace, "effective_attention", layer))  # fmt: skip
+    panel(
+        lambda shown, **options: channel_matrix(mixing, shown, **options),
+        trace,
+        key=f"{PAGE}.channel",
+        layer=layer,
+        channel=channel,
+        residual=residual_of(trace, "effective_attention", layer),
+    )
 
 
 layout.hero(PAGE)

@@ -5,7 +5,7 @@ import streamlit as st
 from models.records import ModelTrace
 from pages.shared import controls, layout, session
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of
+from pages.shared.panel import Draw, panel, residual_of
 from viz.attention import (
     SCORES,
     head_logits,
@@ -31,25 +31,43 @@ def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
     return layer, head
 
 
-def one_head(draw, trace: ModelTrace, at: str, part: str) -> None:  # type: ignore[no-untyped-def]
+def one_head(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
     """Draw one head over the reader's words."""
     layer, head = choose(trace, at)
-    panel(draw, trace, key=f"{PAGE}.{at}", layer=layer, head=head,
-          residual=residual_of(trace, part, layer), subtitle=t("viz.layer_head", layer=layer, head=head))  # fmt: skip
+    panel(
+        draw,
+        trace,
+        key=f"{PAGE}.{at}",
+        layer=layer,
+        head=head,
+        residual=residual_of(trace, part, layer),
+        subtitle=t("viz.layer_head", layer=layer, head=head),
+    )
 
 
 def all_heads(trace: ModelTrace) -> None:
     """Draw every head as a tile; a click chooses it for the whole page."""
     best, visit = most_structured_head(trace), session.current()
     score = st.segmented_control(
-        t("controls.score"), SCORES, default=SCORES[0], required=True, key=f"{PAGE}.score.{visit.lang}",
+        t("controls.score"),
+        SCORES,
+        default=SCORES[0],
+        required=True,
+        key=f"{PAGE}.score.{visit.lang}",
         format_func=lambda name: t(f"viz.score.{name}"),
-    )  # fmt: skip
+    )
     layers = [shown.index for shown in trace.layers_with("attention")]
     layer = visit.place("layer", default=best.layer, allowed=layers)
     head = visit.place("head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"]))
-    clicked = panel(head_mosaic, trace, key=f"{PAGE}.mosaic", layer=layer, head=head, score=score or SCORES[0],
-                    residual=residual_of(trace, "attention"))  # fmt: skip
+    clicked = panel(
+        head_mosaic,
+        trace,
+        key=f"{PAGE}.mosaic",
+        layer=layer,
+        head=head,
+        score=score or SCORES[0],
+        residual=residual_of(trace, "attention"),
+    )
     if clicked is not None and clicked.tile is not None:
         chosen = mosaic_head(trace, clicked.tile)
         if (chosen.layer, chosen.head) != (layer, head):

@@ -11,9 +11,11 @@ from pages.shared.canvas import Selection
 from pages.shared.i18n import t
 from viz.figure import Figure
 
+Draw = Callable[..., Figure]
+
 
 def panel(
-    draw: Callable[..., Figure],
+    draw: Draw,
     trace: Any,
     *,
     key: str,

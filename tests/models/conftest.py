@@ -62,7 +62,7 @@ def checkpoint_of() -> Callable[[str], Checkpoint]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise `name` over every model, and `attentive`, `selective`, `decaying`, `routed` over those showing a part."""
+    """Parametrise `name` over every model, and `attentive`, `selective`, `decaying`, `routed` by the part they show."""
     every = [a.bundled for a in registry.ADAPTERS] + [f"seeded-{kind}" for kind in CONFIGS]
     shows = {"attentive": "attention", "selective": "dt", "decaying": "decay_rate", "routed": "router_probs"}
     for fixture, part in [("name", None), *shows.items()]:

@@ -108,7 +108,11 @@ def test_fast_and_reference_operators_agree_with_transformers(name: str, checkpo
 def test_surprisal_is_the_negative_log_probability(trace: ModelTrace) -> None:
     ids = np.array([token.id for token in trace.tokens])
     logits = trace.logits.values.astype(np.float64)
-    log_p = logits - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True)) - logits.max(-1, keepdims=True)
+    log_p = (
+        logits
+        - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True))
+        - logits.max(-1, keepdims=True)
+    )
     expected = -log_p[np.arange(len(ids) - 1), ids[1:]] / np.log(2)
     assert np.isnan(trace.surprisal.values[0])
     assert np.allclose(trace.surprisal.values[1:], expected, rtol=1e-4)

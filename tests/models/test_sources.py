@@ -49,7 +49,9 @@ def test_a_local_folder_is_the_same_model(tmp_path: Path) -> None:
     assert (a.logits.values == b.logits.values).all()
 
 
-@pytest.mark.parametrize("source", ("", "no such thing!", "../../nowhere", "a/b/c", "x\x00y", "~nobody-there/x"), ids=repr)
+@pytest.mark.parametrize(
+    "source", ("", "no such thing!", "../../nowhere", "a/b/c", "x\x00y", "~nobody-there/x"), ids=repr
+)
 def test_what_is_no_source_is_said_so(source: str) -> None:
     assert key_of(source) == "source_not_found"
 

@@ -88,7 +88,7 @@ def test_balance_is_top_k_at_uniform_and_grows_with_collapse() -> None:
 
 
 def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="stories_en.txt"):
+    with pytest.raises(SettingError, match=r"stories_en\.txt"):
         recipe.main(options(tmp_path / "nowhere", tmp_path))
     with pytest.raises(SettingError, match="--steps"):
         recipe.main(options(folder, tmp_path, "--steps", "0"))
