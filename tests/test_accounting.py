@@ -61,6 +61,7 @@ def config(draw, family):
             "intermediate_size": draw(st.sampled_from([None, ffn])),
         }
     else:
+        layers = max(layers, 3) if family == "jamba" else layers  # its cache wants both kinds of layer
         sizes |= {"num_hidden_layers": layers, "intermediate_size": ffn} | _attention(draw, grouped=True)
         sizes |= _extra(draw, family, layers)
     return AutoConfig.for_model(family, **sizes)
