@@ -88,7 +88,7 @@ def wkv_states(w: Tensor, k: Tensor, v: Tensor, *, initial_state: WkvState | Non
 def wkv_matrix(w: Tensor, u: Tensor, k: Tensor) -> Tensor:
     """Build the effective attention of channels: wkv = P v with rows of P summing to 1.
 
-    P_ti is the softmax over i <= t of -(t-1-i) w + k_i, and u + k_t at i = t. k (l, c), w and u (c,); returns (c, l, l).
+    P_ti is the softmax over i <= t of -(t-1-i) w + k_i, and u + k_t at i = t. k (l, c), w and u (c,); gives (c, l, l).
     """
     l = k.shape[0]
     distance = torch.arange(l, device=k.device)[:, None] - torch.arange(l, device=k.device)[None, :]  # t - i
