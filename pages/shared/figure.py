@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from html import escape
 from typing import Any
@@ -106,22 +106,24 @@ def _inline(formula: str) -> str:
 
 
 def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float | None) -> None:
-    lang = session.language()
     with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
         st.latex(facts["formula"])
-        for name in ("aggregation", "normalisation", "note"):
-            if name in facts:
-                st.markdown(f"**{t(f'figure.{name}')}** {facts[name][lang]}")
-        sizes = "\n".join(f"{name}: {_shape(array)}" for name, array in fig.data.items())
-        st.markdown(f"**{t('figure.shape')}** {facts['shape']}")
-        st.text(sizes)
-        if residual is not None:
-            st.caption(t("figure.residual", limit=scientific(REBUILT_BELOW)))
-        if "paper" in facts:
-            paper = content.paper(facts["paper"])
-            st.markdown(
-                f"**{t('figure.paper')}** [{paper['title']}]({paper['url']}) · {paper['authors']} · {paper['year']}"
-            )
+        st.markdown("\n\n".join(_lines(fig, facts, residual)))
+
+
+def _lines(fig: Figure, facts: Mapping[str, Any], residual: float | None) -> Iterator[str]:
+    """Say in Markdown what is drawn. All of it is ours: words from assets, names and sizes of arrays."""
+    lang = session.language()
+    for name in ("aggregation", "normalisation", "note"):
+        if name in facts:
+            yield f"**{t(f'figure.{name}')}** {facts[name][lang]}"
+    sizes = ", ".join(f"`{name}: {_shape(array)}`" for name, array in fig.data.items())
+    yield f"**{t('figure.shape')}** {facts['shape']}: {sizes}"
+    if residual is not None:
+        yield f":gray[{t('figure.residual', limit=scientific(REBUILT_BELOW))}]"
+    if "paper" in facts:
+        paper = content.paper(facts["paper"])
+        yield f"**{t('figure.paper')}** [{paper['title']}]({paper['url']}) · {paper['authors']} · {paper['year']}"
 
 
 def _export(fig: Figure, key: str) -> None:

@@ -32,6 +32,7 @@ class Session:
     def lang(self, code: str) -> None:
         if code in i18n.LANGS:
             _put("lang", code)
+            _put("spoken", code)
 
     @property
     def prompt(self) -> str:
@@ -124,14 +125,14 @@ def start(page: str) -> Session:
 
 def language() -> str:
     """Return the visitor's language: the chosen one, else that of the URL, else that of the browser, else English."""
-    chosen = _get("lang", None)
-    if chosen in i18n.LANGS:
-        return str(chosen)
-    asked = st.query_params.get("lang", "")
-    if asked in i18n.LANGS:
-        return asked
-    locale = (st.context.locale or "").lower()
-    return next((code for code in i18n.LANGS if locale.startswith(code)), i18n.LANGS[0])
+    spoken = _get("spoken", None)  # asked for at every word: settled once
+    if spoken is None:
+        asked = st.query_params.get("lang", "")
+        locale = (st.context.locale or "").lower()
+        heard = next((code for code in i18n.LANGS if locale.startswith(code)), i18n.LANGS[0])
+        spoken = asked if asked in i18n.LANGS else heard
+        _put("spoken", spoken)
+    return str(spoken)
 
 
 def url_path(page: str) -> str:

@@ -140,7 +140,6 @@ def test_the_language_of_the_address_beats_the_browser() -> None:
 
 def test_the_language_can_be_switched(open_page) -> None:
     at = open_page("jamba")
-    at.session_state["contextscope.lang"] = "ko"
-    at.run()
+    at.segmented_control(key="frame.lang").set_value("ko").run()
     assert_calm(at)
     assert content.section("jamba", "tagline", lang="ko") in at.title[0].value
