@@ -59,9 +59,9 @@ def language_switch() -> None:
 def run() -> None:
     """Draw the frame and run the page in it."""
     st.set_page_config(page_title=t("frame.title"), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
-    style.inject()
     pages, page = navigation()
     name = page.url_path or content.PAGES[0]
+    style.inject(name)
     visit = session.start(name)
     top_corner(pages[content.PAGES[0]])
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():

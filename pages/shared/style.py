@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "style"
 
 
-def inject() -> None:
-    """Add the style sheet to the document."""
+def inject(page: str) -> None:
+    """Add the style sheet to the document, and the accent of the page where it has one of its own."""
     st.html(FOLDER / "contextscope.css")
+    st.html(f"<style>:root {{ --cs-accent: var(--cs-{page}, var(--cs-mamba)); }}</style>")
 
 
 def theme() -> Theme:
