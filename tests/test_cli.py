@@ -90,7 +90,10 @@ def test_describe_prints_for_people(capsys):
 
 
 def test_describe_imports_no_torch():
-    script = "import sys; from models.__main__ import main; main(['describe', 'jamba-v0.1', '--json']); print('torch' in sys.modules, file=sys.stderr)"
+    script = (
+        "import sys; from models.__main__ import main; main(['describe', 'jamba-v0.1', '--json']); "
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "False"
 
