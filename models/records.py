@@ -157,14 +157,3 @@ class ModelTrace:
 
     def __iter__(self) -> Iterator[LayerTrace]:
         return iter(self.layers)
-
-
-def top_predictions(
-    trace: ModelTrace, position: int, count: int
-) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]]:
-    """Return the ids and probabilities of the count likeliest next tokens after a position."""
-    logits = trace.logits.values[position].astype(np.float64)
-    p = np.exp(logits - logits.max())
-    p /= p.sum()
-    ids = np.argsort(-p)[:count]
-    return ids, p[ids]

@@ -1,5 +1,6 @@
 """The one list of architectures. Everything else asks it by part, never by name."""
 
+import json
 from pathlib import Path
 
 from transformers import PretrainedConfig
@@ -54,6 +55,18 @@ def read_config(source: str) -> PretrainedConfig:
 def card(name: str) -> Path:
     """Return the path of a bundled checkpoint's card.json."""
     return hf.CHECKPOINTS / name / "card.json"
+
+
+def validation_bits(name: str) -> dict[str, float]:
+    """Return a bundled checkpoint's bits per byte on held-out text, per language, from its card."""
+    bits: dict[str, float] = json.loads(card(name).read_text(encoding="utf-8"))["validation_bits_per_byte"]
+    return bits
+
+
+def training_log(name: str) -> list[tuple[float, float]]:
+    """Return (tokens seen, loss in nats per token) of a bundled checkpoint's training, as it was logged."""
+    lines = (hf.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [(row["tokens"], row["loss"]) for row in map(json.loads, lines)]
 
 
 def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpoint:

@@ -5,8 +5,9 @@ import streamlit as st
 from models.records import ModelTrace
 from pages.shared import cache, controls, layout
 from pages.shared.content import section
+from pages.shared.i18n import t
 from pages.shared.panel import panel
-from viz.curves import growth
+from viz.curves import growth, training_curves
 from viz.overview import four_machines
 
 PAGE = "overview"
@@ -39,6 +40,14 @@ def curves(traces: list[ModelTrace]) -> None:
     panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
 
 
+def lessons() -> None:
+    """Draw how the bundled models were trained, with the bits per byte that each needs on held-out text."""
+    known = cache.training()
+    panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{PAGE}.training", follow=False)
+    for name, (_, bits) in known.items():
+        st.markdown(t("layout.bits", name=t(f"nav.{name}"), en=f"{bits['en']:.2f}", ko=f"{bits['ko']:.2f}"))
+
+
 layout.hero(PAGE)
 first = controls.reading(PAGE, cache.bundled()[0])
 if first is not None:
@@ -47,4 +56,5 @@ if first is not None:
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
     layout.closing(PAGE, "models", "table")
+    layout.under_the_hood(PAGE, [("training_curves", lessons)])
     layout.check_yourself(PAGE)

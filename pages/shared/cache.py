@@ -48,6 +48,14 @@ def bundled() -> tuple[str, ...]:
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
+def training() -> dict[str, tuple[list[tuple[float, float]], dict[str, float]]]:
+    """Return the training log and the validation bits per byte of every bundled model."""
+    from models import registry
+
+    return {name: (registry.training_log(name), registry.validation_bits(name)) for name in registry.bundled()}
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
 def processor() -> tuple[str, int]:
     """Name where the models run, "GPU" by its name or "CPU", and count the cores."""
     from models.bench import environment
