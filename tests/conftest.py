@@ -2,8 +2,34 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("CONTEXTSCOPE_STRICT_WORDS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 _data = tempfile.TemporaryDirectory(prefix="contextscope-tests-")  # removed when the tests end
 os.environ["CONTEXTSCOPE_DATA"] = _data.name
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Start Chromium once for all tests: Playwright's synchronous interface allows one at a time."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()

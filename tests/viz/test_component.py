@@ -13,7 +13,6 @@ from viz.theme import DARK, LIGHT
 
 CHROMIUM = Path("/usr/bin/chromium")
 CANVAS = Path(__file__).resolve().parents[2] / "viz" / "canvas"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 HARNESS = """
 <style>body { margin: 0 } %s</style><div id="host" style="width:%dpx"><div class="root"></div></div>
 <script type="module">
@@ -39,24 +38,13 @@ READ_PIXEL = """([x, y]) => {
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    """Start one Chromium for this file."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield running
-        running.close()
-
-
 @pytest.fixture
-def show(browser) -> Iterator[Callable]:
+def show(chromium) -> Iterator[Callable]:
     """Return a function that draws a figure in a fresh page of a width and returns the page."""
     pages = []
 
     def draw(figure, *, width: int = 760, scale: float = 1):
-        page = browser.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
+        page = chromium.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
         pages.append(page)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
