@@ -60,14 +60,17 @@ def read_config(source: str) -> PretrainedConfig:
     return config
 
 
-def read_model(source: str, *, device: str, dtype: str) -> PreTrainedModel:
-    """Read safetensors weights into the class that transformers itself has for the configuration."""
+def read_model(source: str, *, device: str, dtype: str, attends: bool) -> PreTrainedModel:
+    """Read safetensors weights into the class that transformers itself has for the configuration.
+
+    attends: whether the model has attention layers, which are then bound to the observable implementation.
+    """
     place = locate(source)
     if Path(place).is_dir():
         _check_weights(Path(place), source)
     options: dict[str, Any] = {"dtype": _dtype(dtype), "use_safetensors": True, "trust_remote_code": False}
     config = read_config(source)
-    if getattr(config, "num_attention_heads", None) is not None and config.model_type != "rwkv":
+    if attends:
         options["attn_implementation"] = ATTENTION
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(place, config=config, **options)

@@ -73,7 +73,7 @@ def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpo
     """Load a bundled name, a local folder or a hub id; SourceError or SettingError says what is wrong."""
     config = hf.read_config(source)
     found = adapter_for(config, source=source)
-    model = found.prepare(hf.read_model(source, device=device, dtype=dtype))
+    model = found.prepare(hf.read_model(source, device=device, dtype=dtype, attends="attention" in found.parts))
     return Checkpoint(source, found.name, model, hf.read_tokenizer(source))
 
 

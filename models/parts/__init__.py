@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from models.records import PARTS, Named
@@ -25,6 +24,3 @@ def residual(rebuilt: Tensor, output: Tensor) -> float:
 def half_life(rate: Tensor) -> Tensor:
     """Tokens until exp(-rate t) is one half, for rate > 0 per token."""
     return math.log(2) / rate
-
-
-FloatArray = npt.NDArray[np.float32]

@@ -92,6 +92,18 @@ def test_the_first_figure_comes_soon(server, visit, patience: float, page: str) 
 
 
 @pytest.mark.parametrize("page", ARCHITECTURES)
+def test_a_page_opens_soon_from_the_overview(server, visit, patience: float, page: str) -> None:
+    seen = visit(address(server.url, "overview"))
+    await_figure(seen.page)
+    await_end(seen.page)
+    name = content.section(page, "title", lang="en")
+    began = time.monotonic()
+    seen.page.locator("[data-testid='stTopNavLink']").filter(has_text=name).click()
+    seen.page.locator(f".st-key-page-{page}").locator(FIGURE).first.wait_for(state="visible", timeout=LOOK_MS)
+    assert time.monotonic() - began <= FIRST_FIGURE_S[page] * patience
+
+
+@pytest.mark.parametrize("page", ARCHITECTURES)
 def test_a_new_sentence_redraws_soon(server, visit, patience: float, page: str) -> None:
     seen = visit(address(server.url, page))
     await_figure(seen.page)
