@@ -1,49 +1,73 @@
 """WKV: fast equals reference in value, state and gradient; the operator equals the loop."""
 
+import operator_problems as problems
 import pytest
 import torch
-from seqops.wkv import empty_state, wkv_fast, wkv_matrix, wkv_ref, wkv_states
+from operator_problems import BATCHES, LENGTHS, relative
+from seqops.wkv import (
+    WkvState,
+    effective_attention_summary,
+    empty_state,
+    wkv_fast,
+    wkv_matrix,
+    wkv_ref,
+    wkv_step,
+    wkv_traced,
+)
 from torch import Tensor
 
 VALUE, GRADIENT = 5e-6, 1e-5
+KEYS = ("w", "u", "k", "v")
 
 
-def relative(x: Tensor, reference: Tensor) -> float:
-    return ((x.double() - reference.double()).abs().max() / reference.abs().max()).item()
+def flat(wkv):
+    """Turn a WKV into a function of seven tensors that returns four: output and state."""
+
+    def run(w, u, k, v, num, den, top):
+        y, state = wkv(w, u, k, v, initial_state=WkvState(num, den, top))
+        return y, *state
+
+    return run
 
 
-def problem(b: int, l: int, d: int = 19) -> dict[str, Tensor]:
-    g = torch.Generator().manual_seed(1000 * b + l)
-    draw = lambda *shape: torch.randn(*shape, generator=g, dtype=torch.float64)  # noqa: E731
-    return {"w": torch.exp(draw(d)), "u": draw(d), "k": 3 * draw(b, l, d), "v": draw(b, l, d)}
+def started(t: dict[str, Tensor]) -> WkvState:
+    return WkvState(t["num"], t["den"], t["top"])
 
 
-@pytest.mark.parametrize("l", (1, 7, 63, 200))
-@pytest.mark.parametrize("b", (1, 3))
+@pytest.mark.parametrize("l", LENGTHS)
+@pytest.mark.parametrize("b", BATCHES)
 def test_fast_equals_reference_in_output_state_and_every_gradient(b: int, l: int) -> None:
-    tensors = problem(b, l)
-    exact = {k: v.clone().requires_grad_() for k, v in tensors.items()}
-    single = {k: v.float().requires_grad_() for k, v in tensors.items()}
-    y, state = wkv_ref(**exact)
-    y_fast, state_fast = wkv_fast(**single)
-    assert relative(y_fast, y) < VALUE
-    for mine, reference in zip(state_fast, state, strict=True):
-        assert relative(mine, reference) < VALUE
-    weight = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).view_as(y)
-    (y * weight).sum().backward()
-    (y_fast * weight.float()).sum().backward()
-    # With one token wkv is v itself: neither decay nor bonus nor key has any influence.
-    expected = {n: torch.zeros_like(x) if x.grad is None else x.grad for n, x in exact.items()}
-    scale = max(g.abs().max().item() for g in expected.values())
-    for name, gradient in expected.items():
-        error = (single[name].grad.double() - gradient).abs().max().item()
-        assert error < GRADIENT * max(gradient.abs().max().item(), 1e-3 * scale), name
+    problems.compare(flat(wkv_ref), flat(wkv_fast), problems.wkv(b, l), value=VALUE, gradient=GRADIENT)
+
+
+@pytest.mark.parametrize("l", (1, 7, 200))
+def test_from_an_empty_state_too(l: int) -> None:
+    t = {k: v for k, v in problems.wkv(2, l).items() if k in KEYS}
+    run = lambda wkv: lambda **x: (lambda y, s: (y, s.num, s.den))(*wkv(**x))  # noqa: E731
+    problems.compare(run(wkv_ref), run(wkv_fast), t, value=VALUE, gradient=GRADIENT)
+
+
+@pytest.mark.parametrize("threads", (1, 2, 5))
+@pytest.mark.parametrize("b", BATCHES)
+def test_the_slices_of_several_threads_make_the_same_whole(b: int, threads: int, monkeypatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr("seqops.cpu.threads.SMALLEST", 0)
+    problem = problems.wkv(b, 20, d=200)
+    problems.compare(flat(wkv_ref), flat(wkv_fast), problem, value=VALUE, gradient=GRADIENT)
+
+
+def test_poisoned_memory_is_never_read(monkeypatch) -> None:
+    problem = problems.wkv(2, 63)
+    problems.poison(monkeypatch)
+    problems.compare(flat(wkv_ref), flat(wkv_fast), problem, value=VALUE, gradient=GRADIENT)
+    y, state, states = wkv_traced(*(problem[k].float() for k in KEYS), every=7)
+    assert all(torch.isfinite(x).all() for x in (y, *state, *states))
 
 
 def test_the_stable_state_is_the_direct_recurrence() -> None:
     """R-b: num e^max and den e^max are the plain sums in double precision."""
-    t = problem(2, 63)
-    _, state = wkv_fast(**{k: v.float() for k, v in t.items()})
+    t = problems.wkv(2, 63)
+    _, state = wkv_fast(*(t[k].float() for k in KEYS))
     num = den = torch.zeros(2, 19, dtype=torch.float64)
     for i in range(63):
         num = torch.exp(-t["w"]) * num + torch.exp(t["k"][:, i]) * t["v"][:, i]
@@ -54,42 +78,75 @@ def test_the_stable_state_is_the_direct_recurrence() -> None:
 
 
 def test_huge_keys_do_not_overflow() -> None:
-    t = {k: v.float() for k, v in problem(1, 63).items()}
-    y, state = wkv_fast(t["w"], t["u"], t["k"] * 200, t["v"])
+    t = problems.wkv(1, 63)
+    k = (t["k"] * 200).requires_grad_()
+    y, state = wkv_fast(t["w"].float(), t["u"].float(), k.float(), t["v"].float())
+    y.sum().backward()
     assert torch.isfinite(y).all() and all(torch.isfinite(s).all() for s in state)
+    assert k.grad is not None and torch.isfinite(k.grad).all()
 
 
-def test_chunks_equal_the_whole() -> None:
-    t = problem(2, 63)
-    whole, end = wkv_ref(**t)
-    state, pieces = None, []
-    for first, last in ((0, 1), (1, 30), (30, 63)):
-        y, state = wkv_fast(t["w"], t["u"], t["k"][:, first:last], t["v"][:, first:last], initial_state=state)
+@pytest.mark.parametrize("b", BATCHES)
+def test_chunks_equal_the_whole(b: int) -> None:
+    t = problems.wkv(b, 200)
+    whole, end = wkv_ref(*(t[k] for k in KEYS), initial_state=started(t))
+    state, pieces = WkvState(*(s.float() for s in started(t))), []
+    w, u, k, v = (t[name].float() for name in KEYS)
+    for first, last in ((0, 1), (1, 1), (1, 130), (130, 200)):
+        y, state = wkv_fast(w, u, k[:, first:last], v[:, first:last], initial_state=state)
         pieces.append(y)
     assert relative(torch.cat(pieces, 1), whole) < VALUE
-    assert state is not None and relative(state.num, end.num) < VALUE
+    assert all(relative(mine, theirs) < VALUE for mine, theirs in zip(state, end, strict=True))
 
 
-def test_recorded_states_end_where_the_loop_ends() -> None:
-    t = problem(2, 17)
-    _, end = wkv_ref(**t)
-    states = wkv_states(t["w"], t["k"], t["v"])
-    for recorded, last in zip(states, end, strict=True):
-        assert torch.equal(recorded[:, -1], last)
-    assert empty_state(t["k"]).max.max() < -1e37
+def test_gradients_cross_the_border_between_chunks() -> None:
+    def chunked(w, u, k, v, num, den, top):
+        first, state = wkv_fast(w, u, k[:, :13], v[:, :13], initial_state=WkvState(num, den, top))
+        second, state = wkv_fast(w, u, k[:, 13:], v[:, 13:], initial_state=state)
+        return torch.cat([first, second], 1), *state
+
+    problems.compare(flat(wkv_ref), chunked, problems.wkv(2, 30), value=VALUE, gradient=GRADIENT)
+
+
+@pytest.mark.parametrize("every", (1, 3, 17, 18))
+def test_traced_returns_wkv_and_the_states_asked_for(every: int) -> None:
+    t = problems.wkv(2, 17)
+    start, state, out, kept = started(t), started(t), [], []
+    for i in range(17):
+        y, state = wkv_step(state, t["w"], t["u"], t["k"][:, i], t["v"][:, i])
+        out.append(y)
+        kept.append(state)
+    y, end, states = wkv_traced(
+        *(t[k].float() for k in KEYS), initial_state=WkvState(*(s.float() for s in start)), every=every
+    )
+    assert relative(y, torch.stack(out, 1)) < VALUE
+    for name in range(3):
+        wanted = torch.stack([s[name] for s in kept], 1)[:, every - 1 :: every]
+        assert states[name].shape == wanted.shape == (2, 17 // every, 19)
+        assert not wanted.numel() or relative(states[name], wanted) < VALUE
+        assert relative(end[name], kept[-1][name]) < VALUE
 
 
 @pytest.mark.parametrize("l", (1, 7, 63))
 def test_effective_attention_rebuilds_wkv_and_its_rows_sum_to_one(l: int) -> None:
-    """R-a, on the operator."""
-    t = problem(1, l)
-    p = wkv_matrix(t["w"], t["u"], t["k"][0])
+    """R-a, on the operator and on its summary."""
+    t = problems.wkv(1, l)
+    w, u, k, v = (t[name] for name in KEYS)
+    p = wkv_matrix(w, u, k[0])
     assert torch.allclose(p.sum(-1), torch.ones(19, l, dtype=torch.float64), atol=1e-12)
     assert torch.equal(p, p.tril())
-    assert relative(torch.einsum("cti,ic->tc", p, t["v"][0]), wkv_ref(**t)[0][0]) < 1e-12
+    whole = wkv_ref(w, u, k, v)[0][0]
+    assert relative(torch.einsum("cti,ic->tc", p, v[0]), whole) < 1e-12
+    mean, mixed = effective_attention_summary(w, u, k[0], v[0])
+    assert torch.equal(mean, mean.tril())
+    assert relative(mean, p.mean(0)) < VALUE and relative(mixed, whole) < VALUE
 
 
-def test_a_wrong_shape_is_refused_before_the_compiled_loop() -> None:
-    t = {k: v.float() for k, v in problem(1, 7).items()}
-    with pytest.raises(ValueError, match="state has shape"):
-        wkv_fast(**t, initial_state=empty_state(t["k"][..., :3]))
+def test_wrong_shapes_and_intervals_are_refused_before_the_compiled_loop() -> None:
+    t = {k: v.float() for k, v in problems.wkv(1, 7).items()}
+    w, u, k, v = (t[name] for name in KEYS)
+    with pytest.raises(ValueError, match="num has shape"):
+        wkv_fast(w, u, k, v, initial_state=empty_state(k[..., :3]))
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        wkv_traced(w, u, k, v, every=0)
+    assert empty_state(k).max.max() < -1e37
