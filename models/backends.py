@@ -1,57 +1,78 @@
-"""Bind the sequence operators into the transformers classes, and tell which implementation ran.
+"""Choose which implementation runs each sequence operator inside the transformers classes, and tell which one ran.
 
-transformers looks its operators up as module globals, so one dispatcher per operator is put there once; the choice
-itself is a context variable, so two threads can use different implementations at the same time.
+The choice is a context variable: it holds for the block that makes it, ends with it, and two threads may choose
+differently at the same time. models.binding puts the operators where transformers looks for them.
 """
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any, Literal, get_args
 
 import torch
-import torch.nn.functional as F
-from seqops.causal_conv import causal_conv_fast, causal_conv_ref
-from seqops.selective_scan import selective_scan_fast, selective_scan_ref
-from seqops.wkv import WkvState, wkv_fast, wkv_ref
+from seqops import backends as paths
 from torch import Tensor
-from transformers.activations import ACT2FN
-from transformers.models.jamba import modeling_jamba
-from transformers.models.mamba import modeling_mamba
-from transformers.models.rwkv import modeling_rwkv
 
-Choice = Literal["fast", "reference", "transformers"]
-CHOICES: tuple[Choice, ...] = ("fast", "reference", "transformers")
+Choice = Literal["fast", "reference", "package", "transformers"]
+Function = Literal["conv", "conv_step", "scan", "scan_step", "wkv", "experts"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
-_choice: ContextVar[Choice] = ContextVar("contextscope_implementation", default="fast")
-_used: ContextVar[dict[str, str] | None] = ContextVar("contextscope_used", default=None)
+TRANSFORMERS = "transformers"
+EXPERTS_PACKAGE = "transformers grouped_mm"
 
-_LABELS: Mapping[Choice, str] = {
-    "fast": "seqops compiled loop (CPU)",
-    "reference": "seqops reference loop",
-    "transformers": "transformers",
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Where another project keeps an operator: the distribution, the module and its function."""
+
+    distribution: str
+    module: str
+    function: str
+
+
+PACKAGES: Mapping[Function, Package] = {
+    "conv": Package("causal-conv1d", "causal_conv1d", "causal_conv1d_fn"),
+    "conv_step": Package("causal-conv1d", "causal_conv1d", "causal_conv1d_update"),
+    "scan": Package("mamba-ssm", "mamba_ssm.ops.selective_scan_interface", "selective_scan_fn"),
+    "scan_step": Package("mamba-ssm", "mamba_ssm.ops.triton.selective_state_update", "selective_state_update"),
 }
+
+_NOTHING: Mapping[Function, Choice] = {}
+_choices: ContextVar[Mapping[Function, Choice]] = ContextVar("contextscope_implementations", default=_NOTHING)
+_used: ContextVar[dict[str, str] | None] = ContextVar("contextscope_used", default=None)
+_carried: ContextVar[Tensor | None] = ContextVar("contextscope_carried_state", default=None)
 
 
 @contextmanager
-def use(choice: Choice) -> Iterator[None]:
-    """Run the operators of Mamba, Jamba and RWKV on one implementation inside the block.
+def use(choice: Choice = "fast", /, **functions: Choice) -> Iterator[None]:
+    """Run the operators of Mamba, Jamba, Mixtral and RWKV on one implementation inside the block, or one each.
 
-    "fast" is the default and applies to CPU tensors; tensors elsewhere run what transformers itself has bound.
-    Raises ValueError for another name.
+    "fast": the project's compiled loops on a CPU; on a CUDA device a package where one is installed, else Triton.
+    "reference": the loops that read like the equations. "package": mamba-ssm, causal-conv1d and transformers' grouped
+    experts, for functions and tensors they serve; the others run as "fast". "transformers": upstream's own fallbacks.
+    use("fast", scan="reference") chooses per function (FUNCTIONS). The default outside every block is "fast".
+    Raises ValueError for another choice or function.
     """
-    if choice not in CHOICES:
-        raise ValueError(f"implementation {choice!r}: expected one of {CHOICES}")
-    token = _choice.set(choice)
+    for name, value in {"conv": choice, **functions}.items():
+        if name not in FUNCTIONS:
+            raise ValueError(f"function {name!r}: expected one of {FUNCTIONS}")
+        if value not in CHOICES:
+            raise ValueError(f"implementation {value!r}: expected one of {CHOICES}")
+    token = _choices.set({name: functions.get(name, choice) for name in FUNCTIONS})
     try:
         yield
     finally:
-        _choice.reset(token)
+        _choices.reset(token)
 
 
 @contextmanager
 def recording() -> Iterator[dict[str, str]]:
-    """Collect which implementation each operator used: {"scan": "seqops compiled loop (CPU)", ...}."""
+    """Collect which implementation each function used: {"scan": "seqops compiled loop (CPU)", ...}."""
     used: dict[str, str] = {}
     token = _used.set(used)
     try:
@@ -60,99 +81,106 @@ def recording() -> Iterator[dict[str, str]]:
         _used.reset(token)
 
 
-def report() -> dict[str, str]:
-    """Return what would run now on CPU tensors, per operator."""
-    label = _LABELS[_choice.get()]
-    return {"conv": label, "scan": label, "wkv": label}
-
-
-def _resolve(operator: str, tensor: Tensor) -> Choice:
-    choice = _choice.get()
-    if choice == "fast" and tensor.device.type != "cpu":
-        choice = "transformers"
+def note(function: str, label: str) -> None:
+    """Tell whoever is recording that a function ran on an implementation."""
     used = _used.get()
     if used is not None:
-        used[operator] = _LABELS[choice] if choice != "transformers" else f"transformers on {tensor.device.type}"
+        used[function] = label
+
+
+@contextmanager
+def carrying(state: Tensor | None) -> Iterator[None]:
+    """Start the scans inside the block from a state (b, d, n), which transformers has no argument for."""
+    token = _carried.set(state)
+    try:
+        yield
+    finally:
+        _carried.reset(token)
+
+
+def carried_state() -> Tensor | None:
+    """Return the state that the present scan starts from, None for zeros."""
+    return _carried.get()
+
+
+def resolve(function: Function, tensor: Tensor) -> Choice:
+    """Return what serves a function for a tensor now, and note it. Never returns a package that cannot serve it."""
+    wanted = _choices.get().get(function, "fast")
+    choice = _served(function, wanted, tensor)
+    note(function, label(function, choice, tensor.device))
     return choice
 
 
-def _scan_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
-    def mamba_selective_scan(  # the layout of transformers: (b, d, l) and (b, n, l)
-        hidden_states: Tensor,
-        dt: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor | None = None,
-        z: Tensor | None = None,
-        delta_bias: Tensor | None = None,
-        delta_softplus: bool = False,
-        return_last_state: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        choice = _resolve("scan", hidden_states)
-        if choice == "transformers":
-            return original(hidden_states, dt, A, B, C, D, z, delta_bias, delta_softplus, return_last_state, **kwargs)
-        scan = selective_scan_fast if choice == "fast" else selective_scan_ref
-        step = dt.transpose(1, 2)  # (b, l, d)
-        if delta_bias is not None:
-            step = step + delta_bias.to(step.dtype)
-        step = F.softplus(step) if delta_softplus else step
-        y, state = scan(hidden_states.transpose(1, 2), step, A, B.transpose(1, 2), C.transpose(1, 2), D)
-        y = y.transpose(1, 2)  # (b, d, l)
-        y = y if z is None else y * F.silu(z)
-        return (y, state) if return_last_state else y
-
-    return mamba_selective_scan
+def label(function: Function, choice: Choice, device: torch.device) -> str:
+    """Name an implementation for people."""
+    if choice == "transformers":
+        return f"transformers fallback ({device.type.upper()})"
+    if choice == "reference":
+        return paths.LABELS["reference"]
+    if choice == "fast":
+        return "seqops grouped by expert" if function == "experts" else paths.label(device)
+    if function == "experts":
+        return EXPERTS_PACKAGE
+    package = PACKAGES[function]
+    return f"{package.distribution} {metadata.version(package.distribution)} {package.function}"
 
 
-def _conv_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
-    def causal_conv1d_fn(
-        hidden_states: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None, **kwargs: Any
-    ) -> Tensor:
-        choice = _resolve("conv", hidden_states)
-        if choice == "transformers":
-            out: Tensor = original(hidden_states, weight, bias, activation, **kwargs)
-            return out
-        conv = causal_conv_fast if choice == "fast" else causal_conv_ref
-        y = conv(hidden_states.transpose(1, 2).to(weight.dtype), weight, bias)
-        y = y if activation is None else ACT2FN[activation](y)
-        return y.to(hidden_states.dtype).transpose(1, 2)
-
-    return causal_conv1d_fn
+def note_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
+    """Tell whoever is recording which kernel torch's scaled_dot_product_attention takes, at the first call."""
+    used = _used.get()
+    if used is not None and "attention" not in used:
+        used["attention"] = _sdpa_label(query, key, value, mask)
 
 
-def _wkv_dispatcher(original: Callable[..., Any]) -> Callable[..., Any]:
-    def rwkv_linear_attention(
-        time_decay: Tensor,
-        time_first: Tensor,
-        key: Tensor,
-        value: Tensor,
-        state: Any = None,
-        return_state: bool = False,
-    ) -> tuple[Tensor, Any]:
-        choice = _resolve("wkv", key)
-        if choice == "transformers":
-            out: tuple[Tensor, Any] = original(
-                time_decay, time_first, key, value, state=state, return_state=return_state
-            )
-            return out
-        wkv = wkv_fast if choice == "fast" else wkv_ref
-        start = None if state is None else WkvState(*state)
-        y, end = wkv(torch.exp(time_decay.float()), time_first, key, value, initial_state=start)
-        return y.to(key.dtype), list(end) if return_state or state is not None else None
+def _sdpa_label(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> str:
+    name = "torch scaled_dot_product_attention"
+    causal = mask is None and query.shape[2] > 1
+    if query.device.type != "cuda":
+        return f"{name} ({query.device.type.upper()})"
+    from torch.backends import cuda
 
-    return rwkv_linear_attention
+    grouped = query.shape[1] != key.shape[1]
+    params = cuda.SDPAParams(query, key, value, mask, 0.0, causal, grouped)
+    for kernel, fits in (
+        ("FlashAttention", cuda.can_use_flash_attention),
+        ("cuDNN", cuda.can_use_cudnn_attention),
+        ("memory-efficient", cuda.can_use_efficient_attention),
+    ):
+        if fits(params):
+            return f"{name} ({kernel})"
+    return f"{name} (plain products)"
 
 
-def _bind() -> None:
-    modules: tuple[Any, ...] = (modeling_mamba, modeling_jamba)
-    for module in modules:
-        if getattr(module.mamba_selective_scan, "__module__", "") != __name__:
-            module.mamba_selective_scan = _scan_dispatcher(module.mamba_selective_scan)
-            module.causal_conv1d_fn = _conv_dispatcher(module.causal_conv1d_fn)
-    if getattr(modeling_rwkv.rwkv_linear_attention, "__module__", "") != __name__:
-        modeling_rwkv.rwkv_linear_attention = _wkv_dispatcher(modeling_rwkv.rwkv_linear_attention)
+@cache
+def package(function: Function) -> Callable[..., Any] | None:
+    """Return another project's implementation of a function, None where it is not installed or does not load."""
+    found = PACKAGES.get(function)
+    if found is None:
+        return None
+    try:
+        return getattr(
+            importlib.import_module(found.module), found.function, None
+        )  # causal_conv1d may lack its CUDA half
+    except Exception:  # noqa: BLE001 - an extension built for another torch fails in many ways; all mean: not usable
+        return None
 
 
-_bind()
+def packaged(function: Function) -> Callable[..., Any]:
+    """Return another project's implementation of a function; RuntimeError where there is none."""
+    found = package(function)
+    if found is None:
+        raise RuntimeError(f"no installed package implements {function!r}")
+    return found
+
+
+def _served(function: Function, wanted: Choice, tensor: Tensor) -> Choice:
+    if wanted in ("reference", "transformers"):
+        if function == "scan" and wanted == "transformers" and _carried.get() is not None:
+            return "fast"  # upstream cannot continue a state
+        return wanted
+    if function == "experts":
+        return "package" if wanted == "package" or tensor.device.type == "cuda" else "fast"
+    continues = function == "scan" and _carried.get() is not None  # mamba-ssm cannot continue a state either
+    if tensor.device.type == "cuda" and not continues and package(function) is not None:
+        return "package"
+    return "fast"

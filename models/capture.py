@@ -11,6 +11,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from models import backends
+
 ATTENTION = "contextscope"  # the attention implementation our models are loaded with: sdpa, observable
 
 
@@ -65,6 +67,7 @@ def observable_attention(
         scale = kwargs.get("scaling")
         scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
         capture.attention[module] = AttentionInputs(query, key, value, scale)
+    backends.note_attention(query, key, value, attention_mask)
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 

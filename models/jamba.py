@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.models.jamba.modeling_jamba import JambaMambaMixer
 
 from models.capture import Capture
-from models.mamba import one_by_one
+from models.continuation import Continuing
 from models.parts import attention, experts, state_space
 from models.records import LayerTrace
 from models.spec import Adapter
@@ -22,9 +23,17 @@ class JambaAdapter(Adapter):
     model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
     parts: ClassVar[frozenset[str]] = attention.PARTS | state_space.PARTS | experts.PARTS
 
+    def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Let several tokens follow a cache."""
+        for layer in _layers(model):
+            if hasattr(layer, "mamba"):
+                layer.mamba.__class__ = _Mixer
+        return model
+
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
-        """Run with the hybrid cache; after a cache, one token at a time."""
-        return one_by_one(model, ids, cache, name="past_key_values", last_only=last_only)
+        """Run with the hybrid cache, which is written into."""
+        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only))
+        return out.logits, out.past_key_values
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask each layer for what its kind of mixer and feed-forward shows."""
@@ -39,6 +48,10 @@ class JambaAdapter(Adapter):
     def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
         """Record the mixer of every layer, and its router where it has one."""
         return tuple(_layer(i, layer, capture) for i, layer in enumerate(_layers(model)))
+
+
+class _Mixer(Continuing, JambaMambaMixer):
+    """Jamba's Mamba mixer with the state carried from chunk to chunk."""
 
 
 def _layers(model: Any) -> Iterable[Any]:
@@ -57,4 +70,4 @@ def _layer(index: int, layer: Any, capture: Capture) -> LayerTrace:
     if block is None:
         return LayerTrace(index, mixer, "dense", parts, residuals)
     more, errors = experts.expert_parts(block, capture)
-    return LayerTrace(index, mixer, "moe", {**parts, **more}, {**residuals, **errors})
+    return LayerTrace(index, mixer, "moe", parts | more, residuals | errors)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.models.mamba.modeling_mamba import MambaMixer
 
 from models.capture import Capture
+from models.continuation import Continuing
 from models.parts import state_space
 from models.records import LayerTrace
 from models.spec import Adapter
@@ -21,9 +22,16 @@ class MambaAdapter(Adapter):
     model_types: ClassVar[frozenset[str]] = frozenset({"mamba"})
     parts: ClassVar[frozenset[str]] = state_space.PARTS
 
+    def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Let several tokens follow a cache."""
+        for layer in _blocks(model):
+            layer.mixer.__class__ = _Mixer
+        return model
+
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
-        """Run with the recurrent cache; after a cache, one token at a time (see one_by_one)."""
-        return one_by_one(model, ids, cache, name="cache_params", last_only=last_only)
+        """Run with the recurrent cache, which is written into."""
+        out = model(input_ids=ids, cache_params=cache, use_cache=True, logits_to_keep=int(last_only))
+        return out.logits, out.cache_params
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask every mixer for what its selection was made of."""
@@ -44,18 +52,5 @@ def _blocks(model: Any) -> Iterable[Any]:
     return layers
 
 
-def one_by_one(
-    model: PreTrainedModel, ids: Tensor, cache: Any | None, *, name: str, last_only: bool
-) -> tuple[Tensor, Any]:
-    """Run a whole prompt at once, but continue a cache token by token.
-
-    transformers 5.23 restarts the recurrent state from zero when several tokens follow a cache (Mamba and Jamba),
-    while its single-token path continues it correctly.
-    """
-    chunks = (ids,) if cache is None else ids.split(1, dim=1)
-    logits = []
-    for chunk in chunks:
-        out = model(input_ids=chunk, use_cache=True, logits_to_keep=int(last_only), **{name: cache})
-        cache = getattr(out, name)
-        logits.append(out.logits)
-    return (logits[-1] if last_only else torch.cat(logits, dim=1)), cache
+class _Mixer(Continuing, MambaMixer):
+    """Mamba's mixer with the state carried from chunk to chunk."""

@@ -1,8 +1,10 @@
 """What one forward pass leaves behind: frozen records of numpy arrays with named dimensions. No torch here."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -94,24 +96,99 @@ class Remark:
     values: Mapping[str, int]
 
 
+Parts = Mapping[str, Named]
+Residuals = Mapping[str, float]
+Value = TypeVar("Value", Named, float)
+
+
+class Derivation:
+    """Parts that cost as much as the run itself, worked out from it when one of them is first asked for, and once.
+
+    parts, residuals: the names it will have; compute returns exactly these.
+    """
+
+    def __init__(
+        self, parts: Iterable[str], residuals: Iterable[str], compute: Callable[[], tuple[Parts, Residuals]]
+    ) -> None:
+        self.parts, self.residuals = frozenset(parts), frozenset(residuals)
+        self._compute: Callable[[], tuple[Parts, Residuals]] | None = compute
+        self._lock = threading.Lock()
+        self._result: tuple[Parts, Residuals] = ({}, {})
+
+    def result(self) -> tuple[Parts, Residuals]:
+        """Return parts and residuals; ValueError when they are not the ones announced."""
+        with self._lock:
+            if self._compute is not None:
+                parts, residuals = self._compute()
+                if parts.keys() != self.parts or residuals.keys() != self.residuals:
+                    raise ValueError(f"derived {sorted(parts)}, {sorted(residuals)}: not what was announced")
+                for name, part in parts.items():
+                    _check(name, part)
+                self._result, self._compute = (parts, residuals), None  # what compute held is free again
+            return self._result
+
+
+class Deferred(Mapping[str, Value], Generic[Value]):
+    """A mapping some of whose values are derived when first asked for; names and length are known at once."""
+
+    def __init__(self, ready: Mapping[str, Value], later: Mapping[str, Callable[[], Mapping[str, Value]]]) -> None:
+        self.ready: Mapping[str, Value] = ready
+        self._later: Mapping[str, Callable[[], Mapping[str, Value]]] = later
+
+    def __getitem__(self, name: str) -> Value:
+        return self.ready[name] if name in self.ready else self._later[name]()[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.ready or name in self._later
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.ready
+        yield from self._later
+
+    def __len__(self) -> int:
+        return len(self.ready) + len(self._later)
+
+    def __or__(self, other: "Deferred[Value]") -> "Deferred[Value]":
+        return Deferred({**self.ready, **other.ready}, {**self._later, **other._later})
+
+
+Shown = tuple[Deferred[Named], Deferred[float]]  # the parts and residuals of one mixer or feed-forward
+
+
+def deferred(parts: Parts, residuals: Residuals, *derivations: Derivation) -> Shown:
+    """Join what a layer has at once with what is derived on demand."""
+    later_parts = {name: (lambda d=d: d.result()[0]) for d in derivations for name in d.parts}
+    later_residuals = {name: (lambda d=d: d.result()[1]) for d in derivations for name in d.residuals}
+    return Deferred(parts, later_parts), Deferred(residuals, later_residuals)
+
+
+def _check(name: str, part: Named) -> None:
+    if PARTS.get(name) != part.dims:
+        raise ValueError(f"part {name!r} has dims {part.dims}, expected {PARTS.get(name)}")
+
+
 @dataclass(frozen=True, slots=True)
 class LayerTrace:
     """One layer: which mixer and feed-forward it has, the parts it shows, and how well they rebuild its output.
 
     mixer: "attention", "mamba" or "rwkv"; ffn: "dense", "moe", "channel_mix" or "none".
     residuals: part -> max |rebuilt - output| / max |output| for the parts that rebuild a module's output.
+    Both may be Deferred: what a T x T operator costs is paid when it is looked at.
     """
 
     index: int
     mixer: str
     ffn: str
-    parts: Mapping[str, Named]
-    residuals: Mapping[str, float] = field(default_factory=dict)
+    parts: Parts
+    residuals: Residuals = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, part in self.parts.items():
-            if PARTS.get(name) != part.dims:
-                raise ValueError(f"part {name!r} has dims {part.dims}, expected {PARTS.get(name)}")
+        for name in self.parts:
+            if name not in PARTS:
+                raise ValueError(f"part {name!r} is not one of {sorted(PARTS)}")
+        ready = self.parts.ready if isinstance(self.parts, Deferred) else self.parts
+        for name, part in ready.items():
+            _check(name, part)
 
     def part(self, name: str) -> Array:
         """Return the array of a part; KeyError names what the layer has."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import PretrainedConfig
 
-from models import backends, hf, tracing
+from models import backends, binding, hf, tracing  # binding: the operators inside transformers
 from models.errors import SourceError
 from models.jamba import JambaAdapter
 from models.mamba import MambaAdapter
@@ -14,7 +14,18 @@ from models.rwkv import RwkvAdapter
 from models.spec import Adapter, Checkpoint
 from models.transformer import TransformerAdapter
 
-__all__ = ["ADAPTERS", "adapter", "adapter_for", "backends", "bundled", "load", "read_config", "showing", "trace"]
+__all__ = [
+    "ADAPTERS",
+    "adapter",
+    "adapter_for",
+    "backends",
+    "binding",
+    "bundled",
+    "load",
+    "read_config",
+    "showing",
+    "trace",
+]
 
 ADAPTERS: tuple[Adapter, ...] = (TransformerAdapter(), MambaAdapter(), RwkvAdapter(), JambaAdapter())
 

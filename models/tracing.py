@@ -28,8 +28,6 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
             logits, cache = adapter.forward(model, ids, None, last_only=False)
             seconds = time.perf_counter() - started
         layers = adapter.layer_traces(model, capture)
-    if capture.attention:
-        used["attention"] = "torch scaled_dot_product_attention"
     dtype = str(model.dtype).removeprefix("torch.")
     rows = logits[0].float().cpu()  # (l, vocab)
     return ModelTrace(

@@ -43,7 +43,7 @@ class TransformerAdapter(Adapter):
             block = experts_block(layer)
             if block is not None:
                 more, errors = experts.expert_parts(block, capture)
-                parts, residuals = {**parts, **more}, {**residuals, **errors}
+                parts, residuals = parts | more, residuals | errors
             traces.append(LayerTrace(index, "attention", "dense" if block is None else "moe", parts, residuals))
         return tuple(traces)
 

@@ -109,14 +109,18 @@ def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) ->
     return Legend(name, ((0.0, "0"), (0.5, short(high / 4)), (1.0, short(high))), scope)
 
 
+def mixing_part(shown: LayerTrace) -> str:
+    """Name the part that says how a layer mixes its tokens; KeyError for a layer without one."""
+    for name in ("attention", "hidden_attention", "effective_attention"):
+        if name in shown.parts:
+            return name
+    raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
+
+
 def mixing_of(shown: LayerTrace) -> Matrix:
     """Return a layer's (query, key) matrix: attention averaged over heads, or its stand-in."""
-    if "attention" in shown.parts:
-        return np.asarray(floats(shown, "attention").mean(0))
-    for name in ("hidden_attention", "effective_attention"):
-        if name in shown.parts:
-            return floats(shown, name)
-    raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
+    values = floats(shown, mixing_part(shown))
+    return values if values.ndim == 2 else np.asarray(values.mean(0))
 
 
 def look_back(mixing: Matrix) -> Matrix:

@@ -16,6 +16,7 @@ from models.bench import environment, memory
 from models.bench.plan import Cell, Prediction
 from models.bench.rows import Measurement
 from models.bench.statistics import spread
+from models.capture import ATTENTION
 from models.errors import CellError
 from models.spec import Adapter, Checkpoint
 
@@ -73,7 +74,7 @@ def load(cell: Cell) -> Checkpoint:
     else:
         checkpoint = _random_weights(cell, catalogue.config_of(entry))
     if accounting.shape_of(checkpoint.config).count("attention"):
-        checkpoint.model.set_attn_implementation("sdpa")  # the explainer's own attention builds every weight
+        checkpoint.model.set_attn_implementation(ATTENTION)  # sdpa, which says what it ran on
     return checkpoint
 
 
@@ -142,7 +143,7 @@ def measure_loaded(
         sentinel_before_ms=timing.sentinel_before,
         sentinel_after_ms=timing.sentinel_after,
         load_avg=environment.load_average(),
-        implementation=_implementations(checkpoint, used),
+        implementation=dict(used),
         environment=environment.environment() | memory.device_facts(cell.device) | {"threads": cell.threads},
         started_ns=started_ns,
         ended_ns=time.time_ns(),
@@ -313,14 +314,3 @@ def _difference(a: Tensor, b: Tensor) -> float:
         return float("inf")
     error = ((a.float() - b.float()).abs().max() / b.float().abs().max()).item()
     return float("inf") if math.isnan(error) else error
-
-
-def _implementations(checkpoint: Checkpoint, used: Mapping[str, str]) -> dict[str, str]:
-    """Say which code ran, per function: attention and experts by configuration, the operators as recorded."""
-    shape = accounting.shape_of(checkpoint.config)
-    found = dict(used)
-    if shape.count("attention"):
-        found["attention"] = f"torch {getattr(checkpoint.config, '_attn_implementation', 'eager')}"
-    if shape.count("moe"):
-        found["experts"] = f"transformers {getattr(checkpoint.config, '_experts_implementation', None) or 'default'}"
-    return found

@@ -1,15 +1,15 @@
 """Router probabilities and chosen experts of one mixture-of-experts layer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from seqops.moe import moe_ref
+from torch import nn
 
 from models.capture import Capture
 from models.parts import named, residual
-from models.records import Named
+from models.records import Derivation, Parts, Residuals, Shown, deferred
 
 PARTS = frozenset({"router_logits", "router_probs", "chosen_experts", "chosen_weights"})
 ROUTER_NAMES = ("router", "gate")  # Jamba; Mixtral
@@ -29,7 +29,7 @@ def watched(block: Any) -> Iterable[nn.Module]:
     return (block, router_of(block), block.experts)
 
 
-def expert_parts(block: Any, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
+def expert_parts(block: Any, capture: Capture) -> Shown:
     """Build the router parts of one layer of batch 1; residual of sum_k w_k expert_k(x) against the block's output."""
     logits, weights, chosen = capture.outputs[router_of(block)]
     values = {
@@ -40,17 +40,13 @@ def expert_parts(block: Any, capture: Capture) -> tuple[Mapping[str, Named], Map
     }
     x = capture.inputs[block].reshape(-1, capture.inputs[block].shape[-1])  # (l, d_model)
     output = capture.outputs[block]
-    output = output[0] if isinstance(output, tuple) else output
-    error = residual(_mixture(block.experts, x, chosen, weights), output.reshape(x.shape))
-    return {name: named(name, v) for name, v in values.items()}, {"router_probs": error, "chosen_experts": error}
+    output = (output[0] if isinstance(output, tuple) else output).reshape(x.shape)
 
+    @torch.inference_mode()
+    def mixture() -> tuple[Parts, Residuals]:
+        experts = block.experts
+        error = residual(moe_ref(x, experts.gate_up_proj, experts.down_proj, chosen, weights, experts.act_fn), output)
+        return {}, {"router_probs": error, "chosen_experts": error}
 
-def _mixture(experts: Any, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
-    """Evaluate sum over choices of w_k down(act(gate x) * up x), one expert at a time."""
-    out = torch.zeros_like(x)
-    for e in chosen.unique().tolist():
-        rows, choice = torch.where(chosen == e)
-        gate, up = F.linear(x[rows], experts.gate_up_proj[e]).chunk(2, dim=-1)
-        y = F.linear(experts.act_fn(gate) * up, experts.down_proj[e])
-        out.index_add_(0, rows, y * weights[rows, choice, None])
-    return out
+    checked = Derivation([], ["router_probs", "chosen_experts"], mixture)
+    return deferred({name: named(name, value) for name, value in values.items()}, {}, checked)

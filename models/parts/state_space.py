@@ -1,16 +1,16 @@
 """Mamba's step size, projections, state over time and hidden attention, for Mamba and for Jamba's Mamba layers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from seqops.selective_scan import hidden_attention_summary, selective_scan_states
+from seqops.selective_scan import hidden_attention_summary, selective_scan_traced
 from torch import Tensor, nn
 
 from models.capture import Capture
 from models.parts import half_life, named, residual
-from models.records import Named
+from models.records import Derivation, Parts, Residuals, Shown, deferred
 
 PARTS = frozenset(
     {
@@ -35,18 +35,18 @@ def watched(mixer: Any) -> Iterable[nn.Module]:
             yield getattr(mixer, name)
 
 
-def mamba_parts(mixer: Any, capture: Capture) -> tuple[Mapping[str, Named], Mapping[str, float]]:
-    """Build the parts of one Mamba layer of batch 1; residual of (alpha u + D u) SiLU(z) against out_proj's input."""
+def mamba_parts(mixer: Any, capture: Capture) -> Shown:
+    """Build the parts of one Mamba layer of batch 1.
+
+    Its states over time, with the residual of (C h + D u) SiLU(z) against out_proj's input, and its hidden attention,
+    with that of (alpha u + D u) SiLU(z), are derived when asked for.
+    """
     dt, b, c = _selection(mixer, capture)
     u = capture.inputs[mixer.x_proj][0].float()  # (l, d_inner)
     gate = F.silu(capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)[1])
     a = -torch.exp(mixer.A_log.float())
     skip = mixer.D.float()
-    mean, y = hidden_attention_summary(*(x.cpu() for x in (dt, a, b, c, u)))
     real = capture.inputs[mixer.out_proj][0].float()
-    error = residual((y.to(u.device) + skip * u) * gate, real)
-    states = selective_scan_states(u[None], dt[None], a, b[None])[0]  # (l, d_inner, d_state)
-    from_states = (torch.einsum("lds,ls->ld", states, c) + skip * u) * gate
     values = {
         "dt": dt,
         "decay_rates": a,
@@ -55,12 +55,28 @@ def mamba_parts(mixer: Any, capture: Capture) -> tuple[Mapping[str, Named], Mapp
         "skip": skip,
         "scan_input": u,
         "gate": gate,
-        "state": states,
-        "hidden_attention": mean,
         "half_life": half_life(a.abs().amin(dim=1) * dt.mean(dim=0)),
     }
-    parts = {name: named(name, value) for name, value in values.items()}
-    return parts, {"hidden_attention": error, "state": residual(from_states, real), "dt": error}
+
+    @torch.inference_mode()
+    def states() -> tuple[Parts, Residuals]:
+        over_time = selective_scan_traced(u[None], dt[None], a, b[None], c[None])[2][0]  # (l, d_inner, d_state)
+        read = torch.bmm(over_time, c[:, :, None])[..., 0]
+        error = residual((read + skip * u) * gate, real)
+        return {"state": named("state", over_time)}, {"state": error, "dt": error}
+
+    @torch.inference_mode()
+    def operator() -> tuple[Parts, Residuals]:
+        mean, mixed = hidden_attention_summary(dt, a, b, c, u)
+        error = residual((mixed + skip * u) * gate, real)
+        return {"hidden_attention": named("hidden_attention", mean)}, {"hidden_attention": error}
+
+    return deferred(
+        {name: named(name, value) for name, value in values.items()},
+        {},
+        Derivation(["state"], ["state", "dt"], states),
+        Derivation(["hidden_attention"], ["hidden_attention"], operator),
+    )
 
 
 def _selection(mixer: Any, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from models import backends  # noqa: F401 - binds the fast operators
+from models import binding  # noqa: F401 - binds the fast operators
 from models.errors import SettingError
 from models.training import card, corpus, tokenizer
 from models.training.shapes import BUILDERS

@@ -15,9 +15,8 @@ PAGE = "jamba"
 
 
 def ribbon(trace: ModelTrace) -> None:
-    """Draw the plan of the layers with the reader's tokens in them; the worst residual of all its parts."""
-    worst = max(error for shown in trace for error in shown.residuals.values())
-    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=worst)
+    """Draw the plan of the layers with the reader's tokens in them; the residual is that of the experts it shows."""
+    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=residual_of(trace, "chosen_experts"))
 
 
 def router(trace: ModelTrace) -> None:

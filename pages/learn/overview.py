@@ -8,6 +8,7 @@ from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.panel import panel
 from viz.curves import growth, training_curves
+from viz.mixing import mixing_part
 from viz.overview import four_machines
 
 PAGE = "overview"
@@ -16,7 +17,7 @@ LENGTHS = (1, 16, 64, 256, 1024, 4096, 16384)  # tokens at which the growth curv
 
 def machines(traces: list[ModelTrace]) -> None:
     """Draw the same sentence through every bundled model."""
-    worst = max(error for trace in traces for layer in trace for error in layer.residuals.values())
+    worst = max(layer.residuals[mixing_part(layer)] for trace in traces for layer in trace)
     panel(four_machines, traces, key=f"{PAGE}.machines", residual=worst)
 
 

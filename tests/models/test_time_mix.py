@@ -65,17 +65,3 @@ def test_training_mode_and_back_keeps_the_logits(decaying: str, checkpoint_of: L
         training = model.train()(input_ids=ids, use_cache=True).logits
         after = model.eval()(input_ids=ids, use_cache=True).logits
     assert torch.equal(before, after) and torch.equal(before, training)
-
-
-def test_the_upstream_batch_fault_still_exists(checkpoint_of: Loader) -> None:
-    """When this fails, transformers has mended its one-token step and models/rwkv.py may shed its correction."""
-    from transformers import RwkvForCausalLM
-
-    model = RwkvForCausalLM(checkpoint_of("seeded-rwkv").config).eval()
-    with torch.inference_mode():
-        state = model(input_ids=torch.ones(2, 3, dtype=torch.long), use_cache=True).state
-        try:
-            shape = model(input_ids=torch.ones(2, 1, dtype=torch.long), state=state, use_cache=True).logits.shape
-        except RuntimeError:
-            return
-    assert shape != (2, 1, model.config.vocab_size)
