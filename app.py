@@ -29,8 +29,9 @@ def warm() -> list[str]:
     ready: list[str] = []
     for name in cache.bundled():
         try:
+            cache.rehearse(name)
             for lang in i18n.LANGS:
-                cache.trace_for(name, content.first_example(lang))
+                cache.trace_for(name, content.first_example(lang)).derive()
             ready.append(name)
         except Exception:  # noqa: BLE001  # a model that cannot be warmed is shown as a notice on its page
             _log.exception("%s could not be warmed", name)

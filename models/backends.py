@@ -18,7 +18,7 @@ from seqops import backends as paths
 from torch import Tensor
 
 Choice = Literal["fast", "reference", "package", "transformers"]
-Function = Literal["conv", "conv_step", "scan", "scan_step", "wkv", "experts"]
+Function = paths.Operator
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
@@ -118,7 +118,7 @@ def label(function: Function, choice: Choice, device: torch.device) -> str:
     if choice == "reference":
         return paths.LABELS["reference"]
     if choice == "fast":
-        return "seqops grouped by expert" if function == "experts" else paths.label(device)
+        return paths.label(function, device)
     if function == "experts":
         return EXPERTS_PACKAGE
     package = PACKAGES[function]

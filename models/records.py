@@ -232,5 +232,12 @@ class ModelTrace:
         """Return the layers that show a part, in order."""
         return tuple(layer for layer in self.layers if part in layer.parts)
 
+    def derive(self) -> None:
+        """Work out everything that would otherwise be derived when first looked at."""
+        for layer in self.layers:
+            for known in (layer.parts, layer.residuals):
+                for name in known:
+                    known[name]
+
     def __iter__(self) -> Iterator[LayerTrace]:
         return iter(self.layers)

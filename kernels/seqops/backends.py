@@ -8,10 +8,23 @@ import torch
 
 Path = Literal["numba", "triton", "reference"]
 
+Operator = Literal["conv", "conv_step", "scan", "scan_step", "wkv", "experts"]
+
 LABELS: dict[Path, str] = {
     "numba": "seqops compiled loop (CPU)",
     "triton": "seqops Triton kernel (GPU)",
     "reference": "seqops reference loop",
+}
+
+# Where a few operations of torch are as fast as a loop of our own.
+_PLAIN_ON_CUDA: dict[Operator, str] = {
+    "conv_step": "seqops shifted products (torch)",
+    "experts": "seqops products grouped by expert (torch)",
+}
+_PLAIN: dict[Operator, str] = {
+    **_PLAIN_ON_CUDA,
+    "conv": "seqops shifted products (torch)",
+    "scan_step": "seqops single step (torch)",
 }
 
 
@@ -28,6 +41,8 @@ def path(device: torch.device) -> Path:
     return "triton" if device.type == "cuda" and has_triton() else "reference"
 
 
-def label(device: torch.device) -> str:
-    """Name that path for people."""
-    return LABELS[path(device)]
+def label(operator: Operator, device: torch.device) -> str:
+    """Name for people what serves an operator on a device."""
+    taken = path(device)
+    plain = _PLAIN_ON_CUDA if taken == "triton" else _PLAIN if taken == "numba" else {}
+    return plain.get(operator, LABELS[taken])

@@ -72,7 +72,7 @@ def film(trace: ModelTrace) -> None:
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
-    layout.body(PAGE, lambda: ribbon(reading), trace=reading)
+    layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
     layout.chapter(
         PAGE,
         1,

@@ -53,7 +53,7 @@ def one_channel(trace: ModelTrace) -> None:
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
-    layout.body(PAGE, lambda: by_layer(state_film, reading, "film", "state"), trace=reading)
+    layout.body(PAGE, lambda: by_layer(state_film, reading, "film", "state"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt", "dt"))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice", "state"))
     layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, "hidden", "hidden_attention"))

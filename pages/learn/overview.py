@@ -53,7 +53,7 @@ layout.hero(PAGE)
 first = controls.reading(PAGE, cache.bundled()[0])
 if first is not None:
     every = [cache.trace_for(name, first.prompt) for name in cache.bundled()]
-    layout.body(PAGE, lambda: machines(every), trace=first)
+    layout.body(PAGE, lambda: machines(every), traces=every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
     layout.closing(PAGE, "models", "table")

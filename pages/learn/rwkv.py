@@ -61,7 +61,7 @@ def one_channel(trace: ModelTrace) -> None:
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
-    layout.body(PAGE, lambda: by_layer(decay_curves, reading, "decay"), trace=reading)
+    layout.body(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
     layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
     layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))

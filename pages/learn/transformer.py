@@ -79,7 +79,7 @@ def all_heads(trace: ModelTrace) -> None:
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
-    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero", "attention"), trace=reading)
+    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero", "attention"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits", "attention"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved", "value_norm"))

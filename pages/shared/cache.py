@@ -30,6 +30,13 @@ def trace_for(name: str, prompt: str) -> ModelTrace:
         return registry.trace(loaded, prompt)
 
 
+def rehearse(name: str) -> None:
+    """Run a bundled model once and forget it, so that what is compiled on first use is not in anybody's timings."""
+    from models import registry
+
+    registry.trace(checkpoint(name), name).derive()
+
+
 @st.cache_data(max_entries=256, show_spinner=False)
 def carried(name: str, tokens: int) -> int:
     """Count the bytes that a bundled model carries after that many tokens, in 16 bit."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import cache, content, notices, session
+from pages.shared import cache, content, notices, provenance, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 
@@ -25,8 +25,8 @@ def hero(page: str) -> None:
         st.markdown(section(page, "promise"))
 
 
-def body(page: str, draw: Callable[[], object], *, trace: ModelTrace | None = None) -> None:
-    """Set the first picture beside what to see in it, what to try, and what is carried at this length."""
+def body(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
+    """Set the first picture beside what to see in it, what to try, what is carried at this length, and what ran."""
     left, right = st.columns(_WIDTHS, gap="medium")
     with left, notices.guarded():
         draw()
@@ -34,11 +34,12 @@ def body(page: str, draw: Callable[[], object], *, trace: ModelTrace | None = No
         st.header(t("layout.see"), anchor=False)
         st.markdown(section(page, "hero.see"))
         _try(page, "hero")
-        if trace is not None:
+        if traces:
             st.header(t("layout.carried"), anchor=False)
             with notices.guarded():
-                carried_bars(len(trace.tokens))
-                st.caption(_carried_note(trace))
+                carried_bars(len(traces[0].tokens))
+                st.caption(_carried_note(traces))
+            provenance.what_ran(page, traces)
 
 
 def chapter(page: str, n: int, draw: Callable[[], object]) -> None:
@@ -148,7 +149,7 @@ def _try(page: str, key: str) -> None:
             st.markdown(f"**{t('layout.try')}** {text}")
 
 
-def _carried_note(trace: ModelTrace) -> str:
-    agree = trace.cache_bytes == trace.cache_bytes_formula
-    counted = t("layout.carried_note", tokens=f"{len(trace.tokens):,}")
+def _carried_note(traces: Sequence[ModelTrace]) -> str:
+    agree = all(trace.cache_bytes == trace.cache_bytes_formula for trace in traces)
+    counted = t("layout.carried_note", tokens=f"{len(traces[0].tokens):,}")
     return f"{counted} · {t('layout.formula_agrees' if agree else 'layout.formula_differs')}"

@@ -14,6 +14,7 @@ from models.spec import Checkpoint
 
 Loader = Callable[[str], Checkpoint]
 
+SHIFTED = "seqops shifted products (torch)"
 LOOP, REFERENCE, FALLBACK = "seqops compiled loop (CPU)", "seqops reference loop", "transformers fallback (CPU)"
 FUNCTIONS_OF = {
     "mamba": {"conv", "scan"},
@@ -35,9 +36,14 @@ def relative(x: torch.Tensor, reference: torch.Tensor) -> float:
 def test_a_trace_says_what_ran_for_every_function(model: str, checkpoint_of: Loader) -> None:
     trace = registry.trace(checkpoint_of(model), "The wolf said to the King")
     assert set(trace.implementation) == FUNCTIONS_OF[model]
-    recurrent = {f: ran for f, ran in trace.implementation.items() if f not in ("attention", "experts")}
-    assert set(recurrent.values()) <= {LOOP}
-    assert trace.implementation.get("attention", "torch scaled_dot_product_attention (CPU)").startswith("torch")
+    wanted = {
+        "conv": SHIFTED,
+        "scan": LOOP,
+        "wkv": LOOP,
+        "experts": "seqops products grouped by expert (torch)",
+        "attention": "torch scaled_dot_product_attention (CPU)",
+    }
+    assert all(ran == wanted[function] for function, ran in trace.implementation.items())
 
 
 def test_decoding_records_its_own_functions(checkpoint_of: Loader) -> None:
@@ -46,7 +52,7 @@ def test_decoding_records_its_own_functions(checkpoint_of: Loader) -> None:
     with backends.recording() as used:
         _, cache = adapter.step(checkpoint, ids(5), None)
         adapter.step(checkpoint, ids(1), cache)
-    assert used["scan_step"] == used["conv_step"] == LOOP
+    assert used["scan_step"] == "seqops single step (torch)" and used["conv_step"] == SHIFTED
 
 
 def test_each_function_may_have_its_own_implementation(checkpoint_of: Loader) -> None:

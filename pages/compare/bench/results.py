@@ -14,6 +14,7 @@ from pages.shared import i18n, layout, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
+from pages.shared.provenance import implementation
 from viz.curves import decode_vs_context, memory_vs_context, prefill_vs_context
 
 POLL_S = 0.7
@@ -156,6 +157,6 @@ def _columns(row: Measurement) -> dict[str, object]:
         "decode": row.tpot_ms_med and round(row.tpot_ms_med, 3),
         "spread": row.tpot_iqr_rel and f"{row.tpot_iqr_rel:.0%}",
         "parity": row.parity_max_rel and f"{row.parity_max_rel:.0e}",
-        "code": "; ".join(f"{function}: {code}" for function, code in row.implementation.items()),
+        "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
     }
     return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}
