@@ -81,13 +81,18 @@ def wkv_traced(
     if every < 1:
         raise ValueError(f"every must be at least 1, got {every}")
     state = _checked(w, u, k, v, initial_state)
+    path = backends.path(k.device)
     with torch.no_grad():
-        if backends.path(k.device) == "numba":
+        if path == "numba":
             from seqops.cpu import wkv as cpu
 
             y, end, states = cpu.wkv_traced(w, u, k, v, state, every)
             return y.to(k.dtype), WkvState(*end), WkvState(*states)
-        y, _ = wkv_fast(w, u, k, v, initial_state=state)
+        y, last = wkv_fast(w, u, k, v, initial_state=state)
+        if path == "triton":
+            from seqops.gpu import wkv as gpu
+
+            return y, last, WkvState(*gpu.wkv_states(w, k, v, state, every))
         kept: list[WkvState] = []
         for t in range(k.shape[1]):
             state = _carried(state, w, k[:, t], v[:, t])
