@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^python -m models .*$", README, flags=re.MULTILINE)]
-CHEAP = {"bench": ["--plan"], "train": ["--help"]}  # what makes a long command short
+CHEAP = {"bench": ["--plan"], "bench-kernels": ["--quick"], "train": ["--help"]}  # what makes a long command short
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_a_documented_command_runs(command: str) -> None:
 
 
 def test_links_point_to_files() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "kernels/README.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         for target in re.findall(r"\]\((?!https?://)([^)#]+)\)", text):
             assert (ROOT / target).exists(), f"{name} points to {target}"
