@@ -1,4 +1,4 @@
-"""The command line: python -m models list | describe | trace | bench | train (and serve-worker, for the benchmark)."""
+"""The command line: python -m models list, describe, trace, bench, bench-kernels, train (serve-worker: benchmark)."""
 
 import argparse
 import importlib
@@ -14,6 +14,7 @@ COMMANDS = {
     "describe": ("models.cli.description", "count a model's parameters, cache bytes and layers, without its weights"),
     "trace": ("models.cli.tracing", "run a model over a text and say what each layer shows"),
     "bench": ("models.cli.benchmark", "measure memory and speed against context length"),
+    "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),
     "train": ("models.training.recipe", "train the bundled models again"),
 }
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from seqops.causal_conv import causal_conv_fast, causal_conv_ref, causal_conv_step
 from seqops.moe import moe_fast, moe_ref
 from seqops.selective_scan import selective_scan_fast, selective_scan_ref, selective_scan_step
-from seqops.wkv import WkvState, wkv_fast, wkv_ref
+from seqops.wkv import WkvState, wkv_fast, wkv_ref, wkv_step
 from torch import Tensor
 from transformers.activations import ACT2FN
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
@@ -31,7 +31,7 @@ _upstream: dict[str, Operator] = {}
 
 def upstream(name: str) -> Operator:
     """Return transformers' own torch code of an operator, as it was before: a name of FUNCTIONS. KeyError otherwise."""
-    return _upstream[name]
+    return _upstream["wkv" if name == "wkv_step" else name]
 
 
 def _scan(original: Operator) -> Operator:
@@ -156,12 +156,17 @@ def _wkv(original: Operator) -> Operator:
         state: Any = None,
         return_state: bool = False,
     ) -> Any:
-        choice = backends.resolve("wkv", key)
+        one = key.shape[1] == 1 and state is not None and not torch.is_grad_enabled()
+        choice = backends.resolve("wkv_step" if one else "wkv", key)
         if choice == "transformers":
             return original(time_decay, time_first, key, value, state, return_state)
+        decay = torch.exp(time_decay.float())
+        if one and choice == "fast":
+            out, end = wkv_step(WkvState(*state), decay, time_first, key[:, 0], value[:, 0])
+            return out[:, None].to(key.dtype), list(end)
         wkv = wkv_ref if choice == "reference" else wkv_fast
         start = None if state is None else WkvState(*state)
-        y, end = wkv(torch.exp(time_decay.float()), time_first, key, value, initial_state=start)
+        y, end = wkv(decay, time_first, key, value, initial_state=start)
         return y.to(key.dtype), list(end) if return_state or state is not None else None
 
     return rwkv_linear_attention

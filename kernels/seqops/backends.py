@@ -8,7 +8,7 @@ import torch
 
 Path = Literal["numba", "triton", "reference"]
 
-Operator = Literal["conv", "conv_step", "scan", "scan_step", "wkv", "experts"]
+Operator = Literal["conv", "conv_step", "scan", "scan_step", "wkv", "wkv_step", "experts"]
 
 LABELS: dict[Path, str] = {
     "numba": "seqops compiled loop (CPU)",
@@ -25,6 +25,7 @@ _PLAIN: dict[Operator, str] = {
     **_PLAIN_ON_CUDA,
     "conv": "seqops shifted products (torch)",
     "scan_step": "seqops single step (torch)",
+    "wkv_step": "seqops single step (torch)",
 }
 
 

@@ -41,8 +41,8 @@ def causal_conv_fast(
     padded = torch.cat([start, x], dim=1)  # (b, l + K - 1, d)
     y = padded[:, :l] * weight[:, 0]
     for j in range(1, taps):
-        y = torch.addcmul(y, padded[:, j : j + l], weight[:, j])
-    return (y if bias is None else y + bias), padded[:, l:]
+        y.addcmul_(padded[:, j : j + l], weight[:, j])  # no factor's gradient needs the sum: in place is safe
+    return (y if bias is None else y.add_(bias)), padded[:, l:]
 
 
 def causal_conv_step(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -118,9 +118,10 @@ def selective_scan_step(
 
         y, state = gpu.selective_scan_step(state, u, dt, A, B, C, D)
         return y, state
-    state = torch.exp(dt[..., None] * A) * state + (dt * u)[..., None] * B[:, None]
-    y = torch.einsum("bdn,bn->bd", state, C.to(state.dtype))
-    return (y if D is None else y + D * u).to(u.dtype), state
+    wide, dt, B, C = (x.to(state.dtype) for x in (u, dt, B, C))
+    state = torch.exp(dt[..., None] * A).mul_(state).addcmul_((dt * wide)[..., None], B[:, None])
+    y = torch.bmm(state, C[..., None])[..., 0]
+    return (y if D is None else torch.addcmul(y, D, wide)).to(u.dtype), state
 
 
 def selective_scan_matrix(dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:

@@ -104,7 +104,12 @@ def wkv_traced(
 
 
 def wkv_step(state: WkvState, w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, WkvState]:
-    """Advance one token: k, v (b, d). Returns wkv (b, d) and the new state."""
+    """Advance one token: k, v (b, d). Returns wkv (b, d) and the new state; no gradients on a CUDA device."""
+    if backends.path(k.device) == "triton":
+        from seqops.gpu import wkv as gpu
+
+        y, end = gpu.wkv_step(state, w, u, k, v)
+        return y, WkvState(*end)
     return _token(state, w, u, k, v)
 
 

@@ -55,6 +55,15 @@ def test_decoding_records_its_own_functions(checkpoint_of: Loader) -> None:
     assert used["scan_step"] == "seqops single step (torch)" and used["conv_step"] == SHIFTED
 
 
+def test_one_token_of_rwkv_is_a_step(checkpoint_of: Loader) -> None:
+    checkpoint = checkpoint_of("rwkv")
+    adapter = registry.adapter("rwkv")
+    with backends.recording() as used:
+        _, cache = adapter.step(checkpoint, ids(5, batch=3), None)
+        adapter.step(checkpoint, ids(1, batch=3), cache)
+    assert used == {"wkv": LOOP, "wkv_step": "seqops single step (torch)"}
+
+
 def test_each_function_may_have_its_own_implementation(checkpoint_of: Loader) -> None:
     checkpoint = checkpoint_of("jamba")
     forward = registry.adapter("jamba").forward

@@ -128,50 +128,56 @@ def _scan_backward(b, part, begin, end, u, dt, A, B, C, D, h0, gy, gu, gdt, gA, 
     """
     l, n = u.shape[1], A.shape[1]
     size = CHANNELS * n
-    keep = np.empty((l, size), np.float32)
-    h = np.empty((l + 1, size), np.float32)
-    bits = np.empty(size, np.int32)
-    gh = np.empty(size, np.float32)
+    keep, h = np.empty((l, size), np.float32), np.empty((l + 1, size), np.float32)
+    bits, gh, exponent = np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.float32)
+    rate, grate = np.empty(size, np.float32), np.empty(size, np.float32)
     for first in range(begin, end, CHANNELS):
         count = min(CHANNELS, end - first)
         for c in range(count):
             for j in range(n):
                 h[0, c * n + j] = h0[b, first + c, j]
                 gh[c * n + j] = gh0[b, first + c, j]
+                rate[c * n + j] = A[first + c, j]
+                grate[c * n + j] = 0.0
         for t in range(l):
-            kt = keep[t]
+            keep_t, before, after, B_t = keep[t], h[t], h[t + 1], B[b, t]
             for c in range(count):
                 step = dt[b, t, first + c]
                 for j in range(n):
-                    kt[c * n + j] = step * A[first + c, j]
-            exp_into(kt, bits, kt, count * n)
+                    keep_t[c * n + j] = step * rate[c * n + j]
+            exp_into(keep_t, bits, keep_t, count * n)
             for c in range(count):
                 write = dt[b, t, first + c] * u[b, t, first + c]
                 for j in range(n):
-                    h[t + 1, c * n + j] = kt[c * n + j] * h[t, c * n + j] + write * B[b, t, j]
+                    after[c * n + j] = keep_t[c * n + j] * before[c * n + j] + write * B_t[j]
         for t in range(l - 1, -1, -1):
+            keep_t, before, after = keep[t], h[t], h[t + 1]
+            B_t, C_t, gB_t, gC_t = B[b, t], C[b, t], gB[part, b, t], gC[part, b, t]
             for c in range(count):
-                ch = first + c
+                ch, at = first + c, c * n
                 g, ut, step = gy[b, t, ch], u[b, t, ch], dt[b, t, ch]
-                through_b = np.float32(0.0)
-                through_a = np.float32(0.0)
+                write = step * ut
+                through_a, through_b = np.float32(0.0), np.float32(0.0)
+                for j in range(n):  # short loops over few arrays each, so that they vectorise
+                    gC_t[j] += g * after[at + j]
                 for j in range(n):
-                    i = c * n + j
-                    gC[part, b, t, j] += g * h[t + 1, i]
-                    ghj = gh[i] + g * C[b, t, j]
-                    decayed = ghj * keep[t, i]
-                    exponent = decayed * h[t, i]  # gradient of dt * A
-                    through_a += exponent * A[ch, j]
-                    gA[b, ch, j] += exponent * step
-                    through_b += ghj * B[b, t, j]
-                    gB[part, b, t, j] += ghj * step * ut
-                    gh[i] = decayed
+                    gh[at + j] += g * C_t[j]
+                for j in range(n):
+                    through_b += gh[at + j] * B_t[j]
+                    gB_t[j] += gh[at + j] * write
+                for j in range(n):
+                    gh[at + j] *= keep_t[at + j]
+                    exponent[at + j] = gh[at + j] * before[at + j]  # gradient of dt * A
+                for j in range(n):
+                    through_a += exponent[at + j] * rate[at + j]
+                    grate[at + j] += exponent[at + j] * step
                 gdt[b, t, ch] = through_a + through_b * ut
                 gu[b, t, ch] = through_b * step + g * D[ch]
                 gD[b, ch] += g * ut
         for c in range(count):
             for j in range(n):
                 gh0[b, first + c, j] = gh[c * n + j]
+                gA[b, first + c, j] = grate[c * n + j]
 
 
 @njit(nogil=True, fastmath=FAST, cache=True)

@@ -1,0 +1,1 @@
+"""The sequence operators in Triton, forward and backward; importing a module of this package imports triton."""
