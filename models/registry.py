@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from transformers import PretrainedConfig
 
@@ -66,6 +67,13 @@ def read_config(source: str) -> PretrainedConfig:
 def card(name: str) -> Path:
     """Return the path of a bundled checkpoint's card.json."""
     return hf.CHECKPOINTS / name / "card.json"
+
+
+def card_of(source: str) -> dict[str, Any]:
+    """Return the card of a bundled name or local folder, empty where there is none; SourceError for no such source."""
+    path = Path(hf.locate(source)) / "card.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found
 
 
 def validation_bits(name: str) -> dict[str, float]:

@@ -1,7 +1,11 @@
-"""The configurations of the bundled models: same width and vocabulary, sizes matched as the card states."""
+"""The configurations of the bundled models: one width and vocabulary for all, sizes matched as the cards state.
+
+Depth counts pairs of a mixer and a feed-forward: two Mamba blocks stand for one Transformer layer.
+"""
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,20 +21,35 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-D_MODEL = 128
-CONTEXT = 512  # positions declared by the configurations
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the sizes: width, layers and heads, Mamba's blocks, and the feed-forward width of each model."""
+
+    width: int
+    layers: int
+    heads: int
+    mamba_blocks: int
+    transformer_ffn: int
+    rwkv_ffn: int
+    jamba_ffn: int
+    context: int = 512  # positions declared by the configurations
 
 
-def transformer(vocab: int) -> PreTrainedModel:
-    """Build a Llama-style decoder: RoPE, RMSNorm, SwiGLU, 6 layers of 4 heads."""
+SMALL = Shape(128, 6, 4, 10, 344, 448, 96)
+FAMILY = Shape(224, 6, 8, 12, 704, 944, 192)  # 5.9 M parameters each, Jamba 5.9 M active of 9.0 M
+
+
+def transformer(shape: Shape, vocab: int) -> PreTrainedModel:
+    """Build a Llama-style decoder: RoPE, RMSNorm, SwiGLU."""
     config = LlamaConfig(
         vocab_size=vocab,
-        hidden_size=D_MODEL,
-        intermediate_size=344,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=CONTEXT,
+        hidden_size=shape.width,
+        intermediate_size=shape.transformer_ffn,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        max_position_embeddings=shape.context,
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
@@ -39,13 +58,13 @@ def transformer(vocab: int) -> PreTrainedModel:
     return LlamaForCausalLM(config)
 
 
-def mamba(vocab: int) -> PreTrainedModel:
-    """Build a Mamba of 10 blocks, d_inner 256, d_state 16."""
+def mamba(shape: Shape, vocab: int) -> PreTrainedModel:
+    """Build a Mamba with d_inner twice the width and d_state 16."""
     config = MambaConfig(
         vocab_size=vocab,
-        hidden_size=D_MODEL,
+        hidden_size=shape.width,
         state_size=16,
-        num_hidden_layers=10,
+        num_hidden_layers=shape.mamba_blocks,
         expand=2,
         conv_kernel=4,
         tie_word_embeddings=True,
@@ -56,15 +75,15 @@ def mamba(vocab: int) -> PreTrainedModel:
     return MambaForCausalLM(config)
 
 
-def rwkv(vocab: int) -> PreTrainedModel:
-    """Build an RWKV-4 of 6 layers; time_first gets the zigzag that transformers' initialisation loses."""
+def rwkv(shape: Shape, vocab: int) -> PreTrainedModel:
+    """Build an RWKV-4; time_first gets the zigzag that transformers' initialisation loses."""
     config = RwkvConfig(
         vocab_size=vocab,
-        hidden_size=D_MODEL,
-        attention_hidden_size=D_MODEL,
-        intermediate_size=448,
-        num_hidden_layers=6,
-        context_length=CONTEXT,
+        hidden_size=shape.width,
+        attention_hidden_size=shape.width,
+        intermediate_size=shape.rwkv_ffn,
+        num_hidden_layers=shape.layers,
+        context_length=shape.context,
         rescale_every=0,
         tie_word_embeddings=True,
         bos_token_id=0,
@@ -74,19 +93,19 @@ def rwkv(vocab: int) -> PreTrainedModel:
     with torch.no_grad():
         blocks: Any = model.rwkv.blocks
         for block in blocks:
-            zigzag = torch.tensor([(i + 1) % 3 - 1 for i in range(D_MODEL)]) * 0.5
+            zigzag = torch.tensor([(i + 1) % 3 - 1 for i in range(shape.width)]) * 0.5
             block.attention.time_first.copy_(math.log(0.3) + zigzag)  # Peng et al. 2023, appendix E
     return model
 
 
-def jamba(vocab: int) -> PreTrainedModel:
+def jamba(shape: Shape, vocab: int) -> PreTrainedModel:
     """Build one period of Jamba's published pattern: attention at layer 4 of 8, 8 experts at odd layers, top 2."""
     config = JambaConfig(
         vocab_size=vocab,
-        hidden_size=D_MODEL,
-        intermediate_size=96,
+        hidden_size=shape.width,
+        intermediate_size=shape.jamba_ffn,
         num_hidden_layers=8,
-        num_attention_heads=4,
+        num_attention_heads=shape.heads,
         num_key_value_heads=2,
         attn_layer_period=8,
         attn_layer_offset=4,
@@ -98,7 +117,7 @@ def jamba(vocab: int) -> PreTrainedModel:
         mamba_d_conv=4,
         mamba_expand=2,
         router_aux_loss_coef=0.01,
-        max_position_embeddings=CONTEXT,
+        max_position_embeddings=shape.context,
         tie_word_embeddings=True,
         bos_token_id=0,
         eos_token_id=0,
@@ -114,7 +133,7 @@ def jamba(vocab: int) -> PreTrainedModel:
     return model
 
 
-BUILDERS: Mapping[str, Callable[[int], PreTrainedModel]] = {
+BUILDERS: Mapping[str, Callable[[Shape, int], PreTrainedModel]] = {
     "transformer": transformer,
     "mamba": mamba,
     "rwkv": rwkv,

@@ -54,10 +54,11 @@ def test_every_bundled_model_is_measured(measured):
 @needs_models
 def test_rows_name_the_code_that_ran(measured):
     ran = {row.architecture: row.implementation for row in measured.rows}
-    assert ran["transformer"] == {"attention": "torch sdpa"}
-    assert "scan" in ran["mamba"]
-    assert "wkv" in ran["rwkv"]
-    assert {"attention", "scan", "experts"} <= set(ran["jamba"])
+    assert ran["transformer"] == {"attention": "torch scaled_dot_product_attention (CPU)"}
+    assert set(ran["mamba"]) == {"conv", "conv_step", "scan", "scan_step"}
+    assert set(ran["rwkv"]) == {"wkv", "wkv_step"}
+    assert set(ran["jamba"]) == {"attention", "conv", "conv_step", "scan", "scan_step", "experts"}
+    assert ran["jamba"]["scan"] == "seqops compiled loop (CPU)"
 
 
 @needs_models

@@ -2,19 +2,32 @@
 
 import argparse
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import models.__main__ as commands
 from models import accounting, registry
 from models.errors import SettingError
-from models.training import corpus, recipe, tokenizer
-from models.training.shapes import BUILDERS
+from models.training import corpus, evaluation, loop, recipe, tokenizer
+from models.training.loss import load_balance
+from models.training.shapes import BUILDERS, FAMILY, SMALL
 
 ENGLISH = "The wolf went into the wood.\nThe king said to him: go home!\n\nOnce upon a time there was a cat.\n" * 60
 KOREAN = "정말 재미있는 영화였어요.\n배우들 연기가 좋았다.\n음악도 좋고 이야기도 좋았습니다.\n" * 60
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep thousands of tiny operators on one thread: on a busy machine two would wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +44,8 @@ def options(folder: Path, out: Path, *extra: str) -> argparse.Namespace:
     return parser.parse_args(["--corpus", str(folder), "--out", str(out), *extra])
 
 
-def test_a_smoke_run_trains_all_four_and_the_loss_falls(folder: Path, tmp_path: Path) -> None:
-    small = ("--steps", "12", "--batch", "4", "--context", "32", "--vocab", "320")
-    assert recipe.main(options(folder, tmp_path, *small)) == 0
+def test_a_smoke_run_trains_all_four_and_the_loss_falls(folder: Path, tmp_path: Path, capsys) -> None:
+    assert recipe.main(options(folder, tmp_path, "--recipe", "smoke")) == 0
     for name in BUILDERS:
         rows = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
         assert rows[-1]["loss"] < 0.8 * rows[0]["loss"], name
@@ -42,6 +54,14 @@ def test_a_smoke_run_trains_all_four_and_the_loss_falls(folder: Path, tmp_path: 
         assert card["corpus_sha256"]["ko"] == corpus.read(folder)[1].sha256
         assert all(0 < bits < 8 for bits in card["validation_bits_per_byte"].values())
         assert registry.trace(registry.load(str(tmp_path / name)), "The wolf").architecture == name
+        assert not list((tmp_path / name).glob("unfinished*"))
+    capsys.readouterr()
+    evaluated = ["evaluate", *(str(tmp_path / name) for name in BUILDERS), "--corpus", str(folder), "--json"]
+    assert commands.main(evaluated) == 0
+    for row in json.loads(capsys.readouterr().out):
+        found = {language: judged["bits_per_byte"] for language, judged in row["languages"].items()}
+        assert found == pytest.approx(row["card"], rel=1e-3)
+        assert (row["expert_shares"] is not None) == row["model"].endswith("jamba")
 
 
 def test_the_bundled_four_share_tokens_and_are_matched() -> None:
@@ -83,8 +103,8 @@ def test_balance_is_top_k_at_uniform_and_grows_with_collapse() -> None:
     rotating = torch.eye(8)[torch.arange(64) % 8] * 1e-4 + torch.eye(8)[(torch.arange(64) + 1) % 8] * 5e-5
     collapsed = torch.zeros(64, 8)
     collapsed[:, :2] = 50.0
-    assert recipe._balance((rotating,), config).item() == pytest.approx(2.0, rel=1e-3)
-    assert recipe._balance((collapsed,), config).item() == pytest.approx(8.0, rel=1e-3)
+    assert load_balance((rotating,), config).item() == pytest.approx(2.0, rel=1e-3)
+    assert load_balance((collapsed,), config).item() == pytest.approx(8.0, rel=1e-3)
 
 
 def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: Path) -> None:
@@ -92,3 +112,76 @@ def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: P
         recipe.main(options(tmp_path / "nowhere", tmp_path))
     with pytest.raises(SettingError, match="--steps"):
         recipe.main(options(folder, tmp_path, "--steps", "0"))
+    with pytest.raises(SettingError, match="between 0 and 1"):
+        recipe.main(options(folder, tmp_path, "--lr", "3"))
+    with pytest.raises(SettingError, match="'tpu': not on this machine"):
+        recipe.main(options(folder, tmp_path, "--device", "tpu"))
+
+
+def test_what_the_command_line_does_not_say_is_the_recipe_s() -> None:
+    chosen = recipe.recipe_of(options(Path(), Path(), "--recipe", "family", "--steps", "40", "--lr", "0.01"))
+    family = recipe.RECIPES["family"]
+    assert chosen == replace(family, steps=40, warmup=4, lr=0.01, lr_end=0.001)
+
+
+@pytest.mark.parametrize("model", BUILDERS)
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("--recipe", "smoke", "--only", model)
+    assert recipe.main(options(folder, tmp_path / "whole", *command)) == 0
+    evaluated, real = [0], loop.losses
+
+    def stopped(*args):
+        evaluated[0] += 1
+        if evaluated[0] == 8:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "losses", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            recipe.main(options(folder, tmp_path / "parts", *command))
+    assert (tmp_path / "parts" / model / loop.UNFINISHED).is_file()
+    with pytest.raises(SettingError, match="begun with another recipe"):
+        recipe.main(options(folder, tmp_path / "parts", *command, "--lr", "0.001"))
+    assert recipe.main(options(folder, tmp_path / "parts", *command)) == 0
+    whole, parts = (tmp_path / run / model for run in ("whole", "parts"))
+    assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
+    logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in (whole, parts)]
+    assert [{k: v for k, v in row.items() if k != "seconds"} for row in logs[0]] == [
+        {k: v for k, v in row.items() if k != "seconds"} for row in logs[1]
+    ]
+
+
+def test_the_family_is_matched_within_two_percent() -> None:
+    total = {}
+    for name, build in BUILDERS.items():
+        with torch.device("meta"):
+            model = build(FAMILY, 8192)
+        total[name] = accounting.params_active(accounting.shape_of(model.config))
+        assert 5e6 <= sum(p.numel() for p in model.parameters()) <= 12e6
+    assert max(total.values()) / min(total.values()) < 1.02
+
+
+def test_every_byte_of_a_text_is_counted_once(folder: Path) -> None:
+    shared = tokenizer.train([ENGLISH, KOREAN], vocab=400)
+    for text in corpus.read(folder):
+        stream = corpus.encode(shared, text.validation, language=text.language)
+        separators = text.validation.count("\n\n" if text.language == "en" else "\n")
+        lost = separators if text.language == "en" else 0  # a blank line is one separator of two bytes
+        assert evaluation.token_bytes(shared)[stream].sum() == pytest.approx(
+            len(text.validation.encode()) - lost, abs=2
+        )
+
+
+def test_a_uniform_model_needs_log2_of_the_vocabulary(folder: Path) -> None:
+    """Known answer: equal logits cost log2 V bits a token, whatever the text."""
+    shared = tokenizer.train([ENGLISH, KOREAN], vocab=300)
+    model = BUILDERS["transformer"](SMALL, len(shared)).eval()
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+    text = corpus.read(folder)[0]
+    judged = evaluation.judge(model, shared, text, context=32)
+    assert judged.bits_per_byte * judged.bytes_per_token == pytest.approx(np.log2(len(shared)), rel=1e-3)
+    assert judged.unigram_bits_per_byte < judged.bits_per_byte
