@@ -34,6 +34,21 @@ def test_page_opens(open_page, page: str, lang: str) -> None:
     assert content.section(page, "tagline", lang=lang) in at.title[0].value
 
 
+@pytest.mark.parametrize("lang", i18n.LANGS)
+@pytest.mark.parametrize("page", ("overview", *ARCHITECTURES))
+def test_a_page_says_what_ran(open_page, page: str, lang: str) -> None:
+    at = open_page(page, browser=lang)
+    (table,) = [element.proto.body for element in at.get("html") if 'class="cs-ran"' in element.proto.body]
+    functions = {"transformer": ["attention"], "mamba": ["conv", "scan"], "rwkv": ["wkv"]}.get(
+        page, ["attention", "conv", "scan", "experts"]
+    )
+    for function in functions:
+        assert i18n.say(lang, f"ran.function.{function}") in table
+    if page != "transformer":
+        assert i18n.say(lang, "ran.code.seqops_compiled_loop_cpu") in table
+    assert "seqops" not in table  # every label has words
+
+
 @pytest.mark.parametrize("page", ARCHITECTURES)
 def test_opening_the_hood_computes_without_error(open_page, page: str) -> None:
     at = open_page(page)
