@@ -17,6 +17,7 @@ COMMANDS = {
     "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),
     "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts"),
     "train": ("models.training.recipe", "train the bundled models again"),
+    "recall": ("models.cli.recall", "train and measure the micro-models: associative recall, induction, copying"),
 }
 
 

@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("#")[0].strip() for line in re.findall(r"^python -m models .*$", README, flags=re.MULTILINE)]
-CHEAP = {"bench": ["--plan"], "bench-kernels": ["--quick"], "train": ["--help"], "evaluate": ["--help"]}  # what makes a long command short
+CHEAP = {
+    "bench": ["--plan"],
+    "bench-kernels": ["--quick"],
+    "train": ["--help"],
+    "evaluate": ["--help"],
+}  # what makes a long command short
 
 
 @pytest.mark.slow

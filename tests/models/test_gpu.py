@@ -20,6 +20,8 @@ def test_a_trace_on_the_gpu_is_the_trace_on_the_cpu(checkpoint_name: str) -> Non
     assert there.device.startswith("cuda")
     scale = np.abs(here.logits.values).max()
     assert np.abs(there.logits.values - here.logits.values).max() < 2e-3 * scale
+    loops = {"scan", "wkv"} & set(there.implementation)
+    assert all("Triton" in there.implementation[f] or "mamba-ssm" in there.implementation[f] for f in loops)
     for layer in there:
         assert all(error < 1e-3 for error in layer.residuals.values()), layer.index
 
