@@ -56,16 +56,15 @@ def _judged(source: str, texts: tuple[Any, ...], args: argparse.Namespace) -> di
     checkpoint = registry.load(source)
     if checkpoint.tokenizer is None:
         raise SourceError("no_tokenizer", f"{source} has no tokenizer, so its text has no tokens", source=source)
+    tokenizer: Any = checkpoint.tokenizer
     card = registry.card_of(source)
     context = args.context or card.get("recipe", {}).get("context", CONTEXT)
     judged = {
-        text.language: asdict(
-            evaluation.judge(checkpoint.model, checkpoint.tokenizer, text, context=context, rows=args.rows)
-        )
+        text.language: asdict(evaluation.judge(checkpoint.model, tokenizer, text, context=context, rows=args.rows))
         for text in texts
     }
     shares = None
     if getattr(checkpoint.config, "num_experts_per_tok", None):
-        shares = evaluation.expert_shares(checkpoint.model, checkpoint.tokenizer, texts, context=context)
+        shares = evaluation.expert_shares(checkpoint.model, tokenizer, texts, context=context)
     known = card.get("validation_bits_per_byte", {})
     return {"model": source, "context": context, "languages": judged, "card": known, "expert_shares": shares}

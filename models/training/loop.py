@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from models.bench import environment
@@ -20,7 +23,7 @@ from models.training.loss import losses
 from models.training.recipe import Recipe
 from models.training.shapes import BUILDERS
 
-UNFINISHED = "unfinished.pt"  # in the checkpoint's folder while a run lasts
+UNFINISHED = "unfinished.safetensors"  # in the checkpoint's folder while a run lasts
 SAVE_EVERY_S = 120.0
 LOG_EVERY = 10  # steps
 
@@ -122,13 +125,21 @@ def _begun(name: str, recipe: Recipe, vocab: int, folder: Path, device: str) -> 
     if not kept.is_file():
         log.write_text("", encoding="utf-8")
         return run
-    state = torch.load(kept, map_location=device, weights_only=True)
-    if state["recipe"] != repr(recipe):
+    tensors = load_file(kept, device=device)
+    with safe_open(kept, framework="pt") as file:
+        known = file.metadata()
+    if known["recipe"] != repr(recipe):
         message = f"{kept} was begun with another recipe: finish it with that one, or delete the file"
         raise SettingError("setting_value", message, name="recipe", value=str(kept))
-    model.load_state_dict(state["model"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.step, run.seconds = state["step"], state["seconds"]
+    model.load_state_dict({name[6:]: x for name, x in tensors.items() if name.startswith("model.")}, strict=False)
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, x in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = x
+    groups = run.optimizer.state_dict()["param_groups"]
+    run.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    run.step, run.seconds = int(known["step"]), float(known["seconds"])
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
     log.write_text("".join(line for line in lines if json.loads(line)["step"] < run.step), encoding="utf-8")
     return run
@@ -136,15 +147,12 @@ def _begun(name: str, recipe: Recipe, vocab: int, folder: Path, device: str) -> 
 
 def _keep(run: Run, recipe: Recipe, folder: Path) -> None:
     """Save a run so that it can go on; a process killed while writing leaves the save before."""
-    state = {
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "step": run.step,
-        "seconds": run.seconds,
-        "recipe": repr(recipe),
-    }
+    tensors = {f"model.{name}": x for name, x in run.model.named_parameters()}
+    for index, moments in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": x for name, x in moments.items()}
+    known = {"step": str(run.step), "seconds": str(run.seconds), "recipe": repr(recipe)}
     unwritten = folder / f"{UNFINISHED}.part"
-    torch.save(state, unwritten)
+    save_file({name: x.detach().contiguous() for name, x in tensors.items()}, unwritten, metadata=known)
     unwritten.replace(folder / UNFINISHED)
 
 

@@ -16,6 +16,7 @@ CHEAP = {
     "bench-kernels": ["--quick"],
     "train": ["--help"],
     "evaluate": ["--help"],
+    "recall": ["--tasks", "induction", "--queries", "32"],
 }  # what makes a long command short
 
 

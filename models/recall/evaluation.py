@@ -1,0 +1,106 @@
+"""Measure what a model recalls: accuracy in every cell of a task, one finished cell at a time, and single examples."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count as count_from
+from zlib import crc32
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from models import accounting
+from models.recall.lessons import Task
+from models.recall.tasks import NOTHING, Cell, Sequences, values_of
+
+QUERIES = 640  # per cell: a binomial standard error of at most 1.98 points
+SEED = 20261122  # of the held-out sequences; training seeds are small numbers
+TOKENS = 8192  # run at once
+Z = 1.959964  # two-sided 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """One measured cell: share of right answers in [0, 1], its Wilson 95 % interval, how many were asked.
+
+    length: tokens of a sequence; bytes_carried: what a decoder keeps of one such sequence, in float32.
+    """
+
+    at: dict[str, int]
+    accuracy: float
+    low: float
+    high: float
+    count: int
+    length: int
+    bytes_carried: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question: ids (l,), where it is asked, the token asked with, where and what the right answer is."""
+
+    ids: tuple[int, ...]
+    asked_at: int
+    asked: int
+    answer_at: int
+    answer: int
+
+
+def evaluate(
+    model: PreTrainedModel, task: Task, cells: Iterable[Cell] | None = None, *, seed: int = SEED, queries: int = QUERIES
+) -> Iterator[Accuracy]:
+    """Yield the accuracy of each cell as it is finished: greedy answers on sequences that depend on seed and cell only.
+
+    cells: None for all of the task. queries: asked per cell at least; rounded up to whole sequences.
+    """
+    shape = accounting.shape_of(model.config)
+    for cell in task.cells if cells is None else cells:
+        right, asked = _answered(model, task, cell, seed=seed, queries=queries)
+        low, high = wilson(right, asked)
+        carried = accounting.cache_bytes(shape, context=cell.length, dtype="float32")
+        yield Accuracy(values_of(cell), right / asked, low, high, asked, cell.length, carried)
+
+
+def one_example(cell: Cell, task: Task, *, seed: int = SEED, question: int = 0) -> Example:
+    """Draw one sequence of a cell and say what is asked at its question-th question and where the answer stands."""
+    drawn = cell.draw(1, seed=_seed(task, cell, seed, 0))
+    at = int((drawn.targets[0] != NOTHING).nonzero()[question % cell.answers])
+    source = int(drawn.sources[0, at])
+    ids = tuple(int(i) for i in drawn.ids[0])
+    return Example(ids, at, ids[at], source, int(drawn.targets[0, at]))
+
+
+def answers(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Return the most likely next token (b, l) after every token of ids (b, l)."""
+    with torch.inference_mode():
+        found: Tensor = model(input_ids=ids.to(model.device), use_cache=False).logits.argmax(-1).cpu()
+    return found
+
+
+def wilson(right: int, asked: int) -> tuple[float, float]:
+    """Return the Wilson score interval (95 %) of a share (Wilson 1927)."""
+    share, z2 = right / asked, Z * Z
+    centre = (share + z2 / (2 * asked)) / (1 + z2 / asked)
+    half = Z / (1 + z2 / asked) * math.sqrt(share * (1 - share) / asked + z2 / (4 * asked * asked))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _answered(model: PreTrainedModel, task: Task, cell: Cell, *, seed: int, queries: int) -> tuple[int, int]:
+    """Count right answers and questions."""
+    left = math.ceil(queries / cell.answers)  # sequences
+    right = asked = 0
+    for part in count_from():
+        batch = min(left, max(1, TOKENS // cell.length))
+        drawn: Sequences = cell.draw(batch, seed=_seed(task, cell, seed, part))
+        here = drawn.targets != NOTHING
+        right += int((answers(model, drawn.ids)[here] == drawn.targets[here]).sum())
+        asked += int(here.sum())
+        left -= batch
+        if left == 0:
+            break
+    return right, asked
+
+
+def _seed(task: Task, cell: Cell, seed: int, part: int) -> list[int]:
+    return [seed, crc32(task.name.encode()), *values_of(cell).values(), part]

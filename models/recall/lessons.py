@@ -1,0 +1,76 @@
+"""The three tasks: what each is trained on, step by step, and the cells it is measured in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.errors import SettingError
+from models.recall.tasks import Cell, Induction, Mqar, SelectiveCopying
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task: its vocabulary, the chance of a guess, the cells it is measured in and those it is trained on.
+
+    steps: of the study's budget, the same for every architecture; trained_to: the largest values met in training;
+    lesson(progress, rng) returns the cell of one training step; progress runs from 0 to 1.
+    """
+
+    name: str
+    vocab: int
+    chance: float
+    steps: int
+    axes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    lesson: Callable[[float, np.random.Generator], Cell]
+    trained_to: Mapping[str, int]
+
+
+def task(name: str) -> Task:
+    """Return a task by name; SettingError lists the names."""
+    if name not in TASKS:
+        message = f"there is no task {name!r}: choose among {', '.join(TASKS)}"
+        raise SettingError("errors.setting_value", message, name="task", value=name)
+    return TASKS[name]
+
+
+def _lesson_mqar(progress: float, rng: np.random.Generator) -> Cell:
+    """Six pairs at up to 12 tokens for 55 % of training, then 2 to 8 pairs at up to 64; three places of four ask."""
+    if progress < 0.55:
+        pairs, bound = 6, 12
+    else:
+        pairs, bound = int(rng.choice((2, 4, 6, 8))), 16 + round(48 * min(1.0, 4 * (progress - 0.55)))
+    distance = int(rng.integers(2 * pairs - 2, bound + 1))
+    return Mqar(pairs, distance, queries=1 + 3 * distance // 4, scattered=True)
+
+
+def _lesson_induction(progress: float, rng: np.random.Generator) -> Cell:
+    """Distance up to 16 tokens, rising to 64 over the first half of training; up to eight triggers ask."""
+    distance = int(rng.integers(4, 17 + round(48 * min(1.0, 2 * progress))))
+    return Induction(distance, queries=min(8, 1 + distance // 4), lead=int(rng.integers(0, 17)))
+
+
+def _lesson_copying(progress: float, rng: np.random.Generator) -> Cell:
+    """Two to 8 tokens over up to 16 places, rising to 64 over the first half of training."""
+    count = int(rng.choice((2, 4, 8)))
+    return SelectiveCopying(count, int(rng.integers(8, 17 + round(48 * min(1.0, 2 * progress)))))
+
+
+TASKS: Mapping[str, Task] = {
+    "mqar": Task(
+        "mqar", Mqar.vocab, 1 / Mqar.values, 640, Mqar.axes,
+        tuple(Mqar(p, d, queries=min(p, 4)) for d in (16, 32, 64, 128) for p in (2, 4, 6, 8)),
+        _lesson_mqar, {"distance": 64, "pairs": 8},
+    ),
+    "induction": Task(
+        "induction", Induction.vocab, 1 / Induction.symbols, 600, Induction.axes,
+        tuple(Induction(d) for d in (16, 32, 64, 128)),
+        _lesson_induction, {"distance": 64},
+    ),
+    "selective_copying": Task(
+        "selective_copying", SelectiveCopying.vocab, 1 / SelectiveCopying.colours, 320, SelectiveCopying.axes,
+        tuple(SelectiveCopying(c, s) for s in (16, 32, 64, 128) for c in (2, 4, 8)),
+        _lesson_copying, {"span": 64, "count": 8},
+    ),
+}  # fmt: skip
