@@ -22,7 +22,6 @@ Function = paths.Operator
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
-TRANSFORMERS = "transformers"
 EXPERTS_PACKAGE = "transformers grouped_mm"
 
 
@@ -42,8 +41,8 @@ PACKAGES: Mapping[Function, Package] = {
     "scan_step": Package("mamba-ssm", "mamba_ssm.ops.triton.selective_state_update", "selective_state_update"),
 }
 
-_NOTHING: Mapping[Function, Choice] = {}
-_choices: ContextVar[Mapping[Function, Choice]] = ContextVar("contextscope_implementations", default=_NOTHING)
+_EVERYTHING_FAST: Mapping[Function, Choice] = dict.fromkeys(FUNCTIONS, "fast")
+_choices: ContextVar[Mapping[Function, Choice]] = ContextVar("contextscope_implementations", default=_EVERYTHING_FAST)
 _used: ContextVar[dict[str, str] | None] = ContextVar("contextscope_used", default=None)
 _carried: ContextVar[Tensor | None] = ContextVar("contextscope_carried_state", default=None)
 
@@ -58,9 +57,10 @@ def use(choice: Choice = "fast", /, **functions: Choice) -> Iterator[None]:
     use("fast", scan="reference") chooses per function (FUNCTIONS). The default outside every block is "fast".
     Raises ValueError for another choice or function.
     """
-    for name, value in {"conv": choice, **functions}.items():
+    for name in functions:
         if name not in FUNCTIONS:
             raise ValueError(f"function {name!r}: expected one of {FUNCTIONS}")
+    for value in (choice, *functions.values()):
         if value not in CHOICES:
             raise ValueError(f"implementation {value!r}: expected one of {CHOICES}")
     token = _choices.set({name: functions.get(name, choice) for name in FUNCTIONS})
@@ -81,13 +81,6 @@ def recording() -> Iterator[dict[str, str]]:
         _used.reset(token)
 
 
-def note(function: str, label: str) -> None:
-    """Tell whoever is recording that a function ran on an implementation."""
-    used = _used.get()
-    if used is not None:
-        used[function] = label
-
-
 @contextmanager
 def carrying(state: Tensor | None) -> Iterator[None]:
     """Start the scans inside the block from a state (b, d, n), which transformers has no argument for."""
@@ -105,9 +98,11 @@ def carried_state() -> Tensor | None:
 
 def resolve(function: Function, tensor: Tensor) -> Choice:
     """Return what serves a function for a tensor now, and note it. Never returns a package that cannot serve it."""
-    wanted = _choices.get().get(function, "fast")
+    wanted = _choices.get()[function]
     choice = _served(function, wanted, tensor)
-    note(function, label(function, choice, tensor.device))
+    used = _used.get()
+    if used is not None:
+        used[function] = label(function, choice, tensor.device)
     return choice
 
 
@@ -158,9 +153,7 @@ def package(function: Function) -> Callable[..., Any] | None:
     if found is None:
         return None
     try:
-        return getattr(
-            importlib.import_module(found.module), found.function, None
-        )  # causal_conv1d may lack its CUDA half
+        return getattr(importlib.import_module(found.module), found.function, None)
     except Exception:  # noqa: BLE001 - an extension built for another torch fails in many ways; all mean: not usable
         return None
 

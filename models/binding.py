@@ -126,12 +126,12 @@ def _conv_step(original: Operator) -> Operator:
         activation: str | None = None,
     ) -> Any:
         choice = backends.resolve("conv_step", hidden_states)
-        if choice == "transformers" or hidden_states.shape[-1] != 1:
+        if choice == "transformers":
             return original(hidden_states, conv_state, weight, bias, activation)
         if choice == "package":
             return backends.packaged("conv_step")(hidden_states, conv_state, weight, bias, activation)
         window = conv_state[..., -(weight.shape[-1] - 1) :].transpose(1, 2).to(weight.dtype)  # (b, K-1, d)
-        y, _ = causal_conv_step(window, hidden_states[..., 0].to(weight.dtype), weight, bias)
+        y, _ = causal_conv_step(window, hidden_states.squeeze(-1).to(weight.dtype), weight, bias)
         conv_state.copy_(torch.cat([conv_state[..., 1:], hidden_states], dim=-1))
         return _activated(y, activation).to(hidden_states.dtype)[..., None]
 

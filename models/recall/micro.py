@@ -1,6 +1,5 @@
 """Build the four architectures at equal size: two layers of width 64, or what counts as two."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from transformers import (
 from models import hf, registry
 from models.errors import SourceError
 from models.spec import Checkpoint
+from models.training import initial
 
 D_MODEL = 64
 INIT = 0.08  # standard deviation of matrices and embeddings where the architecture has no rule of its own
@@ -76,10 +76,7 @@ def rwkv(vocab: int) -> PreTrainedModel:
     model = RwkvForCausalLM(config)
     with torch.no_grad():
         model.rwkv.embeddings.weight.normal_(0, INIT)  # it is the head too: upstream's 1e-4 would start it at zero
-        blocks: Any = model.rwkv.blocks
-        for block in blocks:
-            zigzag = torch.tensor([(i + 1) % 3 - 1 for i in range(D_MODEL)]) * 0.5
-            block.attention.time_first.copy_(math.log(0.3) + zigzag)  # Peng et al. 2023, appendix E
+    initial.bonuses(model)
     return model
 
 
@@ -109,13 +106,10 @@ def jamba(vocab: int) -> PreTrainedModel:
         **NO_TEXT,
     )
     model = JambaForCausalLM(config)
-    mixers: list[Any] = [module for module in model.modules() if hasattr(module, "dt_proj")]
-    with torch.no_grad():  # Mamba's own initialisation of the step size (Gu & Dao 2023, section 3.6), absent upstream
-        for module in mixers:
-            low, high = math.log(1e-3), math.log(1e-1)
-            dt = torch.exp(torch.rand_like(module.dt_proj.bias) * (high - low) + low).clamp(min=1e-4)
-            module.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
-            module.conv1d.reset_parameters()  # as Mamba's: INIT would leave four taps next to nothing
+    initial.step_sizes(model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv1d):
+            module.reset_parameters()  # as Mamba's: INIT would leave four taps next to nothing
     return model
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from transformers import PreTrainedModel
 from models.recall import micro
 from models.recall.lessons import Task
 from models.recall.tasks import NOTHING, Sequences
+from models.training.initial import parameter_groups
+from models.training.loss import load_balance
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def lessons(task: Task, budget: Budget, *, seed: int) -> Iterator[Sequences]:
 def train(task: Task, architecture: str, budget: Budget, *, lr: float, seed: int, log: Any = None) -> PreTrainedModel:
     """Train one model from seeded weights, writing a JSON line to log every 20 steps; returned in evaluation mode."""
     model = micro.build(architecture, task.vocab, seed=seed).train()
-    optimizer = torch.optim.AdamW(_groups(model, budget.weight_decay), lr=lr, betas=budget.betas)
+    optimizer = torch.optim.AdamW(parameter_groups(model, budget.weight_decay), lr=lr, betas=budget.betas)
     started = time.monotonic()
     for step, drawn in enumerate(lessons(task, budget, seed=seed)):
         for group in optimizer.param_groups:
@@ -67,28 +69,8 @@ def _loss(model: PreTrainedModel, drawn: Sequences) -> tuple[Tensor, float]:
     logits, targets = out.logits[here], drawn.targets[here]  # (questions, vocab)
     loss = torch.nn.functional.cross_entropy(logits, targets)
     if moe:
-        loss = loss + model.config.router_aux_loss_coef * _balance(out.router_logits, model.config)
+        loss = loss + model.config.router_aux_loss_coef * load_balance(out.router_logits, model.config)
     return loss, (logits.argmax(-1) == targets).float().mean().item()
-
-
-def _balance(router_logits: Sequence[Tensor], config: Any) -> Tensor:
-    """Mean over layers of E sum_e f_e P_e (Fedus et al. 2021, section 2.2): top_k at a uniform router."""
-    terms = []
-    for logits in router_logits:
-        probs = torch.softmax(logits.float(), dim=-1)  # (tokens, experts)
-        chosen = probs.topk(config.num_experts_per_tok, dim=-1).indices
-        share = torch.nn.functional.one_hot(chosen, config.num_experts).sum(1).float().mean(0)
-        terms.append(config.num_experts * (share * probs.mean(0)).sum())
-    return torch.stack(terms).mean()
-
-
-def _groups(model: PreTrainedModel, decay: float) -> list[dict[str, Any]]:
-    """Decay matrices only: norms, biases, embeddings, decay rates, bonuses and shifts keep their own scale."""
-    kept = ("A_log", "time_", "embed")
-    named = list(model.named_parameters())
-    plain = [p for n, p in named if p.ndim < 2 or any(k in n for k in kept)]
-    matrices = [p for n, p in named if not (p.ndim < 2 or any(k in n for k in kept))]
-    return [{"params": matrices, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
 
 
 def _factor(step: int, budget: Budget) -> float:

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from models.bench import environment
 from models.errors import SettingError
 from models.training import card, corpus, evaluation
+from models.training.initial import parameter_groups
 from models.training.loss import losses
 from models.training.recipe import Recipe
 from models.training.shapes import BUILDERS
@@ -120,7 +121,7 @@ def _begun(name: str, recipe: Recipe, vocab: int, folder: Path, device: str) -> 
     """Build the model of a run, or take up the one that was interrupted here; the log ends where it goes on."""
     torch.manual_seed(recipe.seed)
     model: Any = BUILDERS[name](recipe.shape, vocab).train().to(device)
-    run = Run(model, torch.optim.AdamW(_groups(model, recipe), lr=recipe.lr, betas=recipe.betas))
+    run = Run(model, torch.optim.AdamW(parameter_groups(model, recipe.weight_decay), lr=recipe.lr, betas=recipe.betas))
     log, kept = folder / "log.jsonl", folder / UNFINISHED
     if not kept.is_file():
         log.write_text("", encoding="utf-8")
@@ -186,12 +187,3 @@ def _facts(
         "device": environment.device_name(str(run.model.device)),
         "host_cpu": known.get("host_cpu"),
     }
-
-
-def _groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
-    """Decay matrices only: norms, biases, decay rates, bonuses and shifts keep their own scale."""
-    kept = ("A_log", "time_", "embed")
-    plain = [p for n, p in model.named_parameters() if p.ndim < 2 or any(k in n for k in kept)]
-    ids = {id(p) for p in plain}
-    decayed = [p for p in model.parameters() if id(p) not in ids]
-    return [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]

@@ -3,12 +3,9 @@
 Depth counts pairs of a mixer and a feed-forward: two Mamba blocks stand for one Transformer layer.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from transformers import (
     JambaConfig,
     JambaForCausalLM,
@@ -20,6 +17,8 @@ from transformers import (
     RwkvConfig,
     RwkvForCausalLM,
 )
+
+from models.training import initial
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +89,7 @@ def rwkv(shape: Shape, vocab: int) -> PreTrainedModel:
         eos_token_id=0,
     )
     model = RwkvForCausalLM(config)
-    with torch.no_grad():
-        blocks: Any = model.rwkv.blocks
-        for block in blocks:
-            zigzag = torch.tensor([(i + 1) % 3 - 1 for i in range(shape.width)]) * 0.5
-            block.attention.time_first.copy_(math.log(0.3) + zigzag)  # Peng et al. 2023, appendix E
+    initial.bonuses(model)
     return model
 
 
@@ -124,12 +119,7 @@ def jamba(shape: Shape, vocab: int) -> PreTrainedModel:
         pad_token_id=None,
     )
     model = JambaForCausalLM(config)
-    with torch.no_grad():  # Mamba's own initialisation of the step size (Gu & Dao 2023, section 3.6), absent upstream
-        mixers: list[Any] = [module for module in model.modules() if hasattr(module, "dt_proj")]
-        for module in mixers:
-            low, high = math.log(1e-3), math.log(1e-1)
-            dt = torch.exp(torch.rand_like(module.dt_proj.bias) * (high - low) + low).clamp(min=1e-4)
-            module.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+    initial.step_sizes(model)
     return model
 
 

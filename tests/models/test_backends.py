@@ -74,7 +74,8 @@ def test_each_function_may_have_its_own_implementation(checkpoint_of: Loader) ->
                 with backends.use(**{function: choice}), backends.recording() as used:
                     logits, _ = forward(checkpoint.model, ids(33), None, last_only=False)
                 assert relative(logits, whole) < 1e-5, (function, choice)
-                wanted = {"fast": "seqops", "reference": REFERENCE, "transformers": FALLBACK}.get(choice, "")
+                grouped = "transformers grouped_mm" if function == "experts" else "seqops"
+                wanted = {"reference": REFERENCE, "transformers": FALLBACK, "package": grouped}.get(choice, "seqops")
                 assert used[function].startswith(wanted)
                 assert all(ran != REFERENCE for other, ran in used.items() if other != function)
 
@@ -120,6 +121,8 @@ def test_two_threads_choose_for_themselves(checkpoint_of: Loader) -> None:
 
 def test_an_unknown_choice_or_function_is_named() -> None:
     with pytest.raises(ValueError, match="'quick'"), backends.use("quick"):  # type: ignore[arg-type]
+        pass
+    with pytest.raises(ValueError, match="'quick'"), backends.use("quick", conv="fast"):  # type: ignore[arg-type]
         pass
     with pytest.raises(ValueError, match="'softmax'"), backends.use(softmax="fast"):
         pass
