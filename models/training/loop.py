@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from models.bench import environment
 from models.errors import SettingError
@@ -31,45 +31,141 @@ LOG_EVERY = 10  # steps
 Rows = npt.NDArray[np.int32]
 
 
-@dataclass(slots=True)
-class Run:
-    """A model in training and how far it is."""
+class Training:
+    """One architecture in training: taken up where it was interrupted, advanced in turns, saved when it is done.
 
-    model: PreTrainedModel
-    optimizer: torch.optim.AdamW
-    step: int = 0  # steps done
-    seconds: float = 0.0  # of training, over every session of the run
-
-
-def train(
-    name: str,
-    recipe: Recipe,
-    rows: Rows,
-    texts: tuple[corpus.Text, ...],
-    shared: PreTrainedTokenizerFast,
-    folder: Path,
-    *,
-    device: str = "cpu",
-) -> dict[str, Any]:
-    """Train one architecture to its last step and save it in transformers format, half precision, with card and log.
-
-    A run that was interrupted goes on where it was saved: the log and the weights are those of an uninterrupted one.
-    Raises SettingError when what lies in the folder was begun with another recipe.
+    The log and the weights are those of an uninterrupted run. Raises SettingError when what lies in the folder was
+    begun with another recipe; one that differs only in its steps is the same until either begins to cool down.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    run = _begun(name, recipe, len(shared), folder, device)
-    try:
-        _steps(name, run, recipe, rows, folder)
-    except KeyboardInterrupt:
-        _keep(run, recipe, folder)
-        raise
-    model = run.model.half().eval()
-    model.save_pretrained(folder, safe_serialization=True)
-    shared.save_pretrained(folder)
-    facts = _facts(name, run, recipe, rows, texts, shared)
-    card.write(folder, facts)
-    (folder / UNFINISHED).unlink(missing_ok=True)
-    return facts
+
+    def __init__(self, name: str, recipe: Recipe, rows: Rows, folder: Path, vocab: int, *, device: str = "cpu") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        self.name, self.recipe, self.rows, self.folder = name, recipe, rows, folder
+        self.model: Any = BUILDERS[name](recipe.shape, vocab).train().to(device)
+        groups = parameter_groups(self.model, recipe.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas)
+        self.step = 0  # steps done
+        self.seconds = 0.0  # of training, over every session of the run
+        self.saved = time.monotonic()
+        if (folder / UNFINISHED).is_file():
+            self._take_up()
+        else:
+            self._log.write_text("", encoding="utf-8")
+
+    @property
+    def done(self) -> bool:
+        """Whether every step is made."""
+        return self.step >= self.recipe.steps
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log.jsonl"
+
+    def advance(self, steps: int) -> None:
+        """Make up to this many steps; an interrupt keeps what is done."""
+        try:
+            with self._log.open("a", encoding="utf-8") as log:
+                for _ in range(min(steps, self.recipe.steps - self.step)):
+                    row = self._advance_one()
+                    if row["step"] % LOG_EVERY == 0 or self.done:
+                        log.write(json.dumps(row) + "\n")
+                        log.flush()
+                        self._report(row["loss"])
+                    if time.monotonic() - self.saved > SAVE_EVERY_S:
+                        self._keep()
+        except KeyboardInterrupt:
+            self._keep()
+            raise
+        self._keep()
+
+    def save(self, texts: tuple[corpus.Text, ...], shared: PreTrainedTokenizerFast) -> dict[str, Any]:
+        """Save the model in transformers format, half precision, with its card; returns the card's facts."""
+        model = self.model.half().eval()
+        model.save_pretrained(self.folder, safe_serialization=True)
+        shared.save_pretrained(self.folder)
+        facts = _facts(self, texts, shared)
+        card.write(self.folder, facts)
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
+        return facts
+
+    def _advance_one(self) -> dict[str, Any]:
+        started, device = time.monotonic(), self.model.device
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.rate(self.step)
+        batch = torch.from_numpy(batch_of(self.rows, self.step, self.recipe.batch)).long().to(device)
+        with torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext():
+            loss = losses(self.model, batch)
+        loss.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.seconds += time.monotonic() - started
+        return {
+            "step": self.step - 1,
+            "tokens": self.step * batch[:, 1:].numel(),
+            "loss": round(loss.next_token.item(), 4),
+            "lr": self.recipe.rate(self.step - 1),
+            "grad_norm": round(float(norm), 3),
+            "seconds": round(self.seconds, 1),
+        }
+
+    def _report(self, loss: float) -> None:
+        left = self.seconds / self.step * (self.recipe.steps - self.step)
+        speed = self.step * self.recipe.batch * self.recipe.context / self.seconds
+        text = f"{self.name} step {self.step}/{self.recipe.steps} loss {loss:.3f} {speed:,.0f} tokens/s "
+        print(f"{text}{left / 60:.1f} min left", file=sys.stderr, flush=True)
+
+    def _take_up(self) -> None:
+        kept = self.folder / UNFINISHED
+        with safe_open(kept, framework="pt") as file:
+            known = file.metadata()
+        step, planned, recipe = int(known["step"]), int(known["steps"]), self.recipe
+        cooling = step > min(planned, recipe.steps) - recipe.cooldown and planned != recipe.steps
+        if known["recipe"] != _apart_from_steps(recipe) or cooling:
+            message = f"{kept} was begun with another recipe: finish it with that one, or delete the file"
+            raise SettingError("setting_value", message, name="recipe", value=str(kept))
+        tensors = load_file(kept, device=str(self.model.device))
+        weights = {name[6:]: x for name, x in tensors.items() if name.startswith("model.")}
+        self.model.load_state_dict(weights, strict=False)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, x in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, moment = name.split(".")
+                moments.setdefault(int(index), {})[moment] = x
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.step, self.seconds = step, float(known["seconds"])
+        lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
+        self._log.write_text("".join(line for line in lines if json.loads(line)["step"] < step), encoding="utf-8")
+
+    def _keep(self) -> None:
+        """Save the run so that it can go on; a process killed while writing leaves the save before."""
+        tensors = {f"model.{name}": x for name, x in self.model.named_parameters()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": x for name, x in moments.items()}
+        known = {"step": self.step, "steps": self.recipe.steps, "seconds": self.seconds,
+                 "recipe": _apart_from_steps(self.recipe)}  # fmt: skip
+        unwritten = self.folder / f"{UNFINISHED}.part"
+        kept = {name: x.detach().contiguous() for name, x in tensors.items()}
+        save_file(kept, unwritten, metadata={name: str(value) for name, value in known.items()})
+        unwritten.replace(self.folder / UNFINISHED)
+        self.saved = time.monotonic()
+
+
+def trained(recipe: Recipe, folder: Path) -> bool:
+    """Whether a folder holds a model trained by this recipe; says so, since nothing is done to it."""
+    path = folder / "card.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if known.get("recipe") != json.loads(json.dumps(asdict(recipe))):
+        return False
+    print(f"{folder} is already trained by this recipe: delete it to train it again", file=sys.stderr)
+    return True
+
+
+def _apart_from_steps(recipe: Recipe) -> str:
+    return repr(replace(recipe, steps=0))
 
 
 def batch_of(rows: Rows, step: int, size: int) -> Rows:
@@ -77,103 +173,16 @@ def batch_of(rows: Rows, step: int, size: int) -> Rows:
     return rows[np.arange(step * size, (step + 1) * size) % len(rows)]
 
 
-def _steps(name: str, run: Run, recipe: Recipe, rows: Rows, folder: Path) -> None:
-    device = run.model.device
-    precise = torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext()
-    started, saved, before = time.monotonic(), time.monotonic(), run.seconds
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-        for step in range(run.step, recipe.steps):
-            for group in run.optimizer.param_groups:
-                group["lr"] = recipe.rate(step)
-            batch = torch.from_numpy(batch_of(rows, step, recipe.batch)).long().to(device)
-            with precise:
-                loss = losses(run.model, batch)
-            loss.total.backward()
-            norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
-            run.optimizer.step()
-            run.optimizer.zero_grad(set_to_none=True)
-            run.step, run.seconds = step + 1, before + time.monotonic() - started
-            if step % LOG_EVERY == 0 or run.step == recipe.steps:
-                row = {
-                    "step": step,
-                    "tokens": run.step * batch[:, 1:].numel(),
-                    "loss": round(loss.next_token.item(), 4),
-                    "lr": recipe.rate(step),
-                    "grad_norm": round(float(norm), 3),
-                    "seconds": round(run.seconds, 1),
-                }
-                log.write(json.dumps(row) + "\n")
-                log.flush()
-                _report(name, run, recipe, row["loss"])
-            if time.monotonic() - saved > SAVE_EVERY_S:
-                _keep(run, recipe, folder)
-                saved = time.monotonic()
-
-
-def _report(name: str, run: Run, recipe: Recipe, loss: float) -> None:
-    left = run.seconds / run.step * (recipe.steps - run.step)
-    speed = run.step * recipe.batch * recipe.context / run.seconds
-    text = f"{name} step {run.step}/{recipe.steps} loss {loss:.3f} {speed:,.0f} tokens/s {left / 60:.1f} min left"
-    print(text, file=sys.stderr, flush=True)
-
-
-def _begun(name: str, recipe: Recipe, vocab: int, folder: Path, device: str) -> Run:
-    """Build the model of a run, or take up the one that was interrupted here; the log ends where it goes on."""
-    torch.manual_seed(recipe.seed)
-    model: Any = BUILDERS[name](recipe.shape, vocab).train().to(device)
-    run = Run(model, torch.optim.AdamW(parameter_groups(model, recipe.weight_decay), lr=recipe.lr, betas=recipe.betas))
-    log, kept = folder / "log.jsonl", folder / UNFINISHED
-    if not kept.is_file():
-        log.write_text("", encoding="utf-8")
-        return run
-    tensors = load_file(kept, device=device)
-    with safe_open(kept, framework="pt") as file:
-        known = file.metadata()
-    if known["recipe"] != repr(recipe):
-        message = f"{kept} was begun with another recipe: finish it with that one, or delete the file"
-        raise SettingError("setting_value", message, name="recipe", value=str(kept))
-    model.load_state_dict({name[6:]: x for name, x in tensors.items() if name.startswith("model.")}, strict=False)
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, x in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, moment = name.split(".")
-            moments.setdefault(int(index), {})[moment] = x
-    groups = run.optimizer.state_dict()["param_groups"]
-    run.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    run.step, run.seconds = int(known["step"]), float(known["seconds"])
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    log.write_text("".join(line for line in lines if json.loads(line)["step"] < run.step), encoding="utf-8")
-    return run
-
-
-def _keep(run: Run, recipe: Recipe, folder: Path) -> None:
-    """Save a run so that it can go on; a process killed while writing leaves the save before."""
-    tensors = {f"model.{name}": x for name, x in run.model.named_parameters()}
-    for index, moments in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": x for name, x in moments.items()}
-    known = {"step": str(run.step), "seconds": str(run.seconds), "recipe": repr(recipe)}
-    unwritten = folder / f"{UNFINISHED}.part"
-    save_file({name: x.detach().contiguous() for name, x in tensors.items()}, unwritten, metadata=known)
-    unwritten.replace(folder / UNFINISHED)
-
-
-def _facts(
-    name: str,
-    run: Run,
-    recipe: Recipe,
-    rows: Rows,
-    texts: tuple[corpus.Text, ...],
-    shared: PreTrainedTokenizerFast,
-) -> dict[str, Any]:
-    model = run.model.float()  # what is judged are the half-precision weights that were saved
+def _facts(run: Training, texts: tuple[corpus.Text, ...], shared: PreTrainedTokenizerFast) -> dict[str, Any]:
+    recipe, model = run.recipe, run.model.float()  # what is judged are the half-precision weights that were saved
     judged = {text.language: evaluation.judge(model, shared, text, context=recipe.context) for text in texts}
     tokens = recipe.steps * recipe.batch * recipe.context
     known = environment.environment()
     return {
-        "architecture": name,
+        "architecture": run.name,
         "recipe": asdict(recipe),
         "tokens_seen": tokens,
-        "epochs": round(tokens / (len(rows) * recipe.context), 3),
+        "epochs": round(tokens / (len(run.rows) * recipe.context), 3),
         "seconds": round(run.seconds, 1),
         "validation_bits_per_byte": {language: found.bits_per_byte for language, found in judged.items()},
         "validation": {language: asdict(found) for language, found in judged.items()},

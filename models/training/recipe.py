@@ -1,7 +1,6 @@
 """Train the bundled models: one command, one seed, the same tokens in the same order for every architecture."""
 
 import argparse
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from models.errors import SettingError
 from models.training import corpus, tokenizer
 from models.training.shapes import BUILDERS, FAMILY, SMALL, Shape
 
+TURN = 100  # steps
 OUT = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
 
 
@@ -27,6 +27,7 @@ class Recipe:
     batch: int = 16
     steps: int = 700
     warmup: int = 60
+    cooldown: int = 200
     lr: float = 2.5e-3
     lr_end: float = 2.5e-4
     weight_decay: float = 0.1
@@ -35,17 +36,21 @@ class Recipe:
     seed: int = 20261122
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step: a linear warm-up, then a cosine to lr_end."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.lr_end + (self.lr - self.lr_end) * 0.5 * (1 + math.cos(math.pi * progress))
+        """Return the learning rate of a step: a linear warm-up, a plateau, a linear cool-down to lr_end.
+
+        Until the cool-down it does not depend on how many steps there are: an unfinished run may still be given more.
+        """
+        rise = min(1.0, (step + 1) / self.warmup)
+        left = min(1.0, (self.steps - step) / (self.cooldown + 1)) if self.cooldown else 1.0
+        return min(self.lr * rise, self.lr_end + (self.lr - self.lr_end) * left)
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "smoke": Recipe(vocab=320, context=32, batch=4, steps=12, warmup=1),
+    "smoke": Recipe(vocab=320, context=32, batch=4, steps=12, warmup=2, cooldown=8),
     "small": Recipe(),
-    "family": Recipe(FAMILY, vocab=8192, context=512, batch=16, steps=1000, warmup=100, lr=2e-3, lr_end=2e-4),
+    "family": Recipe(
+        FAMILY, vocab=8192, context=512, batch=4, steps=2500, warmup=100, cooldown=500, lr=2e-3, lr_end=2e-4
+    ),
 }
 OVERRIDES = {  # option -> (lowest value, what it is)
     "steps": (1, "optimiser steps"),
@@ -73,8 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Train the tokenizer if it is not there, then every architecture asked for; go on where a run was interrupted."""
-    from models.training.loop import train
+    """Train the tokenizer if it is not there, then every architecture asked for; go on where a run was interrupted.
+
+    They take turns, so that a stop leaves them close together.
+    """
+    from models.training.loop import Training, trained
 
     recipe = recipe_of(args)
     if args.device not in ("cpu", "cuda") or (args.device == "cuda" and not torch.cuda.is_available()):
@@ -86,8 +94,17 @@ def main(args: argparse.Namespace) -> int:
     shared = _tokenizer(args.out / "tokenizer", texts, recipe.vocab)
     streams = {text.language: corpus.encode(shared, text.train, language=text.language) for text in texts}
     rows = corpus.windows(list(streams.values()), context=recipe.context, start=shared.bos_token_id, seed=recipe.seed)
-    for name in args.only or BUILDERS:
-        train(name, recipe, rows, texts, shared, args.out / name, device=args.device)
+    unfinished = [
+        Training(name, recipe, rows, args.out / name, len(shared), device=args.device)
+        for name in args.only or BUILDERS
+        if not trained(recipe, args.out / name)
+    ]
+    while unfinished:
+        for training in unfinished:
+            training.advance(TURN)
+            if training.done:
+                training.save(texts, shared)
+        unfinished = [training for training in unfinished if not training.done]
     return 0
 
 
@@ -106,6 +123,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         changed["lr_end"] = lr / 10
     if "steps" in changed:
         changed["warmup"] = min(recipe.warmup, max(1, changed["steps"] // 10))
+        changed["cooldown"] = min(recipe.cooldown, changed["steps"] // 3)
     return replace(recipe, **changed)
 
 

@@ -121,7 +121,7 @@ def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: P
 def test_what_the_command_line_does_not_say_is_the_recipe_s() -> None:
     chosen = recipe.recipe_of(options(Path(), Path(), "--recipe", "family", "--steps", "40", "--lr", "0.01"))
     family = recipe.RECIPES["family"]
-    assert chosen == replace(family, steps=40, warmup=4, lr=0.01, lr_end=0.001)
+    assert chosen == replace(family, steps=40, warmup=4, cooldown=13, lr=0.01, lr_end=0.001)
 
 
 @pytest.mark.parametrize("model", BUILDERS)
