@@ -9,17 +9,28 @@ from torch import Tensor
 
 from models import accounting, backends
 from models.capture import capturing
+from models.errors import SourceError
 from models.records import ModelTrace, Named
 from models.spec import Adapter, Checkpoint
-from models.tokens import encode
+from models.tokens import PROMPT_LIMIT, Encoded, encode
 
 
 def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     """Run the model once over a prompt (batch 1) with its layers watched.
 
-    Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer.
+    Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer of its own.
     """
-    encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name)
+    shape = accounting.shape_of(checkpoint.config)
+    limit = min(PROMPT_LIMIT, shape.positions or PROMPT_LIMIT)
+    encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
+    if max(encoded.ids) >= shape.vocab:
+        message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
+        raise SourceError("foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
+    return trace_encoded(adapter, checkpoint, encoded)
+
+
+def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
+    """Run the model once over tokens (batch 1) that were cut, or drawn, before."""
     ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
     model = checkpoint.model
     with checkpoint.lock, torch.inference_mode(), backends.recording() as used:

@@ -14,6 +14,7 @@ from viz.series import Axis, Line, Unit, lines_chart
 from viz.theme import Theme, styled, table
 
 MEASURED = ("ok", "unstable")
+SMOOTHED = 40  # a log is smoothed over this share of its length
 
 
 class Measured(Protocol):
@@ -105,15 +106,29 @@ def growth(
 
 
 def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme: Theme, t: Translate) -> Figure:
-    """Draw the loss of each bundled model against the tokens it has seen: (tokens, loss) pairs."""
+    """Draw the loss of each bundled model against the tokens it has seen: (tokens, loss) pairs.
+
+    The line is a running mean over a fortieth of the log; the dots are the logged losses, of one batch each.
+    """
     lines = [
-        Line(a, t(f"viz.architecture.{a}"), tuple((float(x), float(y)) for x, y in points))
+        Line(
+            a, t(f"viz.architecture.{a}"), _running_mean(points), samples=tuple((float(x), float(y)) for x, y in points)
+        )
         for a, points in logs.items()
     ]
     chart = lines_chart(
         lines, x=Axis(t("viz.axis.seen"), "many"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
     )
-    return Figure("training_curves", chart, _drawn(lines), t("viz.training_curves.alt"))
+    logged = {f"{a}_logged": Named(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()}
+    return Figure("training_curves", chart, _drawn(lines) | logged, t("viz.training_curves.alt"))
+
+
+def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Average the second of each pair over its neighbours, fewer at both ends so that the mean stays centred."""
+    half = len(points) // (2 * SMOOTHED)
+    reach = [min(half, i, len(points) - 1 - i) for i in range(len(points))]
+    values = [float(np.mean([y for _, y in points[i - r : i + r + 1]])) for i, r in enumerate(reach)]
+    return tuple((float(x), value) for (x, _), value in zip(points, values, strict=True))
 
 
 def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, peak: bool = False) -> Figure:

@@ -10,7 +10,7 @@ import altair as alt
 from viz.labels import dodged
 from viz.theme import Theme, styled, table
 
-Unit = Literal["bytes", "seconds", "count", "many", "plain"]
+Unit = Literal["bytes", "seconds", "count", "many", "plain", "share"]
 Point = tuple[float, float]
 
 # Vega expressions for axis labels in the unit's own steps.
@@ -28,6 +28,7 @@ _EXPRESSIONS: dict[Unit, str] = {
     "count": "datum.value >= 1024 && datum.value % 1024 == 0 ? datum.value / 1024 + 'k' : format(datum.value, ',')",
     "many": "format(datum.value, '.3~s')",
     "plain": "format(datum.value, '.3~g')",
+    "share": "format(datum.value, '.0%')",
 }
 
 
@@ -50,11 +51,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Title, unit and scale of one axis; ticks for a log axis are chosen in the unit's own steps."""
+    """Title, unit and scale of one axis; ticks for a log axis are chosen in the unit's own steps.
+
+    top: where a linear axis ends, the largest value without it.
+    """
 
     title: str
     unit: Unit = "plain"
     log: bool = False
+    top: float | None = None
 
 
 def lines_chart(
@@ -127,7 +132,7 @@ def _channel(name: str, axis: Axis, values: list[float], *, room: int) -> alt.X 
         domain = [low / margin, high if room else high * margin]
         ticks = _ticks(axis.unit, low, high)
     else:
-        low = min(low, 0.0)
+        low, high = min(low, 0.0), axis.top or high
         domain = [low, high if room else low + (high - low) * 1.04]
     marks = alt.Axis(
         grid=name == "y", labelExpr=_EXPRESSIONS[axis.unit], **({"values": ticks} if ticks else {"tickCount": 5})

@@ -86,6 +86,14 @@ def wilson(right: int, asked: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def indistinguishable(a: Accuracy, b: Accuracy) -> bool:
+    """Tell whether 0 lies in the 95 % interval of the difference of two accuracies (Newcombe 1998, method 10)."""
+    difference = a.accuracy - b.accuracy
+    below = math.hypot(a.accuracy - a.low, b.high - b.accuracy)
+    above = math.hypot(a.high - a.accuracy, b.accuracy - b.low)
+    return difference - below <= 0 <= difference + above
+
+
 def _answered(model: PreTrainedModel, task: Task, cell: Cell, *, seed: int, queries: int) -> tuple[int, int]:
     """Count right answers and questions."""
     left = math.ceil(queries / cell.answers)  # sequences

@@ -92,6 +92,13 @@ def log_path(task: str, architecture: str, seed: int, *, results: Path = RESULTS
     return results / task / f"{architecture}-{seed}.jsonl"
 
 
+def training_log(task: str, architecture: str, seed: int, *, results: Path = RESULTS) -> list[tuple[int, float]]:
+    """Read (step, loss in nats per question) of a run, as it was logged; empty when there is no log."""
+    path = log_path(task, architecture, seed, results=results)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [(row["step"], row["loss"]) for row in map(json.loads, lines) if "loss" in row]
+
+
 def finished(path: Path) -> dict[str, Any] | None:
     """Read the result of a run from its log; None when it did not end."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

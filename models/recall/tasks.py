@@ -15,6 +15,7 @@ from torch import Tensor
 from models.errors import SettingError
 
 NOTHING = -100  # target where nothing is asked, as torch's cross_entropy ignores it
+FILLER, TRIGGER, MARKER = "\u00b7", "\u25b8", "?"  # how tokens without a name of their own are drawn
 Ints = npt.NDArray[np.int64]
 
 
@@ -44,6 +45,11 @@ class Cell(Protocol):
 
     def draw(self, batch: int, *, seed: Sequence[int] | int) -> Sequences:
         """Draw batch sequences; the same seed draws the same ones."""
+        ...
+
+    @staticmethod
+    def label(token: int) -> str:
+        """Return what a token is called on screen."""
         ...
 
 
@@ -99,6 +105,13 @@ class Mqar:
         ids[row, at] = keys[row, asked]
         return _sequences(ids, at, values[row, asked], 2 * asked + 1)
 
+    @staticmethod
+    def label(token: int) -> str:
+        """Return what a token is called on screen: keys are letters, values digits, whatever fills the gap a dot."""
+        if token < Mqar.keys:
+            return chr(ord("A") + token)
+        return str(token - Mqar.keys + 1) if token < Mqar.keys + Mqar.values else FILLER
+
 
 @dataclass(frozen=True, slots=True)
 class Induction:
@@ -143,6 +156,11 @@ class Induction:
         source = np.full_like(at, self.lead + 1)
         return _sequences(ids, at, ids[row, source], source)
 
+    @staticmethod
+    def label(token: int) -> str:
+        """Return what a token is called on screen: symbols are letters, the trigger is a triangle."""
+        return chr(ord("a") + token) if token < Induction.symbols else TRIGGER
+
 
 @dataclass(frozen=True, slots=True)
 class SelectiveCopying:
@@ -182,6 +200,13 @@ class SelectiveCopying:
         ids[:, self.span :] = self.colours + 1
         at = np.broadcast_to(self.span + np.arange(self.count), (batch, self.count))
         return _sequences(ids, at, colours, source)
+
+    @staticmethod
+    def label(token: int) -> str:
+        """Return what a token is called on screen: tokens to keep are letters, a blank is a dot, a marker asks."""
+        if token < SelectiveCopying.colours:
+            return chr(ord("A") + token)
+        return FILLER if token == SelectiveCopying.colours else MARKER
 
 
 def values_of(cell: Cell) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pages.shared.i18n import t
 
 ROOM = Path(__file__).resolve().parents[1]
 ICON = ROOM.parent / "assets" / "style" / "icon.svg"
-FOLDERS = dict.fromkeys(content.PAGES, "learn") | {"benchmark": "compare"}
+FOLDERS = dict.fromkeys(content.PAGES, "learn") | {"recall": "compare", "benchmark": "compare"}
 
 
 def navigation() -> tuple[dict[str, st.Page], st.Page]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-PAGES = ("overview", "transformer", "mamba", "rwkv", "jamba", "benchmark")
+PAGES = ("overview", "transformer", "mamba", "rwkv", "jamba", "recall", "benchmark")
 
 _HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)
 _QUESTION = re.compile(r"^- +(.+)$")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from models.alignment import covering
 from models.records import Named
 from pages.shared import content, session
 from pages.shared.canvas import Selection, canvas
@@ -28,11 +29,13 @@ def show(
     residual: float | None = None,
     subtitle: str | None = None,
     note: str | None = None,
+    picks: bool = True,
 ) -> Selection | None:
     """Draw a figure in its card and return what was clicked in it.
 
     key: <page>.<name>. residual: max |rebuilt - output| / max |output| where the figure draws a mechanism; subtitle:
-    plain words beside the title; note: plain words under the picture. A click on a token chooses it for every figure.
+    plain words beside the title; note: plain words under the picture. picks: a click on a
+    token chooses it for every figure.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
@@ -47,8 +50,8 @@ def show(
                 _definition(fig, facts, key, residual)
                 _export(fig, key)
                 _link(key)
-    if selection is not None and selection.token is not None:
-        session.current().pick(selection.token)
+    if picks and selection is not None and selection.token is not None:
+        session.current().pick(*_picked(fig, selection.token, selection.tile))
     return selection
 
 
@@ -90,6 +93,20 @@ def _picture(fig: Figure, key: str) -> Selection | None:
         return canvas(fig.body, key=f"{key}.canvas")
     st.altair_chart(fig.body, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
     return None
+
+
+def _picked(fig: Figure, index: int, tile: int | None) -> tuple[int, tuple[int, int] | None]:
+    """Return the number of a clicked token and the characters it covers, where the picture knows its tokens."""
+    strip = fig.body.strip if isinstance(fig.body, CanvasSpec) else None
+    if strip is None or index >= len(strip.tokens):
+        return index, None
+    spans = covering([(token.start, token.end) for token in strip.tokens])
+    owners = fig.body.grid.owners if isinstance(fig.body, CanvasSpec) and fig.body.grid else ()
+    if not owners:
+        return index, spans[index]
+    own = owners[tile] if tile is not None and tile < len(owners) else tuple(range(len(spans)))
+    places = [place for place, owner in enumerate(own) if owner == own[index]] if own[index] >= 0 else [index]
+    return strip.tokens[index].index, (spans[places[0]][0], spans[places[-1]][1])
 
 
 def _badge(residual: float | None) -> str:

@@ -22,18 +22,20 @@ def panel(
     residual: float | None = None,
     subtitle: str | None = None,
     follow: bool = True,
+    picks: bool = True,
     **options: Any,
 ) -> Selection | None:
     """Call a figure function with the theme, the words and the selected token, and show what it returns.
 
-    key: <page>.<name>. follow: the figure takes `selected`. options go to the figure function.
+    key: <page>.<name>. follow: the figure takes `selected`. picks: a click
+    chooses a token for every figure. options go to the figure function.
     """
     if follow:
         first = trace if isinstance(trace, ModelTrace) else trace[0]
-        options["selected"] = session.current().token(len(first.tokens))
+        options["selected"] = session.current().token_in(first.tokens)
     with st.spinner("", show_time=False):
         drawn = draw(trace, theme=style.theme(), t=t, **options)
-    return figure.show(drawn, key=key, residual=residual, subtitle=subtitle)
+    return figure.show(drawn, key=key, residual=residual, subtitle=subtitle, picks=picks)
 
 
 def residual_of(trace: ModelTrace, part: str, layer: int | None = None) -> float:
@@ -44,5 +46,5 @@ def residual_of(trace: ModelTrace, part: str, layer: int | None = None) -> float
 
 def selected_or_last(trace: ModelTrace) -> int:
     """Return the chosen token, or the last one where none is chosen."""
-    token = session.current().token(len(trace.tokens))
+    token = session.current().token_in(trace.tokens)
     return len(trace.tokens) - 1 if token is None else token

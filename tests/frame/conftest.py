@@ -16,7 +16,7 @@ Open = Callable[..., AppTest]
 
 def script(page: str) -> str:
     """Return the path of a page as the frame knows it."""
-    folder = "compare" if page == "benchmark" else "learn"
+    folder = "compare" if page in ("recall", "benchmark") else "learn"
     return str(ROOT / "pages" / folder / f"{page}.py")
 
 

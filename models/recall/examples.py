@@ -1,0 +1,68 @@
+"""Open one question: the sequence, what each trained model answers, and its record while it does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models import registry, tracing
+from models.errors import SettingError
+from models.recall import evaluation, lessons, micro
+from models.recall.tasks import Cell
+from models.records import ModelTrace, Token
+from models.spec import Checkpoint
+from models.tokens import Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One model's answer: the token it finds likeliest and its probability, and that of the right one."""
+
+    trace: ModelTrace
+    token: int
+    label: str
+    probability: float
+    right_probability: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One question with every model's answer. tokens: the sequence up to where it is asked; places count from 0."""
+
+    tokens: tuple[Token, ...]
+    asked_at: int
+    answer_at: int
+    asked: str
+    expected: str
+    answers: tuple[Answer, ...]
+
+
+def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Opened:
+    """Draw one sequence of a cell and let every trained model answer; SettingError for a cell the task lacks."""
+    chosen = lessons.task(task)
+    cell = _cell(task, at)
+    drawn = evaluation.one_example(cell, chosen, seed=seed, question=question)
+    ids = drawn.ids[: drawn.asked_at + 1]
+    tokens = tuple(Token(i, id_, cell.label(id_), i, i + 1) for i, id_ in enumerate(ids))
+    prompt = "".join(token.label for token in tokens)
+    answers = tuple(
+        _answer(micro.load(task, name), Encoded(prompt, tokens, ()), drawn, cell) for name in micro.trained(task)
+    )
+    return Opened(tokens, drawn.asked_at, drawn.answer_at, cell.label(drawn.asked), cell.label(drawn.answer), answers)
+
+
+def _cell(task: str, at: dict[str, int]) -> Cell:
+    for cell in lessons.task(task).cells:
+        if all(getattr(cell, axis) == at.get(axis) for axis in cell.axes):
+            return cell
+    message = f"{task} has no cell {at}"
+    raise SettingError("setting_value", message, name="cell", value=str(at))
+
+
+def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.Example, cell: Cell) -> Answer:
+    trace = tracing.trace_encoded(registry.adapter(checkpoint.architecture), checkpoint, encoded)
+    row = trace.logits.values[drawn.asked_at].astype(np.float64)
+    odds = np.exp(row - row.max())
+    odds /= odds.sum()
+    said = int(odds.argmax())
+    return Answer(trace, said, cell.label(said), float(odds[said]), float(odds[drawn.answer]), said == drawn.answer)

@@ -1,0 +1,196 @@
+"""What theory expects of a task, and whether what was measured agrees: said before looking, judged by the numbers."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Verdict = Literal["yes", "no", "unclear"]
+
+
+class Measured(Protocol):
+    """What a measured cell must have; evaluation.Accuracy has it."""
+
+    @property
+    def at(self) -> Mapping[str, int]:
+        """The cell's place along the axes of its task."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+
+
+Run = Sequence[Measured]
+Runs = Mapping[str, Sequence[Run]]  # by architecture: one run for each seed
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One expectation beside what was observed. key: words of it; observed: numbers by name, shares in [0, 1]."""
+
+    key: str
+    verdict: Verdict
+    observed: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A mean over cells and seeds: between the lowest and the highest seed, or a single seed's mean interval ends."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def findings(task: str, runs: Runs, trained_to: Mapping[str, int]) -> list[Finding]:
+    """Judge every expectation of a task for which there are cells; the others are left out.
+
+    runs: one for each seed, by architecture. trained_to: the largest values met in training, by axis.
+    """
+    found = (judge(runs, trained_to) for judge in EXPECTED.get(task, ()))
+    return [finding for finding in found if finding is not None]
+
+
+def _attention_looks_up(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+    """Attention compares the query with every key: inside its training lengths the number of pairs hardly matters."""
+    inside = _inside(runs, "transformer", trained_to)
+    if not inside:
+        return None
+    few, many = _extremes(inside, "pairs")
+    return _at_least("attention_pairs", many, 0.95, few=few.mean, many=many.mean)
+
+
+def _state_fills_up(architecture: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
+    """A state of fixed size holds the more pairs the less exactly: recall falls from few pairs to many."""
+
+    def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+        inside = _inside(runs, architecture, trained_to)
+        if not inside:
+            return None
+        few, many = _extremes(inside, "pairs")
+        return _falls(f"{architecture}_pairs", few, many, few=few.mean, many=many.mean)
+
+    return judge
+
+
+def _one_attention_layer_is_enough(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+    """One attention layer among recurrent ones recalls like attention alone."""
+    pure, hybrid = _inside(runs, "transformer", trained_to), _inside(runs, "jamba", trained_to)
+    if not pure or not hybrid:
+        return None
+    attention, jamba = _over(pure), _over(hybrid)
+    verdict: Verdict = "yes" if jamba.high >= attention.low else "no"
+    return Finding("hybrid_recalls", verdict, {"attention": attention.mean, "hybrid": jamba.mean})
+
+
+def _copying_fills_the_state(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+    """The more tokens must be kept in order, the fewer come back, in every architecture with a fixed state."""
+    inside = [*_inside(runs, "mamba", trained_to), *_inside(runs, "rwkv", trained_to)]
+    if not inside:
+        return None
+    few, many = _extremes(inside, "count")
+    return _falls("copying_count", few, many, few=few.mean, many=many.mean)
+
+
+def _selection_ignores_blanks(axis: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
+    """A state that chooses what to keep does not mind how much lies in between, within its training lengths."""
+
+    def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+        inside = _inside(runs, "mamba", trained_to)
+        if not inside:
+            return None
+        near, far = _extremes(inside, axis)
+        verdict: Verdict = "yes" if far.mean >= near.mean - 0.05 else "no" if far.high < near.low else "unclear"
+        return Finding("selection_distance", verdict, {"near": near.mean, "far": far.mean})
+
+    return judge
+
+
+def _induction_inside(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+    """Every architecture can say again what followed a trigger, at the distances it was trained on."""
+    spans = [_over(inside) for name in runs if (inside := _inside(runs, name, trained_to))]
+    if not spans:
+        return None
+    worst = min(spans, key=lambda span: span.mean)
+    return _at_least("induction_inside", worst, 0.9, worst=worst.mean)
+
+
+def _positions_do_not_reach(axis: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
+    """Rotary positions never seen in training are unknown territory: attention loses more there than recurrences."""
+
+    def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
+        beyond = {name: _beyond(runs, name, trained_to, axis) for name in ("transformer", "mamba", "rwkv")}
+        if not all(beyond.values()):
+            return None
+        attention = _over(beyond["transformer"])
+        recurrent = max((_over(beyond["mamba"]), _over(beyond["rwkv"])), key=lambda span: span.mean)
+        observed = {"attention": attention.mean, "recurrent": recurrent.mean}
+        return Finding("beyond_training", _falls("", recurrent, attention).verdict, observed)
+
+    return judge
+
+
+EXPECTED: Mapping[str, tuple[Callable[[Runs, Mapping[str, int]], Finding | None], ...]] = {
+    "mqar": (
+        _attention_looks_up,
+        _state_fills_up("mamba"),
+        _state_fills_up("rwkv"),
+        _one_attention_layer_is_enough,
+        _positions_do_not_reach("distance"),
+    ),
+    "induction": (_induction_inside, _selection_ignores_blanks("distance"), _positions_do_not_reach("distance")),
+    "selective_copying": (
+        _copying_fills_the_state,
+        _selection_ignores_blanks("span"),
+        _one_attention_layer_is_enough,
+        _positions_do_not_reach("span"),
+    ),
+}
+
+
+def _at_least(key: str, span: Span, limit: float, **observed: float) -> Finding:
+    verdict: Verdict = "yes" if span.low >= limit else "no" if span.high < limit else "unclear"
+    return Finding(key, verdict, observed | {"limit": limit})
+
+
+def _falls(key: str, before: Span, after: Span, **observed: float) -> Finding:
+    verdict: Verdict = "yes" if after.high < before.low else "no" if after.mean >= before.mean else "unclear"
+    return Finding(key, verdict, observed)
+
+
+def _inside(runs: Runs, architecture: str, trained_to: Mapping[str, int]) -> list[list[Measured]]:
+    every = runs.get(architecture, ())
+    return _filled([c for c in run if all(c.at[axis] <= most for axis, most in trained_to.items())] for run in every)
+
+
+def _beyond(runs: Runs, architecture: str, trained_to: Mapping[str, int], axis: str) -> list[list[Measured]]:
+    return _filled([c for c in run if c.at[axis] > trained_to[axis]] for run in runs.get(architecture, ()))
+
+
+def _filled(runs: Iterable[list[Measured]]) -> list[list[Measured]]:
+    return [run for run in runs if run]
+
+
+def _extremes(runs: Sequence[Run], axis: str) -> tuple[Span, Span]:
+    """Return the cells of the smallest and of the largest value along an axis."""
+    places = sorted({c.at[axis] for run in runs for c in run})
+    low, high = (_filled([c for c in run if c.at[axis] == place] for run in runs) for place in (places[0], places[-1]))
+    return _over(low), _over(high)
+
+
+def _over(runs: Sequence[Run]) -> Span:
+    means = [_mean(run, "accuracy") for run in runs]
+    if len(runs) == 1:
+        return Span(means[0], _mean(runs[0], "low"), _mean(runs[0], "high"))
+    return Span(sum(means) / len(means), min(means), max(means))
+
+
+def _mean(run: Run, name: str) -> float:
+    return float(sum(getattr(cell, name) for cell in run) / len(run))

@@ -1,0 +1,142 @@
+"""Measure a task again while somebody watches: cell by cell in a thread, on sequences nobody has measured before."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from models.errors import ContextscopeError
+from models.recall import evaluation, lessons, micro
+from models.recall.evaluation import Accuracy
+
+QUERIES = 320  # per cell: a binomial standard error of at most 2.8 points
+KEPT = 8  # finished runs that are remembered
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What makes two runs the same."""
+
+    task: str
+    seed: int
+    queries: int = QUERIES
+
+
+class LiveRun:
+    """One measurement of every architecture on a task. Read its fields at any time; they only grow.
+
+    cells: finished cells by architecture. error: what stopped it, None where nothing did. All four models are loaded
+    before the first cell; architectures take turns, so that an unfinished run compares like with like.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.task = lessons.task(key.task)
+        self.architectures = micro.trained(key.task)
+        self.cells: Mapping[str, list[Accuracy]] = {name: [] for name in self.architectures}
+        self.started = time.monotonic()
+        self.seconds = 0.0
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._measure, name=f"recall-{key.task}", daemon=True)
+
+    @property
+    def planned(self) -> int:
+        """Cells there are, over all architectures."""
+        return len(self.architectures) * len(self.task.cells)
+
+    @property
+    def measured(self) -> int:
+        """Cells that are finished."""
+        return sum(map(len, self.cells.values()))
+
+    @property
+    def running(self) -> bool:
+        """Whether it still measures, or waits for its turn."""
+        return self._thread.is_alive()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody stopped it before its end."""
+        return self._stop.is_set() and self.measured < self.planned
+
+    def start(self) -> None:
+        """Begin, after any run that has not ended."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Stop after the cell that is being measured; what is finished stays."""
+        self._stop.set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until it ends."""
+        self._thread.join(seconds)
+
+    def _measure(self) -> None:
+        try:
+            with _turn, one_thread():
+                self.started = time.monotonic()
+                for name, cell in self._cells():
+                    self.cells[name].append(cell)
+                    self.seconds = time.monotonic() - self.started
+                    if self._stop.is_set():
+                        return
+        except ContextscopeError as error:
+            self.error = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the visitor is told and the log has it
+            _log.exception("measuring %s", self.key)
+            self.error = error
+
+    def _cells(self) -> Iterator[tuple[str, Accuracy]]:
+        if self._stop.is_set():
+            return
+        loaded = {name: micro.load(self.key.task, name) for name in self.architectures}
+        for cell in self.task.cells:
+            for name, checkpoint in loaded.items():
+                asked = {"seed": self.key.seed, "queries": self.key.queries}
+                yield name, next(evaluation.evaluate(checkpoint.model, self.task, [cell], **asked))
+
+
+class LiveRuns:
+    """The runs of one server: the same run is made once for everybody who asks for it."""
+
+    def __init__(self) -> None:
+        self._runs: dict[Key, LiveRun] = {}
+        self._lock = threading.Lock()
+
+    def start(self, key: Key) -> LiveRun:
+        """Return the run of a key, begun now unless it is under way or was finished."""
+        with self._lock:
+            known = self._runs.get(key)
+            if known is not None and (known.running or known.measured == known.planned):
+                return known
+            ended = [other for other, run in self._runs.items() if not run.running]
+            for other in ended[: max(0, len(ended) - KEPT + 1)]:
+                del self._runs[other]
+            run = self._runs[key] = LiveRun(key)
+            run.start()
+            return run
+
+    def get(self, key: Key) -> LiveRun | None:
+        """Return the run of a key; None when there is none, or it was forgotten."""
+        return self._runs.get(key)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one core in the calling thread: the operators are tiny, and the other cores serve the visitors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_turn = threading.Lock()  # one measurement at a time: a second one would only slow both

@@ -1,0 +1,91 @@
+"""Open one question of a cell: the sequence, every model's answer, and where each of its layers looks."""
+
+from html import escape
+
+import streamlit as st
+
+from models.recall.examples import Answer, Opened, opened
+from pages.compare.recalling.results import PAGE, Record
+from pages.shared import session
+from pages.shared.i18n import t
+from pages.shared.layout import bytes_text
+from pages.shared.panel import panel
+from pages.shared.provenance import what_ran
+from viz.mixing import mixing_part
+from viz.recall_example import recall_example
+
+QUESTIONS = 20  # offered per cell
+
+
+def question(record: Record) -> None:
+    """Let the visitor choose a cell and a question, and draw it."""
+    at, number = _chosen(record)
+    found = _opened(record.task, tuple(at.items()), int(record.about["held_out_seed"]) - 1, number)
+    _sentence(record, found)
+    _answers(found)
+    traces = [answer.trace for answer in found.answers]
+    worst = max(layer.residuals[mixing_part(layer)] for trace in traces for layer in trace)
+    panel(recall_example, traces, key=f"{PAGE}.example", follow=False, picks=False, residual=worst,
+          asked_at=found.asked_at, answer_at=found.answer_at)  # fmt: skip
+    what_ran(PAGE, traces)
+
+
+def _chosen(record: Record) -> tuple[dict[str, int], int]:
+    """Show the choices of a cell and a question; return them."""
+    visit, layout = session.current(), record.layout
+    number = visit.place("question", default=0, allowed=range(QUESTIONS))
+
+    def another() -> None:
+        visit.put("question", (number + 1) % QUESTIONS)
+
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"choose-{PAGE}"):
+        at = {layout.across: _pick("distance", layout.across, list(layout.places), len(layout.places) // 2)}
+        if layout.up:
+            at[layout.up] = _pick("load", layout.up, list(layout.rows), len(layout.rows) // 2)
+        st.button(t("recall.another"), key=f"{PAGE}.another", icon=":material/shuffle:", on_click=another)
+    return at, number
+
+
+def _pick(name: str, axis: str, values: list[int], default: int) -> int:
+    """Offer the values of one axis; the choice goes into the address."""
+    visit, key = session.current(), f"{PAGE}.{name}.{axis}"
+    value = visit.place(name, default=values[default], allowed=values)
+
+    def changed() -> None:
+        visit.put(name, st.session_state[key])
+
+    st.session_state[key] = value
+    with st.container(key=f"pick-{key}", width="content"):
+        st.segmented_control(t(f"recall.axis.{axis}"), values, key=key, required=True, on_change=changed)
+    return value
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _opened(task: str, at: tuple[tuple[str, int], ...], seed: int, number: int) -> Opened:
+    return opened(task, dict(at), seed=seed, question=number)
+
+
+def _sentence(record: Record, found: Opened) -> None:
+    """Say in words what is asked and what is right."""
+    gap = found.asked_at - found.answer_at
+    st.markdown(t(f"recall.asks.{record.task}", asked=found.asked, expected=found.expected, gap=gap,
+                  place=found.answer_at))  # fmt: skip
+
+
+def _answers(found: Opened) -> None:
+    """List what each model answers, how sure it is, and what it carries at that moment."""
+    st.html(f'<ul class="cs-answers">{"".join(_answer(answer, found) for answer in found.answers)}</ul>')
+
+
+def _answer(answer: Answer, found: Opened) -> str:
+    name = answer.trace.architecture
+    kind, mark = ("good", "✓") if answer.right else ("bad", "✕")
+    told = t("recall.answer.right" if answer.right else "recall.answer.wrong", expected=found.expected)
+    sure = t("recall.answer.sure", percent=f"{answer.probability:.0%}", right=f"{answer.right_probability:.0%}")
+    carried = t("recall.answer.carried", bytes=bytes_text(answer.trace.cache_bytes))
+    return (
+        f'<li class="cs-{escape(name)}"><span class="cs-name">{escape(t(f"nav.{name}"))}</span>'
+        f'<span class="cs-said">{escape(answer.label)}</span>'
+        f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(told)}</span>'
+        f'<span class="cs-facts">{escape(sure)}<br>{escape(carried)}</span></li>'
+    )

@@ -1,0 +1,94 @@
+"""The recall page: the record at first sight, a live run beside it, one question opened, verdicts in words."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models.recall import evaluation, live
+from models.recall.evaluation import Accuracy
+from pages.compare.recalling import measuring, results
+from pages.shared import content, i18n
+
+PAGE = "recall"
+
+
+def html(at: AppTest, mark: str) -> list[str]:
+    return [element.proto.body for element in at.get("html") if mark in element.proto.body]
+
+
+def captions(at: AppTest) -> str:
+    return "\n".join(caption.value for caption in at.caption)
+
+
+@pytest.fixture
+def open_task(open_page):
+    """Give a function that opens the page at a task by its number."""
+
+    def opened(task: int, **options: str) -> AppTest:
+        at = open_page(PAGE, **options)
+        at.session_state["contextscope.places"] = {PAGE: {"task": task}}
+        return at.run()
+
+    return opened
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make live runs short: one question per cell, answered at once."""
+    cell = Accuracy({}, 1.0, 0.9, 1.0, 320, 10, 100)
+
+    def at_once(model, task, cells, **_):
+        from dataclasses import replace
+
+        from models.recall.tasks import values_of
+
+        return iter([replace(cell, at=values_of(cells[0]))])
+
+    monkeypatch.setattr(live.evaluation, "evaluate", at_once)
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+@pytest.mark.parametrize("task", range(len(results.TASKS)))
+def test_every_task_opens_with_its_record_its_question_and_its_verdicts(open_task, task: int, lang: str) -> None:
+    at = open_task(task, browser=lang)
+    assert [error.value for error in [*at.exception, *at.error]] == []
+    name = results.TASKS[task]
+    assert any(content.section(PAGE, f"task.{name}", lang=lang) == markdown.value for markdown in at.markdown)
+    assert str(evaluation.SEED) in captions(at)
+    (answers,) = html(at, 'class="cs-answers"')
+    assert answers.count("<li") == 4
+    (verdicts,) = html(at, 'class="cs-expected"')
+    assert verdicts.count("<tr>") > 2
+    assert verdicts.count("cs-badge") == verdicts.count("<tr>") - 1
+
+
+def test_a_live_run_is_set_beside_the_record(open_task, few) -> None:
+    at = open_task(1)
+    at.button(f"{PAGE}.measure").click().run()
+    run = results.live_runs().get(live.Key("induction", evaluation.SEED + 1))
+    run.wait(60)
+    at.run()
+    assert [error.value for error in [*at.exception, *at.error]] == []
+    assert f"no. {evaluation.SEED + 1}" in captions(at)
+    assert i18n.say("en", "recall.expected.judged_live", seeds=1) in captions(at)
+    assert at.button(f"{PAGE}.measure").label == i18n.say("en", "recall.measure_again")
+
+
+def test_another_question_is_another_sequence(open_page) -> None:
+    at = open_page(PAGE)
+
+    def sentence() -> str:
+        return next(m.value for m in at.markdown if m.value.startswith("The key"))
+
+    before = sentence()
+    at.button(f"{PAGE}.another").click().run()
+    assert sentence() != before
+
+
+def test_agreement_compares_the_same_cells_only() -> None:
+    def cell(distance: int, right: int) -> Accuracy:
+        low, high = evaluation.wilson(right, 100)
+        return Accuracy({"distance": distance}, right / 100, low, high, 100, 1, 1)
+
+    recorded = {"mamba": [cell(16, 90), cell(32, 50)]}
+    assert measuring.agreement(recorded, {"mamba": [cell(32, 52)], "rwkv": [cell(16, 9)]}) == (1, 1)
+    assert measuring.agreement(recorded, {"mamba": [cell(16, 60), cell(32, 50)]}) == (1, 2)

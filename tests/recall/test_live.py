@@ -1,0 +1,128 @@
+"""A live run measures what evaluate measures, can be stopped, tells its errors, and agrees with the record."""
+
+import threading
+
+import pytest
+import torch
+
+from models.errors import SourceError
+from models.recall import evaluation, lessons, live, micro, study
+from models.recall.evaluation import Accuracy, indistinguishable
+from models.recall.live import Key, LiveRun, LiveRuns
+
+FEW = 24  # questions per cell
+SOON = 300.0  # seconds
+
+
+def finished(key: Key) -> LiveRun:
+    run = LiveRuns().start(key)
+    run.wait(SOON)
+    assert not run.running
+    return run
+
+
+def test_a_live_run_measures_what_evaluate_measures() -> None:
+    run = finished(Key("induction", 7, FEW))
+    assert run.error is None
+    assert run.measured == run.planned == 16
+    assert run.seconds > 0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for name, cells in run.cells.items():
+            model = micro.load("induction", name).model
+            assert cells == list(evaluation.evaluate(model, lessons.task("induction"), seed=7, queries=FEW))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    finished(Key("induction", 8, 1))
+    seen: list[int] = []
+    other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    other.start()
+    other.join()
+    assert seen == [before]
+
+
+def test_the_same_run_is_made_once_and_old_ones_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
+    monkeypatch.setattr(live.evaluation, "evaluate", lambda model, task, cells, **_: iter([fake(0.5)]))
+    runs = LiveRuns()
+    first = runs.start(Key("induction", 0, 1))
+    first.wait(SOON)
+    assert runs.start(Key("induction", 0, 1)) is first
+    for seed in range(1, live.KEPT + 3):
+        runs.start(Key("induction", seed, 1)).wait(SOON)
+    assert runs.get(Key("induction", 0, 1)) is None
+    assert runs.get(Key("induction", live.KEPT + 2, 1)) is not None
+
+
+def test_a_stopped_run_keeps_what_it_has_and_may_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
+    runs, reached = LiveRuns(), threading.Event()
+    may_go_on = threading.Event()
+
+    def slow(model, task, cells, **_):
+        reached.set()
+        may_go_on.wait(SOON)
+        return iter([fake(0.5)])
+
+    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+    run = runs.start(Key("induction", 0, 1))
+    assert reached.wait(SOON)
+    run.cancel()
+    may_go_on.set()
+    run.wait(SOON)
+    assert run.cancelled
+    assert run.measured == 1 < run.planned
+    again = runs.start(Key("induction", 0, 1))
+    again.wait(SOON)
+    assert again is not run
+    assert again.measured == again.planned
+
+
+def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(task, name):
+        raise SourceError("source_not_found", f"no {name}", source=name)
+
+    monkeypatch.setattr(live.micro, "load", missing)
+    run = finished(Key("mqar", 0, 1))
+    assert isinstance(run.error, SourceError)
+    assert run.measured == 0
+
+
+@pytest.mark.parametrize("task", ["induction", "selective_copying"])
+def test_fresh_sequences_reproduce_the_record_within_its_error(task: str) -> None:
+    """Of cells that have not changed 95 % cannot be told apart; four of five must be, on fixed seeds."""
+    entries = study.recorded(task)["architectures"]
+    run = finished(Key(task, evaluation.SEED + 1, 160))
+    pairs = []
+    for name, cells in run.cells.items():
+        recorded = next(r["cells"] for r in entries[name]["runs"] if r["seed"] == 0)
+        pairs += [(Accuracy(**before), now) for before, now in zip(recorded, cells, strict=True)]
+    assert all(before.at == now.at for before, now in pairs)
+    same = sum(indistinguishable(before, now) for before, now in pairs)
+    assert same >= 0.8 * len(pairs)
+
+
+def test_newcombes_interval_on_his_own_example() -> None:
+    """Newcombe 1998, table II, (a) 56/70 - 48/80: method 10 gives 0.0524 to 0.3339."""
+    a, b = share(56, 70), share(48, 80)
+    assert not indistinguishable(a, b)
+    difference = a.accuracy - b.accuracy
+    low = difference - ((a.accuracy - a.low) ** 2 + (b.high - b.accuracy) ** 2) ** 0.5
+    high = difference + ((a.high - a.accuracy) ** 2 + (b.accuracy - b.low) ** 2) ** 0.5
+    assert (low, high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
+    assert indistinguishable(share(9, 10), share(8, 10))
+    assert indistinguishable(share(10, 10), share(10, 10))
+
+
+def share(right: int, asked: int) -> Accuracy:
+    low, high = evaluation.wilson(right, asked)
+    return Accuracy({}, right / asked, low, high, asked, 1, 1)
+
+
+def fake(accuracy: float) -> Accuracy:
+    return Accuracy({"distance": 16}, accuracy, accuracy, accuracy, 1, 1, 1)

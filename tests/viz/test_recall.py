@@ -1,0 +1,100 @@
+"""Recall figures: what is drawn is what was measured, what is not measured stays empty, the border is where it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from viz.recall import layout_of, recall_against_bytes, recall_lessons, recall_map, recall_seeds
+from viz.theme import DARK, LIGHT
+
+
+@dataclass(frozen=True)
+class Cell:
+    at: dict[str, int]
+    accuracy: float
+    low: float = 0.0
+    high: float = 1.0
+    count: int = 640
+    length: int = 100
+    bytes_carried: int = 2048
+
+
+def cells(scale: float) -> list[Cell]:
+    return [
+        Cell({"distance": d, "pairs": p}, scale * (1 - p / 20), bytes_carried=1024 * d)
+        for d in (16, 64, 128)
+        for p in (2, 8)
+    ]
+
+
+CELLS = {"transformer": cells(1.0), "mamba": cells(0.5)[:3], "rwkv": []}
+LAYOUT = layout_of(cells(1.0), ("distance", "pairs"), chance=0.125, trained_to=64)
+
+
+def rows(figure) -> list[dict]:
+    return [row for data in figure.body.to_dict()["datasets"].values() for row in data]
+
+
+def test_cells_lie_on_their_axes() -> None:
+    assert (LAYOUT.places, LAYOUT.rows) == ([16, 64, 128], [2, 8])
+    single = layout_of(
+        [Cell({"distance": 4}, 1.0), Cell({"distance": 9}, 1.0)], ("distance",), chance=0.1, trained_to=9
+    )
+    assert (single.up, list(single.rows)) == (None, [0])
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_map_draws_what_was_measured_and_nothing_else(english, theme) -> None:
+    figure = recall_map(CELLS, LAYOUT, theme=theme, t=english)
+    accuracy = figure.data["accuracy"].values
+    assert accuracy.shape == (3, 2, 3)
+    assert accuracy[0, 1, 0] == pytest.approx(0.6)  # transformer, 8 pairs, distance 16
+    assert accuracy[1, 0, 1] == pytest.approx(0.45)
+    assert np.isnan(accuracy[1, 1, 1])
+    assert np.isnan(accuracy[2]).all()
+    drawn = {(r["column"], r["row"]): r for r in rows(figure) if r.get("measured")}
+    assert len(drawn) == 9
+    assert drawn["mamba|64", "2"]["short"] == "45"
+    assert drawn["transformer|16", "8"]["share"] == "60.0%"
+
+
+def test_colour_grows_with_accuracy_and_starts_at_chance(english) -> None:
+    ladder = {"rwkv": [Cell({"distance": d, "pairs": 2}, a) for d, a in ((1, 0.0), (2, 0.125), (3, 0.5), (4, 1.0))]}
+    layout = layout_of(ladder["rwkv"], ("distance", "pairs"), chance=0.125, trained_to=9)
+    colors = {
+        r["column"]: r["color"] for r in rows(recall_map(ladder, layout, theme=LIGHT, t=english)) if r.get("measured")
+    }
+    assert colors["rwkv|1"] == colors["rwkv|2"] == LIGHT.card  # below chance is no less than chance
+    assert len(set(colors.values())) == 3
+    assert colors["rwkv|4"] == LIGHT.color("rwkv")
+
+
+def test_the_border_stands_before_the_first_distance_beyond_training(english) -> None:
+    def borders(trained_to: int) -> set[str]:
+        layout = layout_of(cells(1.0), ("distance", "pairs"), chance=0.125, trained_to=trained_to)
+        spec = recall_map(CELLS, layout, theme=LIGHT, t=english).body.to_dict()
+        rules = [layer for layer in spec["layer"] if layer.get("mark", {}).get("type") == "rule"]
+        return {row["column"] for layer in rules for row in spec["datasets"][layer["data"]["name"]]}
+
+    assert borders(64) == {"transformer|128", "mamba|128", "rwkv|128"}
+    assert borders(16) == {"transformer|64", "mamba|64", "rwkv|64"}
+    assert borders(128) == set()
+
+
+def test_bytes_are_means_of_a_distance(english) -> None:
+    figure = recall_against_bytes({"transformer": CELLS["transformer"]}, LAYOUT, theme=LIGHT, t=english)
+    np.testing.assert_allclose(figure.data["transformer_bytes"].values, [16384, 65536, 131072])
+    np.testing.assert_allclose(figure.data["transformer_accuracy"].values, [0.75] * 3)
+
+
+def test_seeds_fill_the_bundled_one_only(english) -> None:
+    runs = {"mamba": [(0, cells(1.0)), (1, cells(0.5))]}
+    figure = recall_seeds(runs, theme=LIGHT, t=english, bundled=0, chance=0.125)
+    assert [(r["seed"], r["kept"]) for r in rows(figure) if "seed" in r] == [(0, True), (1, False)]
+    np.testing.assert_allclose(figure.data["accuracy"].values, [[0.75, 0.375]])
+
+
+def test_lessons_draw_the_log(english) -> None:
+    figure = recall_lessons({"rwkv": [(0, 3.0), (20, 1.5)]}, theme=LIGHT, t=english)
+    np.testing.assert_allclose(figure.data["rwkv"].values, [[0, 3.0], [20, 1.5]])
