@@ -15,7 +15,7 @@ COMMANDS = {
     "trace": ("models.cli.tracing", "run a model over a text and say what each layer shows"),
     "bench": ("models.cli.benchmark", "measure memory and speed against context length"),
     "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),
-    "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts"),
+    "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts, structure"),
     "train": ("models.training.recipe", "train the bundled models again"),
     "recall": ("models.cli.recall", "train and measure the micro-models: associative recall, induction, copying"),
 }

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.records import ModelTrace, Named
+from models.scores import PATTERNS, head_patterns
 from viz.canvas import Grid, Legend, Scale, Tile, max_pool
 from viz.channels import floats
 from viz.figure import Figure
@@ -15,7 +16,7 @@ from viz.mixing import matrix_picture
 from viz.theme import Theme, mixer_ramp
 from viz.tokens import picture, strip_of
 
-SCORES = ("previous_token", "sink", "duplicate", "induction", "entropy")
+SCORES = PATTERNS
 _FIGURES = {"attention": "head_matrix", "value_norm": "value_norm_matrix"}  # part: the figure that names it
 THUMBNAIL = 32  # rows and columns of a mosaic tile at most
 
@@ -117,15 +118,13 @@ def mosaic_head(trace: ModelTrace, tile: int, *, part: str = "attention") -> Hea
 
 
 def head_scores(trace: ModelTrace) -> Named:
-    """Score every head, (layer, head, score) in the order of SCORES; layers are those that show attention.
+    """Score every head as models.scores.head_patterns does, (layer, head, score) in the order of SCORES.
 
-    previous_token: mean A[t, t-1]. sink: mean A[t, 0], t >= 1 (Xiao et al. 2023). duplicate: mean weight on earlier
-    tokens with the same id; induction: mean weight on tokens that follow such a one (Olsson et al. 2022); both over the
-    tokens that have an earlier twin, 0 when none has. entropy: mean of -sum A log A / log(t + 1), t >= 1.
+    The layers are those that show attention.
     """
     ids = np.array([token.id for token in trace.tokens])
     scores = [
-        [_scores(head, ids) for head in layer.part("attention").astype(np.float64)]
+        [head_patterns(head, ids) for head in layer.part("attention").astype(np.float64)]
         for layer in trace.layers_with("attention")
     ]
     return Named(np.array(scores).reshape(len(scores), -1, len(SCORES)), ("layer", "head", "score"))
@@ -137,27 +136,6 @@ def most_structured_head(trace: ModelTrace) -> Head:
     strength = scores[:, :, [SCORES.index(name) for name in ("previous_token", "duplicate", "induction")]].max(-1)
     layer, head = np.unravel_index(int(strength.argmax()), strength.shape)
     return Head(trace.layers_with("attention")[int(layer)].index, int(head))
-
-
-def _scores(weights: Matrix, ids: npt.NDArray[np.integer]) -> list[float]:
-    """Score one head, in the order of SCORES; weights (query, key) in float64."""
-    length = len(ids)
-    if length < 2:
-        return [0.0] * len(SCORES)
-    twin = np.tril(ids[:, None] == ids[None, :], -1)  # (query, key): an earlier token with the same id
-    after_twin = np.zeros_like(twin)
-    after_twin[:, 1:] = twin[:, :-1]
-    after_twin &= np.tri(length, k=-1, dtype=bool)
-    has = twin.any(1)
-    positive = np.where(weights > 0, weights, 1.0)
-    entropy = -(weights * np.log(positive)).sum(1)[1:] / np.log(np.arange(2, length + 1))
-    return [
-        float(np.diagonal(weights, -1).mean()),
-        float(weights[1:, 0].mean()),
-        float((weights * twin).sum(1)[has].mean()) if has.any() else 0.0,
-        float((weights * after_twin).sum(1)[has].mean()) if has.any() else 0.0,
-        float(entropy.mean()),
-    ]
 
 
 def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:

@@ -1,15 +1,21 @@
 """Write the card of a trained checkpoint: card.json for the app, card.md for people."""
 
+import argparse
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from models.training import recipe
+
 TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "card_template.md"
+UNKNOWN = "not recorded"
 
 
 def write(folder: Path, facts: dict[str, Any]) -> None:
     """Write both cards into a checkpoint folder."""
-    (folder / "card.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / "card.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     judged = {f"{name}_{lang}": value for lang, found in facts["validation"].items() for name, value in found.items()}
     text = TEMPLATE.read_text(encoding="utf-8").format(
         **facts["recipe"],
@@ -19,11 +25,14 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
         tokens_seen=facts["tokens_seen"],
         epochs=facts["epochs"],
         experts=_experts(facts["expert_shares"]),
+        command=_command(facts),
+        schedule=_schedule(facts["recipe"]),
+        structure=_structure(facts.get("structure")),
         sha_en=facts["corpus_sha256"]["en"],
         sha_ko=facts["corpus_sha256"]["ko"],
         minutes=facts["seconds"] / 60,
         threads=facts["threads"],
-        device=facts["device"],
+        device=facts.get("device", UNKNOWN),
         torch=facts["torch"],
     )
     (folder / "card.md").write_text(text, encoding="utf-8")
@@ -37,3 +46,54 @@ def _experts(shares: list[list[float]] | None) -> str:
     return (
         f"each takes {min(fair):.2f} to {max(fair):.2f} times its fair share of the tokens (held-out text, all layers)"
     )
+
+
+def _command(facts: Mapping[str, Any]) -> str:
+    """Return the command that trains this again: the named recipe with the fewest options that gives this one.
+
+    Where none does, because the recipes have changed since, only what was trained is named.
+    """
+    known = json.loads(json.dumps(facts["recipe"]))
+    start = f"python -m models train --corpus FOLDER --only {facts['architecture']}"
+    found = [
+        (len(options), name, options)
+        for name, named in recipe.RECIPES.items()
+        for options in [_options(json.loads(json.dumps(asdict(named))), known)]
+        if _gives(name, options, known)
+    ]
+    if not found:
+        return start
+    _, name, options = min(found)
+    return " ".join([start, "--recipe", name, *options])
+
+
+def _options(named: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
+    """List the options that change a recipe to another as far as options can."""
+    changed = [name for name in (*recipe.OVERRIDES, "lr", "seed") if named.get(name) != known.get(name)]
+    return [word for name in changed for word in (f"--{name}", str(known.get(name)))]
+
+
+def _gives(name: str, options: Sequence[str], known: Mapping[str, Any]) -> bool:
+    parser = argparse.ArgumentParser()
+    recipe.add_arguments(parser)
+    args = parser.parse_args(["--corpus", ".", "--recipe", name, *options])
+    given: dict[str, Any] = json.loads(json.dumps(asdict(recipe.recipe_of(args))))
+    return given == known
+
+
+def _schedule(known: Mapping[str, Any]) -> str:
+    """Say how the learning rate went; recipes without a cool-down are from before there was one."""
+    if "cooldown" not in known:
+        return f"cosine to {known['lr_end']}"
+    return f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"
+
+
+def _structure(structure: Mapping[str, Any] | None) -> str:
+    """List what the measured structure carries, and what it does not."""
+    if structure is None:
+        return "Not measured."
+    how = (
+        f"Measured on {structure['windows']} windows of {structure['length']} tokens of the held-out text of each "
+        "language; what counts as structure is written in assets/structure.yaml."
+    )
+    return "\n".join([how, "", *(f"- {finding['text']}" for finding in structure["findings"])])

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models import backends
 from models.training import corpus
@@ -48,7 +49,7 @@ def judge(
         bits_per_byte=round(nats / math.log(2) / size, 4),
         unigram_bits_per_byte=round(_unigram_bits(tokenizer, text, targets) / size, 4),
         bytes_per_token=round(size / len(targets), 3),
-        characters_per_token=round(len(text.validation) / len(stream), 3),
+        characters_per_token=round(int(token_characters(tokenizer)[targets].sum()) / len(targets), 3),
         tokens=len(targets),
     )
 
@@ -60,11 +61,27 @@ def spaced(stream: Ids, *, context: int, start: int, rows: int) -> Ids:
     return np.concatenate([np.full((len(chosen), 1), start, dtype=np.int32), chosen], axis=1)
 
 
+def tokens_of_an_epoch(tokenizer: PreTrainedTokenizerFast, texts: tuple[corpus.Text, ...], *, context: int) -> int:
+    """Count the tokens of one pass over the training text, in whole rows of context tokens."""
+    sizes = [len(corpus.encode(tokenizer, text.train, language=text.language)) for text in texts]
+    return sum(size // context * context for size in sizes)
+
+
 def token_bytes(tokenizer: PreTrainedTokenizerFast) -> npt.NDArray[np.int64]:
     """Return how many bytes of text each token stands for; the end of a document counts as one, a line break."""
     sizes = np.zeros(len(tokenizer), dtype=np.int64)
     for token, index in tokenizer.get_vocab().items():  # byte-level: a character of a token is a byte of the text
         sizes[index] = 1 if index == tokenizer.eos_token_id else len(token)
+    return sizes
+
+
+def token_characters(tokenizer: PreTrainedTokenizerFast) -> npt.NDArray[np.int64]:
+    """Return how many characters of text begin in each token: its bytes that do not continue a UTF-8 character."""
+    letters = bytes_to_unicode()
+    continuing = {letters[byte] for byte in range(0x80, 0xC0)}
+    sizes = token_bytes(tokenizer)
+    for token, index in tokenizer.get_vocab().items():
+        sizes[index] -= 0 if index == tokenizer.eos_token_id else sum(c in continuing for c in token)
     return sizes
 
 

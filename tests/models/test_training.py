@@ -175,6 +175,17 @@ def test_every_byte_of_a_text_is_counted_once(folder: Path) -> None:
         )
 
 
+def test_characters_are_counted_where_they_begin(folder: Path) -> None:
+    shared = tokenizer.train([ENGLISH, KOREAN], vocab=400)
+    for text in ("The wolf went home.", "정말 재미있는 영화였어요. 🐺", "é 𠜎 ﷽"):
+        ids = shared(text, add_special_tokens=False)["input_ids"]
+        assert evaluation.token_characters(shared)[ids].sum() == len(text)
+        assert evaluation.token_bytes(shared)[ids].sum() == len(text.encode())
+    for text in corpus.read(folder):
+        judged = evaluation.judge(BUILDERS["mamba"](SMALL, len(shared)).eval(), shared, text, context=16, rows=2)
+        assert 0 < judged.characters_per_token <= judged.bytes_per_token
+
+
 def test_a_uniform_model_needs_log2_of_the_vocabulary(folder: Path) -> None:
     """Known answer: equal logits cost log2 V bits a token, whatever the text."""
     shared = tokenizer.train([ENGLISH, KOREAN], vocab=300)

@@ -1,0 +1,65 @@
+"""Say in numbers what a head attends to and what a router goes by: numpy only, for figures and for cards."""
+
+import numpy as np
+import numpy.typing as npt
+
+PATTERNS = ("previous_token", "sink", "duplicate", "induction", "entropy")
+
+Floats = npt.NDArray[np.floating]
+Whole = npt.NDArray[np.integer]
+
+
+def head_patterns(weights: Floats, ids: Whole) -> list[float]:
+    """Score one head in the order of PATTERNS; weights (query, key) with rows that sum to 1, ids (key,).
+
+    previous_token: mean A[t, t-1]. sink: mean A[t, 0], t >= 1 (Xiao et al. 2023). duplicate: mean weight on earlier
+    tokens with the same id; induction: mean weight on tokens that follow such a one (Olsson et al. 2022); both over the
+    tokens that have an earlier twin, 0 when none has. entropy: mean of -sum A log A / log(t + 1), t >= 1.
+    """
+    length = len(ids)
+    if length < 2:
+        return [0.0] * len(PATTERNS)
+    twin = np.tril(ids[:, None] == ids[None, :], -1)  # (query, key): an earlier token with the same id
+    after_twin = np.zeros_like(twin)
+    after_twin[:, 1:] = twin[:, :-1]
+    after_twin &= np.tri(length, k=-1, dtype=bool)
+    has = twin.any(1)
+    positive = np.where(weights > 0, weights, 1.0)
+    entropy = -(weights * np.log(positive)).sum(1)[1:] / np.log(np.arange(2, length + 1))
+    return [
+        float(np.diagonal(weights, -1).mean()),
+        float(weights[1:, 0].mean()),
+        float((weights * twin).sum(1)[has].mean()) if has.any() else 0.0,
+        float((weights * after_twin).sum(1)[has].mean()) if has.any() else 0.0,
+        float(entropy.mean()),
+    ]
+
+
+def uniform(length: int) -> Floats:
+    """Return the weights of a head that reads all of its past alike, (length, length)."""
+    return np.tri(length) / np.arange(1, length + 1)[:, None]
+
+
+def share_on(weights: Floats, marked: npt.NDArray[np.bool_]) -> float:
+    """Return the mean share of a head's attention that falls on marked tokens, over the queries after the first."""
+    return float((weights[1:] * marked).sum(1).mean()) if len(marked) > 1 else 0.0
+
+
+def together(labels: Whole, choices: Whole, shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """Count how often each label meets each choice, (label, choice)."""
+    return np.bincount(labels * shape[1] + choices, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def information(counts: Whole) -> float:
+    """Return the mutual information of the two sides of a table of counts, in bits, uncorrected (Shannon 1948)."""
+    joint = counts / max(int(counts.sum()), 1)
+    apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    seen = joint > 0
+    return float((joint[seen] * np.log2(joint[seen] / apart[seen])).sum())
+
+
+def lifts(counts: Whole) -> Floats:
+    """Return P(choice | label) / P(choice) for a table of counts (label, choice); 0 where either never occurs."""
+    rows, columns = counts.sum(1, keepdims=True), counts.sum(0, keepdims=True)
+    expected = rows * columns / max(int(counts.sum()), 1)
+    return np.asarray(np.where(expected > 0, counts / np.where(expected > 0, expected, 1), 0.0), dtype=np.float64)
