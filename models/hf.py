@@ -17,8 +17,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from models import hub
 from models.capture import ATTENTION
-from models.errors import SettingError, SourceError
+from models.errors import ContextscopeError, SettingError, SourceError
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -32,7 +33,10 @@ transformers.logging.disable_progress_bar()
 
 
 def locate(source: str) -> str:
-    """Return the folder of a bundled name or a local path, or the hub id itself; SourceError for anything else."""
+    """Return the folder of a bundled name, a local path or a downloaded hub id, else the hub id itself.
+
+    Raises SourceError for anything else.
+    """
     text = source.strip()
     try:
         if re.fullmatch(r"[\w.-]+", text) and (CHECKPOINTS / text / "config.json").is_file():
@@ -45,7 +49,7 @@ def locate(source: str) -> str:
     if len(text) > HUB_ID_LIMIT or not HUB_ID.fullmatch(text) or ".." in text:
         message = f"{source!r} is neither a bundled model, nor a folder, nor a hub id like owner/name"
         raise SourceError("source_not_found", message, source=source)
-    return text
+    return str(hub.folder_of(text) or text)
 
 
 def read_config(source: str) -> PretrainedConfig:
@@ -67,7 +71,7 @@ def read_model(source: str, *, device: str, dtype: str, attends: bool) -> PreTra
     """
     place = locate(source)
     if Path(place).is_dir():
-        _check_weights(Path(place), source)
+        check_weights(place, name=source)
     options: dict[str, Any] = {"dtype": _dtype(dtype), "use_safetensors": True, "trust_remote_code": False}
     config = read_config(source)
     if attends:
@@ -102,35 +106,23 @@ def _check_config_file(folder: Path, source: str) -> None:
         raise SourceError("bad_config", f"{path} names no model_type: is it a transformers config?", source=source)
 
 
-def _check_weights(folder: Path, source: str) -> None:
-    if any(folder.glob("*.safetensors")):
+def check_weights(folder: str, *, name: str | None = None) -> None:
+    """Raise SourceError, naming the folder or the name given, unless a folder has weights as safetensors."""
+    source = folder if name is None else name
+    if any(Path(folder).glob("*.safetensors")):
         return
-    if any(path for pattern in UNSAFE for path in folder.glob(pattern)):
+    if any(path for pattern in UNSAFE for path in Path(folder).glob(pattern)):
         message = f"the folder {source!r} has weights, but not as safetensors: convert them, pickles are never loaded"
         raise SourceError("unsafe_weights", message, source=source)
     raise SourceError("no_weights", f"the folder {source!r} has no *.safetensors file", source=source)
 
 
-def _translated(source: str, place: str, error: Exception) -> SourceError:
+def _translated(source: str, place: str, error: Exception) -> ContextscopeError:
     """Turn whatever transformers raised into one sentence."""
     if Path(place).is_dir():
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         return SourceError("bad_config", f"{source!r} cannot be loaded: {first}", source=source)
-    names = {type(e).__name__ for e in _chain(error)}
-    if names & {"RepositoryNotFoundError", "GatedRepoError", "RevisionNotFoundError", "HFValidationError"}:
-        return SourceError("hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
-    if names & {"EntryNotFoundError", "RemoteEntryNotFoundError"}:
-        return SourceError("no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
-    message = f"the hub cannot be reached for {source!r}: use a bundled model or a local folder, or try again online"
-    return SourceError("hub_unreachable", message, source=source)
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
+    return hub.translated(source, error)
 
 
 def _dtype(name: str) -> torch.dtype:

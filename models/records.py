@@ -89,6 +89,18 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Alignment:
+    """Several cuts of one prompt on a common axis of segments (models.alignment.align_all).
+
+    segments: in order, as tokens whose index is that of the first text's token there, or their own place where it has
+    none; owners: for each text and segment the token that the segment lies in, -1 for none.
+    """
+
+    segments: tuple[Token, ...]
+    owners: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Remark:
     """One sentence about a prompt that could be run: a key of assets/i18n (remarks.<key>) and its values."""
 

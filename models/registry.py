@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from models import backends, binding, hf, tracing  # binding: the operators inside transformers
+from models import accounting, backends, binding, hf, offers, tracing  # binding: the operators inside transformers
 from models.errors import SourceError
 from models.jamba import JambaAdapter
 from models.mamba import MambaAdapter
@@ -22,7 +22,9 @@ __all__ = [
     "backends",
     "binding",
     "bundled",
+    "checked",
     "load",
+    "need_bytes",
     "read_config",
     "showing",
     "trace",
@@ -62,6 +64,58 @@ def bundled() -> tuple[str, ...]:
 def read_config(source: str) -> PretrainedConfig:
     """Read the configuration of a bundled name, folder or hub id, no weights."""
     return hf.read_config(source)
+
+
+def need_bytes(source: str) -> int:
+    """Count the memory that running a bundled name, folder or hub id takes, from its configuration alone."""
+    return offers.need_bytes(accounting.shape_of(hf.read_config(source)))
+
+
+def weight_bytes(source: str) -> int:
+    """Count the bytes of the weights of a bundled name, folder or hub id once they are loaded, in float32."""
+    return accounting.weight_bytes(accounting.shape_of(hf.read_config(source)), dtype="float32")
+
+
+def is_here(source: str) -> bool:
+    """Tell whether a source lies on this machine: bundled, a folder, or complete in the hub's cache."""
+    return Path(hf.locate(source)).is_dir()
+
+
+def is_documented(name: str) -> bool:
+    """Tell whether a bundled checkpoint has its card and the log of its training."""
+    return card(name).is_file() and (hf.CHECKPOINTS / name / "log.jsonl").is_file()
+
+
+def checked(folder: str, *, architecture: str) -> str:
+    """Return the full path of a local folder that holds a model of an architecture; reads no weights.
+
+    Raises SourceError: for what is no folder, or no model in transformers format, or a model of another family.
+    """
+    try:
+        place = Path(folder.strip()).expanduser()
+        if not folder.strip() or not place.is_dir():
+            raise FileNotFoundError(folder)
+        path = str(place.resolve())
+        config = hf.read_config(path)
+        hf.check_weights(path)
+    except (OSError, ValueError, RuntimeError) as error:  # absent, forbidden; a NUL, an over-long name, an unknown user
+        message = f"there is no folder {folder[:200]!r} on this machine"
+        raise SourceError("no_folder", message, source=folder[:200]) from error
+    other = adapter_for(config, source=path)
+    if other.name != architecture:
+        message = f"{path!r} is a {config.model_type!r} model, which belongs to {other.name}, not to {architecture}"
+        raise SourceError(
+            "wrong_family", message, source=path, model_type=config.model_type, found=other.name, wanted=architecture
+        )
+    accounting.shape_of(config)
+    return path
+
+
+def stamp(source: str) -> float:
+    """Return when the files of a bundled name or folder were last written, 0 where there are none."""
+    place = Path(hf.locate(source))
+    files = [path for pattern in ("config.json", "tokenizer.json", "*.safetensors") for path in place.glob(pattern)]
+    return max((path.stat().st_mtime for path in files), default=0.0)
 
 
 def card(name: str) -> Path:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
+from models.alignment import SPACE, readable
 from models.errors import PromptError, SourceError
 from models.records import Remark, Token
 
 PROMPT_LIMIT = 256  # tokens; the length the bundled models were trained on, and what T x T views stay readable at
-SPACE = "\u2423"
-NEWLINE = "\u21b5"
-TAB = "\u21e5"
 WORD_MARKS = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a leading space
 RIGHT_TO_LEFT = frozenset({"R", "AL"})
 KEPT_CONTROLS = frozenset("\n\t\u200c\u200d")  # line ends, and the joiners that emoji and many scripts need
@@ -92,7 +90,7 @@ def readable_tokens(
 def _label(text: str, raw: str) -> str:
     if not text:  # a special token covers no characters
         return raw if len(raw) <= 8 else "<s>"
-    label = text.replace(" ", SPACE).replace("\n", NEWLINE).replace("\t", TAB)
+    label = readable(text)
     marked = raw.startswith(WORD_MARKS) and not label.startswith(SPACE)
     return SPACE + label if marked else label
 

@@ -14,7 +14,7 @@ export default function ({ data, setTriggerValue }) {
   }
 
   const url = new URL(window.location.href);
-  for (const name of ["text", "token"]) if (!(name in data.query)) url.searchParams.delete(name);
+  for (const name of ["text", "token", "model"]) if (!(name in data.query)) url.searchParams.delete(name);
   for (const [name, value] of Object.entries(data.query)) url.searchParams.set(name, value);
   if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url);
 }

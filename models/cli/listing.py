@@ -1,20 +1,24 @@
-"""python -m models list: the bundled models and the published ones of the catalogue."""
+"""python -m models list: the bundled models, those that the app offers to download, and the published catalogue."""
 
 import argparse
 from typing import Any
 
-from models import accounting, catalogue, describe
-from models.cli.output import print_json, print_table
+from models import accounting, catalogue, describe, hub, offers
+from models.cli.output import byte_size, print_json, print_table
 from models.errors import SourceError
+from models.offers import Offer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--offered", action="store_true", help="only the models that the app offers to download")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print every source that describe takes."""
+    """Print every source that describe takes, or what the app offers and whether it is on this machine."""
+    if args.offered:
+        return _print_offered(as_json=args.json)
     found = [*_bundled(), *(_published(entry) for entry in catalogue.entries())]
     if args.json:
         print_json(found)
@@ -30,6 +34,34 @@ def main(args: argparse.Namespace) -> int:
         ]
     )
     return 0
+
+
+def _print_offered(*, as_json: bool) -> int:
+    found = [_offer(offer) for offer in offers.offers()]
+    if as_json:
+        print_json(found)
+        return 0
+    header = ("id", "architecture", "parameters", "active", "download", "memory", "licence", "tokenizer", "downloaded")
+    rows = [
+        (
+            *(entry[name] for name in ("id", "architecture", "params_total", "params_active")),
+            f"{entry['download_bytes'] / 1e6:,.0f} MB",
+            byte_size(entry["need_bytes"]),
+            entry["licence"] or "not confirmed",
+            f"{entry['tokenizer']}, {entry['vocabulary']:,}",
+            "yes" if entry["downloaded"] else "no",
+        )
+        for entry in found
+    ]
+    print_table([header, *rows])
+    return 0
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    names = ("id", "architecture", "params_total", "params_active", "download_bytes", "need_bytes", "licence")
+    known = {name: getattr(offer, name) for name in (*names, "tokenizer", "vocabulary", "inferred", "sources")}
+    place = hub.folder_of(offer.id)
+    return known | {"downloaded": place is not None, "folder": None if place is None else str(place)}
 
 
 def _bundled() -> list[dict[str, Any]]:

@@ -1,9 +1,11 @@
 """Jamba: mostly a state, now and then a look back, and experts in between."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import controls, layout
+from pages.shared import controls, layout, models_picker, notices
 from pages.shared.i18n import t
 from pages.shared.panel import panel, residual_of, selected_or_last
 from viz.attention import head_matrix, most_structured_head
@@ -14,9 +16,40 @@ from viz.state import state_film
 PAGE = "jamba"
 
 
+LACKS = {"router_probs": "experts", "state": "state"}  # part -> words for a model without it
+
+
+def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) -> None:
+    """Draw a figure of a part, or say that this model has no such layers: another Jamba may lack its experts."""
+    if trace.layers_with(part):
+        draw(trace)
+    else:
+        st.caption(notices.plain(t(f"models.lacks_{LACKS[part]}", name=models_picker.name_of(PAGE))))
+
+
+def worst(trace: ModelTrace, *parts: str) -> float | None:
+    """Return how well the parts that a model has rebuild its output; None where it has none of them."""
+    return max((residual_of(trace, part) for part in parts if trace.layers_with(part)), default=None)
+
+
 def ribbon(trace: ModelTrace) -> None:
     """Draw the plan of the layers with the reader's tokens in them; the residual is that of the experts it shows."""
-    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=residual_of(trace, "chosen_experts"))
+    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=worst(trace, "chosen_experts"))
+
+
+def lanes(trace: ModelTrace) -> None:
+    """Draw which token went to which experts."""
+    panel(expert_lanes, trace, key=f"{PAGE}.lanes", residual=residual_of(trace, "chosen_experts"))
+
+
+def stack(trace: ModelTrace) -> None:
+    """Draw the mixing matrices of all layers."""
+    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None, residual=worst(trace, "attention", "hidden_attention"))
+
+
+def load(trace: ModelTrace) -> None:
+    """Draw how the tokens were shared among the experts."""
+    panel(expert_load, trace, key=f"{PAGE}.load", follow=False)
 
 
 def router(trace: ModelTrace) -> None:
@@ -73,29 +106,15 @@ layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
     layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
-    layout.chapter(
-        PAGE,
-        1,
-        lambda: panel(expert_lanes, reading, key=f"{PAGE}.lanes", residual=residual_of(reading, "chosen_experts")),
-    )
-    layout.chapter(PAGE, 2, lambda: router(reading))
-    layout.chapter(
-        PAGE,
-        3,
-        lambda: panel(
-            hybrid_stack,
-            reading,
-            key=f"{PAGE}.stack",
-            layer=None,
-            residual=max(residual_of(reading, "attention"), residual_of(reading, "hidden_attention")),
-        ),
-    )
+    layout.chapter(PAGE, 1, lambda: where("router_probs", reading, lanes))
+    layout.chapter(PAGE, 2, lambda: where("router_probs", reading, router))
+    layout.chapter(PAGE, 3, lambda: stack(reading))
     layout.under_the_hood(
         PAGE,
         [
-            ("expert_load", lambda: panel(expert_load, reading, key=f"{PAGE}.load", follow=False)),
+            ("expert_load", lambda: where("router_probs", reading, load)),
             ("head_matrix", lambda: head(reading)),
-            ("state_film", lambda: film(reading)),
+            ("state_film", lambda: where("state", reading, film)),
         ],
     )
     layout.what_it_costs(PAGE, len(reading.tokens))

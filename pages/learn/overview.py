@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from models.alignment import align_all, covering, same_tokens
+from models.errors import ContextscopeError
 from models.records import ModelTrace
-from pages.shared import cache, controls, layout
+from pages.shared import cache, controls, layout, models_picker, notices, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.panel import panel
@@ -16,9 +18,46 @@ LENGTHS = (1, 16, 64, 256, 1024, 4096, 16384)  # tokens at which the growth curv
 
 
 def machines(traces: list[ModelTrace]) -> None:
-    """Draw the same sentence through every bundled model."""
+    """Draw the same sentence through every model; those that cut it differently are laid out by characters."""
     worst = max(layer.residuals[mixing_part(layer)] for trace in traces for layer in trace)
-    panel(four_machines, traces, key=f"{PAGE}.machines", residual=worst)
+    texts = [trace.tokens for trace in traces]
+    if same_tokens(texts):
+        panel(four_machines, traces, key=f"{PAGE}.machines", residual=worst)
+        return
+    visit, first = session.current(), texts[0]
+    index, span = visit.token_in(first), visit.span
+    if span is None and index is not None:
+        span = covering([(token.start, token.end) for token in first])[index]
+    aligned = align_all(traces[0].prompt, texts)
+    panel(four_machines, traces, key=f"{PAGE}.machines", residual=worst, alignment=aligned, span=span)
+
+
+def others(first: ModelTrace) -> list[ModelTrace]:
+    """Read the text of the first model by the models of all other architectures, as far as they can read it."""
+    traces = [first]
+    for name in list(cache.architectures())[1:]:
+        try:
+            traces.append(controls.read_by(name, first.prompt))
+        except ContextscopeError as error:
+            notices.explain(error, also=t("models.left_out", name=t(f"nav.{name}")))
+    return traces
+
+
+def who_reads() -> None:
+    """Name the models that read where one of them is not the bundled one, and offer the way back."""
+    names = list(cache.architectures())
+    if all(models_picker.chosen(name) == cache.architectures()[name] for name in names):
+        return
+    said = " · ".join(f"{t(f'nav.{name}')}: {models_picker.name_of(name)}" for name in names)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"readers-{PAGE}"):
+        st.caption(notices.plain(said), width="content")
+        st.button(t("models.all_bundled"), key=f"{PAGE}.all_bundled", type="tertiary", on_click=bundled_only)
+
+
+def bundled_only() -> None:
+    """Return to the bundled model of every architecture."""
+    for name in cache.architectures():
+        session.current().choose_model(name, None)
 
 
 def cards(traces: list[ModelTrace]) -> None:
@@ -50,9 +89,10 @@ def lessons() -> None:
 
 
 layout.hero(PAGE)
-first = controls.reading(PAGE, cache.bundled()[0])
+first = controls.reading(PAGE, next(iter(cache.architectures())))
 if first is not None:
-    every = [cache.trace_for(name, first.prompt) for name in cache.bundled()]
+    who_reads()
+    every = others(first)
     layout.body(PAGE, lambda: machines(every), traces=every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))

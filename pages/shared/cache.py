@@ -1,49 +1,96 @@
-"""Every cache of the app: loaded models, traces, counts. Keys are small; every cache is bounded."""
+"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes."""
 
-import gc
+import logging
 import threading
 
 import streamlit as st
 
+from models.errors import ContextscopeError, SettingError, SourceError
 from models.records import ModelTrace
+from pages.shared.shelf import Shelf
 
 CARRIED_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
+SHARE = 4  # loaded models may take a quarter of this machine's memory, recorded traces another
+LEAST_BYTES = 2**30  # of each, also on a small machine
+REMEMBERED_FOLDERS = 64
 
+_log = logging.getLogger(__name__)
 _running = threading.Semaphore(1)  # a forward pass uses every core; a second one at once would slow both
 
 
-@st.cache_resource(max_entries=6, show_spinner=False, on_release=lambda _: gc.collect())
-def checkpoint(name: str):  # type: ignore[no-untyped-def]  # models.spec.Checkpoint would bring torch into pages
-    """Load a bundled model once for all visitors. Raises SourceError."""
+def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.spec.Checkpoint would bring torch into pages
+    """Load a bundled name, a downloaded hub id or a folder once for all visitors; nothing is downloaded.
+
+    Raises SourceError for what is not here or cannot be loaded, SettingError when it does not fit into memory.
+    """
     from models import registry
 
-    return registry.load(name)
+    return loaded_models().get((source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False, on_release=lambda _: gc.collect())
-def trace_for(name: str, prompt: str) -> ModelTrace:
-    """Run a bundled model over a prompt, once for all visitors; the arrays are read-only. Raises PromptError."""
+def trace_for(source: str, prompt: str) -> ModelTrace:
+    """Run a model over a prompt, once for all visitors; the arrays are read-only. Raises PromptError."""
     from models import registry
 
-    loaded = checkpoint(name)
-    with _running:
-        return registry.trace(loaded, prompt)
+    key = (source, registry.stamp(source), prompt)
+    return recorded_traces().get(key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
 
 
-def rehearse(name: str) -> None:
-    """Run a bundled model once and forget it, so that what is compiled on first use is not in anybody's timings."""
+def rehearse(source: str) -> None:
+    """Run a model once and forget it, so that what is compiled on first use is not in anybody's timings."""
     from models import registry
 
-    registry.trace(checkpoint(name), name).derive()
+    registry.trace(checkpoint(source), source).derive()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def loaded_models() -> Shelf:  # type: ignore[type-arg]
+    """Return the shelf of loaded models, shared by all visitors."""
+    return Shelf(budget_bytes())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def recorded_traces() -> Shelf[ModelTrace]:
+    """Return the shelf of traces, shared by all visitors."""
+    return Shelf(budget_bytes())
+
+
+def budget_bytes() -> int:
+    """State how many bytes of models, and again of traces, are kept at most."""
+    from models.bench import environment
+
+    return max(LEAST_BYTES, (environment.total_memory() or 0) // SHARE)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def typed_folders() -> dict[str, tuple[str, str]]:
+    """Return the folders that were typed on this server since it started: code -> (architecture, path)."""
+    return {}
+
+
+def remember_folder(code: str, architecture: str, path: str) -> None:
+    """Remember a folder that somebody typed; the oldest is forgotten when there are too many."""
+    known = typed_folders()
+    known[code] = (architecture, path)
+    while len(known) > REMEMBERED_FOLDERS:
+        del known[next(iter(known))]
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def carried(name: str, tokens: int) -> int:
-    """Count the bytes that a bundled model carries after that many tokens, in 16 bit."""
+def carried(source: str, tokens: int) -> int:
+    """Count the bytes that a model carries after that many tokens, in 16 bit."""
     from models import accounting, registry
 
-    shape = accounting.shape_of(registry.read_config(name))
+    shape = accounting.shape_of(registry.read_config(source))
     return accounting.cache_bytes(shape, context=tokens, dtype=CARRIED_DTYPE)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def parameters(source: str) -> int:
+    """Count the parameters of a model from its configuration."""
+    from models import accounting, registry
+
+    return accounting.params_total(accounting.shape_of(registry.read_config(source)))
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
@@ -55,11 +102,23 @@ def bundled() -> tuple[str, ...]:
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def training() -> dict[str, tuple[list[tuple[float, float]], dict[str, float]]]:
-    """Return the training log and the validation bits per byte of every bundled model."""
+def architectures() -> dict[str, str]:
+    """Return the bundled model of every architecture, in the order of the registry."""
     from models import registry
 
-    return {name: (registry.training_log(name), registry.validation_bits(name)) for name in registry.bundled()}
+    return {adapter.name: adapter.bundled for adapter in registry.ADAPTERS if adapter.bundled in registry.bundled()}
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def training() -> dict[str, tuple[list[tuple[float, float]], dict[str, float]]]:
+    """Return the training log and the validation bits per byte of every bundled model that states them."""
+    from models import registry
+
+    return {
+        name: (registry.training_log(name), registry.validation_bits(name))
+        for name in registry.bundled()
+        if registry.is_documented(name)
+    }
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
@@ -68,3 +127,68 @@ def processor() -> tuple[str, int]:
     from models.bench import environment
 
     return "CPU", environment.usable_cores()
+
+
+def _loaded(source: str):  # type: ignore[no-untyped-def]
+    from models import registry
+
+    if source not in bundled():
+        _check_here(source)
+        _check_memory(source)
+    return registry.load(source)
+
+
+def _check_here(source: str) -> None:
+    """Refuse to go to a network: what is neither a folder nor downloaded is not loaded."""
+    from models import registry
+
+    if not registry.is_here(source):
+        raise SourceError("not_downloaded", f"{source!r} is not on this machine yet: download it first", source=source)
+
+
+def _check_memory(source: str) -> None:
+    """Make room for a model and refuse it when the machine does not have what it takes."""
+    from models import registry
+    from models.bench import environment
+
+    need = registry.need_bytes(source)
+    loaded_models().make_room(registry.weight_bytes(source))
+    free = environment.free_memory()
+    if free is not None and need > free:
+        message = f"{source!r} takes about {need} bytes of memory, {free} are free: take a smaller one"
+        raise SettingError("memory_short", message, source=source, need=_gib(need), free=_gib(free))
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
+def _traced(source: str, prompt: str) -> ModelTrace:
+    from models import registry
+
+    loaded = checkpoint(source)
+    with _running:
+        if source in bundled():
+            return registry.trace(loaded, prompt)
+        try:
+            return registry.trace(loaded, prompt)
+        except ContextscopeError:
+            raise
+        except Exception as error:  # a model nobody has tried: the reason to the log, a sentence to the visitor
+            _log.exception("%s cannot be run", source)
+            detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+            raise SourceError(
+                "cannot_run", f"{source!r} cannot be run: {detail}", source=source, detail=detail
+            ) from error
+
+
+def _weight_bytes(loaded) -> int:  # type: ignore[no-untyped-def]
+    return sum(tensor.numel() * tensor.element_size() for tensor in loaded.model.parameters())
+
+
+def _trace_bytes(source: str, found: ModelTrace) -> int:
+    """Count what a trace will hold when all its figures have been opened."""
+    from models import accounting, offers, registry
+
+    shape = accounting.shape_of(registry.read_config(source))
+    return offers.trace_bytes(shape, tokens=len(found.tokens))

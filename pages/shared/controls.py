@@ -7,7 +7,7 @@ import streamlit as st
 
 from models.errors import ContextscopeError
 from models.records import ModelTrace
-from pages.shared import cache, content, notices, session
+from pages.shared import content, models_picker, notices, session
 from pages.shared.i18n import t
 
 _SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
@@ -15,8 +15,11 @@ _GOOD = "contextscope.good"  # page -> the last text that could be traced there
 _SKELETON_HEIGHT = 460
 
 
-def prompt_box(page: str) -> str:
-    """Show the text box with the ready examples under it; return the text all pages read."""
+def prompt_box(page: str, *, model: str | None = None) -> str:
+    """Show the text box with the ready examples under it; return the text all pages read.
+
+    model: the architecture whose model may be chosen here.
+    """
     key = f"{page}.prompt"
     visit = session.current()
 
@@ -45,32 +48,43 @@ def prompt_box(page: str) -> str:
                     on_click=choose,
                     args=(example["text"][visit.lang],),
                 )
+            if model is not None:
+                with st.container(key=f"model-{page}", width="content"):
+                    models_picker.chip(model)
     return visit.prompt
 
 
-def reading(page: str, name: str | None = None) -> ModelTrace | None:
-    """Show the text box and run a model (by default the page's own) over the text.
+def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
+    """Show the text box and run the chosen model of an architecture (by default the page's own) over the text.
 
     A text that cannot be read is explained, and the trace of the last good one is returned in its place; None if there
-    is none.
+    is none. A model that cannot be had is explained, and the bundled one reads.
     """
-    prompt = prompt_box(page)
+    prompt = prompt_box(page, model=page if architecture is None else None)
     good: dict[str, str] = st.session_state.setdefault(_GOOD, {})
-    model = name or page
+    name = architecture or page
     try:
         with st.skeleton(height=_SKELETON_HEIGHT) if page not in good else nullcontext():
-            trace = cache.trace_for(model, prompt)
+            trace = read_by(name, prompt)
     except ContextscopeError as error:
         if page not in good:
             notices.explain(error)
             return None
         notices.explain(error, also=t("notices.still_showing"))
         with notices.guarded():
-            return cache.trace_for(model, good[page])
+            return models_picker.read(name, good[page])[0]
         return None
     good[page] = prompt
     for remark in trace.remarks:
         st.caption(t(f"remarks.{remark.key}", **remark.values))
+    return trace
+
+
+def read_by(architecture: str, prompt: str) -> ModelTrace:
+    """Run the chosen model of an architecture; where it cannot be had, say why and run the bundled one."""
+    trace, trouble = models_picker.read(architecture, prompt)
+    if trouble is not None:
+        notices.explain(trouble, also=t("models.kept_bundled"))
     return trace
 
 

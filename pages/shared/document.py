@@ -5,8 +5,11 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pages.shared import content
+
 HEAD = Path(__file__).resolve().parents[2] / "assets" / "style" / "head.html"
 _PLACE = b"<title>Streamlit</title>"
+_NAMES = b"PAGE_NAMES"  # stands in head.html where the paths of the pages go
 
 
 class DocumentHead:
@@ -14,7 +17,7 @@ class DocumentHead:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.head = HEAD.read_bytes().strip()
+        self.head = HEAD.read_bytes().strip().replace(_NAMES, "|".join(content.PAGES[1:]).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import cache, content, notices, provenance, session
+from pages.shared import cache, content, models_picker, notices, provenance, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 
@@ -84,7 +84,8 @@ def what_it_costs(page: str, tokens: int) -> None:
                 with place:
                     st.html(f'<h3 class="cs-title">{escape(t("cost.tokens", tokens=f"{length:,}"))}</h3>')
                     carried_bars(length)
-            st.caption(t("cost.note"))
+            bundled = all(models_picker.chosen_here(name) == own for name, own in cache.architectures().items())
+            st.caption(t("cost.note" if bundled else "models.cost_note"))
         if _BENCHMARK.is_file():
             st.page_link(_BENCHMARK, label=t("cost.measure"), icon=":material/arrow_forward:", icon_position="right")
 
@@ -122,7 +123,7 @@ def _path(page: str) -> Path:
 
 def carried_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
-    rows = [(name, cache.carried(name, tokens)) for name in cache.bundled()]
+    rows = [(name, cache.carried(models_picker.chosen_here(name), tokens)) for name in cache.architectures()]
     most = max((count for _, count in rows), default=1)
     bars = "".join(
         f'<li class="cs-{escape(name)}"><span class="cs-name">{escape(t(f"nav.{name}"))}</span>'

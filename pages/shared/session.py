@@ -1,17 +1,21 @@
 """One typed view of what the visitor has chosen: kept in session_state across pages, carried in and out by the URL."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from pages.shared import content, i18n
+from models import alignment, offers
+from models.records import Token
+from pages.shared import cache, content, i18n
 
 PROMPT_LIMIT = 4000  # characters accepted from a box or a link; the model's own limit is in tokens
 
 _PREFIX = "contextscope."
-_PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame)")
+_PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
+_MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,5}")
 
 
@@ -46,6 +50,7 @@ class Session:
         if text != self.prompt:
             _put("prompt", text)
             _put("token", None)
+            _put("span", None)
 
     @property
     def selected(self) -> int | None:
@@ -57,9 +62,17 @@ class Session:
     def selected(self, index: int | None) -> None:
         _put("token", index)
 
-    def pick(self, index: int) -> None:
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The characters of the chosen token, by which it is found again in other tokens; None where unknown."""
+        span = _get("span", None)
+        return span if isinstance(span, tuple) and self.selected is not None else None
+
+    def pick(self, index: int, span: tuple[int, int] | None = None) -> None:
         """Choose a token, or let go of it when it is the chosen one; the page is then drawn once more."""
-        self.selected = None if index == self.selected else index
+        again = index == self.selected and span == self.span
+        self.selected = None if again else index
+        _put("span", None if again else span)
         _put("stale", True)
 
     def settle(self) -> bool:
@@ -73,6 +86,28 @@ class Session:
         token = self.selected
         return token if token is not None and 0 <= token < count else None
 
+    def token_in(self, tokens: Sequence[Token]) -> int | None:
+        """Return the chosen token among those of a text: by its characters where they are known, else by number."""
+        index, span = self.token(len(tokens)), self.span
+        if span is None:
+            return index
+        if index is not None and alignment.covering([(t.start, t.end) for t in tokens])[index] == span:
+            return index
+        return alignment.matching(tokens, span)
+
+    def model(self, architecture: str) -> str | None:
+        """Return the model that the visitor chose for an architecture: a hub id or a folder; None for the bundled."""
+        source = self._models().get(architecture)
+        return str(source) if source else None
+
+    def choose_model(self, architecture: str, source: str | None) -> None:
+        """Choose a model for an architecture: an offered hub id, a folder that was checked, or None for the bundled."""
+        every = self._models()
+        if source is None:
+            every.pop(architecture, None)
+        else:
+            every[architecture] = source
+
     def place(self, name: str, *, default: int, allowed: Sequence[int] | range) -> int:
         """Return the layer, head, channel, ... chosen on this page; the default when none or an impossible one is."""
         value = self._places().get(name)
@@ -81,9 +116,7 @@ class Session:
     def put(self, name: str, value: int) -> None:
         """Remember a layer, head, channel, ... of this page."""
         if not _PLACE.fullmatch(name):
-            raise ValueError(
-                f"place {name!r}: expected layer, head, channel, expert or frame, with a prefix if need be"
-            )
+            raise ValueError(f"place {name!r}: expected one of {_PLACE.pattern}")
         self._places()[name] = int(value)
 
     def query(self) -> dict[str, str]:
@@ -95,6 +128,8 @@ class Session:
             written["text"] = self.prompt
         if self.selected is not None:
             written["token"] = str(self.selected)
+        if models := self._written_models():
+            written["model"] = ",".join(models)
         return written | {name: str(value) for name, value in sorted(self._places().items())}
 
     def permalink(self) -> str:
@@ -102,6 +137,15 @@ class Session:
         url = urlsplit(st.context.url or "")
         address = f"{url.scheme}://{url.netloc}{url.path}" if url.netloc else f"/{url_path(self.page)}"
         return f"{address}?{urlencode({'lang': self.lang} | self.query())}"
+
+    def _models(self) -> dict[str, str]:
+        every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}models", {})
+        return every
+
+    def _written_models(self) -> list[str]:
+        """Write the models that this page shows as the address may carry them: a folder only by its code."""
+        shown = {name: source for name, source in self._models().items() if self.page in (name, content.PAGES[0])}
+        return [source if offers.find(source) else folder_code(name, source) for name, source in shown.items()]
 
     def _places(self) -> dict[str, int]:
         every: dict[str, dict[str, int]] = st.session_state.setdefault(f"{_PREFIX}places", {})
@@ -147,10 +191,26 @@ def _read_url(session: Session) -> None:
         session.prompt = text
     if (token := _number(params.get("token", ""))) is not None:
         session.selected = token
+    _read_models(session, params.get("model", ""))
     for name in params:
         value = _number(params.get(name, ""))
         if value is not None and _PLACE.fullmatch(name):
             session.put(name, value)
+
+
+def folder_code(architecture: str, path: str) -> str:
+    """Return what stands for a local folder in the address: no path, and of use only where the path was typed."""
+    return "folder-" + hashlib.blake2s(f"{architecture}\0{path}".encode(), digest_size=8).hexdigest()
+
+
+def _read_models(session: Session, text: str) -> None:
+    """Take over the models of an address: offered ones, and folders that were typed on this server; all else is not."""
+    for name in text[:_MODELS_LIMIT].split(","):
+        offer = offers.find(name)
+        if offer is not None:
+            session.choose_model(offer.architecture, offer.id)
+        elif name in cache.typed_folders():
+            session.choose_model(*cache.typed_folders()[name])
 
 
 def _number(text: str) -> int | None:

@@ -1,5 +1,6 @@
 """See the app as a visitor does: cold deep links, both languages, no complaints, the address, the clock."""
 
+import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from pages.shared import content, i18n, session
 
-LEARN = tuple(page for page in content.PAGES if page != "benchmark")
-ARCHITECTURES = tuple(page for page in LEARN if page != "overview")
-FIRST_FIGURE_S = {"overview": 10.0} | dict.fromkeys(ARCHITECTURES, 3.0)
+PICTURED = tuple(page for page in content.PAGES if page != "benchmark")  # a figure at first sight
+ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
+FIRST_FIGURE_S = dict.fromkeys(PICTURED, 3.0) | {"overview": 10.0}
 REDRAW_S = 2.0
 LOOK_MS = 60_000  # how long to look for something whose time is not what is tested
 FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'])"
@@ -58,7 +59,7 @@ def test_a_deep_link_on_a_cold_server_opens_its_page_in_the_frame(cold_server, v
 def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: str) -> None:
     seen = visit(address(server.url, page), lang=lang, dark=lang == "ko")
     assert content.section(page, "tagline", lang=lang) in heading(seen.page)
-    if page in LEARN:
+    if page in PICTURED:
         await_figure(seen.page)
     await_end(seen.page)
     expect(seen.page.locator("html")).to_have_attribute("lang", lang, timeout=LOOK_MS)
@@ -83,7 +84,7 @@ def test_a_page_fits_its_window(server, visit, width: int) -> None:
         assert box["x"] + box["width"] <= width
 
 
-@pytest.mark.parametrize("page", LEARN)
+@pytest.mark.parametrize("page", PICTURED)
 def test_the_first_figure_comes_soon(server, visit, patience: float, page: str) -> None:
     began = time.monotonic()
     seen = visit(address(server.url, page))
@@ -91,7 +92,7 @@ def test_the_first_figure_comes_soon(server, visit, patience: float, page: str) 
     assert time.monotonic() - began <= FIRST_FIGURE_S[page] * patience
 
 
-@pytest.mark.parametrize("page", ARCHITECTURES)
+@pytest.mark.parametrize("page", [page for page in PICTURED if page != "overview"])
 def test_a_page_opens_soon_from_the_overview(server, visit, patience: float, page: str) -> None:
     seen = visit(address(server.url, "overview"))
     await_figure(seen.page)
@@ -122,6 +123,23 @@ def test_a_new_sentence_redraws_soon(server, visit, patience: float, page: str) 
     assert time.monotonic() - began <= REDRAW_S * patience
     assert seen.page.evaluate("window.drawn") > 0
     assert query_of(seen.page)["text"] == [f"{SENTENCE} {page}"]
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["to the end", "stopped"])
+def test_recall_is_measured_live(server, visit, stops: bool) -> None:
+    task = 2 if stops else 1
+    seen = visit(address(server.url, "recall", f"?task={task}"))
+    await_figure(seen.page)
+    await_end(seen.page)
+    seen.page.get_by_role("button", name=i18n.say("en", "recall.measure"), exact=True).click()
+    seen.page.get_by_role("progressbar").wait_for(state="visible", timeout=LOOK_MS)
+    if stops:
+        seen.page.get_by_role("button", name=i18n.say("en", "recall.stop")).click()
+    again = seen.page.get_by_role("button", name=re.compile("Measure live|Measure again"))
+    again.wait_for(state="visible", timeout=5 * LOOK_MS)
+    said = "Stopped after" if stops else "16 cells cannot be told apart from the record"
+    expect(seen.page.locator(".st-key-status-recall")).to_contain_text(said, timeout=LOOK_MS)
     assert seen.complaints == []
 
 

@@ -8,6 +8,7 @@ import torch
 
 from models import hf, registry
 from models.errors import ContextscopeError, SettingError, SourceError
+from models.spec import Adapter
 
 
 def key_of(source: str, **options: str) -> str:
@@ -103,3 +104,28 @@ def test_errors_are_of_their_kind() -> None:
         registry.load("a/b/c")
     with pytest.raises(SettingError):
         registry.load(registry.bundled()[0], dtype="x")
+
+
+@pytest.mark.parametrize("typed", ("", "   ", "/no/such/place", "x\x00y", "a" * 5000, "~nobody-there/x"), ids=repr)
+def test_what_is_typed_and_is_no_folder_is_said_so(typed: str) -> None:
+    with pytest.raises(SourceError) as error:
+        registry.checked(typed, architecture="mamba")
+    assert error.value.key == "no_folder" and "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("adapter", registry.ADAPTERS, ids=lambda adapter: adapter.name)
+def test_a_folder_is_taken_by_its_own_family_only(adapter: Adapter) -> None:
+    place = str(hf.CHECKPOINTS / adapter.bundled)
+    for other in registry.ADAPTERS:
+        if other is adapter:
+            assert registry.checked(f" {place} ", architecture=other.name) == place
+            continue
+        with pytest.raises(SourceError) as error:
+            registry.checked(place, architecture=other.name)
+        assert error.value.key == "wrong_family" and error.value.values["found"] == adapter.name
+
+
+def test_need_counts_the_weights_in_float32() -> None:
+    for name in registry.bundled():
+        weights = sum(p.numel() for p in registry.load(name).model.parameters()) * 4
+        assert registry.weight_bytes(name) == weights < registry.need_bytes(name)

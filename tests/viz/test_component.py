@@ -2,13 +2,16 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.records import Alignment
 from viz import attention, routing, state, tokens
 from viz.canvas import decode
+from viz.overview import four_machines
 from viz.theme import DARK, LIGHT
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -122,6 +125,25 @@ def test_the_readout_is_the_value(show, traces, english):
     value = float(figure.data["state_sum"].values[-1, 0])
     assert lines[0].startswith(english("viz.channel", channel=int(figure.data["channel"].values[-1]), half_life="")[:9])
     assert float(lines[2].split()[-1]) == pytest.approx(value, rel=1e-4)
+
+
+def test_tiles_with_tokens_of_their_own_name_and_mark_them(show, traces, english):
+    first, second = traces["transformer"], traces["mamba"]
+    count = len(first.tokens)
+    doubled = tuple(replace(token, piece=1, pieces=1) for token in (first.tokens[0], *first.tokens))
+    axis = Alignment(doubled, ((0, *range(count)), (-1, *range(count))))
+    page = show(four_machines([first, second], theme=LIGHT, t=english, alignment=axis))
+    labels = [token.label for token in first.tokens]
+    pair = english("viz.matrix.pair", row="{row}", column="{column}")
+    bottom, side = layout(page)["height"] - 9, 190 / (count + 1)
+    places = [(2, labels[0]), (2 + side, labels[0]), (206, "–"), (206 + side, labels[0]), (206 + 2 * side, labels[1])]
+    for x, column in places:
+        page.mouse.move(x + side / 2, bottom)
+        page.wait_for_selector(".tip.on")
+        assert page.locator(".tip").inner_text().split("\n")[1] == pair.format(row=labels[-1], column=column)
+    page.mouse.click(206 + 2.5 * side, bottom)
+    assert page.evaluate("window.picked.at(-1)")[1] == {"row": count, "column": 2, "tile": 1, "token": count}
+    assert page.errors == []
 
 
 def test_a_click_reports_the_cell_and_its_token(show, traces, english):

@@ -736,6 +736,7 @@ class View {
       ctx.lineWidth = chosen ? 2 : 1;
       ctx.strokeStyle = chosen ? tile.color : theme.hairline;
       ctx.strokeRect(this.snap(x) - 0.5, this.snap(y) - 0.5, this.snap(size) + 1, this.snap(size) + 1);
+      if (grid.marks.length) this.outlineRows(ctx, grid.marks[i], x, y, size);
       if (this.plan.tiles.head) {
         ctx.font = this.fonts.row;
         ctx.fillStyle = chosen ? tile.color : theme.ink;
@@ -759,6 +760,17 @@ class View {
     });
   }
 
+  outlineRows(ctx, [first, after], x, y, size) {
+    const { grid, theme } = this.header;
+    if (after <= first) return;
+    const height = size / grid.rows;
+    const top = Math.floor(first / grid.pool[0]) * height;
+    const tall = Math.ceil(after / grid.pool[0]) * height - top;
+    ctx.strokeStyle = theme.accent;
+    ctx.lineWidth = 1.25;
+    ctx.strokeRect(x, this.snap(y + top), size, Math.max(tall, 3));
+  }
+
   // --------------------------------------------------------------------------------------------------- strip, bars
 
   activeFrameToken() {
@@ -772,7 +784,8 @@ class View {
     const bottom = this.plan.stripY + labels.height;
     ctx.textBaseline = "middle";
     labels.groups.forEach((group) => {
-      const chosen = selected !== null && selected >= group.start && selected < group.start + group.span;
+      const [first, after] = strip.chosen ?? [selected, selected + 1];
+      const chosen = selected !== null && first < group.start + group.span && after > group.start;
       const x = left + group.start * token;
       const width = group.span * token;
       if (chosen) this.chosenLabel(ctx, group, x, width, bottom);
@@ -932,17 +945,33 @@ class View {
       this.band(ctx, x, gridY, this.plan.token, gridHeight);
       this.plan.bars.forEach((bar) => this.band(ctx, x, bar.y, this.plan.token, bar.height));
       if (grid.row_tokens) this.band(ctx, left, gridY + (token / grid.pool[0]) * row, this.plan.gridWidth, Math.max(2, row / grid.pool[0]));
-    } else if (strip.role === "rows") this.lightRows(ctx, token);
+    } else if (strip.role === "rows") this.lightRows(ctx, token, token + 1);
   }
 
-  lightRows(ctx, token) {
+  // In every tile the rows of the tokens that lie in a range of rows.
+  lightRows(ctx, first, after) {
     const { grid } = this.header;
     for (let i = 0; i < grid.count; i++) {
       const { x, y, size } = this.tileBox(i);
+      const reach = this.reach(i, first, after);
+      if (!reach) continue;
       const height = size / grid.rows;
-      const r = Math.floor(token / grid.pool[0]);
-      this.band(ctx, x, y + r * height, size, Math.max(2, height));
+      const top = Math.floor(reach[0] / grid.pool[0]);
+      this.band(ctx, x, y + top * height, size, Math.max(2, (Math.ceil(reach[1] / grid.pool[0]) - top) * height));
     }
+  }
+
+  // A range of rows, made wide enough for the tokens of a tile that lie in it; null where the tile has none there.
+  reach(tile, first, after) {
+    const own = this.header.grid.owners[tile];
+    if (!own) return [first, after];
+    const tokens = own.slice(first, after).filter((token) => token >= 0);
+    return tokens.length ? [own.indexOf(tokens[0]), own.lastIndexOf(tokens[tokens.length - 1]) + 1] : null;
+  }
+
+  cellReach(tile, index, pool) {
+    const range = [index * pool, (index + 1) * pool];
+    return this.reach(tile, ...range) ?? range;
   }
 
   markCell(ctx, at) {
@@ -952,15 +981,17 @@ class View {
       ctx.strokeStyle = grid.tiles[at.tile].color;
       ctx.lineWidth = 2;
       ctx.strokeRect(x - 1, y - 1, size + 2, size + 2);
+      const [top, bottom] = this.cellReach(at.tile, at.row, grid.pool[0]);
+      const [from, to] = this.cellReach(at.tile, at.column, grid.pool[1]);
       if (strip?.role === "rows") {
-        this.lightRows(ctx, at.row * grid.pool[0]);
-        this.band(ctx, this.plan.left + at.row * grid.pool[0] * this.plan.token, this.plan.stripY, this.plan.token * grid.pool[0], this.plan.labels.height);
+        this.lightRows(ctx, top, bottom);
+        this.band(ctx, this.plan.left + top * this.plan.token, this.plan.stripY, this.plan.token * (bottom - top), this.plan.labels.height);
       }
-      const w = size / grid.columns;
-      const h = size / grid.rows;
+      const w = size / grid.columns / grid.pool[1];
+      const h = size / grid.rows / grid.pool[0];
       ctx.strokeStyle = theme.ink;
       ctx.lineWidth = 1.25;
-      ctx.strokeRect(x + at.column * w, y + at.row * h, Math.max(w, 3), Math.max(h, 3));
+      ctx.strokeRect(x + from * w, y + top * h, Math.max((to - from) * w, 3), Math.max((bottom - top) * h, 3));
       return;
     }
     const { left, gridY, row, cell, gridWidth, gridHeight } = this.plan;
@@ -992,15 +1023,26 @@ class View {
     return first === last ? names[first] : `${names[first]} … ${names[last]} (${first}–${last})`;
   }
 
-  rowName(row) {
+  // The names of a tile's own tokens that lie in a row or column.
+  ownName(tile, index, pool) {
+    const { owners, owner_names: names } = this.header.grid;
+    const found = owners[tile].slice(index * pool, (index + 1) * pool).filter((token) => token >= 0);
+    if (!found.length) return "–";
+    const [first, last] = [found[0], found[found.length - 1]];
+    return first === last ? names[tile][first] : `${names[tile][first]} … ${names[tile][last]}`;
+  }
+
+  rowName(row, tile) {
     const { grid, strip } = this.header;
+    if (grid.owners.length && tile !== undefined) return this.ownName(tile, row, grid.pool[0]);
     if (grid.row_names.length) return grid.row_names[row];
     if (grid.row_tokens || strip?.role === "rows") return this.span(row, grid.pool[0], strip.labels);
     return grid.row_labels[row] ?? String(row);
   }
 
-  columnName(column) {
+  columnName(column, tile) {
     const { grid, strip } = this.header;
+    if (grid.owners.length && tile !== undefined) return this.ownName(tile, column, grid.pool[1]);
     if (grid.column_names.length) return grid.column_names[column];
     if (strip && strip.role !== "frames") return this.span(column, grid.pool[1], strip.labels);
     return grid.column_labels[column] ?? String(column);
@@ -1025,7 +1067,7 @@ class View {
       return lines.filter(Boolean);
     }
     const tile = grid.mode === "frames" ? this.frame : at.tile;
-    const values = { row: this.rowName(at.row), column: this.columnName(at.column), value: shown(this.value(tile, at.row, at.column)) };
+    const values = { row: this.rowName(at.row, at.tile), column: this.columnName(at.column, at.tile), value: shown(this.value(tile, at.row, at.column)) };
     if (grid.baseline) values.ratio = shown(Number((this.value(tile, at.row, at.column) / grid.baseline).toPrecision(3)));
     values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
     values.frame = this.frame === null ? "" : strip?.labels[this.activeFrameToken()] ?? "";

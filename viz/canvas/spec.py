@@ -25,6 +25,7 @@ class Strip:
     """The tokens above a picture.
 
     role: "columns" - the grid's columns are these tokens; "rows" - the rows of every tile are; "frames" - a frame each.
+    chosen: first and last + 1 of a chosen run of tokens, where more than the selected one is meant.
     surprisal (token,) in bits, nan where unknown. readout: lines of the hover text, with {label} {index} {id} {bits}
     {p} {extra}; extra: one more line per token.
     """
@@ -35,6 +36,7 @@ class Strip:
     role: Literal["columns", "rows", "frames"] = "columns"
     readout: tuple[str, ...] = ("{label}",)
     extra: tuple[str, ...] = ()
+    chosen: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,9 @@ class Grid:
     value over baseline.
     row_names / column_names: full names for readout; row_labels / column_labels: short ones drawn beside the grid.
     picks: whether a click on a cell designates its row's or its column's token.
+    marks: rows (first, last + 1) to outline in each tile, in original indices.
+    owners, owner_names: where every tile cuts the rows into tokens of its own, the token of each row, -1 for none, and
+    the names of these tokens.
     """
 
     values: Values
@@ -145,6 +150,9 @@ class Grid:
     tile_row_labels: tuple[str, ...] = ()
     experts: Experts | None = None
     baseline: float | None = None
+    marks: tuple[tuple[int, int], ...] = ()
+    owners: tuple[tuple[int, ...], ...] = ()
+    owner_names: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +249,7 @@ def _strip(strip: Strip, planes: _Planes) -> dict[str, Any]:
         "ids": [token.id for token in tokens],
         "surprisal": planes.add(strip.surprisal),
         "selected": strip.selected,
+        "chosen": strip.chosen,
         "role": strip.role,
         "readout": strip.readout,
         "extra": strip.extra,

@@ -1,0 +1,116 @@
+"""The published models of assets/offered.yaml: what each is, how large, under which licence, what it needs to run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from models import accounting, catalogue
+from models.accounting import Shape
+from models.errors import SourceError
+
+OFFERED = Path(__file__).resolve().parent.parent / "assets" / "offered.yaml"
+LONGEST_TEXT = 256  # tokens, the longest text that is traced: models.tokens.PROMPT_LIMIT
+HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
+_FLOAT = 4  # bytes: weights and everything recorded are float32
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One published model. download_bytes: weights and tokenizer as the hub lists them; unknown: words by language."""
+
+    id: str
+    name: str
+    architecture: str
+    revision: str | None
+    config: Mapping[str, Any]
+    params_total: int
+    params_active: int
+    download_bytes: int
+    stored: str
+    licence: str | None
+    tokenizer: str
+    vocabulary: int
+    inferred: tuple[str, ...]
+    sources: Mapping[str, str]
+    unknown: Mapping[str, str | None]
+
+    @property
+    def need_bytes(self) -> int:
+        """Count the memory that running it takes."""
+        return need_bytes(accounting.shape_of(self.config))
+
+
+@lru_cache(maxsize=1)
+def offers() -> tuple[Offer, ...]:
+    """Read the offered models, once per process; SourceError for an entry whose sizes do not give its parameters."""
+    with OFFERED.open(encoding="utf-8") as file:
+        return tuple(_offer(entry) for entry in yaml.safe_load(file))
+
+
+def find(source: str) -> Offer | None:
+    """Return the offered model with this hub id, or None."""
+    return next((offer for offer in offers() if offer.id == source), None)
+
+
+def of(architecture: str) -> tuple[Offer, ...]:
+    """List what is offered for an architecture, smallest first as in the file."""
+    return tuple(offer for offer in offers() if offer.architecture == architecture)
+
+
+def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
+    """Count the memory to run a model over so many tokens and look at it.
+
+    Weights in float32, what a trace of that length keeps when every figure has been opened, and HEADROOM_BYTES.
+    """
+    return accounting.params_total(shape) * _FLOAT + trace_bytes(shape, tokens=tokens) + HEADROOM_BYTES
+
+
+def trace_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
+    """Count what a trace of so many tokens keeps: logits, maps of every head, states after every token, in float32."""
+    maps = tokens * tokens
+    kept = {
+        "attention": 3 * shape.n_heads * maps + 4 * tokens * shape.n_heads * shape.d_head,
+        "mamba": tokens * shape.d_inner * (shape.d_state + 6) + maps,
+        "rwkv": 8 * tokens * shape.d_attention + maps,
+        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model),
+    }
+    values = 2 * tokens * shape.vocab + sum(shape.count(kind) * count for kind, count in kept.items())
+    return values * _FLOAT
+
+
+def _offer(entry: Mapping[str, Any]) -> Offer:
+    config = entry["config"] if entry["catalogue"] is None else _published(entry["catalogue"])
+    shape = accounting.shape_of(config)
+    total = accounting.params_total(shape)
+    if entry.get("params_total") not in (None, total):
+        message = f"{entry['id']}: its sizes give {total:,} parameters, its entry says {entry['params_total']:,}"
+        raise SourceError("bad_config", message, source=entry["id"])
+    return Offer(
+        id=entry["id"],
+        name=entry["name"],
+        architecture=entry["architecture"],
+        revision=entry["revision"],
+        config=MappingProxyType(dict(config)),
+        params_total=total,
+        params_active=accounting.params_active(shape),
+        download_bytes=entry["download_bytes"],
+        stored=entry["stored"],
+        licence=entry["licence"],
+        tokenizer=entry["tokenizer"]["name"],
+        vocabulary=entry["tokenizer"]["vocabulary"],
+        inferred=tuple(entry.get("inferred", ())),
+        sources=MappingProxyType(dict(entry["sources"])),
+        unknown=MappingProxyType(dict(entry["unknown"])),
+    )
+
+
+def _published(name: str) -> Mapping[str, Any]:
+    found = catalogue.find(name)
+    if found is None:
+        raise SourceError("source_not_found", f"assets/models.yaml has no entry {name!r}", source=name)
+    return catalogue.config_of(found)

@@ -1,0 +1,65 @@
+"""Keep what was expensive to make, for all visitors: the most recently used, up to a number of bytes."""
+
+import gc
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """A cache bounded by bytes. What is asked for twice at once is made once; an error is not kept.
+
+    budget_bytes: a single thing that is larger is kept all the same, alone.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._held: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Count the bytes of everything on the shelf."""
+        with self._lock:
+            return sum(weight for _, weight in self._held.values())
+
+    def keys(self) -> list[Hashable]:
+        """List what is held, the least recently used first."""
+        with self._lock:
+            return list(self._held)
+
+    def get(self, key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
+        """Return what is held under a key, or make it; what was used least recently goes when there is no more room."""
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key][0]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._held:
+                    return self._held[key][0]
+            try:
+                made = make()
+                weight = weigh(made)
+                self.make_room(weight)
+                with self._lock:
+                    self._held[key] = (made, weight)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+            return made
+
+    def make_room(self, count: int) -> None:
+        """Let go of the least recently used until so many more bytes are within the budget, or nothing is left."""
+        dropped = 0
+        with self._lock:
+            while self._held and sum(weight for _, weight in self._held.values()) + count > self.budget_bytes:
+                self._held.popitem(last=False)
+                dropped += 1
+        if dropped:
+            gc.collect()
