@@ -22,6 +22,7 @@ from models.capture import ATTENTION
 from models.errors import ContextscopeError, SettingError, SourceError
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
+DEVICE_VARIABLE = "CONTEXTSCOPE_DEVICE"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 HUB_ID_LIMIT = 96  # characters, the limit of the hub itself
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -91,6 +92,12 @@ def read_tokenizer(source: str) -> PreTrainedTokenizerBase | None:
     except Exception:  # noqa: BLE001 - no tokenizer, or one that needs foreign code: either way there is none to use
         return None
     return tokenizer if tokenizer.is_fast else None
+
+
+def preferred_device() -> str:
+    """Return where the app runs its models: the setting CONTEXTSCOPE_DEVICE, else the first GPU, else the CPU."""
+    wished = os.environ.get(DEVICE_VARIABLE, "").strip()
+    return wished or ("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
 def _check_config_file(folder: Path, source: str) -> None:

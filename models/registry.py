@@ -25,6 +25,7 @@ __all__ = [
     "checked",
     "load",
     "need_bytes",
+    "preferred_device",
     "read_config",
     "showing",
     "trace",
@@ -140,6 +141,11 @@ def training_log(name: str) -> list[tuple[float, float]]:
     """Return (tokens seen, loss in nats per token) of a bundled checkpoint's training, as it was logged."""
     lines = (hf.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [(row["tokens"], row["loss"]) for row in map(json.loads, lines)]
+
+
+def preferred_device() -> str:
+    """Return where the app runs its models: the setting CONTEXTSCOPE_DEVICE, else the first GPU, else the CPU."""
+    return hf.preferred_device()
 
 
 def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpoint:

@@ -46,7 +46,8 @@ def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Op
     tokens = tuple(Token(i, id_, cell.label(id_), i, i + 1) for i, id_ in enumerate(ids))
     prompt = "".join(token.label for token in tokens)
     answers = tuple(
-        _answer(micro.load(task, name), Encoded(prompt, tokens, ()), drawn, cell) for name in micro.trained(task)
+        _answer(micro.load(task, name, device=registry.preferred_device()), Encoded(prompt, tokens, ()), drawn, cell)
+        for name in micro.trained(task)
     )
     return Opened(tokens, drawn.asked_at, drawn.answer_at, cell.label(drawn.asked), cell.label(drawn.answer), answers)
 

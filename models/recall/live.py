@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from models import registry
 from models.errors import ContextscopeError
 from models.recall import evaluation, lessons, micro
 from models.recall.evaluation import Accuracy
@@ -96,7 +97,8 @@ class LiveRun:
     def _cells(self) -> Iterator[tuple[str, Accuracy]]:
         if self._stop.is_set():
             return
-        loaded = {name: micro.load(self.key.task, name) for name in self.architectures}
+        device = registry.preferred_device()
+        loaded = {name: micro.load(self.key.task, name, device=device) for name in self.architectures}
         for cell in self.task.cells:
             for name, checkpoint in loaded.items():
                 asked = {"seed": self.key.seed, "queries": self.key.queries}

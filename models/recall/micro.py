@@ -134,13 +134,13 @@ def folder(task: str, architecture: str) -> Path:
     return FOLDER / task / architecture
 
 
-def load(task: str, architecture: str) -> Checkpoint:
+def load(task: str, architecture: str, *, device: str = "cpu") -> Checkpoint:
     """Load a trained micro-model in float32, without tokenizer; SourceError when it is not there."""
     place = folder(task, architecture)
     if not (place / "config.json").is_file():
         message = f"there is no trained {architecture} for {task} in {place}: python -m models recall train makes it"
         raise SourceError("source_not_found", message, source=str(place))
-    return registry.load(str(place))
+    return registry.load(str(place), device=device)
 
 
 def trained(task: str) -> tuple[str, ...]:

@@ -123,10 +123,12 @@ def training() -> dict[str, tuple[list[tuple[float, float]], dict[str, float]]]:
 
 @st.cache_data(max_entries=1, show_spinner=False)
 def processor() -> tuple[str, int]:
-    """Name where the models run, "GPU" by its name or "CPU", and count the cores."""
+    """Name where the models run, a GPU by its name or "CPU", and count the cores."""
+    from models import registry
     from models.bench import environment
 
-    return "CPU", environment.usable_cores()
+    device = registry.preferred_device()
+    return "CPU" if device == "cpu" else environment.device_name(device), environment.usable_cores()
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]
@@ -135,7 +137,7 @@ def _loaded(source: str):  # type: ignore[no-untyped-def]
     if source not in bundled():
         _check_here(source)
         _check_memory(source)
-    return registry.load(source)
+    return registry.load(source, device=registry.preferred_device())
 
 
 def _check_here(source: str) -> None:

@@ -129,3 +129,13 @@ def test_need_counts_the_weights_in_float32() -> None:
     for name in registry.bundled():
         weights = sum(p.numel() for p in registry.load(name).model.parameters()) * 4
         assert registry.weight_bytes(name) == weights < registry.need_bytes(name)
+
+
+def test_models_run_where_the_setting_or_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(hf.DEVICE_VARIABLE, raising=False)
+    monkeypatch.setattr(hf.torch.cuda, "is_available", lambda: False)
+    assert registry.preferred_device() == "cpu"
+    monkeypatch.setattr(hf.torch.cuda, "is_available", lambda: True)
+    assert registry.preferred_device() == "cuda:0"
+    monkeypatch.setenv(hf.DEVICE_VARIABLE, "cpu")
+    assert registry.preferred_device() == "cpu"

@@ -84,7 +84,7 @@ def test_a_stopped_run_keeps_what_it_has_and_may_begin_again(monkeypatch: pytest
 
 
 def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(task, name):
+    def missing(task, name, *, device):
         raise SourceError("source_not_found", f"no {name}", source=name)
 
     monkeypatch.setattr(live.micro, "load", missing)
