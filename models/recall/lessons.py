@@ -69,7 +69,7 @@ TASKS: Mapping[str, Task] = {
         _lesson_induction, {"distance": 64},
     ),
     "selective_copying": Task(
-        "selective_copying", SelectiveCopying.vocab, 1 / SelectiveCopying.colours, 320, SelectiveCopying.axes,
+        "selective_copying", SelectiveCopying.vocab, 1 / SelectiveCopying.colours, 1500, SelectiveCopying.axes,
         tuple(SelectiveCopying(c, s) for s in (16, 32, 64, 128) for c in (2, 4, 8)),
         _lesson_copying, {"span": 64, "count": 8},
     ),

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import controls, layout, models_picker, notices
+from pages.shared import cache, controls, layout, models_picker, notices
 from pages.shared.i18n import t
 from pages.shared.panel import panel, residual_of, selected_or_last
-from viz.attention import head_matrix, most_structured_head
+from viz.attention import head_matrix
 from viz.channels import widest_memory
 from viz.routing import expert_lanes, expert_load, hybrid_stack, layer_ribbon, router_bars
 from viz.state import state_film
@@ -52,10 +52,16 @@ def load(trace: ModelTrace) -> None:
     panel(expert_load, trace, key=f"{PAGE}.load", follow=False)
 
 
+def choosiest(trace: ModelTrace, layers: list[int]) -> int:
+    """Return the layer whose experts prefer kinds of tokens most, by the model's card; else the middle one."""
+    known = {found["layer"]: found["lift"] for found in cache.structure(trace.checkpoint).get("routing", ())}
+    return max((layer for layer in layers if layer in known), key=known.__getitem__, default=layers[len(layers) // 2])
+
+
 def router(trace: ModelTrace) -> None:
     """Draw the router of the chosen token in one layer with experts."""
     layers = [shown.index for shown in trace.layers_with("router_probs")]
-    layer = controls.layer_picker(PAGE, layers, default=layers[len(layers) // 2], name="router_layer")
+    layer = controls.layer_picker(PAGE, layers, default=choosiest(trace, layers), name="router_layer")
     position = selected_or_last(trace)
     panel(
         router_bars,
@@ -71,7 +77,7 @@ def router(trace: ModelTrace) -> None:
 
 def head(trace: ModelTrace) -> None:
     """Draw one head of the attention layer."""
-    best = most_structured_head(trace)
+    best = controls.clearest_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")

@@ -12,7 +12,6 @@ from viz.attention import (
     head_matrix,
     head_mosaic,
     mosaic_head,
-    most_structured_head,
     value_norm_matrix,
 )
 from viz.tokens import token_strip
@@ -21,8 +20,8 @@ PAGE = "transformer"
 
 
 def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
-    """Offer the layer and the head next to a figure; by default the most structured head of this text."""
-    best = most_structured_head(trace)
+    """Offer the layer and the head next to a figure; by default the clearest one."""
+    best = controls.clearest_head(trace)
     layers = trace.layers_with("attention")
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, [shown.index for shown in layers], default=best.layer, at=at)
@@ -47,7 +46,7 @@ def one_head(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
 
 def all_heads(trace: ModelTrace) -> None:
     """Draw every head as a tile; a click chooses it for the whole page."""
-    best, visit = most_structured_head(trace), session.current()
+    best, visit = controls.clearest_head(trace), session.current()
     score = st.segmented_control(
         t("controls.score"),
         SCORES,

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from typing import Any
 
 import streamlit as st
 
@@ -107,6 +108,15 @@ def architectures() -> dict[str, str]:
     from models import registry
 
     return {adapter.name: adapter.bundled for adapter in registry.ADAPTERS if adapter.bundled in registry.bundled()}
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def structure(source: str) -> dict[str, Any]:
+    """Return what a model's card measured of its structure on held-out text; empty where it has no such card."""
+    from models import registry
+
+    found: dict[str, Any] = registry.card_of(source).get("structure") or {}
+    return found
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

@@ -7,9 +7,11 @@ import streamlit as st
 
 from models.errors import ContextscopeError
 from models.records import ModelTrace
-from pages.shared import content, models_picker, notices, session
+from pages.shared import cache, content, models_picker, notices, session
 from pages.shared.i18n import t
+from viz.attention import Head, most_structured_head
 
+NAMED_HEADS = ("previous_token", "punctuation", "induction")  # findings of a card that make a first figure, best first
 _SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
 _GOOD = "contextscope.good"  # page -> the last text that could be traced there
 _SKELETON_HEIGHT = 460
@@ -86,6 +88,18 @@ def read_by(architecture: str, prompt: str) -> ModelTrace:
     if trouble is not None:
         notices.explain(trouble, also=t("models.kept_bundled"))
     return trace
+
+
+def clearest_head(trace: ModelTrace) -> Head:
+    """Return the head that the model's card names, measured on held-out text; else the clearest one of this text."""
+    known = cache.structure(trace.checkpoint)
+    holds = {finding["id"] for finding in known.get("findings", ()) if finding["holds"]}
+    for name in NAMED_HEADS:
+        if name in holds:
+            head = Head(known["heads"][name]["layer"], known["heads"][name]["head"])
+            if any(head.layer == layer.index for layer in trace.layers_with("attention")):
+                return head
+    return most_structured_head(trace)
 
 
 def layer_picker(page: str, layers: Sequence[int], *, default: int, name: str = "layer", at: str = "") -> int:
