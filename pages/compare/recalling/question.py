@@ -15,6 +15,7 @@ from viz.mixing import mixing_part
 from viz.recall_example import recall_example
 
 QUESTIONS = 20  # offered per cell
+SHOWN_TOKENS = 300  # longer sequences cannot be read as a strip
 
 
 def question(record: Record) -> None:
@@ -39,11 +40,24 @@ def _chosen(record: Record) -> tuple[dict[str, int], int]:
         visit.put("question", (number + 1) % QUESTIONS)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"choose-{PAGE}"):
-        at = {layout.across: _pick("distance", layout.across, list(layout.places), len(layout.places) // 2)}
+        near = _readable(record)
+        at = {layout.across: _pick("distance", layout.across, near, len(near) // 2)}
         if layout.up:
             at[layout.up] = _pick("load", layout.up, list(layout.rows), len(layout.rows) // 2)
         st.button(t("recall.another"), key=f"{PAGE}.another", icon=":material/shuffle:", on_click=another)
     return at, number
+
+
+def _readable(record: Record) -> list[int]:
+    """List the distances at which every sequence can be read as a strip; the shortest at least."""
+    layout = record.layout
+    longest = {
+        place: max(
+            cell.length for cells in record.bundled.values() for cell in cells if cell.at[layout.across] == place
+        )
+        for place in layout.places
+    }
+    return [place for place in layout.places if longest[place] <= SHOWN_TOKENS] or list(layout.places[:1])
 
 
 def _pick(name: str, axis: str, values: list[int], default: int) -> int:
