@@ -159,7 +159,7 @@ def recall_seeds(
         {"architecture": a, "name": t(f"viz.architecture.{a}"), "seed": seed, "kept": seed == bundled,
          "accuracy": _mean(cells, "accuracy"), "text": f"{_mean(cells, 'accuracy'):.0%}"}
         for a, every in runs.items()
-        for seed, cells in every
+        for seed, cells in sorted(every, key=lambda run: run[0] == bundled)  # drawn last, on top
     ]  # fmt: skip
     base = table(rows)
     x = alt.X("accuracy:Q", title=t("viz.recall.axis.mean"), scale=alt.Scale(domain=[0, 1]),
@@ -175,7 +175,7 @@ def recall_seeds(
     tip = [alt.Tooltip("name:N", title=" "), alt.Tooltip("seed:Q", title=t("viz.recall.seed")),
            alt.Tooltip("accuracy:Q", format=".1%", title=t("viz.recall.axis.mean"))]  # fmt: skip
     span = base.mark_line(strokeWidth=2, opacity=0.5).encode(x=x, y=y, color=color)
-    marks = base.mark_point(size=90, strokeWidth=2, opacity=1).encode(
+    marks = base.mark_point(size=110, strokeWidth=2, opacity=1).encode(
         x=x, y=y, color=color, shape=shape, tooltip=tip,
         fill=alt.condition("datum.kept", color, alt.value(theme.card)),
     )  # fmt: skip

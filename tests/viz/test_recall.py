@@ -91,7 +91,7 @@ def test_bytes_are_means_of_a_distance(english) -> None:
 def test_seeds_fill_the_bundled_one_only(english) -> None:
     runs = {"mamba": [(0, cells(1.0)), (1, cells(0.5))]}
     figure = recall_seeds(runs, theme=LIGHT, t=english, bundled=0, chance=0.125)
-    assert [(r["seed"], r["kept"]) for r in rows(figure) if "seed" in r] == [(0, True), (1, False)]
+    assert [(r["seed"], r["kept"]) for r in rows(figure) if "seed" in r] == [(1, False), (0, True)]
     np.testing.assert_allclose(figure.data["accuracy"].values, [[0.75, 0.375]])
 
 
