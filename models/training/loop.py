@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
         batch = torch.from_numpy(batch_of(self.rows, self.step, self.recipe.batch)).long().to(device)
-        with torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else nullcontext():
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             loss = losses(self.model, batch)
         loss.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)

@@ -34,6 +34,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0
     seed: int = 20261122
+    precision: str = "float32"  # of products and sums over tokens; weights and optimiser are always float32
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step: a linear warm-up, a plateau, a linear cool-down to lr_end.
@@ -49,7 +50,8 @@ RECIPES: Mapping[str, Recipe] = {
     "smoke": Recipe(vocab=320, context=32, batch=4, steps=12, warmup=2, cooldown=8),
     "small": Recipe(),
     "family": Recipe(
-        FAMILY, vocab=8192, context=512, batch=4, steps=2500, warmup=100, cooldown=500, lr=2e-3, lr_end=2e-4
+        FAMILY, vocab=8192, context=512, batch=4, steps=2500, warmup=100, cooldown=500, lr=2e-3, lr_end=2e-4,
+        precision="bfloat16",
     ),
 }
 OVERRIDES = {  # option -> (lowest value, what it is)
@@ -73,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lr", type=float, help="peak learning rate, instead of the recipe's; a tenth of it at the end"
     )
     parser.add_argument("--seed", type=int, help="seed of weights and order, instead of the recipe's")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda; on cuda products run in bfloat16 (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for torch's choice (%(default)s)")
 
 
@@ -130,7 +132,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 def _described(recipe: Recipe) -> str:
     return (
         f"width {recipe.shape.width}, {recipe.vocab} tokens in the vocabulary, "
-        f"{recipe.steps} steps of {recipe.batch} x {recipe.context}"
+        f"{recipe.steps} steps of {recipe.batch} x {recipe.context}, {recipe.precision}"
     )
 
 
