@@ -115,7 +115,7 @@ def test_trace_reports_surprisal_parts_and_residuals(capsys, name):
 def test_bench_measures_and_writes_a_file(capsys, tmp_path, monkeypatch, name):
     monkeypatch.setenv("CONTEXTSCOPE_DATA", str(tmp_path / "data"))
     out = tmp_path / "run.jsonl"
-    words = ("bench", "--sources", name, "--contexts", "16,32", "--decode", "4", "--repeats", "2")
+    words = ("bench", "--sources", name, "--contexts", "16,32", "--decode", "4", "--rounds", "2")
     rows = answer(capsys, *words, "--out", str(out), "--json")
     assert [row["context"] for row in rows] == [16, 32]
     from models.bench.store import read_file

@@ -282,8 +282,8 @@ def _attempt(clock: Clock, report: Report) -> Timing:
     prefill: list[float] = []
     first: list[float] = []
     logits, cache = torch.empty(0), None
-    for repeat in range(cell.repeats):
-        report("prefill", repeat, cell.repeats)
+    for turn in range(cell.rounds):
+        report("prefill", turn, cell.rounds)
         cache = None  # the previous cache must not count as this one's memory
         ids = clock.prompt(cell.context)
         logits, cache, took = clock.step(ids, None)

@@ -20,17 +20,17 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "context": (1, 1_048_576),
         "batch": (1, 256),
         "decode_tokens": (2, 1024),
-        "repeats": (2, 50),
+        "rounds": (2, 50),
         "threads": (1, 1024),
         "cells": (1, 96),
     }
 )
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "quick": {"contexts": (256, 1024, 4096, 8192), "decode_tokens": 24, "repeats": 3},
-        "careful": {"contexts": (256, 512, 1024, 2048, 4096, 8192), "decode_tokens": 64, "repeats": 5},
-        "long": {"contexts": (1024, 4096, 16384, 32768), "decode_tokens": 32, "repeats": 3},
-        "gpu": {"contexts": (1024, 4096, 16384, 65536), "decode_tokens": 64, "repeats": 5},
+        "quick": {"contexts": (256, 1024, 4096, 8192), "decode_tokens": 24, "rounds": 3},
+        "careful": {"contexts": (256, 512, 1024, 2048, 4096, 8192), "decode_tokens": 64, "rounds": 5},
+        "long": {"contexts": (1024, 4096, 16384, 32768), "decode_tokens": 32, "rounds": 3},
+        "gpu": {"contexts": (1024, 4096, 16384, 65536), "decode_tokens": 64, "rounds": 5},
     }
 )
 START_S = 1.0  # forking a worker, reading the weights, the parity gate
@@ -49,14 +49,23 @@ class Cell:
     device: str = "cpu"
     dtype: str = "float32"
     decode_tokens: int = 32
-    repeats: int = 3
+    rounds: int = 3
     threads: int = 1
     seed: int = 0
+    view: str = "architecture"
+    size: str = "bundled"
+    attention: str = "auto"
+    kernels: str = "fast"
+    largest: bool = False  # batch is the largest predicted to fit: halved when it does not
+    batch_limit: str = ""  # what limits a largest batch: "memory", "time" or "cap"
 
     @property
     def cell_id(self) -> str:
         """Name the cell within its run."""
-        return f"{self.architecture}-{self.context}-b{self.batch}-{self.dtype}-{self.device.replace(':', '')}"
+        named = (self.architecture, self.size, self.context, f"b{self.batch}", self.dtype, self.device.replace(":", ""))
+        changed = (("view", "architecture"), ("attention", "auto"), ("kernels", "fast"))
+        unusual = [getattr(self, name) for name, usual in changed if getattr(self, name) != usual]
+        return "-".join(map(str, (*named, *unusual, *(["largest"] if self.largest else []))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,7 @@ def make_plan(
     device: str = "cpu",
     dtype: str = "float32",
     decode_tokens: int = 32,
-    repeats: int = 3,
+    rounds: int = 3,
     threads: int | None = None,
     seed: int = 0,
     rates: Rates | None = None,
@@ -149,7 +158,7 @@ def make_plan(
     """
     dtype = describe.dtype_name(dtype)
     threads = threads or environment.usable_cores()
-    chosen = {"batch": batch, "decode_tokens": decode_tokens, "repeats": repeats, "threads": threads}
+    chosen = {"batch": batch, "decode_tokens": decode_tokens, "rounds": rounds, "threads": threads}
     for name, value in (
         *chosen.items(),
         *(("context", context) for context in contexts),
@@ -159,7 +168,7 @@ def make_plan(
     if device not in environment.devices():
         raise SettingError("errors.device_missing", f"device {device!r} is not on this machine", device=device)
     cells = tuple(
-        Cell(architecture, source, context, batch, device, dtype, decode_tokens, repeats, threads, seed)
+        Cell(architecture, source, context, batch, device, dtype, decode_tokens, rounds, threads, seed)
         for turn, context in enumerate(sorted(set(contexts)))
         for architecture, source in list(sources.items())[:: -1 if turn % 2 else 1]
     )
@@ -184,7 +193,7 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
     step_s = OVERHEAD_S * len(shape.layers) + max(moved / rates.bytes_per_s, step_flops / rates.flops_per_s)
     prefill_s = (prefill_s + OVERHEAD_S * len(shape.layers)) * rates.factors.get((cell.architecture, "prefill"), 1.0)
     step_s *= rates.factors.get((cell.architecture, "decode"), 1.0)
-    seconds = START_S + weights / rates.bytes_per_s + prefill_s * (cell.repeats + 1) + step_s * (cell.decode_tokens + 8)
+    seconds = START_S + weights / rates.bytes_per_s + prefill_s * (cell.rounds + 1) + step_s * (cell.decode_tokens + 8)
     total = weights + cache + logits + workspace
     return Prediction(
         weights,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-PROTOCOL_VERSION = 1  # raise it when the meaning of a column changes; rows of different versions are never joined
+PROTOCOL_VERSION = 2  # raise it when the meaning of a column changes; rows of different versions are never joined
 
 # How a cell can end. The first two carry samples; a row of any other state says why in `reason`.
 MEASURED = ("ok", "unstable")
@@ -29,10 +29,15 @@ _NESTED = {"implementation": "impl_", "environment": "env_", "reason_values": "r
 class Measurement:
     """A row of a run. Times are milliseconds, sizes bytes of the whole batch; None means not measured.
 
-    prefill_ms_samples: one per repetition. decode_ms_samples: one per step at depth `context`.
+    prefill_ms_samples, first_token_ms_samples and e2e_ms_samples (a prompt and all its tokens): one per round.
+    decode_ms_samples: decode_tokens per round at depth `context`, round after round.
     ttft_ms_med: prefill and the first greedy token. tpot_ms_med: time per further token.
     cache_bytes: counted on the live cache object; cache_bytes_formula: by accounting; peak_bytes: highest use above
     what loading left (CPU: resident set, GPU: allocated), its parts in peak_prefill_bytes and peak_decode_bytes.
+    launch_fraction: the share of a decoding step in which no operator of the device runs. harness_ms: what the clock
+    itself adds to a step. bandwidth_bytes_per_s, peak_flops_per_s: ceilings measured on this device in the same run;
+    mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
+    layer that has them. batch_limit: what stopped a search for the largest batch: "memory", "time" or "cap".
     reason_key and reason_values: the sentence of assets/i18n that says why a cell has no samples.
     """
 
@@ -48,6 +53,9 @@ class Measurement:
     decode_tokens: int
     seed: int
     view: str = "architecture"  # BENCHMARK.md R0: same tool chain for all; never mixed with "as_shipped"
+    size: str = "bundled"  # the rung of assets/ladder.yaml, or "bundled"
+    attention: str = "auto"  # the backend of scaled_dot_product_attention that was asked for
+    kernels: str = "fast"  # the implementation of the operators that was asked for: "fast" or "reference"
     protocol_version: int = PROTOCOL_VERSION
     reason: str = ""
     reason_key: str = ""
@@ -56,20 +64,23 @@ class Measurement:
     params_active: int | None = None
     config_hash: str = ""
     threads: int | None = None
-    round: int = 0
+    rounds: int | None = None
     prefill_ms_samples: tuple[float, ...] = ()
     decode_ms_samples: tuple[float, ...] = ()
     first_token_ms_samples: tuple[float, ...] = ()
+    e2e_ms_samples: tuple[float, ...] = ()
     warmup_steps: int | None = None
     ttft_ms_med: float | None = None
     ttft_iqr_rel: float | None = None
     tpot_ms_med: float | None = None
     tpot_iqr_rel: float | None = None
     decode_tokens_per_s: float | None = None
+    e2e_tokens_per_s: float | None = None
     bytes_weights: int | None = None
     cache_bytes: int | None = None
     cache_bytes_formula: int | None = None
     bytes_logits: int | None = None
+    bytes_workspace: int | None = None  # estimated, as in the prediction
     baseline_bytes: int | None = None
     peak_bytes: int | None = None
     peak_prefill_bytes: int | None = None
@@ -81,6 +92,19 @@ class Measurement:
     oom_requested_bytes: int | None = None
     parity_max_rel: float | None = None
     parity_batch_rel: float | None = None
+    parity_chunk_rel: float | None = None
+    ops_per_token: int | None = None
+    launch_fraction: float | None = None
+    harness_ms: float | None = None
+    graph: str = ""  # "captured", or why decoding steps were not captured
+    experts_distinct: float | None = None
+    bandwidth_bytes_per_s: float | None = None
+    peak_flops_per_s: float | None = None
+    mbu: float | None = None
+    mfu: float | None = None
+    batch_limit: str = ""
+    energy_j_per_token: float | None = None
+    foreign_processes: int | None = None  # others on the same GPU while the cell was measured
     sentinel_before_ms: float | None = None
     sentinel_after_ms: float | None = None
     load_avg: float | None = None

@@ -239,7 +239,7 @@ def _row_of_failure(
     run_id: str, cell: Cell, prediction: Prediction, outcome: Outcome, *, started_ns: int
 ) -> Measurement:
     asked = dataclasses.asdict(cell)
-    del asked["repeats"]
+    del asked["rounds"], asked["largest"]
     requested = outcome.values.get("requested")
     return Measurement(
         run_id=run_id,

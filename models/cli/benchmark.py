@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help=f"one of {', '.join(environment.devices())} (cpu)")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
     parser.add_argument("--decode", type=int, default=None, metavar="N", help="tokens to decode at depth")
-    parser.add_argument("--repeats", type=int, default=None, metavar="N", help="prefills to time")
+    parser.add_argument("--rounds", type=int, default=None, metavar="N", help="prefills to time")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (all cores)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the token ids and random weights (0)")
     parser.add_argument("--timeout", type=float, default=None, metavar="S", help="seconds a cell may take")
@@ -83,7 +83,7 @@ def _plan(args: argparse.Namespace, store: Store) -> Plan:
         device=args.device,
         dtype=args.dtype,
         decode_tokens=preset["decode_tokens"] if args.decode is None else args.decode,
-        repeats=preset["repeats"] if args.repeats is None else args.repeats,
+        rounds=preset["rounds"] if args.rounds is None else args.rounds,
         threads=args.threads,
         seed=args.seed,
         rates=measure_rates(earlier),

@@ -14,7 +14,7 @@ def say(**event):
 
 def row(request):
     cell = request["cell"]
-    keep = {k: v for k, v in cell.items() if k != "repeats"}
+    keep = {k: v for k, v in cell.items() if k not in ("rounds", "largest")}
     decode = [1.0 + 0.01 * i for i in range(cell["decode_tokens"])]
     return keep | {
         "run_id": request["run_id"],

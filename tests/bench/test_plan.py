@@ -40,7 +40,7 @@ def test_a_cell_that_cannot_fit_is_marked(monkeypatch):
     assert made.seconds < sum(p.seconds for p in made.predictions)
 
 
-@pytest.mark.parametrize("name", ["batch", "decode_tokens", "repeats"])
+@pytest.mark.parametrize("name", ["batch", "decode_tokens", "rounds"])
 def test_values_out_of_range_are_refused(name):
     low, high = LIMITS[name]
     for value in (low - 1, high + 1, -5):
@@ -72,7 +72,7 @@ def test_sources_are_mapped_to_their_architecture():
 def test_presets_are_possible(name):
     preset = PRESETS[name]
     made = make_plan(
-        SOURCES, preset["contexts"], decode_tokens=preset["decode_tokens"], repeats=preset["repeats"], rates=RATES
+        SOURCES, preset["contexts"], decode_tokens=preset["decode_tokens"], rounds=preset["rounds"], rates=RATES
     )
     assert len(made.cells) == 4 * len(preset["contexts"])
 

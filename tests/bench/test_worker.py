@@ -29,7 +29,7 @@ def measured(tmp_path_factory):
     from models.bench.store import Store
 
     runner = Runner(Store(tmp_path_factory.mktemp("runs"), recorded=None))
-    plan = make_plan(sources_of(), [16, 48], batch=2, decode_tokens=4, repeats=2)
+    plan = make_plan(sources_of(), [16, 48], batch=2, decode_tokens=4, rounds=2)
     run_id = runner.submit(plan)
     assert runner.wait(run_id, timeout_s=240), runner.progress(run_id)
     runner.close()
@@ -64,7 +64,7 @@ def test_rows_name_the_code_that_ran(measured):
 @needs_models
 def test_killing_the_real_worker_loses_no_other_row(store):
     runner = Runner(store)
-    plan = make_plan({"mamba": "mamba"}, [16, 4096, 32], decode_tokens=64, repeats=8)
+    plan = make_plan({"mamba": "mamba"}, [16, 4096, 32], decode_tokens=64, rounds=8)
     run_id = runner.submit(plan)
     deadline = time.monotonic() + 120
     try:

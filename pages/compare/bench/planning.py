@@ -42,7 +42,7 @@ def planner() -> Plan | None:
         with notices.guarded():
             plan = make_plan(
                 sources, contexts, batch=batch, device=device, decode_tokens=chosen["decode_tokens"],
-                repeats=chosen["repeats"], rates=runner.shared().rates(),
+                rounds=chosen["rounds"], rates=runner.shared().rates(),
             )  # fmt: skip
             st.html(_grid(plan))
             st.caption(t("benchmark.plan.predicted"))
