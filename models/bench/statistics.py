@@ -1,12 +1,20 @@
-"""Summarise samples honestly: median and quartiles, intervals by resampling, growth exponents with their interval."""
+"""Summarise samples honestly: spreads, and ratios and growth exponents with intervals that count rounds, not steps."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 2000
+NEGLIGIBLE = 0.01  # a difference that may be below one per cent is not called one
+
+Rounds = Sequence[Sequence[float]]
+Curve = Sequence[tuple[float, Rounds]]  # at each size, the samples of its rounds
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,18 @@ class Interval:
         return not self.low <= number <= self.high
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What two cells may say of each other: how many times as long a takes as b, and whether that is a difference.
+
+    rounds: of the cell that has fewer. With a single round nothing can be told apart: the interval has no end.
+    """
+
+    ratio: Interval
+    kind: Literal["faster", "slower", "indistinguishable"]
+    rounds: int
+
+
 def spread(samples: Sequence[float]) -> Spread:
     """Summarise samples; ValueError when there are none. No sample is ever dropped."""
     if not len(samples):
@@ -50,37 +70,170 @@ def spread(samples: Sequence[float]) -> Spread:
     return Spread(float(median), float(low), float(high), len(samples))
 
 
+def rounds_of(samples: Sequence[float], rounds: int | None) -> list[list[float]]:
+    """Cut the samples of a row, which stand round after round, into its rounds; a row without a number is one round.
+
+    Raises ValueError where they do not divide evenly.
+    """
+    count = rounds or 1
+    each, rest = divmod(len(samples), count)
+    if rest:
+        raise ValueError(f"{len(samples)} samples do not divide into {count} rounds")
+    return [[float(v) for v in samples[i * each : (i + 1) * each]] for i in range(count)] if each else []
+
+
 def ratio_of_medians(above: Sequence[float], below: Sequence[float], *, seed: int = 0) -> Interval:
-    """Estimate median(above) / median(below) with a percentile bootstrap interval (Efron & Tibshirani 1993, ch. 13)."""
+    """Estimate median(above) / median(below) with a percentile bootstrap interval (Efron & Tibshirani 1993, ch. 13).
+
+    It takes the samples as independent, which the steps of one round are not: use verdict to tell two cells apart.
+    """
     rng = np.random.default_rng(seed)
     a, b = np.asarray(above, np.float64), np.asarray(below, np.float64)
     if not (a.size and b.size):
         raise ValueError("no samples")
-    ratios = _medians(a, rng) / _medians(b, rng)
+    ratios = _resampled_medians(a, rng) / _resampled_medians(b, rng)
     low, high = np.percentile(ratios, [2.5, 97.5])
     return Interval(float(np.median(a) / np.median(b)), float(low), float(high))
 
 
-def growth_exponent(sizes: Sequence[float], samples: Sequence[Sequence[float]], *, seed: int = 0) -> Interval:
-    """Fit time ~ size^k over the medians at each size; the interval resamples within each size.
+def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
+    """Tell whether a is faster or slower than b, from times by round; "faster": a takes less time.
 
-    Raises ValueError with fewer than three sizes: two points fit any exponent.
+    A round counts once, by the logarithm of its median: its steps share the state of the machine, and a median
+    forgives spikes. Equal numbers of rounds are paired in order, so that what both went through cancels
+    (cells of one group are measured in turn within a round); other numbers are compared by Welch's interval.
+    With 3 to 5 rounds a percentile bootstrap calls equal cells different far too often; Student's interval does not.
+    A difference counts where the whole 95 % interval of the ratio lies further than `negligible` from 1.
     """
-    if len(sizes) < 3 or len(sizes) != len(samples):
-        raise ValueError(f"{len(sizes)} sizes and {len(samples)} groups of samples; at least three sizes are needed")
-    rng = np.random.default_rng(seed)
+    logs = [_log_medians(rounds) for rounds in (a, b)]
+    fewest = min(len(values) for values in logs)
+    if not fewest:
+        raise ValueError("no samples")
+    paired = len(logs[0]) == len(logs[1])
+    parts = [_Mean.of(logs[0] - logs[1])] if paired else [_Mean.of(logs[0]), _Mean.of(logs[1])]
+    ratio = _exponential(_combined(parts, [1.0, -1.0][: len(parts)]))
+    if ratio.high * (1 + negligible) < 1:
+        return Verdict(ratio, "faster", fewest)
+    if ratio.low > 1 + negligible:
+        return Verdict(ratio, "slower", fewest)
+    return Verdict(ratio, "indistinguishable", fewest)
+
+
+def growth_exponent(
+    sizes: Sequence[float], samples: Sequence[Sequence[float]], *, rounds: int | Sequence[int] | None = None
+) -> Interval:
+    """Fit time ~ size^k by least squares over the sizes; the interval holds the noise between the rounds of each size.
+
+    rounds: how many rounds the samples of each size make; None: every sample is a round of its own. Whether a power
+    law holds between the sizes is not in the interval. ValueError with fewer than three sizes: two fit any exponent.
+    """
+    if len(sizes) != len(samples):
+        raise ValueError(f"{len(sizes)} sizes and {len(samples)} groups of samples")
+    counts = [rounds] * len(sizes) if rounds is None or isinstance(rounds, int) else list(rounds)
+    cut = [
+        [[float(v)] for v in group] if count is None else rounds_of(group, count)
+        for group, count in zip(samples, counts, strict=True)
+    ]
+    return _slope(sizes, [_log_medians(group) for group in cut])
+
+
+def compare_exponents(a: Curve, b: Curve) -> Interval:
+    """Estimate by how much the growth exponent of a exceeds that of b, with its 95 % interval.
+
+    Where both have the same sizes and rounds, they are paired round by round, so that drift which both went through
+    cancels. ValueError with fewer than three sizes in either.
+    """
+    logs = [[_log_medians(rounds) for _, rounds in curve] for curve in (a, b)]
+    sizes = [[size for size, _ in curve] for curve in (a, b)]
+    if sizes[0] == sizes[1] and [len(v) for v in logs[0]] == [len(v) for v in logs[1]]:
+        return _slope(sizes[0], [x - y for x, y in zip(*logs, strict=True)])
+    weights = [_slope_weights(each) for each in sizes]
+    parts = [_Mean.of(values) for each in logs for values in each]
+    return _combined(parts, [*weights[0], *(-weights[1])])
+
+
+def same_exponent(a: Curve, b: Curve) -> bool:
+    """Tell whether two growth exponents cannot be told apart at 95 %."""
+    return not compare_exponents(a, b).excludes(0.0)
+
+
+@cache
+def student(freedom: int) -> float:
+    """Return the 97.5 % point of Student's t, from its finite sum for whole degrees of freedom (A&S 26.7.3-4)."""
+    low, high = 0.0, 13.0  # 12.706 at one degree of freedom
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_inside(middle, freedom) < 0.95 else (low, middle)
+    return (low + high) / 2
+
+
+def _student_inside(t: float, freedom: int) -> float:
+    """Return the probability that |T| < t."""
+    angle = math.atan(t / math.sqrt(freedom))
+    odd = freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for k in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * (k - 1) / k
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """A mean with the variance of that mean; a single value has none that is known."""
+
+    value: float
+    variance: float
+    freedom: int
+
+    @classmethod
+    def of(cls, values: Floats) -> "_Mean":
+        if not values.size:
+            raise ValueError("no samples")
+        known = float(values.var(ddof=1)) / values.size if values.size > 1 else math.inf
+        return cls(float(values.mean()), known, values.size - 1)
+
+
+def _combined(parts: Sequence[_Mean], weights: Sequence[float]) -> Interval:
+    """Weigh means into one; degrees of freedom by Welch and Satterthwaite, rounded down."""
+    terms = [(w * m.value, w * w * m.variance, m.freedom) for m, w in zip(parts, weights, strict=True) if w]
+    value, variance = sum(v for v, _, _ in terms), sum(s for _, s, _ in terms)
+    if not math.isfinite(variance):
+        return Interval(value, -math.inf, math.inf)
+    if variance == 0:
+        return Interval(value, value, value)
+    freedom = variance**2 / sum(s * s / f for _, s, f in terms)
+    half = student(max(int(freedom + 1e-9), 1)) * math.sqrt(variance)
+    return Interval(value, value - half, value + half)
+
+
+def _slope(sizes: Sequence[float], values: Sequence[Floats]) -> Interval:
+    return _combined([_Mean.of(each) for each in values], list(_slope_weights(sizes)))
+
+
+def _slope_weights(sizes: Sequence[float]) -> Floats:
+    """Return what each size's value contributes to the least-squares slope over the logarithm of size."""
+    if len(sizes) < 3:
+        raise ValueError(f"{len(sizes)} sizes; at least three are needed")
     x = np.log(np.asarray(sizes, np.float64))
     x = x - x.mean()
-    groups = [np.asarray(group, np.float64) for group in samples]
-    resampled = np.stack([_medians(group, rng) for group in groups])  # (sizes, resamples)
-    slopes = x @ np.log(resampled) / (x @ x)
-    fit = float(x @ np.log([np.median(group) for group in groups]) / (x @ x))
-    low, high = np.percentile(slopes, [2.5, 97.5])
-    return Interval(fit, float(low), float(high))
+    weights: Floats = x / (x @ x)
+    return weights
 
 
-def _medians(samples: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _log_medians(rounds: Rounds) -> Floats:
+    return np.array([math.log(float(np.median(np.asarray(each)))) for each in rounds if len(each)])
+
+
+def _exponential(interval: Interval) -> Interval:
+    low, high = (math.exp(v) if v < 700 else math.inf for v in (interval.low, interval.high))
+    return Interval(math.exp(interval.value), low, high)
+
+
+def _resampled_medians(samples: Floats, rng: np.random.Generator) -> Floats:
     """Resample with replacement and take medians (resamples,)."""
     picks = rng.integers(0, samples.size, (RESAMPLES, samples.size))
-    medians: npt.NDArray[np.float64] = np.median(samples[picks], axis=1)
+    medians: Floats = np.median(samples[picks], axis=1)
     return medians
