@@ -96,6 +96,11 @@ def ratio_of_medians(above: Sequence[float], below: Sequence[float], *, seed: in
     return Interval(float(np.median(a) / np.median(b)), float(low), float(high))
 
 
+def median_time(rounds: Rounds) -> Interval:
+    """Estimate a typical time as the geometric mean of the round medians, with Student's 95 % interval of it."""
+    return _exponential(_combined([_Mean.of(_log_medians(rounds))], [1.0]))
+
+
 def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
     """Tell whether a is faster or slower than b, from times by round; "faster": a takes less time.
 

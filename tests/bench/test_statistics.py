@@ -8,6 +8,7 @@ import pytest
 from models.bench.statistics import (
     compare_exponents,
     growth_exponent,
+    median_time,
     ratio_of_medians,
     rounds_of,
     same_exponent,
@@ -80,6 +81,13 @@ def test_samples_are_cut_into_their_rounds():
 )
 def test_student_against_the_printed_table(freedom, point):
     assert student(freedom) == pytest.approx(point, abs=5e-5)
+
+
+def test_a_typical_time_by_hand():
+    found = median_time([[1.0, 2.0, 9.0], [8.0]])
+    assert found.value == pytest.approx(4.0)
+    assert found.high == pytest.approx(4 * math.exp(12.7062 * math.log(2)), rel=1e-4)
+    assert median_time([[3.0, 4.0]]).high == math.inf
 
 
 def test_a_paired_verdict_by_hand():
