@@ -1,4 +1,4 @@
-"""Write the card of a trained checkpoint: card.json for the app, card.md for people."""
+"""Write the card of a trained checkpoint: card.json for the app, card.md for people, and card.md of its siblings."""
 
 import argparse
 import json
@@ -7,35 +7,56 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.training import recipe
+from models.training import recipe, siblings
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "card_template.md"
+TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "model_card.md"
 UNKNOWN = "not recorded"
 
 
 def write(folder: Path, facts: dict[str, Any]) -> None:
-    """Write both cards into a checkpoint folder."""
+    """Write both cards into a checkpoint folder; card.md of the models beside it names the new one as well."""
     (folder / "card.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for sibling in siblings.family(folder):
+        render(sibling.folder)
+
+
+def render(folder: Path) -> None:
+    """Write card.md from card.json, the configuration and the cards beside it."""
+    facts: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     judged = {f"{name}_{lang}": value for lang, found in facts["validation"].items() for name, value in found.items()}
     text = TEMPLATE.read_text(encoding="utf-8").format(
-        **facts["recipe"],
-        **judged,
+        **facts["recipe"] | judged | {"precision": _precision(facts["recipe"])},
         architecture=facts["architecture"],
-        parameters=facts["parameters"],
+        sizes=siblings.sizes(folder),
         tokens_seen=facts["tokens_seen"],
+        read=f"{facts['tokens_seen'] / 1e6:,.1f} million tokens",
         epochs=facts["epochs"],
         experts=_experts(facts["expert_shares"]),
         command=_command(facts),
         schedule=_schedule(facts["recipe"]),
+        family=siblings.told(siblings.family(folder)),
         structure=_structure(facts.get("structure")),
         sha_en=facts["corpus_sha256"]["en"],
         sha_ko=facts["corpus_sha256"]["ko"],
-        minutes=facts["seconds"] / 60,
+        time=_time(facts["seconds"]),
         threads=facts["threads"],
         device=facts.get("device", UNKNOWN),
         torch=facts["torch"],
     )
     (folder / "card.md").write_text(text, encoding="utf-8")
+
+
+def _precision(known: Mapping[str, Any]) -> str:
+    """Say what was computed in which type; recipes that do not say are from before there was a choice."""
+    kind = known.get("precision", "float32")
+    if kind == "float32":
+        return "float32 throughout"
+    return f"products in {kind} (torch.autocast); weights and optimiser in float32"
+
+
+def _time(seconds: float) -> str:
+    """Write minutes, or hours from 90 minutes on."""
+    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{seconds / 60:.0f} minutes"
 
 
 def _experts(shares: list[list[float]] | None) -> str:

@@ -83,6 +83,8 @@ class Training:
         """Save the model in transformers format, half precision, with its card; returns the card's facts."""
         model = self.model.half().eval()
         model.save_pretrained(self.folder, safe_serialization=True)
+        for path in self.folder.glob("*.safetensors"):
+            path.chmod(0o644)  # safetensors writes for its owner only
         shared.save_pretrained(self.folder)
         facts = _facts(self, texts, shared)
         card.write(self.folder, facts)

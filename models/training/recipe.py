@@ -50,7 +50,15 @@ RECIPES: Mapping[str, Recipe] = {
     "smoke": Recipe(vocab=320, context=32, batch=4, steps=12, warmup=2, cooldown=8),
     "small": Recipe(),
     "family": Recipe(
-        FAMILY, vocab=8192, context=512, batch=4, steps=2500, warmup=100, cooldown=500, lr=2e-3, lr_end=2e-4,
+        FAMILY,
+        vocab=8192,
+        context=512,
+        batch=4,
+        steps=2500,
+        warmup=100,
+        cooldown=500,
+        lr=2e-3,
+        lr_end=2e-4,
         precision="bfloat16",
     ),
 }
