@@ -5,11 +5,11 @@ import streamlit as st
 from models.alignment import align_all, covering, same_tokens
 from models.errors import ContextscopeError
 from models.records import ModelTrace
-from pages.shared import cache, controls, layout, models_picker, notices, session
+from pages.shared import cache, controls, layout, models_picker, notices, session, training
 from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.panel import panel
-from viz.curves import growth, training_curves
+from viz.curves import growth
 from viz.mixing import mixing_part
 from viz.overview import four_machines
 
@@ -80,14 +80,6 @@ def curves(traces: list[ModelTrace]) -> None:
     panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
 
 
-def lessons() -> None:
-    """Draw how the bundled models were trained, with the bits per byte that each needs on held-out text."""
-    known = cache.training()
-    panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{PAGE}.training", follow=False)
-    for name, (_, bits) in known.items():
-        st.markdown(t("layout.bits", name=t(f"nav.{name}"), en=f"{bits['en']:.2f}", ko=f"{bits['ko']:.2f}"))
-
-
 layout.hero(PAGE)
 first = controls.reading(PAGE, next(iter(cache.architectures())))
 if first is not None:
@@ -97,5 +89,5 @@ if first is not None:
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
     layout.closing(PAGE, "models", "table")
-    layout.under_the_hood(PAGE, [("training_curves", lessons)])
+    layout.under_the_hood(PAGE, [("training_curves", lambda: training.lessons(PAGE))])
     layout.check_yourself(PAGE)

@@ -132,6 +132,14 @@ def training() -> dict[str, tuple[list[tuple[float, float]], dict[str, float]]]:
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
+def training_cards() -> dict[str, dict[str, Any]]:
+    """Return the card of every bundled model that states its training."""
+    from models import registry
+
+    return {name: registry.card_of(name) for name in registry.bundled() if registry.is_documented(name)}
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
 def processor() -> tuple[str, int]:
     """Name where the models run, a GPU by its name or "CPU", and count the cores."""
     from models import registry
