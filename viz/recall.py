@@ -96,7 +96,8 @@ def recall_map(
         x=frame.x(t), y=frame.y(t), color=alt.Color("color:N", scale=None), tooltip=tip
     )
     small: Any = alt.ExprRef("width < 620 ? (width < 420 ? 8 : 10) : 13")
-    numbers = done.mark_text(font=theme.mono, fontSize=small).encode(
+    font: Any = alt.ExprRef(f"width < 420 ? {theme.font!r} : {theme.mono!r}")  # the narrower digits for narrow cells
+    numbers = done.mark_text(font=font, fontSize=small).encode(
         x=frame.x(t), y=frame.y(t), text="short:N", color=alt.Color("ink:N", scale=None), tooltip=tip
     )
     layers = [alt.layer(ground, tiles, numbers), *_titles(cells, frame, theme, t)]
@@ -213,7 +214,10 @@ class _Frame:
             columns += [*([f"{name}|"] if columns else []), *(self.column(name, place) for place in self.layout.places)]
         scale = alt.Scale(domain=columns, paddingInner=0.07, paddingOuter=0)
         title = t(f"viz.recall.axis.{self.layout.across}")
-        axis = alt.Axis(labelExpr="split(datum.label, '|')[1]", labelAngle=0, title=title, labelOverlap=False,
+        ends = [self.layout.places[0], self.layout.places[-1]]  # all that has room on a phone
+        label = "split(datum.label, '|')[1]"
+        shown = f"width < 420 && indexof({ends}, +{label}) < 0 ? '' : {label}"
+        axis = alt.Axis(labelExpr=shown, labelAngle=0, title=title, labelOverlap=False,
                         labelFontSize=12, labelPadding=4)  # fmt: skip
         more: dict[str, Any] = {} if band is None else {"bandPosition": band}
         return alt.X("column:N", sort=None, scale=scale, axis=axis, **more)
