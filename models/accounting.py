@@ -116,10 +116,11 @@ def element_bytes(dtype: str) -> int:
 def kv_bytes(shape: Shape, *, context: int, batch: int = 1, dtype: str = "bfloat16") -> int:
     """Count the keys and values after context tokens: 2 h_kv d_head per token and attention layer.
 
-    A sliding window of w keeps the last w - 1 tokens, as transformers' DynamicSlidingWindowLayer does.
+    A sliding window of w keeps the last w - 1 tokens, as transformers' DynamicSlidingWindowLayer does, whose slice of
+    the last w - 1 = 0 is the whole.
     """
     kept = sum(
-        context if layer.window is None else min(context, max(layer.window - 1, 1))
+        min(context, layer.window - 1) if layer.window and layer.window > 1 else context
         for layer in shape.layers
         if layer.mixer == "attention"
     )

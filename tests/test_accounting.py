@@ -1,107 +1,10 @@
-"""Counts equal torch's on the meta device, and live cache objects byte for byte, for random configurations."""
+"""Counts of published models are those on record, defaults are those of transformers, and nothing is guessed."""
 
 import pytest
-import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
-from models import accounting, catalogue, registry
+from models import accounting, catalogue
 from models.errors import SettingError, SourceError
-from models.spec import Checkpoint
-
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-
-
-def _attention(draw, *, grouped: bool):
-    heads = draw(st.sampled_from([1, 2, 4, 6]))
-    head_dim = draw(st.sampled_from([4, 8, 10]))
-    kv_heads = draw(st.sampled_from([k for k in (1, 2, 3, 4, 6) if heads % k == 0])) if grouped else heads
-    return {"hidden_size": heads * head_dim, "num_attention_heads": heads, "num_key_value_heads": kv_heads}
-
-
-@st.composite
-def config(draw, family):
-    """Draw a small configuration of a family."""
-    sizes = {"vocab_size": draw(st.integers(8, 90)), "tie_word_embeddings": draw(st.booleans())}
-    layers = draw(st.integers(1, 5))
-    width = draw(st.sampled_from([16, 24, 40]))
-    ffn = draw(st.sampled_from([8, 33, 64]))
-    if family == "gpt2":
-        heads = draw(st.sampled_from([1, 2, 4]))
-        sizes |= {
-            "n_embd": 8 * heads,
-            "n_head": heads,
-            "n_layer": layers,
-            "n_positions": 64,
-            "n_inner": draw(st.sampled_from([None, 20])),
-        }
-    elif family == "gpt_neox":
-        heads = draw(st.sampled_from([1, 2, 4]))
-        sizes |= {
-            "hidden_size": 8 * heads,
-            "num_attention_heads": heads,
-            "num_hidden_layers": layers,
-            "intermediate_size": ffn,
-        }
-        sizes |= {"attention_bias": draw(st.booleans()), "max_position_embeddings": 64}
-    elif family == "mamba":
-        sizes |= {"hidden_size": width, "num_hidden_layers": layers, "state_size": draw(st.sampled_from([1, 4, 16]))}
-        sizes |= {
-            "expand": draw(st.sampled_from([1, 2, 3])),
-            "conv_kernel": draw(st.sampled_from([2, 4])),
-            "use_bias": draw(st.booleans()),
-        }
-        sizes |= {"use_conv_bias": draw(st.booleans()), "time_step_rank": draw(st.sampled_from(["auto", 3]))}
-    elif family == "rwkv":
-        deep = max(layers, 2)  # transformers divides by the number of layers less one
-        sizes |= {
-            "hidden_size": width,
-            "num_hidden_layers": deep,
-            "intermediate_size": draw(st.sampled_from([None, ffn])),
-        }
-    else:
-        layers = max(layers, 3) if family == "jamba" else layers  # its cache wants both kinds of layer
-        sizes |= {"num_hidden_layers": layers, "intermediate_size": ffn} | _attention(draw, grouped=True)
-        sizes |= _extra(draw, family, layers)
-    return AutoConfig.for_model(family, **sizes)
-
-
-def _extra(draw, family, layers):
-    window = draw(st.sampled_from([None, 2, 7]))
-    experts = draw(st.sampled_from([2, 4]))
-    return {
-        "llama": lambda: {
-            "attention_bias": draw(st.booleans()),
-            "mlp_bias": draw(st.booleans()),
-            "head_dim": draw(st.sampled_from([None, 6])),
-        },
-        "mistral": lambda: {"sliding_window": window, "head_dim": draw(st.sampled_from([None, 6]))},
-        "qwen2": lambda: {
-            "use_sliding_window": window is not None,
-            "sliding_window": window,
-            "max_window_layers": draw(st.integers(0, layers)),
-        },
-        "mixtral": lambda: {
-            "num_local_experts": experts,
-            "num_experts_per_tok": draw(st.integers(1, experts)),
-            "sliding_window": window,
-        },
-        "jamba": lambda: {
-            "num_experts": draw(st.sampled_from([1, experts])),
-            "num_experts_per_tok": 1,
-            "attn_layer_period": 3,
-            "attn_layer_offset": draw(st.integers(0, 2)),
-            "expert_layer_period": 2,
-            "expert_layer_offset": draw(st.integers(0, 1)),
-            "mamba_d_state": draw(st.sampled_from([2, 16])),
-            "mamba_expand": draw(st.sampled_from([1, 2])),
-            "mamba_dt_rank": draw(st.sampled_from(["auto", 3])),
-            "mamba_conv_bias": draw(st.booleans()),
-            "mamba_proj_bias": draw(st.booleans()),
-        },
-    }[family]()
-
 
 FAMILIES = pytest.mark.parametrize("family", accounting.FAMILIES)
 
@@ -112,39 +15,6 @@ def test_defaults_are_those_of_transformers(family):
     assert (
         accounting.shape_of({"model_type": family}) == accounting.shape_of(made) == accounting.shape_of(made.to_dict())
     )
-
-
-@FAMILIES
-def test_parameters_equal_torch_on_the_meta_device(family):
-    @settings(max_examples=20, deadline=None, suppress_health_check=SLOW, derandomize=True)
-    @given(config(family))
-    def check(made):
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(made)
-        model.tie_weights()
-        assert accounting.params_total(accounting.shape_of(made)) == sum(p.numel() for p in model.parameters())
-
-    check()
-
-
-@FAMILIES
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_cache_bytes_equal_the_live_cache(family, dtype):
-    @settings(max_examples=6, deadline=None, suppress_health_check=SLOW, derandomize=True)
-    @given(config(family), st.integers(1, 20), st.integers(1, 3))
-    def check(made, context, batch):
-        adapter = registry.adapter_for(made, source=family)
-        made._experts_implementation = "eager"  # the grouped product wants aligned widths, which random ones are not
-        model = adapter.prepare(AutoModelForCausalLM.from_config(made, dtype=getattr(torch, dtype)).eval())
-        shape = accounting.shape_of(made)
-        _, cache = adapter.step(
-            Checkpoint(family, adapter.name, model, None), torch.zeros(batch, context, dtype=torch.long), None
-        )
-        own = [t for t in adapter.cache_tensors(cache) if t.ndim > 0]  # a window layer also keeps its size as a scalar
-        live = sum(t.numel() * t.element_size() for t in own)
-        assert accounting.cache_bytes(shape, context=context, batch=batch, dtype=dtype) == live
-
-    check()
 
 
 def test_active_parameters_leave_out_the_experts_not_chosen():
