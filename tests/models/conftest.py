@@ -21,7 +21,7 @@ from models import hf, registry
 from models.capture import ATTENTION
 from models.spec import Checkpoint
 
-VOCAB = 4096
+VOCAB = registry.read_config(registry.bundled()[0]).vocab_size  # these models read by the bundled tokenizer
 SMALL = {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 3}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 40}
 

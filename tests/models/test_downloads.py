@@ -140,11 +140,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Write a seeded checkpoint in transformers format and read its files."""
     folder = tmp_path_factory.mktemp("published")
     torch.manual_seed(3)
-    config = LlamaConfig(vocab_size=4096, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-                         num_attention_heads=4, num_key_value_heads=2)  # fmt: skip
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer = hf.read_tokenizer(registry.bundled()[0])
     assert tokenizer is not None
+    config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+                         num_attention_heads=4, num_key_value_heads=2)  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} | FOREIGN
 
@@ -216,7 +216,7 @@ def test_a_download_shows_its_progress_and_is_the_model(serve: Serve, files: dic
     assert {path.name for path in folder.iterdir()} == set(wanted)
     loaded = registry.load(MODEL)  # from the cache, by its id
     assert loaded.architecture == "transformer"
-    assert registry.trace(loaded, "the wolf").logits.values.shape[1] == 4096
+    assert registry.trace(loaded, "the wolf").logits.values.shape[1] == loaded.config.vocab_size
 
 
 def test_nothing_foreign_is_ever_asked_for(serve: Serve, files: dict[str, bytes]) -> None:

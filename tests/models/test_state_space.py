@@ -83,10 +83,12 @@ def test_hand_wired_mamba_writes_only_at_marked_tokens() -> None:
 def hand_wired() -> Checkpoint:
     """Wire one Mamba layer by hand: width 8, one state, identity convolution, constant B and C."""
     torch.manual_seed(3)
-    config = MambaConfig(vocab_size=4096, hidden_size=8, state_size=1, num_hidden_layers=1, expand=1, time_step_rank=1)
+    tokenizer = hf.read_tokenizer(registry.bundled()[0])
+    vocab = len(tokenizer)
+    config = MambaConfig(vocab_size=vocab, hidden_size=8, state_size=1, num_hidden_layers=1, expand=1, time_step_rank=1)
     model = MambaForCausalLM(config).eval().requires_grad_(False)
     mixer, embedding = model.backbone.layers[0].mixer, model.backbone.embeddings.weight
-    embedding.copy_(torch.sin(torch.arange(4096 * 8).view(4096, 8).float()))
+    embedding.copy_(torch.sin(torch.arange(vocab * 8).view(vocab, 8).float()))
     embedding[:, 0] = 0.0
     embedding[5] = torch.tensor([4.0] + [1.0] * 7)  # the data token carries the marker
     mixer.in_proj.weight.copy_(torch.cat([torch.eye(8), torch.eye(8)]))
@@ -100,4 +102,4 @@ def hand_wired() -> Checkpoint:
     mixer.dt_proj.bias.fill_(-12.0)
     mixer.A_log.fill_(-8.0)  # decay so slow that only writing moves the state
     assert F.softplus(torch.tensor(-12.0)) < 1e-4
-    return Checkpoint("hand-wired", "mamba", model, hf.read_tokenizer(registry.bundled()[0]))
+    return Checkpoint("hand-wired", "mamba", model, tokenizer)
