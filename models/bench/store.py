@@ -1,8 +1,8 @@
-"""Keep runs as JSON lines, one file each, appended and flushed as rows are measured; readable after any crash."""
+"""Keep runs in a database: every row is on the disk when it is measured, and survives whatever happens then."""
 
+import dataclasses
 import json
-import os
-import re
+import logging
 import secrets
 import threading
 import time
@@ -11,154 +11,345 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from models.bench.database import FILES, ROWS, RUNS, Database
 from models.bench.environment import ROOT, data_folder
 from models.bench.rows import Measurement, from_row
-from models.errors import SourceError
+from models.bench.runs import RUN_ID, Run, clean_title, encode, flat, plain, read_file
+from models.errors import SettingError, SourceError
+
+__all__ = ["RECORDED", "Run", "Store", "Summary", "read_file"]
 
 RECORDED = ROOT / "assets" / "runs"
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+KEPT = 128  # runs kept in memory as they were read last
+ATTEMPTS = 8
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run as stored: what was planned, the rows so far, and how it ended ("" while open or after a crash)."""
+class Summary:
+    """What a list of runs says about one of them, without its rows. cells: how many were planned."""
 
     run_id: str
     title: str
     created_ns: int
-    cells: tuple[Mapping[str, Any], ...]
     environment: Mapping[str, Any]
-    rows: tuple[Measurement, ...]
-    ended: str = ""
-    recorded: bool = False  # shipped in assets/runs, not measured here
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether every planned cell has a row."""
-        return len({row.cell_id for row in self.rows}) >= len(self.cells)
+    cells: int
+    rows: int
+    measured: int
+    ended: str
+    recorded: bool
+    imported: bool
 
 
 class Store:
-    """A folder of runs. One writer per run; any number of readers, also in other processes."""
+    """The runs of this machine, or of all that share a database, and the recorded ones of the project.
 
-    def __init__(self, folder: Path | None = None, *, recorded: Path | None = RECORDED) -> None:
-        self.folder = folder or data_folder() / "runs"
+    url: a database URL, or a folder that gets an SQLite file; without it CONTEXTSCOPE_DATABASE decides, else the data
+    folder. Any number of threads and processes may read and write. Each method raises SourceError with a sentence when
+    the database is locked, damaged or out of reach.
+    """
+
+    def __init__(self, url: str | Path | None = None, *, recorded: Path | None = RECORDED) -> None:
+        self._database = Database(url)
         self.recorded = recorded
+        self._legacy = url if isinstance(url, Path) else data_folder() / "runs" if url is None else None
+        self._taken_over = False
         self._lock = threading.Lock()
-        self._read: dict[Path, tuple[tuple[int, int], Run]] = {}  # path -> (size and time of the file, its run)
+        self._read: dict[str, tuple[int, Run]] = {}  # run_id -> (version, its run)
+        self._files: dict[Path, tuple[tuple[int, int], Run]] = {}  # path -> (size and time of the file, its run)
+
+    @property
+    def place(self) -> str:
+        """Say where the runs are: the path of a file, or an URL without its password."""
+        return self._database.place
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the database's file, or the data folder for a server."""
+        return self._database.folder or data_folder()
 
     def create(self, *, cells: Sequence[Mapping[str, Any]], environment: Mapping[str, Any], title: str = "") -> str:
         """Open a run and return its id: the time it began and a few random letters."""
         run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        head = {
-            "kind": "run",
-            "run_id": run_id,
-            "title": title,
-            "created_ns": time.time_ns(),
-            "cells": list(cells),
-            "environment": dict(environment),
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._append(run_id, head)
+        run = Run(run_id, clean_title(title), time.time_ns(), tuple(cells), environment, ())
+        self._take_over()
+        with self._database.begin() as db:
+            _insert(db, run)
         return run_id
 
-    def append(self, row: Measurement) -> None:
-        """Add a row to its run and force it to the disk."""
-        self._append(row.run_id, {"kind": "row", **row.to_row()})
+    def append(self, row: Measurement) -> bool:
+        """Add a row to its run; it is on the disk when this returns. False when the run has been deleted meanwhile."""
+        with self._database.begin() as db:
+            if not _touch(db, row.run_id):  # takes the one place of a writer first, so that nobody waits in a circle
+                return False
+            db.execute(insert(ROWS), [_columns(row)])
+        return True
 
-    def finish(self, run_id: str, ended: str) -> None:
-        """Note how a run ended: "done" or "cancelled"."""
-        self._append(run_id, {"kind": "end", "ended": ended, "ended_ns": time.time_ns()})
+    def finish(self, run_id: str, ended: str) -> bool:
+        """Note how a run ended: "done" or "cancelled". False when the run has been deleted meanwhile."""
+        with self._database.begin() as db:
+            return _touch(db, run_id, ended=ended, ended_ns=time.time_ns())
+
+    def rename(self, run_id: str, title: str) -> None:
+        """Give a run another title; SettingError for a recorded or unknown run."""
+        self._must_be_own(run_id)
+        with self._database.begin() as db:
+            if not _touch(db, run_id, title=clean_title(title)):
+                raise _no_run(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run and its rows for good; SettingError for a recorded or unknown run."""
+        self._must_be_own(run_id)
+        with self._database.begin() as db:
+            if not _touch(db, run_id):
+                raise _no_run(run_id)
+            db.execute(delete(ROWS).where(ROWS.c.run_id == run_id))
+            db.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
+        with self._lock:
+            self._read.pop(run_id, None)
+
+    def import_file(self, name: str, data: bytes) -> str:
+        """Add the run of an exported file and return its id; SourceError when it cannot be read.
+
+        A run that is there already, row for row, is not added again. An id that another run has is changed.
+        """
+        from models.bench import exchange
+
+        run = exchange.parse(name, data)
+        there = self.run(run.run_id)
+        if there is not None and _same(there, run):
+            return there.run_id
+        return self._add(dataclasses.replace(run, imported=True))
 
     def run(self, run_id: str) -> Run | None:
         """Read a run, or None when there is none by that id."""
-        found = self._find(run_id)
-        return None if found is None else self._reread(found[0], recorded=found[1])
-
-    def path(self, run_id: str) -> Path | None:
-        """Return the file of a run, or None when there is none by that id."""
-        found = self._find(run_id)
-        return None if found is None else found[0]
+        if not RUN_ID.fullmatch(run_id):  # the id comes from an address
+            return None
+        path = self._recorded_path(run_id)
+        if path is not None:
+            return self._reread(path)
+        self._take_over()
+        with self._database.begin() as db:
+            head = db.execute(select(RUNS).where(RUNS.c.run_id == run_id)).one_or_none()
+            return None if head is None else self._load(db, head)
 
     def runs(self) -> tuple[Run, ...]:
-        """Read every run, newest first; a file that cannot be read is left out."""
-        found: dict[str, Run] = {}
-        for folder, recorded in self._folders():
-            for path in sorted(folder.glob("*.jsonl")):
-                try:
-                    run = self._reread(path, recorded=recorded)
-                except (SourceError, OSError):
-                    continue
-                found.setdefault(run.run_id, run)
-        return tuple(sorted(found.values(), key=lambda run: run.created_ns, reverse=True))
+        """Read every run with its rows, newest first; `summaries` is cheaper for a list."""
+        self._take_over()
+        with self._database.begin() as db:
+            own = [self._load(db, head) for head in db.execute(select(RUNS)).all()]
+        return tuple(sorted([*own, *self.recorded_runs()], key=lambda run: run.created_ns, reverse=True))
+
+    def recorded_runs(self) -> tuple[Run, ...]:
+        """Read the runs that come with the project, newest first; they need no database."""
+        found = []
+        for path in sorted(self.recorded.glob("*.jsonl")) if self.recorded is not None else ():
+            try:
+                found.append(self._reread(path))
+            except (SourceError, OSError) as error:
+                _log.warning("%s is left out: %s", path, error)
+        return tuple(sorted(found, key=lambda run: run.created_ns, reverse=True))
+
+    def summaries(self) -> tuple[Summary, ...]:
+        """List every run without reading its rows, newest first."""
+        self._take_over()
+        counted = select(ROWS.c.run_id, ROWS.c.measured, func.count()).group_by(ROWS.c.run_id, ROWS.c.measured)
+        with self._database.begin() as db:
+            heads = db.execute(select(RUNS)).all()
+            counts = {(run_id, bool(measured)): count for run_id, measured, count in db.execute(counted)}
+        own = [
+            _summary(_headed(head, ()), counts.get((head.run_id, True), 0), counts.get((head.run_id, False), 0))
+            for head in heads
+        ]
+        recorded = []
+        for run in self.recorded_runs():
+            measured = sum(row.measured for row in run.rows)
+            recorded.append(_summary(run, measured, len(run.rows) - measured))
+        return tuple(sorted([*own, *recorded], key=lambda run: run.created_ns, reverse=True))
 
     def latest(self) -> Run | None:
-        """Return the newest run with a measured row; runs of this machine come before recorded ones."""
-        measured = [run for run in self.runs() if any(row.measured for row in run.rows)]
-        return next((run for run in measured if not run.recorded), measured[0] if measured else None)
+        """Return the newest run with a measured row; runs of this store come before recorded ones."""
+        self._take_over()
+        newest = select(RUNS).where(select(ROWS.c.id).where(ROWS.c.run_id == RUNS.c.run_id, ROWS.c.measured).exists())
+        with self._database.begin() as db:
+            head = db.execute(newest.order_by(RUNS.c.created_ns.desc()).limit(1)).one_or_none()
+            if head is not None:
+                return self._load(db, head)
+        return next((run for run in self.recorded_runs() if any(row.measured for row in run.rows)), None)
 
-    def _find(self, run_id: str) -> tuple[Path, bool] | None:
-        if not _RUN_ID.fullmatch(run_id):  # the id comes from an address
-            return None
-        paths = ((folder / f"{run_id}.jsonl", recorded) for folder, recorded in self._folders())
-        return next(((path, recorded) for path, recorded in paths if path.is_file()), None)
+    def recent_rows(self, limit: int = 200) -> tuple[Measurement, ...]:
+        """Return the newest measured rows of this store, newest first: nothing recorded, nothing imported."""
+        self._take_over()
+        own = select(ROWS.c.row).join(RUNS, RUNS.c.run_id == ROWS.c.run_id).where(ROWS.c.measured, ~RUNS.c.imported)
+        with self._database.begin() as db:
+            texts = db.execute(own.order_by(ROWS.c.id.desc()).limit(limit)).scalars().all()
+        return _measurements(texts)
 
-    def _folders(self) -> tuple[tuple[Path, bool], ...]:
-        folders = [(self.folder, False)]
-        if self.recorded is not None:
-            folders.append((self.recorded, True))
-        return tuple((folder, recorded) for folder, recorded in folders if folder.is_dir())
+    def version(self, run_id: str) -> int:
+        """Return a number that grows with every change of a run, without reading it; 0 when there is no such run."""
+        if not RUN_ID.fullmatch(run_id):
+            return 0
+        if self._recorded_path(run_id) is not None:
+            return 1
+        with self._database.begin() as db:
+            return int(db.execute(select(RUNS.c.version).where(RUNS.c.run_id == run_id)).scalar_one_or_none() or 0)
 
-    def _reread(self, path: Path, *, recorded: bool) -> Run:
-        """Read a file again only when it has changed."""
+    def _load(self, db: Connection, head: Row[Any]) -> Run:
+        """Read the rows of a run unless it is as it was. Its version was read before, so nothing new is missed."""
+        with self._lock:
+            known = self._read.get(head.run_id)
+        if known is not None and known[0] == head.version:
+            return known[1]
+        rows = db.execute(select(ROWS.c.row).where(ROWS.c.run_id == head.run_id).order_by(ROWS.c.id)).scalars().all()
+        run = _headed(head, _measurements(rows))
+        with self._lock:
+            self._read.pop(head.run_id, None)
+            self._read[head.run_id] = (head.version, run)
+            while len(self._read) > KEPT:
+                del self._read[next(iter(self._read))]
+        return run
+
+    def _reread(self, path: Path) -> Run:
+        """Read a recorded file again only when it has changed."""
         state = path.stat()
         seen = (state.st_size, state.st_mtime_ns)
-        known = self._read.get(path)
+        known = self._files.get(path)
         if known is None or known[0] != seen:
-            known = self._read[path] = (seen, read_file(path, recorded=recorded))
+            known = self._files[path] = (seen, read_file(path, recorded=True))
         return known[1]
 
-    def _append(self, run_id: str, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n"
-        with self._lock, (self.folder / f"{run_id}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+    def _recorded_path(self, run_id: str) -> Path | None:
+        path = self.recorded / f"{run_id}.jsonl" if self.recorded is not None else None
+        return path if path is not None and path.is_file() else None
+
+    def _must_be_own(self, run_id: str) -> None:
+        if not RUN_ID.fullmatch(run_id):
+            raise _no_run(run_id)
+        if self._recorded_path(run_id) is not None:
+            raise SettingError("errors.store_recorded", f"{run_id} comes with the project", run=run_id)
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Import the files that earlier versions wrote, each once. They stay where they are."""
+        with self._lock:
+            if self._taken_over:
+                return
+            for path in sorted(self._legacy.glob("*.jsonl")) if self._legacy is not None else ():
+                if self._has_taken(path.name):
+                    continue
+                try:
+                    self._add(read_file(path), file=path.name)
+                except (SourceError, OSError) as error:
+                    if str(getattr(error, "key", "")).startswith("errors.store"):
+                        raise
+                    _log.warning("%s is left out: %s", path, error)
+            self._taken_over = True
+
+    def _add(self, run: Run, *, file: str = "") -> str:
+        """Insert a whole run under its id, or under a longer one when that is taken; `file` is noted as taken over."""
+        run_id = run.run_id if RUN_ID.fullmatch(run.run_id) else f"run-{secrets.token_hex(4)}"
+        for _ in range(ATTEMPTS):
+            if self._recorded_path(run_id) is None:
+                rows = tuple(dataclasses.replace(row, run_id=run_id) for row in run.rows)
+                try:
+                    with self._database.begin() as db:
+                        if file:
+                            db.execute(insert(FILES), [{"name": file, "run_id": run_id}])
+                        _insert(db, dataclasses.replace(run, run_id=run_id, rows=rows))
+                    return run_id
+                except IntegrityError:
+                    if file and self._has_taken(file):
+                        return run_id  # another process has just done it
+            run_id = f"{run.run_id[:70]}-{secrets.token_hex(3)}"
+        raise SourceError("errors.store_failed", f"no id is free for {run.run_id}", place=self.place, reason="ids")
+
+    def _has_taken(self, file: str) -> bool:
+        with self._database.begin() as db:
+            return db.execute(select(FILES.c.name).where(FILES.c.name == file)).first() is not None
 
 
-def read_file(path: Path, *, recorded: bool = False) -> Run:
-    """Read a run from its file; a torn last line is left out. SourceError when the file is no run.
+def _insert(db: Connection, run: Run) -> None:
+    head = {
+        "run_id": run.run_id,
+        "title": clean_title(run.title),
+        "created_ns": run.created_ns,
+        "cells": encode([dict(cell) for cell in run.cells]),
+        "environment": encode({name: plain(value) for name, value in run.environment.items()}),
+        "ended": run.ended[:20],
+        "imported": run.imported,
+        "version": time.time_ns() // 1_000_000,  # a run that comes again after its deletion has a higher one
+    }
+    db.execute(insert(RUNS), [head])
+    if run.rows:
+        db.execute(insert(ROWS), [_columns(row) for row in run.rows])
 
-    The run's id is the file's name, so that a copied or renamed file does not pass for another run.
-    """
-    head: dict[str, Any] | None = None
-    rows: list[Measurement] = []
-    ended = ""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise SourceError("errors.bad_config", f"{path} cannot be read: {error}", source=path.name) from error
-    for line in lines:
+
+def _touch(db: Connection, run_id: str, **changes: Any) -> bool:
+    """Raise the version of a run, with other changes; False when there is none by that id."""
+    found = db.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(version=RUNS.c.version + 1, **changes))
+    return bool(found.rowcount)
+
+
+def _columns(row: Measurement) -> dict[str, Any]:
+    return {
+        "run_id": row.run_id,
+        "cell_id": row.cell_id[:200],
+        "architecture": row.architecture[:80],
+        "context": row.context,
+        "state": row.state,
+        "measured": row.measured,
+        "row": encode(flat(row)),
+    }
+
+
+def _measurements(texts: Sequence[str]) -> tuple[Measurement, ...]:
+    found = []
+    for text in texts:
         try:
-            entry = json.loads(line)
-            kind = entry.pop("kind", "row") if isinstance(entry, dict) else ""
-            if kind == "run":
-                head = entry
-            elif kind == "row":
-                rows.append(from_row(entry))
-            elif kind == "end":
-                ended = str(entry.get("ended", ""))
-        except (json.JSONDecodeError, ValueError):
-            continue  # the line that a crash cut short
-    if head is None:
-        raise SourceError("errors.bad_config", f"{path.name} is not a benchmark run", source=path.name)
+            found.append(from_row(json.loads(text)))
+        except (ValueError, TypeError) as error:  # a state that a later version knows
+            _log.warning("a row is left out: %s", error)
+    return tuple(found)
+
+
+def _headed(head: Row[Any], rows: tuple[Measurement, ...]) -> Run:
+    cells, environment = tuple(json.loads(head.cells)), json.loads(head.environment)
     return Run(
-        run_id=path.stem,
-        title=str(head.get("title", "")),
-        created_ns=int(head.get("created_ns", 0)),
-        cells=tuple(head.get("cells", ())),
-        environment=head.get("environment", {}),
-        rows=tuple(rows),
-        ended=ended,
-        recorded=recorded,
+        head.run_id,
+        head.title,
+        head.created_ns,
+        cells,
+        environment,
+        rows,
+        head.ended,
+        imported=bool(head.imported),
     )
+
+
+def _summary(run: Run, measured: int, others: int) -> Summary:
+    return Summary(
+        run.run_id,
+        run.title,
+        run.created_ns,
+        run.environment,
+        cells=len(run.cells),
+        rows=measured + others,
+        measured=measured,
+        ended=run.ended,
+        recorded=run.recorded,
+        imported=run.imported,
+    )
+
+
+def _same(one: Run, other: Run) -> bool:
+    """Tell whether two runs are the same but for their ids and titles."""
+    first, second = ([dataclasses.replace(row, run_id="") for row in run.rows] for run in (one, other))
+    return one.created_ns == other.created_ns and first == second
+
+
+def _no_run(run_id: str) -> SettingError:
+    return SettingError("errors.store_no_run", f"there is no run {run_id!r}", run=run_id[:80])

@@ -1,12 +1,11 @@
 """python -m models bench: measure without a browser, with progress; the file it writes opens in the page."""
 
 import argparse
-import shutil
 import sys
 import time
 from pathlib import Path
 
-from models.bench import environment
+from models.bench import environment, exchange
 from models.bench.plan import PRESETS, Plan, make_plan, measure_rates, sources_of
 from models.bench.rows import Measurement
 from models.bench.runner import Progress, Runner
@@ -64,12 +63,12 @@ def main(args: argparse.Namespace) -> int:
         return 130
     finally:
         runner.close()
-        if args.out is not None:
-            shutil.copyfile(store.folder / f"{run_id}.jsonl", args.out)
-    run = store.run(run_id)
+        run = store.run(run_id)
+        if args.out is not None and run is not None:
+            args.out.write_bytes(exchange.export(run, "jsonl"))
     rows = run.rows if run else ()
     _print_rows(rows, as_json=args.json)
-    print(f"run {run_id} is in {store.folder}" + (f" and {args.out}" if args.out else ""), file=sys.stderr)
+    print(f"run {run_id} is in {store.place}" + (f" and {args.out}" if args.out else ""), file=sys.stderr)
     return 0 if all(row.measured for row in rows) else 1
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from models.bench import runner
+from models.bench import exchange, runner
 from models.bench.rows import Measurement
 from models.bench.runner import Progress
 from models.bench.store import Run
@@ -40,19 +40,16 @@ def status(run: Run) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
         st.text(_headline(run))
-        path = runner.shared().store.path(run.run_id)
-        if path is not None:
-            words, icon, kind = t("benchmark.download"), ":material/download:", "application/x-ndjson"
-            st.download_button(
-                words,
-                path.read_bytes(),
-                path.name,
-                kind,
-                key=f"{PAGE}.download",
-                type="tertiary",
-                icon=icon,
-                on_click="ignore",
-            )
+        st.download_button(
+            t("benchmark.download"),
+            partial(exchange.export, run, "jsonl"),
+            f"{run.run_id}.jsonl",
+            exchange.MEDIA_TYPES["jsonl"],
+            key=f"{PAGE}.download",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def failures(run: Run) -> None:

@@ -1,0 +1,146 @@
+"""Compare two runs cell by cell; what was not measured in the same way is not joined, and the reason is said."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from models.bench.rows import Measurement
+from models.bench.runs import Run
+from models.bench.statistics import Rounds, Verdict, rounds_of, verdict
+
+PHASES = ("prefill", "first_token", "decode", "e2e")
+
+# What must be equal, in the order in which it is looked at. The first that no row of the other run shares is the reason.
+_SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
+    ("architecture", lambda row: row.architecture),
+    ("size", lambda row: row.size),
+    ("protocol_version", lambda row: row.protocol_version),
+    ("view", lambda row: row.view),
+    ("host", lambda row: row.environment.get("host_cpu", "")),
+    ("device", lambda row: row.environment.get("device_name") or row.device.partition(":")[0]),
+    ("dtype", lambda row: row.dtype),
+    ("config_hash", lambda row: row.config_hash),
+    ("context", lambda row: row.context),
+    ("batch", lambda row: row.batch),
+    ("decode_tokens", lambda row: row.decode_tokens),
+    ("kernels", lambda row: row.kernels),
+    ("attention", lambda row: row.attention),
+)
+REASONS = (*(name for name, _ in _SAME), "state", "once")
+
+# What may differ, as it can be the very thing that is compared, but has to be said.
+_TOLD = ("threads", "rounds", "seed", "graph", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A cell that both runs measured in the same way.
+
+    verdicts: per phase both have samples of; "faster" means that the first run took less time.
+    changed: what else differs, such as threads, the commit or the code of a function, as (first, second).
+    """
+
+    a: Measurement
+    b: Measurement
+    verdicts: Mapping[str, Verdict]
+    changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def ratio(self, column: str) -> float | None:
+        """Return first over second of a number, such as peak_bytes; None where either lacks it or is zero."""
+        a, b = getattr(self.a, column), getattr(self.b, column)
+        return a / b if a and b else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A cell that was not joined. reason: the key store.refused.<reason>, filled with values."""
+
+    cell: Measurement
+    second: bool  # it is a cell of the second run
+    reason: str
+    values: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Return the key of the sentence."""
+        return f"store.refused.{self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs beside each other: what could be joined, and what could not."""
+
+    pairs: tuple[Pair, ...]
+    refused: tuple[Refusal, ...]
+
+
+def compare(a: Run, b: Run) -> Comparison:
+    """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
+    pairs: list[Pair] = []
+    refused: list[Refusal] = []
+    free = list(b.rows)
+    explained: list[Measurement] = []
+    for row in a.rows:
+        partners, reason, values = _partners(row, free)
+        if reason == "" and partners:
+            other = _likest(row, partners)
+            free.remove(other)
+            state = _state(row, other)
+            if state is None:
+                pairs.append(_pair(row, other))
+            else:
+                refused.append(Refusal(row, False, "state", state))
+            continue
+        explained.extend(partners)
+        refused.append(Refusal(row, False, reason, values))
+    named = {id(row) for row in explained}
+    for row in free:
+        if id(row) not in named:
+            _, reason, values = _partners(row, a.rows)
+            refused.append(Refusal(row, True, reason or "once", values))
+    return Comparison(tuple(pairs), tuple(refused))
+
+
+def rounds(row: Measurement, phase: str) -> Rounds:
+    """Return the samples of a phase by round. Steps of one round share the state of the machine."""
+    samples: Sequence[float] = getattr(row, f"{phase}_ms_samples")
+    return rounds_of(samples, row.rounds if phase == "decode" else len(samples))
+
+
+def _partners(row: Measurement, others: Sequence[Measurement]) -> tuple[list[Measurement], str, Mapping[str, Any]]:
+    """Return the rows measured like this one; else those that come nearest, and what no row shares."""
+    if not others:
+        return [], "once", {}
+    near = list(others)
+    for name, value in _SAME:
+        mine = value(row)
+        same = [other for other in near if value(other) == mine]
+        if not same:
+            theirs = sorted({value(other) for other in near}, key=str)
+            far = [] if name in ("architecture", "size", "context", "batch") else near
+            return far, name, MappingProxyType({"mine": mine, "theirs": ", ".join(map(str, theirs))})
+        near = same
+    return near, "", {}
+
+
+def _likest(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
+    return max(partners, key=lambda other: (other.measured, other.cell_id == row.cell_id, other.source == row.source))
+
+
+def _state(a: Measurement, b: Measurement) -> Mapping[str, Any] | None:
+    return None if a.measured and b.measured else {"mine": a.state, "theirs": b.state}
+
+
+def _pair(a: Measurement, b: Measurement) -> Pair:
+    verdicts = {}
+    for phase in PHASES:
+        first, second = rounds(a, phase), rounds(b, phase)
+        if first and second:
+            verdicts[phase] = verdict(first, second)
+    changed = {name: (getattr(a, name), getattr(b, name)) for name in _TOLD if getattr(a, name) != getattr(b, name)}
+    for one, other in ((a.implementation, b.implementation), (a.environment, b.environment)):
+        for name in sorted({*one, *other}):
+            if one.get(name) != other.get(name):
+                changed[name] = (one.get(name), other.get(name))
+    return Pair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))

@@ -1,0 +1,109 @@
+"""A run of the benchmark: what was planned, what came out, and its form as JSON lines."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.bench.rows import Measurement, from_row
+from models.errors import SourceError
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+TITLE_LENGTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as stored: what was planned, the rows so far, and how it ended ("" while open or after a crash)."""
+
+    run_id: str
+    title: str
+    created_ns: int
+    cells: tuple[Mapping[str, Any], ...]
+    environment: Mapping[str, Any]
+    rows: tuple[Measurement, ...]
+    ended: str = ""
+    recorded: bool = False  # shipped in assets/runs, not measured here
+    imported: bool = False  # came in a file, perhaps from another machine
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every planned cell has a row."""
+        return len({row.cell_id for row in self.rows}) >= len(self.cells)
+
+
+def clean_title(text: str) -> str:
+    """Return a title on one line, without control and direction characters, at most TITLE_LENGTH long."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:TITLE_LENGTH].strip()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: a number that is none becomes None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def flat(row: Measurement) -> dict[str, Any]:
+    """Return a row as flat JSON values."""
+    return {name: plain(value) for name, value in row.to_row().items()}
+
+
+def encode(value: Any) -> str:
+    """Write a value as JSON in ASCII, so that any text survives any database; ValueError for a number that is none."""
+    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+
+
+def write_lines(run: Run) -> str:
+    """Write a run as JSON lines: a head that counts its rows, the flat rows, and an end."""
+    head = {
+        "kind": "run",
+        "run_id": run.run_id,
+        "title": run.title,
+        "created_ns": run.created_ns,
+        "cells": [dict(cell) for cell in run.cells],
+        "environment": dict(run.environment),
+        "row_count": len(run.rows),
+    }
+    rows = [{"kind": "row", **flat(row)} for row in run.rows]
+    return "".join(encode(entry) + "\n" for entry in (head, *rows, {"kind": "end", "ended": run.ended}))
+
+
+def read_file(path: Path, *, recorded: bool = False) -> Run:
+    """Read a run from its file; a torn last line is left out. SourceError when the file is no run.
+
+    The run's id is the file's name, so that a copied or renamed file does not pass for another run.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise SourceError("errors.import_unreadable", f"{path} cannot be read: {error}", name=path.name) from error
+    head, rows, ended = _entries(lines)
+    if head is None:
+        raise SourceError("errors.import_kind", f"{path.name} is not a benchmark run", name=path.name)
+    try:
+        created = int(head.get("created_ns", 0))
+        cells, found = tuple(dict(cell) for cell in head.get("cells", ())), dict(head.get("environment", {}))
+    except (TypeError, ValueError) as error:
+        raise SourceError("errors.import_kind", f"{path.name} has a head of no run: {error}", name=path.name) from error
+    return Run(path.stem, str(head.get("title", "")), created, cells, found, tuple(rows), ended, recorded)
+
+
+def _entries(lines: Iterable[str]) -> tuple[dict[str, Any] | None, list[Measurement], str]:
+    head: dict[str, Any] | None = None
+    rows: list[Measurement] = []
+    ended = ""
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            kind = entry.pop("kind", "row") if isinstance(entry, dict) else ""
+            if kind == "run":
+                head = entry
+            elif kind == "row":
+                rows.append(from_row(entry))
+            elif kind == "end":
+                ended = str(entry.get("ended", ""))
+        except (ValueError, TypeError, RecursionError):
+            continue  # the line that a crash cut short
+    return head, rows, ended
