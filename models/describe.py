@@ -8,6 +8,7 @@ from typing import Any
 
 from models import accounting, catalogue
 from models.accounting import Layer, Shape
+from models.bench import ladder
 from models.errors import SettingError, SourceError
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
@@ -34,7 +35,7 @@ class Description:
     """The numbers of one model at one context, batch and number type. Bytes are of the whole batch."""
 
     source: str
-    origin: str  # "catalogue", "bundled", "folder" or "hub"
+    origin: str  # "catalogue", "ladder", "bundled", "folder" or "hub"
     model_type: str
     context: int
     batch: int
@@ -100,7 +101,10 @@ def describe(name: str, *, context: int = 4096, batch: int = 1, dtype: str = "bf
 
 
 def resolve(name: str) -> Source:
-    """Find a configuration: catalogue id (or the hub id of an entry), bundled name, folder, then the hub."""
+    """Find a configuration: on the size ladder, by catalogue or hub id, bundled name, folder, then on the hub."""
+    if name.startswith(ladder.PREFIX):
+        member = ladder.member(name)
+        return Source(name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))
     entry = catalogue.find(name)
     if entry is not None:
         return Source(entry["id"], "catalogue", catalogue.config_of(entry), catalogue.notes(entry))

@@ -57,6 +57,12 @@ def free_memory() -> int | None:
     return _smallest(_meminfo("MemAvailable"), in_group)
 
 
+def free_gpu_memory(device: str) -> int | None:
+    """Return the free bytes of a GPU ("cuda:0") by the driver, without starting CUDA here, or None."""
+    _, _, index = device.partition(":")
+    return _free_by_nvml(int(index or 0)) or _free_by_tool(int(index or 0))
+
+
 def load_average() -> float | None:
     """Return the one-minute load, or None where there is none."""
     try:
@@ -102,6 +108,31 @@ def data_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "contextscope"
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "contextscope"
+
+
+def _free_by_nvml(index: int) -> int | None:
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        try:
+            return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).free)
+        finally:
+            pynvml.nvmlShutdown()
+    except Exception:  # noqa: BLE001  # no package, no driver, no such GPU: the library raises a tree of its own
+        return None
+
+
+def _free_by_tool(index: int) -> int | None:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, f"--id={index}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return int(said) * 2**20 if said.isdigit() else None  # MiB
 
 
 def _version(name: str) -> str | None:

@@ -1,19 +1,21 @@
-"""Choose the cells of a run, check them, and predict each one's bytes and time before anything is started."""
+"""Choose the cells of a run within a time, check them, and predict each one's bytes and time before anything starts."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from models import accounting, describe
+from models import describe
 from models.accounting import Shape
 from models.bench import environment
-from models.bench.rows import Measurement
+from models.bench.budget import LEAST_ROUNDS, Place, choose
+from models.bench.cells import Cell, Prediction, kind_of
+from models.bench.prediction import FITS, Rates, predict, total_bytes
+from models.bench.rates import measure_rates
 from models.errors import SettingError, SourceError
+
+__all__ = ["Cell", "Plan", "Prediction", "Rates", "make_plan", "measure_rates", "predict", "sources_of"]
 
 LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
@@ -22,95 +24,111 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "decode_tokens": (2, 1024),
         "rounds": (2, 50),
         "threads": (1, 1024),
-        "cells": (1, 96),
+        "cells": (1, 128),
+        "budget_s": (1, 86_400),
     }
 )
+VIEWS = ("architecture", "as_shipped")
+ATTENTION = ("auto", "flash", "efficient", "math", "cudnn")
+KERNELS = ("fast", "reference")
+# What is wanted; budget_s keeps what it has time for. device and dtype: where they differ from the usual ones.
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "quick": {"contexts": (256, 1024, 4096, 8192), "decode_tokens": 24, "rounds": 3},
-        "careful": {"contexts": (256, 512, 1024, 2048, 4096, 8192), "decode_tokens": 64, "rounds": 5},
-        "long": {"contexts": (1024, 4096, 16384, 32768), "decode_tokens": 32, "rounds": 3},
-        "gpu": {"contexts": (1024, 4096, 16384, 65536), "decode_tokens": 64, "rounds": 5},
+        "quick": {
+            "contexts": (256, 512, 1024, 2048, 4096, 8192),
+            "batches": (1,),
+            "decode_tokens": 24,
+            "rounds": 5,
+            "budget_s": 90,
+            "throughput": False,
+        },
+        "careful": {
+            "contexts": (256, 512, 1024, 2048, 4096, 8192, 16384),
+            "batches": (1, 8),
+            "decode_tokens": 64,
+            "rounds": 9,
+            "budget_s": 600,
+            "throughput": True,
+        },
+        "long": {
+            "contexts": (1024, 2048, 4096, 8192, 16384, 32768, 65536),
+            "batches": (1,),
+            "decode_tokens": 32,
+            "rounds": 5,
+            "budget_s": 1800,
+            "throughput": False,
+        },
+        "gpu": {
+            "contexts": (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072),
+            "batches": (1, 8, 32),
+            "decode_tokens": 64,
+            "rounds": 9,
+            "budget_s": 600,
+            "throughput": True,
+            "device": "cuda:0",
+            "dtype": "bfloat16",
+        },
     }
 )
-START_S = 1.0  # forking a worker, reading the weights, the parity gate
-OVERHEAD_S = 2.5e-4  # one layer of one eager step, before anything is learnt from measured rows
+RUN_S: Mapping[str, float] = {"cpu": 6.0, "cuda": 20.0}  # starting the server, importing torch, measuring the ceilings
+PROCESS_BYTES: Mapping[str, int] = {"cpu": 150 * 2**20, "cuda": 600 * 2**20}  # a worker itself, beside its model
+THROUGHPUT_SHARE = 0.4  # of the budget, for the cells at their largest batch
+THROUGHPUT_CONTEXT = 1024
+THROUGHPUT_FITS = 0.8  # of the free memory
 LEAST_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One measurement to make: an architecture at one context, batch, device and number type."""
+class Note:
+    """What a reader of a plan should know: a key of assets/i18n/plan.*.yaml, its values, the sentence in English."""
 
-    architecture: str
-    source: str
-    context: int
-    batch: int = 1
-    device: str = "cpu"
-    dtype: str = "float32"
-    decode_tokens: int = 32
-    rounds: int = 3
-    threads: int = 1
-    seed: int = 0
-    view: str = "architecture"
-    size: str = "bundled"
-    attention: str = "auto"
-    kernels: str = "fast"
-    largest: bool = False  # batch is the largest predicted to fit: halved when it does not
-    batch_limit: str = ""  # what limits a largest batch: "memory", "time" or "cap"
-
-    @property
-    def cell_id(self) -> str:
-        """Name the cell within its run."""
-        named = (self.architecture, self.size, self.context, f"b{self.batch}", self.dtype, self.device.replace(":", ""))
-        changed = (("view", "architecture"), ("attention", "auto"), ("kernels", "fast"))
-        unusual = [getattr(self, name) for name, usual in changed if getattr(self, name) != usual]
-        return "-".join(map(str, (*named, *unusual, *(["largest"] if self.largest else []))))
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a cell should need: bytes by part and milliseconds by phase. An estimate, never shown as a measurement."""
-
-    bytes_weights: int
-    bytes_cache: int
-    bytes_logits: int
-    bytes_workspace: int
-    prefill_ms: float
-    decode_ms: float
-    seconds: float
-    fits: bool
-
-    @property
-    def bytes_total(self) -> int:
-        """Add the parts up."""
-        return self.bytes_weights + self.bytes_cache + self.bytes_logits + self.bytes_workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """How fast a device is taken to be. Factors correct an architecture's phases by what was measured before."""
-
-    flops_per_s: float
-    bytes_per_s: float
-    factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    key: str
+    message: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The cells of a run in the order they are measured, each with its prediction."""
+    """The cells of a run in the order they are measured, each with its prediction, and what the budget left out."""
 
     cells: tuple[Cell, ...]
     predictions: tuple[Prediction, ...]
+    dropped: tuple[Cell, ...] = ()
+    budget_s: float | None = None
+    free_bytes: int | None = None
+    notes: tuple[Note, ...] = ()
 
     @property
     def seconds(self) -> float:
         """Return the predicted time of the cells that fit."""
         return sum(p.seconds for p in self.predictions if p.fits)
 
+    @property
+    def known(self) -> bool:
+        """Tell whether the times rest on something measured on the device."""
+        return all(p.known for p in self.predictions)
+
+    def groups(self) -> list[list[int]]:
+        """Return the indexes of cells to measure in interleaved rounds: same context, batch and size.
+
+        Cells whose predicted bytes do not fit the free memory together stand alone, as do those that do not fit at all.
+        """
+        found: dict[tuple[object, ...], list[int]] = {}
+        for index, cell in enumerate(self.cells):
+            alone = index if not self.predictions[index].fits else None
+            key = (cell.context, cell.batch, cell.size, cell.device, cell.largest, alone)
+            found.setdefault(key, []).append(index)
+        return [part for group in found.values() for part in ([group] if self._fit(group) else [[i] for i in group])]
+
     def to_json(self) -> list[dict[str, Any]]:
         """Write the cells as JSON values."""
         return [dataclasses.asdict(cell) for cell in self.cells]
+
+    def _fit(self, group: Sequence[int]) -> bool:
+        if self.free_bytes is None or len(group) == 1:
+            return True
+        workers = len(group) * PROCESS_BYTES[kind_of(self.cells[group[0]].device)]
+        return total_bytes(self.predictions[i] for i in group) + workers < FITS * self.free_bytes
 
 
 def sources_of(names: Iterable[str] = ()) -> dict[str, str]:
@@ -126,11 +144,10 @@ def sources_of(names: Iterable[str] = ()) -> dict[str, str]:
         kind = _shape(name).model_type
         architecture = next(adapter.name for adapter in registry.ADAPTERS if kind in adapter.model_types)
         if architecture in found:
-            raise SettingError(
-                "errors.setting_value",
+            raise _bad(
+                "sources",
+                name,
                 f"{found[architecture]!r} and {name!r} are both {architecture}: measure them in two runs",
-                name="sources",
-                value=name,
             )
         found[architecture] = name
     if not found:
@@ -143,115 +160,154 @@ def make_plan(
     contexts: Sequence[int],
     *,
     batch: int = 1,
+    batches: Sequence[int] = (),
     device: str = "cpu",
     dtype: str = "float32",
     decode_tokens: int = 32,
     rounds: int = 3,
     threads: int | None = None,
     seed: int = 0,
+    view: str = "architecture",
+    size: str = "bundled",
+    attention: str = "auto",
+    kernels: str = "fast",
+    throughput: bool = False,
+    budget_s: float | None = None,
     rates: Rates | None = None,
 ) -> Plan:
-    """Plan every source (architecture -> bundled name, folder, hub or catalogue id) at every context.
+    """Plan every source (architecture -> bundled name, folder, hub, catalogue or ladder id) at every context and batch.
 
-    Contexts rise; within each the architectures run in turn, forwards and then backwards (ABCD, DCBA), so that a slow
-    spell of the machine does not fall on one of them. Raises SettingError for a value out of range.
+    A budget leaves out contexts and batches and lowers rounds, never below three, until the predicted time fits; what
+    is left out is in dropped and said in notes. throughput: also one cell per architecture at the largest batch that
+    fits memory and time. Batches and contexts rise; within each pair the architectures run in turn, forwards and then
+    backwards. Raises SettingError for a value out of range.
     """
-    dtype = describe.dtype_name(dtype)
-    threads = threads or environment.usable_cores()
-    chosen = {"batch": batch, "decode_tokens": decode_tokens, "rounds": rounds, "threads": threads}
-    for name, value in (
-        *chosen.items(),
-        *(("context", context) for context in contexts),
-        ("cells", len(sources) * len(contexts)),
-    ):
-        _check(name, value)
-    if device not in environment.devices():
-        raise SettingError("errors.device_missing", f"device {device!r} is not on this machine", device=device)
-    cells = tuple(
-        Cell(architecture, source, context, batch, device, dtype, decode_tokens, rounds, threads, seed)
-        for turn, context in enumerate(sorted(set(contexts)))
-        for architecture, source in list(sources.items())[:: -1 if turn % 2 else 1]
+    every = tuple(batches) or (batch,)
+    template = Cell(
+        "",
+        "",
+        1,
+        device=device,
+        dtype=describe.dtype_name(dtype),
+        decode_tokens=decode_tokens,
+        rounds=rounds,
+        threads=threads or environment.usable_cores(),
+        seed=seed,
+        view=view,
+        size=size,
+        attention=attention,
+        kernels=kernels,
     )
-    shapes = {source: _shape(source) for source in set(sources.values())}
-    known = rates or measure_rates()
-    free = environment.free_memory() if device == "cpu" else None
-    return Plan(cells, tuple(predict(cell, shapes[cell.source], rates=known, free_bytes=free) for cell in cells))
+    _check_all(template, contexts, every, cells=len(sources) * (len(set(contexts)) * len(set(every)) + throughput))
+    if budget_s is not None:
+        _check("budget_s", budget_s)
+    maker = _Maker(sources, template, rates or measure_rates(), _free_bytes(device))
+    return maker.plan(contexts, every, throughput=throughput, budget_s=budget_s)
 
 
-def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = None) -> Prediction:
-    """Predict bytes by accounting and time by a roofline with an overhead per layer, corrected by measured rows."""
-    size = accounting.element_bytes(cell.dtype)
-    weights = accounting.weight_bytes(shape, dtype=cell.dtype)
-    cache = accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
-    logits = cell.batch * shape.vocab * size  # the last position alone
-    workspace = _workspace(cell, shape)
-    prefill_s = (
-        cell.batch * cell.context * accounting.flops_per_token(shape, context=cell.context // 2) / rates.flops_per_s
-    )
-    moved = accounting.params_active(shape) * size + 3 * cache  # read once, and copied once where the cache grows
-    step_flops = cell.batch * accounting.flops_per_token(shape, context=cell.context)
-    step_s = OVERHEAD_S * len(shape.layers) + max(moved / rates.bytes_per_s, step_flops / rates.flops_per_s)
-    prefill_s = (prefill_s + OVERHEAD_S * len(shape.layers)) * rates.factors.get((cell.architecture, "prefill"), 1.0)
-    step_s *= rates.factors.get((cell.architecture, "decode"), 1.0)
-    seconds = START_S + weights / rates.bytes_per_s + prefill_s * (cell.rounds + 1) + step_s * (cell.decode_tokens + 8)
-    total = weights + cache + logits + workspace
-    return Prediction(
-        weights,
-        cache,
-        logits,
-        workspace,
-        prefill_s * 1e3,
-        step_s * 1e3,
-        seconds,
-        fits=free_bytes is None or total < 0.9 * free_bytes,
-    )
+class _Maker:
+    """Turn places into cells with predictions; holds what all cells of a plan share."""
+
+    def __init__(self, sources: Mapping[str, str], template: Cell, rates: Rates, free_bytes: int | None) -> None:
+        self.sources, self.template, self.rates, self.free_bytes = sources, template, rates, free_bytes
+        self.shapes = {source: _shape(source) for source in sources.values()}
+
+    def plan(
+        self, contexts: Sequence[int], batches: Sequence[int], *, throughput: bool, budget_s: float | None
+    ) -> Plan:
+        left = None if budget_s is None else max(budget_s - RUN_S[kind_of(self.template.device)], 0.0)
+        share = None if left is None or not throughput else left * THROUGHPUT_SHARE
+        rest = left if left is None or share is None else left - share
+        choice = choose(contexts, batches, rounds=self.template.rounds, seconds=self.seconds, budget_s=rest)
+        cells = self._cells(choice.places, choice.rounds)
+        wanted = self._cells([(batch, context) for batch in set(batches) for context in set(contexts)], choice.rounds)
+        dropped = tuple(cell for cell in wanted if (cell.batch, cell.context) not in choice.places)
+        if throughput:
+            depth = max((c for c in contexts if c <= THROUGHPUT_CONTEXT), default=min(contexts))
+            cells += tuple(self._largest(name, depth, share) for name in self.sources)
+        made = Plan(cells, tuple(map(self.predict, cells)), dropped, budget_s, self.free_bytes)
+        return replace(made, notes=tuple(_notes(made, wanted_rounds=self.template.rounds, rounds=choice.rounds)))
+
+    def predict(self, cell: Cell) -> Prediction:
+        return predict(cell, self.shapes[cell.source], rates=self.rates, free_bytes=self.free_bytes)
+
+    def seconds(self, place: Place, rounds: int) -> float:
+        found = map(self.predict, self._cells([place], rounds))
+        return sum(prediction.seconds for prediction in found if prediction.fits)
+
+    def _cells(self, places: Iterable[Place], rounds: int) -> tuple[Cell, ...]:
+        return tuple(
+            replace(self._cell(name), context=context, batch=batch, rounds=rounds)
+            for turn, (batch, context) in enumerate(sorted(places))
+            for name in list(self.sources)[:: -1 if turn % 2 else 1]
+        )
+
+    def _cell(self, name: str) -> Cell:
+        return replace(self.template, architecture=name, source=self.sources[name])
+
+    def _largest(self, name: str, context: int, share_s: float | None) -> Cell:
+        """Return the cell of the largest power of two of sequences that memory and its share of the time allow."""
+        rounds = min(LEAST_ROUNDS, self.template.rounds)
+        cell = replace(self._cell(name), context=context, rounds=rounds, largest=True, batch_limit="cap")
+        room = None if self.free_bytes is None else THROUGHPUT_FITS * self.free_bytes
+        time_s = None if share_s is None else share_s / len(self.sources)
+        while True:
+            larger = replace(cell, batch=cell.batch * 2)
+            if larger.batch > LIMITS["batch"][1]:
+                return cell
+            needs = self.predict(larger)
+            if room is not None and needs.bytes_total > room:
+                return replace(cell, batch_limit="memory")
+            if time_s is not None and needs.seconds > time_s:
+                return replace(cell, batch_limit="time")
+            cell = larger
 
 
-def measure_rates(rows: Iterable[Measurement] = ()) -> Rates:
-    """Time a matrix product and a copy on this CPU, and learn from rows measured on it before."""
-    a = np.ones((384, 384), np.float32)
-    product_s = _fastest(lambda: a @ a)
-    block = np.ones(8_000_000, np.uint8)
-    copy_s = _fastest(block.copy)
-    bare = Rates(2 * 384**3 / product_s, 2 * block.size / copy_s)
-    return Rates(bare.flops_per_s, bare.bytes_per_s, _learn(rows, bare))
+def _notes(plan: Plan, *, wanted_rounds: int, rounds: int) -> Iterable[Note]:
+    """Say what the budget left out and what the predictions rest on."""
+    for batch in sorted({cell.batch for cell in plan.dropped}):
+        contexts = sorted({cell.context for cell in plan.dropped if cell.batch == batch})
+        shown = ", ".join(f"{context:,}" for context in contexts)
+        message = f"left out for time: {shown} tokens at batch {batch}"
+        yield Note("plan.dropped", message, {"contexts": shown, "batch": batch})
+    if rounds < wanted_rounds:
+        message = f"{rounds} rounds instead of {wanted_rounds}, for time"
+        yield Note("plan.fewer_rounds", message, {"rounds": rounds, "wanted": wanted_rounds})
+    if plan.budget_s is not None and plan.seconds > plan.budget_s:
+        values = {"seconds": round(plan.seconds), "budget": round(plan.budget_s)}
+        message = f"even the least takes about {values['seconds']} s, more than the {values['budget']} s allowed"
+        yield Note("plan.over_budget", message, values)
+    if not plan.known:
+        yield Note("plan.unknown_device", "nothing was measured on this device yet: the times are careful guesses", {})
 
 
-def _learn(rows: Iterable[Measurement], bare: Rates) -> Mapping[tuple[str, str], float]:
-    """Return the median of measured over predicted time per architecture and phase, for rows of this machine."""
-    ratios: dict[tuple[str, str], list[float]] = {}
-    here = environment.environment()["host_cpu"]
-    shapes: dict[str, Shape] = {}
-    for row in rows:
-        if not row.measured or row.device != "cpu" or row.environment.get("host_cpu") != here or not row.tpot_ms_med:
-            continue
-        try:
-            shape = shapes.setdefault(row.source, _shape(row.source))
-        except SourceError:
-            continue
-        guess = predict(_cell_of(row), shape, rates=bare)
-        if row.prefill_ms_samples:
-            ratio = float(np.median(row.prefill_ms_samples)) / guess.prefill_ms
-            ratios.setdefault((row.architecture, "prefill"), []).append(ratio)
-        ratios.setdefault((row.architecture, "decode"), []).append(row.tpot_ms_med / guess.decode_ms)
-    return {key: float(np.median(values)) for key, values in ratios.items()}
-
-
-def _cell_of(row: Measurement) -> Cell:
-    return Cell(row.architecture, row.source, row.context, row.batch, row.device, row.dtype, row.decode_tokens)
+def _free_bytes(device: str) -> int | None:
+    return environment.free_memory() if device == "cpu" else environment.free_gpu_memory(device)
 
 
 def _shape(source: str) -> Shape:
     return describe.resolve(source).shape
 
 
-def _workspace(cell: Cell, shape: Shape) -> int:
-    """Estimate the activations of a prefill: the residual stream and the widest layer's rows, in the model's dtype."""
-    widest = max(2 * shape.d_ff, 6 * shape.d_inner, (shape.n_heads + 2 * shape.n_kv_heads) * shape.d_head)
-    return cell.batch * cell.context * (4 * shape.d_model + 2 * widest) * accounting.element_bytes(cell.dtype)
+def _check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *, cells: int) -> None:
+    single = {name: getattr(template, name) for name in ("decode_tokens", "rounds", "threads")}
+    many = {"batch": batches, "context": contexts}
+    for name, value in (*single.items(), *((name, value) for name, values in many.items() for value in values)):
+        _check(name, value)
+    _check("cells", cells if contexts else 0)
+    for name, value, choices in (
+        ("view", template.view, VIEWS),
+        ("attention", template.attention, ATTENTION),
+        ("kernels", template.kernels, KERNELS),
+    ):
+        if value not in choices:
+            raise _bad(name, value, f"{name} is {value!r}: choose one of {', '.join(choices)}")
+    if template.device not in environment.devices():
+        device = template.device
+        raise SettingError("errors.device_missing", f"device {device!r} is not on this machine", device=device)
 
 
-def _check(name: str, value: int) -> None:
+def _check(name: str, value: float) -> None:
     low, high = LIMITS[name]
     if not low <= value <= high:
         raise SettingError(
@@ -264,10 +320,5 @@ def _check(name: str, value: int) -> None:
         )
 
 
-def _fastest(call: Callable[[], object], *, repeats: int = 5) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return max(min(times), 1e-9)
+def _bad(name: str, value: object, message: str) -> SettingError:
+    return SettingError("errors.setting_value", message, name=name, value=value)

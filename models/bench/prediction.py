@@ -1,0 +1,189 @@
+"""Predict what a cell needs before it runs: bytes by accounting, time by a roofline corrected by measured rows."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from models import accounting
+from models.accounting import Layer, Shape
+from models.bench import environment
+from models.bench.cells import USUAL_DTYPE, Cell, Prediction, kind_of
+
+FITS = 0.9  # of the free memory a cell may be predicted to fill
+START_S: Mapping[str, float] = {
+    "cpu": 0.5,
+    "cuda": 6.0,
+}  # a forked worker; on a GPU its context and compiled kernels too
+PROFILE_S = 0.5  # looking into one step and timing the clock itself
+RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
+PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
+WARMUP_STEPS = 10  # until three agree, and the profiled one
+SENTINELS, SENTINEL_FLOPS = 2, 12 * 4 * 2 * 256**3  # each round, models/bench/clock.py
+MOST_ROUNDS, LEAST_TIMED_S = 3, 0.5  # short cells get more rounds, models/bench/runner.py
+# Of a loop over tokens written in Python, as the reference operators and transformers' fallbacks are.
+SLOW_OPS: Mapping[str, int] = {"mamba": 7, "rwkv": 26}  # operators per token and layer
+SLOW_OP_S = 8e-6
+# One element of a recurrence, with its exponential: d_inner d_state a token for Mamba, ten times the width for RWKV.
+ELEMENT_S: Mapping[str, float] = {"cpu": 3e-9, "cuda": 3e-11}
+
+Mode = tuple[str, str, str, str]  # view, kernels, attention, dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast this CPU is taken to be, and in gpus (device name -> rates) every GPU that was measured.
+
+    factors: (architecture, "prefill" or "decode") -> measured over predicted time, in the usual mode only. points: the
+    same per (source, phase, mode), as (context, batch, factor). known: False while nothing was measured on the device.
+    """
+
+    flops_per_s: float
+    bytes_per_s: float
+    factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    points: Mapping[tuple[str, str, Mode], tuple[tuple[int, int, float], ...]] = field(default_factory=dict)
+    overhead_s: float = 8e-4  # one layer of one eager step, before anything is learnt
+    known: bool = True
+    gpus: Mapping[str, "Rates"] = field(default_factory=dict)
+
+    def of(self, device: str) -> "Rates":
+        """Return the rates of a device; careful guesses that say so for a GPU that no row is known of."""
+        return self if device == "cpu" else self.gpus.get(environment.device_name(device), UNKNOWN_GPU)
+
+    def factor(self, cell: Cell, phase: str) -> float:
+        """Return the correction of a cell's phase: from the nearest cell measured of its source, else of its kind."""
+        near = self.points.get((cell.source, phase, mode_of(cell)), ())
+        if near:
+            return min(near, key=lambda point: (_distance(point, cell), point))[2]
+        return self.factors.get((cell.architecture, phase), 1.0)
+
+
+# No datasheet: what the slowest GPU that anyone would measure on should reach.
+UNKNOWN_GPU = Rates(3e12, 1.5e11, overhead_s=4e-4, known=False)
+
+
+def mode_of(cell: Cell) -> Mode:
+    """Return what must be equal for one cell's time to say something about another's."""
+    return (cell.view, cell.kernels, cell.attention, cell.dtype)
+
+
+def usual(cell: Cell) -> bool:
+    """Tell whether a cell runs as cells usually do, so that it may teach the default of its architecture."""
+    return mode_of(cell) == ("architecture", "fast", "auto", USUAL_DTYPE[kind_of(cell.device)])
+
+
+def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = None) -> Prediction:
+    """Predict a cell's bytes, the time of its phases and of everything the engine does around them."""
+    here = rates.of(cell.device)
+    weights = accounting.weight_bytes(shape, dtype=cell.dtype)
+    cache = accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
+    logits = cell.batch * shape.vocab * accounting.element_bytes(cell.dtype)  # the last position alone
+    room = workspace_bytes(cell, shape)
+    prefill_s = _pass_s(cell, shape, here, tokens=cell.context) * here.factor(cell, "prefill")
+    step_s = _step_s(cell, shape, here, cache) * here.factor(cell, "decode")
+    short_s = min(_pass_s(cell, shape, here, tokens=PARITY_TOKENS) * here.factor(cell, "prefill"), prefill_s + step_s)
+    fixed_s = _load_s(cell, shape, here, weights) + _parity_s(cell, short_s, step_s) + prefill_s + WARMUP_STEPS * step_s
+    round_s = prefill_s + cell.decode_tokens * step_s + SENTINELS * SENTINEL_FLOPS / here.flops_per_s
+    total = weights + cache + logits + room
+    return Prediction(
+        weights,
+        cache,
+        logits,
+        room,
+        prefill_s * 1e3,
+        step_s * 1e3,
+        fixed_s + max(cell.rounds * round_s, min(MOST_ROUNDS * cell.rounds * round_s, LEAST_TIMED_S)),
+        fits=free_bytes is None or total < FITS * free_bytes,
+        known=here.known,
+    )
+
+
+def workspace_bytes(cell: Cell, shape: Shape) -> int:
+    """Estimate what a prefill holds beside weights, cache and logits: an estimate within about a factor of 1.5.
+
+    On a CPU the allocator keeps what a layer's mixer freed while its feed-forward runs, so both count; on a GPU the
+    allocator's live bytes are the larger of the two. Fitted to the peaks of float32 cells at 1,024 to 16,384 tokens.
+    """
+    cpu = kind_of(cell.device) == "cpu"
+    together = sum if cpu else max
+    widest = max(together(_activations(layer, shape, cell)) for layer in shape.layers) + 2 * shape.d_model
+    tokens = cell.batch * cell.context
+    size = accounting.element_bytes(cell.dtype)
+    scores = 0
+    if cell.attention == "math" and shape.count("attention"):  # the table of scores and its softmax
+        scores = 2 * cell.batch * shape.n_heads * cell.context**2 * size
+    return tokens * widest * size + scores
+
+
+def _activations(layer: Layer, shape: Shape, cell: Cell) -> tuple[int, int]:
+    """Count the elements per token of a layer's mixer and of its feed-forward."""
+    d, f, di = shape.d_model, shape.d_ff, shape.d_inner
+    scan = (20 if kind_of(cell.device) == "cpu" else 10) * di
+    if cell.view == "as_shipped" and not cell.device.startswith("cuda"):
+        scan += 3 * di * shape.d_state  # transformers' fallback writes out the discretised A and B for every token
+    mixer = {
+        "attention": 3 * (shape.n_heads + 2 * shape.n_kv_heads) * shape.d_head,
+        "mamba": scan,
+        "rwkv": 12 * shape.d_attention,
+    }
+    dense = 4 * f
+    routed = 2 * d + shape.n_experts
+    if shape.n_experts:  # one expert after the other on a CPU, all at once on a GPU
+        routed += shape.top_k * (2 * d + dense) // (shape.n_experts if kind_of(cell.device) == "cpu" else 1)
+    ffn = {"dense": dense, "moe": routed, "channel_mix": 5 * d + 3 * f}
+    return mixer[layer.mixer], ffn.get(layer.ffn, 0)
+
+
+def _pass_s(cell: Cell, shape: Shape, here: Rates, *, tokens: int) -> float:
+    """Return the seconds of one uncorrected pass over so many tokens of every sequence."""
+    work = cell.batch * tokens * accounting.flops_per_token(shape, context=tokens // 2)
+    size = accounting.element_bytes(cell.dtype)
+    written = cell.batch * tokens * sum(sum(_activations(layer, shape, cell)) for layer in shape.layers) * size
+    elements = shape.count("mamba") * shape.d_inner * shape.d_state + 10 * shape.count("rwkv") * shape.d_attention
+    scan_s = cell.batch * tokens * elements * ELEMENT_S[kind_of(cell.device)]
+    busy_s = work / here.flops_per_s + 2 * written / here.bytes_per_s + scan_s
+    return here.overhead_s * len(shape.layers) + busy_s + _slow_s(cell, shape, tokens)
+
+
+def _step_s(cell: Cell, shape: Shape, here: Rates, cache: int) -> float:
+    """Return the seconds of one uncorrected decoding step at depth."""
+    size = accounting.element_bytes(cell.dtype)
+    moved = weights_read(shape, cell.batch) * size + 3 * cache  # read once, and copied once where the cache grows
+    work = cell.batch * accounting.flops_per_token(shape, context=cell.context)
+    busy = max(moved / here.bytes_per_s, work / here.flops_per_s)
+    return here.overhead_s * len(shape.layers) + busy + _slow_s(cell, shape, 1)
+
+
+def weights_read(shape: Shape, batch: int) -> int:
+    """Count the parameters a decoding step reads: E (1 - (1 - k/E)^B) experts a layer are chosen by B tokens."""
+    if not shape.n_experts:
+        return accounting.params_active(shape)
+    distinct = shape.n_experts * (1 - (1 - shape.top_k / shape.n_experts) ** batch)
+    extra = shape.count("moe") * (distinct - shape.top_k) * accounting.expert_parameters(shape)
+    return accounting.params_active(shape) + round(extra)
+
+
+def _slow_s(cell: Cell, shape: Shape, tokens: int) -> float:
+    if cell.view == "architecture" and cell.kernels == "fast":
+        return 0.0
+    return tokens * SLOW_OP_S * sum(shape.count(mixer) * ops for mixer, ops in SLOW_OPS.items())
+
+
+def _load_s(cell: Cell, shape: Shape, here: Rates, weights: int) -> float:
+    kind = kind_of(cell.device)
+    return START_S[kind] + PROFILE_S + weights / here.bytes_per_s + accounting.params_total(shape) / RANDOM_PER_S[kind]
+
+
+def _parity_s(cell: Cell, short_s: float, step_s: float) -> float:
+    """Return the seconds of the parity gate: whole, one by one, in chunks, and some rows of a batch alone."""
+    singly = short_s + PARITY_STEPS * step_s
+    alone = min(cell.batch, PARITY_ROWS) * singly / cell.batch if cell.batch > 1 else 0.0
+    return short_s + singly + 3 * short_s + alone
+
+
+def _distance(point: tuple[int, int, float], cell: Cell) -> float:
+    return abs(math.log2(point[0] / cell.context)) + abs(math.log2(point[1] / cell.batch))
+
+
+def total_bytes(predictions: Iterable[Prediction]) -> int:
+    """Add up what the cells that fit would need at once."""
+    return sum(prediction.bytes_total for prediction in predictions if prediction.fits)

@@ -1,0 +1,120 @@
+"""Every rung of the size ladder resolves, is counted as torch counts, matched as it says, and published as it says."""
+
+import itertools
+
+import pytest
+
+from models import accounting, catalogue, describe, registry
+from models.bench import ladder
+from models.errors import SettingError, SourceError
+
+MEMBERS = [(key, member) for key in ladder.RUNGS for member in ladder.rung(key).members.values()]
+NAMES = [f"{key}-{member.architecture}" for key, member in MEMBERS]
+
+
+def test_the_file_has_the_rungs_in_order():
+    assert tuple(ladder.rungs()) == ladder.RUNGS
+
+
+@pytest.mark.parametrize("key", ladder.RUNGS)
+def test_every_rung_has_every_architecture_and_says_what_it_is(key):
+    rung = ladder.rung(key)
+    assert set(ladder.sources(key)) == {adapter.name for adapter in registry.ADAPTERS}
+    for words in (rung.name, rung.note):
+        assert set(words) == {"en", "ko"}
+        assert all(words.values())
+    if key != "bundled":
+        assert "do not depend on what a model learned" in rung.note["en"]
+        assert "배웠는지와 관계가 없습니다" in rung.note["ko"]
+
+
+@pytest.mark.parametrize(("key", "member"), MEMBERS, ids=NAMES)
+def test_a_model_resolves_to_its_architecture(key, member):
+    source = describe.resolve(member.source)
+    adapter = next(adapter for adapter in registry.ADAPTERS if source.shape.model_type in adapter.model_types)
+    assert adapter.name == member.architecture
+    expected = "bundled" if key == "bundled" else "ladder" if member.config else "catalogue"
+    assert source.origin == expected
+
+
+@pytest.mark.parametrize("member", [member for _, member in MEMBERS], ids=NAMES)
+def test_torch_counts_the_same_parameters(member):
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    source = describe.resolve(member.source)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**source.config))
+    assert accounting.params_total(source.shape) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("key", ladder.RUNGS)
+def test_active_parameters_are_matched_as_stated(key):
+    active = [accounting.params_active(describe.resolve(s).shape) for s in ladder.sources(key).values()]
+    assert max(active) / min(active) <= ladder.rung(key).factor
+
+
+def test_rungs_rise():
+    for small, large in itertools.pairwise(ladder.RUNGS):
+        for name, source in ladder.sources(small).items():
+            larger = ladder.sources(large)[name]
+            assert accounting.params_active(describe.resolve(source).shape) < accounting.params_active(
+                describe.resolve(larger).shape
+            )
+
+
+@pytest.mark.parametrize(("key", "member"), MEMBERS, ids=NAMES)
+def test_published_means_in_a_catalogue_and_the_rest_says_what_it_is(key, member):
+    if member.published and key != "bundled":
+        entry = catalogue.find(member.source)
+        assert entry is not None
+        assert member.config is None
+        assert accounting.params_total(describe.resolve(member.source).shape) == entry["params_total_computed"]
+    elif not member.published:
+        assert member.config
+        assert set(member.note) == {"en", "ko"}
+        assert member.note["en"] in describe.resolve(member.source).notes
+
+
+def test_the_seven_billion_mamba_has_the_sizes_of_falcon_mamba():
+    falcon = catalogue.find("falcon-mamba-7b")
+    shape = describe.resolve(ladder.sources("7b")["mamba"]).shape
+    assert accounting.params_total(shape) == falcon["params_total_computed"]
+    assert (len(shape.layers), shape.d_model, shape.vocab) == (falcon["layers"], falcon["hidden"], falcon["vocab"])
+    assert (shape.d_inner, shape.d_state) == (falcon["state"]["d_inner"], falcon["state"]["d_state"])
+
+
+@pytest.mark.parametrize("key", ladder.RUNGS[1:])
+def test_a_scaled_jamba_keeps_the_published_pattern(key):
+    member = ladder.rung(key).members["jamba"]
+    published = describe.resolve("jamba-v0.1").shape
+    shape = describe.resolve(member.source).shape
+    assert not member.published
+    assert member.note["en"].startswith("Scaled, not published.")
+    for layer in shape.layers:
+        model = published.layers[layer.index]
+        assert (layer.mixer, layer.ffn) == (model.mixer, model.ffn)
+    assert (shape.n_experts, shape.top_k, shape.d_state) == (published.n_experts, published.top_k, published.d_state)
+    assert shape.n_heads // shape.n_kv_heads == published.n_heads // published.n_kv_heads
+    assert shape.d_ff / shape.d_model == published.d_ff / published.d_model
+
+
+def test_the_rung_of_sources_is_found():
+    assert ladder.size_of(ladder.sources("1.4b")) == "1.4b"
+    assert ladder.size_of({"mamba": "mamba"}) == "bundled"
+    assert ladder.size_of({"mamba": "mamba", "rwkv": "rwkv-4-169m"}) == ladder.CUSTOM
+    assert ladder.size_of({}) == ladder.CUSTOM
+
+
+def test_architectures_are_chosen_on_a_rung():
+    assert ladder.sources("130m", ["rwkv", "mamba"]) == {"mamba": "mamba-130m", "rwkv": "rwkv-4-169m"}
+    with pytest.raises(SettingError, match="no architecture"):
+        ladder.sources("130m", ["gpt2"])
+    with pytest.raises(SettingError, match="no size"):
+        ladder.sources("3t")
+
+
+@pytest.mark.parametrize("name", ["ladder:", "ladder:7b", "ladder:7b/gpt", "ladder:9b/jamba", "ladder:7b/rwkv"])
+def test_names_that_are_not_on_the_ladder_are_refused(name):
+    with pytest.raises(SourceError, match="not on the ladder"):
+        describe.resolve(name)
