@@ -28,7 +28,7 @@ def budget(card: Mapping[str, Any]) -> str:
     """Say how much a model read; older cards do not state how many passes that was."""
     recipe = card["recipe"]
     return t(
-        "training.read_epochs" if "epochs" in card else "training.read", tokens=f"{card['tokens_seen'] / 1e6:.1f}",
+        "training.read_epochs" if "epochs" in card else "training.read", tokens=f"{card['tokens_seen']:,}",
         epochs=f"{card.get('epochs', 0):.2f}", steps=f"{recipe['steps']:,}", rows=recipe["batch"],
         context=recipe["context"],
     )  # fmt: skip
