@@ -11,7 +11,7 @@ from models.bench.statistics import Rounds, Verdict, rounds_of, verdict
 
 PHASES = ("prefill", "first_token", "decode", "e2e")
 
-# What must be equal, in the order in which it is looked at. The first that no row of the other run shares is the reason.
+# What must be equal, in the order it is looked at. The first that no row of the other run shares is the reason.
 _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
     ("architecture", lambda row: row.architecture),
     ("size", lambda row: row.size),

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def read_file(path: Path, *, recorded: bool = False) -> Run:
         cells, found = tuple(dict(cell) for cell in head.get("cells", ())), dict(head.get("environment", {}))
     except (TypeError, ValueError) as error:
         raise SourceError("errors.import_kind", f"{path.name} has a head of no run: {error}", name=path.name) from error
-    return Run(path.stem, str(head.get("title", "")), created, cells, found, tuple(rows), ended, recorded)
+    named = tuple(replace(row, run_id=path.stem) for row in rows)
+    return Run(path.stem, str(head.get("title", "")), created, cells, found, named, ended, recorded)
 
 
 def _entries(lines: Iterable[str]) -> tuple[dict[str, Any] | None, list[Measurement], str]:
