@@ -7,6 +7,7 @@ import pytest
 
 from models.bench.host import WorkerHost
 from models.bench.plan import Cell, Plan, Prediction
+from models.bench.rows import Measurement
 from models.bench.runner import Runner
 from models.bench.store import Store
 
@@ -17,6 +18,35 @@ STAND_IN = Path(__file__).with_name("stand_in_worker.py")
 def store(tmp_path):
     """A store in a folder of its own, without the recorded runs."""
     return Store(tmp_path / "runs", recorded=None)
+
+
+@pytest.fixture
+def measurement():
+    """Build a row of two rounds with two steps each; changes are columns."""
+
+    def build(run_id="r", context=64, **changes):
+        values = {
+            "run_id": run_id,
+            "cell_id": f"mamba-{context}",
+            "state": "ok",
+            "architecture": "mamba",
+            "source": "mamba",
+            "context": context,
+            "batch": 1,
+            "device": "cpu",
+            "dtype": "float32",
+            "decode_tokens": 2,
+            "seed": 0,
+            "rounds": 2,
+            "prefill_ms_samples": (3.0, 4.0),
+            "decode_ms_samples": (1.0, 2.0, 3.0, 2.5),
+            "implementation": {"scan": "loop"},
+            "environment": {"host_cpu": "x", "cores": 2},
+            "cache_bytes": 100,
+        }
+        return Measurement(**(values | changes))
+
+    return build
 
 
 @pytest.fixture

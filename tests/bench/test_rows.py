@@ -1,0 +1,35 @@
+"""A row is flat, comes back as it was, and says by its state whether it carries samples."""
+
+import json
+
+import pytest
+
+from models.bench.rows import STATES, from_row
+
+
+def test_a_row_is_flat_and_comes_back_the_same(measurement):
+    made = measurement(state="killed", reason="r", reason_key="errors.cell_killed", reason_values={"signal": "SIGKILL"})
+    row = json.loads(json.dumps(made.to_row()))
+    assert not any(isinstance(value, dict) for value in row.values())
+    assert row["impl_scan"] == "loop"
+    assert row["env_host_cpu"] == "x"
+    assert row["reason_signal"] == "SIGKILL"
+    assert from_row(row) == made
+
+
+def test_unknown_columns_are_dropped_and_missing_ones_named(measurement):
+    row = measurement().to_row()
+    assert from_row(row | {"column_of_next_year": 1}) == measurement()
+    del row["context"]
+    with pytest.raises(ValueError, match="context"):
+        from_row(row)
+
+
+def test_an_unknown_state_is_refused(measurement):
+    with pytest.raises(ValueError, match="expected one of"):
+        measurement(state="fine")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_only_measured_states_carry_samples(measurement, state):
+    assert measurement(state=state).measured == (state in ("ok", "unstable"))
