@@ -52,6 +52,8 @@ class Table:
     place: str
     url: str
     arxiv: str | None
+    context: int | None  # tokens, where the table counts a cache
+    dtype: str | None
     checks: tuple[Check, ...]
 
     def count(self, state: str) -> int:
@@ -91,7 +93,16 @@ def _scientific(value: Decimal) -> str:
 def _table(source: str, entry: Mapping[str, Any]) -> Table:
     paper = _papers()[entry["paper"]] if "paper" in entry else {"url": entry["url"], "id": None}
     checks = tuple(_check(source, entry, row, quantity) for row in entry["rows"] for quantity in entry["quantities"])
-    return Table(source, entry["name"], entry["place"], paper["url"], paper["id"], checks)
+    return Table(
+        source,
+        entry["name"],
+        entry["place"],
+        paper["url"],
+        paper["id"],
+        entry.get("context"),
+        entry.get("dtype"),
+        checks,
+    )
 
 
 def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quantity: str) -> Check:
