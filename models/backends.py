@@ -44,6 +44,7 @@ PACKAGES: Mapping[Function, Package] = {
 _EVERYTHING_FAST: Mapping[Function, Choice] = dict.fromkeys(FUNCTIONS, "fast")
 _choices: ContextVar[Mapping[Function, Choice]] = ContextVar("contextscope_implementations", default=_EVERYTHING_FAST)
 _used: ContextVar[dict[str, str] | None] = ContextVar("contextscope_used", default=None)
+_chosen: ContextVar[list[Tensor] | None] = ContextVar("contextscope_chosen_experts", default=None)
 _carried: ContextVar[Tensor | None] = ContextVar("contextscope_carried_state", default=None)
 
 
@@ -79,6 +80,24 @@ def recording() -> Iterator[dict[str, str]]:
         yield used
     finally:
         _used.reset(token)
+
+
+@contextmanager
+def watching_experts() -> Iterator[list[Tensor]]:
+    """Collect which experts every mixture layer chose, (tokens, top_k) for each call."""
+    chosen: list[Tensor] = []
+    token = _chosen.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _chosen.reset(token)
+
+
+def note_experts(index: Tensor) -> None:
+    """Tell whoever is watching which experts a layer chose."""
+    chosen = _chosen.get()
+    if chosen is not None:
+        chosen.append(index.detach().clone())
 
 
 @contextmanager

@@ -174,6 +174,7 @@ def _wkv(original: Operator) -> Operator:
 
 def _experts(original: Operator) -> Operator:
     def forward(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Any:
+        backends.note_experts(top_k_index)
         choice = backends.resolve("experts", hidden_states)
         if choice == "transformers":
             return original(self, hidden_states, top_k_index, top_k_weights)

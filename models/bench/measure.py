@@ -1,229 +1,224 @@
-"""Measure one cell in this process: load, check parity, warm up, prefill, decode at depth, count bytes."""
+"""Measure one cell in this process: load, check parity, count bytes, warm up; then rounds of prefill and decoding."""
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM
 
-from models import accounting, backends, catalogue, registry
-from models.bench import environment, memory
+from models import accounting, backends, describe, hf, registry
+from models.bench import environment, graphs, memory
+from models.bench.ceilings import Ceilings
+from models.bench.clock import Clock, drifted, implementation, pinned
+from models.bench.parity import Parity, check_parity
 from models.bench.plan import Cell, Prediction
+from models.bench.profile import Profile, look_into
+from models.bench.roofline import step_bytes
 from models.bench.rows import Measurement
 from models.bench.statistics import spread
 from models.capture import ATTENTION
-from models.errors import CellError
 from models.spec import Adapter, Checkpoint
 
-PARITY_LIMIT: Mapping[str, float] = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 2e-2}  # BENCHMARK.md R7
-PARITY_TOKENS = (24, 4)  # read at once, then fed one by one
 STABLE = 0.05  # three steps in a row within this of their middle end the warm-up
 WARMUP_STEPS = (3, 24)
-SENTINEL_DRIFT = {"cpu": 0.10, "cuda": 0.03}  # BENCHMARK.md R9
-ATTEMPTS = 3
-RETRY_BELOW_S = 4.0  # a cell whose timing took longer is not repeated when the machine was unsteady
+ATTEMPTS = 3  # of a round whose sentinel drifted; the last one is kept whatever it says
+RETRY_BELOW_S = 4.0  # a round that took longer is not repeated
 
 Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """The samples of one attempt, in milliseconds."""
+class Round:
+    """The samples of one round, in milliseconds."""
 
-    prefill: tuple[float, ...]
-    first_token: tuple[float, ...]
+    prefill: float
+    first_token: float
+    e2e: float
     decode: tuple[float, ...]
     sentinel_before: float
     sentinel_after: float
-    seconds: float
-
-    def steady(self, device: str) -> bool:
-        """Tell whether the sentinel ran equally fast before and after."""
-        slow, fast = max(self.sentinel_before, self.sentinel_after), min(self.sentinel_before, self.sentinel_after)
-        return slow / fast - 1 <= SENTINEL_DRIFT[device.partition(":")[0]]
+    steady: bool
 
 
-def measure(cell: Cell, *, run_id: str, prediction: Prediction | None, report: Report) -> Measurement:
-    """Load a cell's model and measure it. Raises CellError when it fails the parity gate, and whatever torch raises."""
-    started = time.time_ns()
-    torch.set_num_threads(cell.threads)
-    torch.manual_seed(cell.seed)
-    report("load", 0, 1)
-    checkpoint = load(cell)
-    return measure_loaded(
-        cell,
-        registry.adapter(checkpoint.architecture),
-        checkpoint,
-        run_id=run_id,
-        prediction=prediction,
-        report=report,
-        started_ns=started,
-    )
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What the first pass counted: exact bytes of the cache at depth, steps until stable, peaks of both phases."""
+
+    cache_bytes: int
+    warmup_steps: int
+    peak_prefill: int
+    peak_decode: int
 
 
-def load(cell: Cell) -> Checkpoint:
-    """Load a checkpoint, or give a catalogue entry's shape seeded random weights: speed does not depend on training."""
-    entry = catalogue.find(cell.source)
-    if entry is None:
-        checkpoint = registry.load(cell.source, device=cell.device, dtype=cell.dtype)
-    else:
-        checkpoint = _random_weights(cell, catalogue.config_of(entry))
-    if accounting.shape_of(checkpoint.config).count("attention"):
-        checkpoint.model.set_attn_implementation(ATTENTION)  # sdpa, which says what it ran on
-    return checkpoint
+class CellRun:
+    """One cell from loading to its row. Call prepare once, then round as often as wanted, then row."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        *,
+        run_id: str,
+        prediction: Prediction | None = None,
+        ceilings: Ceilings | None = None,
+        report: Report | None = None,
+    ) -> None:
+        self.cell, self.run_id, self.prediction, self.ceilings = cell, run_id, prediction, ceilings
+        self.report: Report = report or _silent
+        self.rounds: list[Round] = []
+        self.used: dict[str, str] = {}
+        self.energy = memory.EnergyMeter(cell.device)
+        self.graph: graphs.Captured | None = None
+        self.graph_said = ""
+
+    def prepare(self, loaded: tuple[Adapter, Checkpoint] | None = None) -> None:
+        """Load, refuse a wrong model, count bytes, warm up and look into a step.
+
+        Raises CellError when the parity gate fails, and whatever torch raises.
+        """
+        self.started_ns = time.time_ns()
+        torch.set_num_threads(self.cell.threads)
+        torch.manual_seed(self.cell.seed)
+        self.report("load", 0, 1)
+        self.adapter, self.checkpoint = loaded or load(self.cell)
+        self.clock = Clock(self.cell, self.adapter, self.checkpoint)
+        with self._settings():
+            self.report("parity", 0, 1)
+            self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
+            self.meter = memory.meter(self.cell.device)
+            self.report("warmup", 0, 1)
+            self.sizes = self._first_pass()
+        self.harness_ms = self.clock.harness()
+        self.foreign = memory.foreign_processes(self.cell.device)
+
+    def round(self) -> Round:
+        """Time one prompt and its tokens, again while the sentinel drifts and the round is short."""
+        with self._settings():
+            for attempt in range(ATTEMPTS):
+                began = time.monotonic()
+                made = self._attempt()
+                if made.steady or attempt == ATTEMPTS - 1 or time.monotonic() - began > RETRY_BELOW_S:
+                    break
+        self.rounds.append(made)
+        return made
+
+    @property
+    def spread(self) -> float:
+        """The width of the middle half of the rounds' median decoding times, against their median."""
+        return spread([spread(made.decode).median for made in self.rounds]).relative
+
+    def row(self) -> Measurement:
+        """Put everything measured into a row."""
+        return _row(self)
+
+    def _settings(self) -> ExitStack:
+        stack = ExitStack()
+        stack.enter_context(implementation(self.cell))
+        stack.enter_context(pinned(self.cell))
+        self.used = self.used | (recorded := stack.enter_context(backends.recording()))
+        stack.callback(lambda: self.used.update(recorded))
+        return stack
+
+    def _first_pass(self) -> Sizes:
+        """Run the cell once untimed: bytes of the cache at exactly its depth, peaks of both phases, one step."""
+        clock, cell = self.clock, self.cell
+        clock.step(clock.prompt(min(cell.context, 16)), None)  # compiles and allocates what every length needs
+        ids = clock.prompt(cell.context)
+        self.meter.start()
+        logits, cache, _ = clock.step(ids, None)
+        prefill_peak = self.meter.peak()
+        cache_bytes = clock.adapter.cache_bytes(cache)
+        self.meter.restart()
+        steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
+        peaks = (prefill_peak, self.meter.peak())
+        self.profile: Profile = look_into(clock, logits, cache)
+        return Sizes(cache_bytes, steps, *peaks)
+
+    def _attempt(self) -> Round:
+        clock, cell = self.clock, self.cell
+        done = len(self.rounds)
+        before = clock.sentinel()
+        self.report("prefill", done, cell.rounds)
+        room = (
+            graphs.static_cache(clock, cell.context + cell.decode_tokens + graphs.WARMUPS + 1) if self._fixed else None
+        )
+        began = time.perf_counter_ns()
+        logits, cache, prefill = clock.step(clock.prompt(cell.context), room)
+        start = time.perf_counter_ns()
+        ids = logits.argmax(-1, keepdim=True)
+        clock.wait()
+        first = prefill + (time.perf_counter_ns() - start) / 1e6
+        self.report("decode", done, cell.rounds)
+        steps = self._steps(ids, cache) or clock.decode(logits, cache, cell.decode_tokens)
+        if self.graph is not None:
+            began = time.perf_counter_ns() - round(first * 1e6)  # without the capture of the first round
+        self.energy.start()
+        decode = tuple(steps)
+        self.energy.stop(cell.batch * cell.decode_tokens)
+        e2e = (time.perf_counter_ns() - began) / 1e6
+        after = clock.sentinel()
+        return Round(prefill, first, e2e, decode, before, after, not drifted(before, after, cell.device))
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether this cell decodes on fixed memory."""
+        return self.clock.cuda and self.cell.view == "architecture" and self.graph_said in ("", "captured")
+
+    def _steps(self, ids: torch.Tensor, cache: Any) -> Iterator[float] | None:
+        """Return captured steps after a cache, None where steps are eager."""
+        if self.cell.view != "architecture":
+            self.graph_said = "as shipped"
+        if self.graph is None and not self.graph_said:
+            self.graph, self.graph_said = graphs.captured_or_reason(self.clock, ids, cache)
+        if self.graph is None:
+            return None
+        self.graph.follow(ids, self.adapter.cache_tensors(cache))
+        return self.graph.decode(self.cell.decode_tokens)
 
 
-def measure_loaded(
+def measure(
     cell: Cell,
-    adapter: Adapter,
-    checkpoint: Checkpoint,
     *,
     run_id: str,
-    prediction: Prediction | None,
-    report: Report,
-    started_ns: int,
+    prediction: Prediction | None = None,
+    ceilings: Ceilings | None = None,
+    loaded: tuple[Adapter, Checkpoint] | None = None,
 ) -> Measurement:
-    """Measure a loaded model: parity first, then memory, then time."""
-    shape = accounting.shape_of(checkpoint.config)
-    clock = Clock(cell, adapter, checkpoint)
-    with backends.recording() as used:
-        report("parity", 0, 1)
-        parity, parity_batch = check_parity(cell, adapter, checkpoint)
-        meter = memory.meter(cell.device)
-        report("warmup", 0, 1)
-        cache_bytes, warmup_steps, peaks = _first_pass(clock, meter)
-        timing = _timed(clock, report)
-    prefill, decode = spread(timing.prefill), spread(timing.decode)
-    first = spread(timing.first_token)
-    process = meter.process_bytes()
-    return Measurement(
-        run_id=run_id,
-        cell_id=cell.cell_id,
-        state="ok" if timing.steady(cell.device) else "unstable",
-        architecture=cell.architecture,
-        source=cell.source,
-        context=cell.context,
-        batch=cell.batch,
-        device=cell.device,
-        dtype=cell.dtype,
-        decode_tokens=cell.decode_tokens,
-        seed=cell.seed,
-        params_total=sum(p.numel() for p in checkpoint.model.parameters()),
-        params_active=accounting.params_active(shape),
-        config_hash=config_hash(checkpoint),
-        threads=cell.threads,
-        prefill_ms_samples=timing.prefill,
-        decode_ms_samples=timing.decode,
-        first_token_ms_samples=timing.first_token,
-        warmup_steps=warmup_steps,
-        ttft_ms_med=first.median,
-        ttft_iqr_rel=prefill.relative,
-        tpot_ms_med=decode.median,
-        tpot_iqr_rel=decode.relative,
-        decode_tokens_per_s=cell.batch * len(timing.decode) / sum(timing.decode) * 1e3,
-        bytes_weights=sum(p.numel() * p.element_size() for p in checkpoint.model.parameters()),
-        cache_bytes=cache_bytes,
-        cache_bytes_formula=accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
-        bytes_logits=cell.batch * shape.vocab * accounting.element_bytes(cell.dtype),
-        baseline_bytes=meter.baseline,
-        peak_bytes=max(peaks),
-        peak_prefill_bytes=peaks[0],
-        peak_decode_bytes=peaks[1],
-        peak_reserved_bytes=meter.reserved_bytes(),
-        peak_process_bytes=process,
-        pred_bytes=prediction.bytes_total if prediction else None,
-        pred_ms=prediction.decode_ms if prediction else None,
-        parity_max_rel=parity,
-        parity_batch_rel=parity_batch,
-        sentinel_before_ms=timing.sentinel_before,
-        sentinel_after_ms=timing.sentinel_after,
-        load_avg=environment.load_average(),
-        implementation=dict(used),
-        environment=environment.environment() | memory.device_facts(cell.device) | {"threads": cell.threads},
-        started_ns=started_ns,
-        ended_ns=time.time_ns(),
-    )
+    """Measure a cell alone, all its rounds in a row."""
+    run = CellRun(cell, run_id=run_id, prediction=prediction, ceilings=ceilings)
+    run.prepare(loaded)
+    for _ in range(cell.rounds):
+        run.round()
+    return run.row()
 
 
-class Clock:
-    """Run and time one cell's steps on ids drawn from its seed; each draw is new."""
-
-    def __init__(self, cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> None:
-        self.cell, self.adapter, self.checkpoint = cell, adapter, checkpoint
-        self.generator = torch.Generator().manual_seed(cell.seed)
-        self.vocab = accounting.shape_of(checkpoint.config).vocab
-
-    def prompt(self, tokens: int, *, batch: int | None = None) -> Tensor:
-        """Draw ids (batch, tokens)."""
-        size = (batch or self.cell.batch, tokens)
-        return torch.randint(self.vocab, size, generator=self.generator).to(self.checkpoint.device)
-
-    def step(self, ids: Tensor, cache: Any | None) -> tuple[Tensor, Any, float]:
-        """Feed ids and wait for the device. Returns logits, cache and milliseconds."""
-        self.wait()
-        start = time.perf_counter_ns()
-        logits, cache = self.adapter.step(self.checkpoint, ids, cache)
-        self.wait()
-        return logits, cache, (time.perf_counter_ns() - start) / 1e6
-
-    def wait(self) -> None:
-        """Wait until the device has done what it was asked."""
-        if self.checkpoint.device.type == "cuda":
-            torch.cuda.synchronize(self.checkpoint.device)
-
-    def decode(self, logits: Tensor, cache: Any, steps: int) -> Iterator[float]:
-        """Continue greedily, one token a step; yields milliseconds a step."""
-        ids = logits.argmax(-1, keepdim=True)  # (b, 1)
-        for _ in range(steps):
-            logits, cache, took = self.step(ids, cache)
-            yield took
-            ids = logits.argmax(-1, keepdim=True)
-
-    def sentinel(self) -> float:
-        """Time a fixed matrix product on the device, the fastest of several, in milliseconds."""
-        a = torch.full((256, 256), 0.5, device=self.checkpoint.device)
-        times = []
-        for _ in range(12):
-            self.wait()
-            start = time.perf_counter_ns()
-            for _ in range(4):
-                a @ a
-            self.wait()
-            times.append((time.perf_counter_ns() - start) / 1e6)
-        return min(times)
+def load(cell: Cell) -> tuple[Adapter, Checkpoint]:
+    """Load a checkpoint, or give a shape seeded random weights: speed and memory do not depend on training."""
+    source = describe.resolve(cell.source)
+    if source.origin in ("catalogue", "ladder"):
+        checkpoint = random_weights(cell, source.config)
+    elif cell.view == "as_shipped":
+        checkpoint = _as_shipped(cell)
+    else:
+        checkpoint = registry.load(cell.source, device=cell.device, dtype=cell.dtype)
+    if cell.view == "architecture" and accounting.shape_of(checkpoint.config).count("attention"):
+        checkpoint.model.set_attn_implementation(ATTENTION)  # sdpa, which says what it ran on
+    return registry.adapter(checkpoint.architecture), checkpoint
 
 
-def check_parity(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> tuple[float, float | None]:
-    """Compare cached decoding with a full pass, and a batch with its rows alone, on short random prompts.
-
-    Returns the two largest differences of last-position logits relative to their scale. CellError above the limit.
-    """
-    clock = Clock(cell, adapter, checkpoint)
-    read, fed = PARITY_TOKENS
-    ids = clock.prompt(read + fed)
-    cached = _cached_logits(adapter, checkpoint, ids, read)
-    error = _difference(cached, adapter.step(checkpoint, ids, None)[0])
-    batch_error = None
-    if cell.batch > 1:
-        alone = torch.cat(
-            [_cached_logits(adapter, checkpoint, ids[i : i + 1], read) for i in range(min(cell.batch, 4))]
-        )
-        batch_error = _difference(cached[: alone.shape[0]], alone)
-    limit = PARITY_LIMIT[cell.dtype]
-    worst = max(error, batch_error or 0.0)
-    if not worst <= limit:
-        raise CellError(
-            "errors.cell_parity",
-            f"cached decoding and a full pass differ by {worst:.1e}, above {limit:.0e}: no speed is shown",
-            difference=f"{worst:.1e}",
-            limit=f"{limit:.0e}",
-        )
-    return error, batch_error
+def random_weights(cell: Cell, config: Mapping[str, Any]) -> Checkpoint:
+    """Build a configuration with weights drawn from the cell's seed."""
+    made = AutoConfig.for_model(**config)
+    adapter = registry.adapter_for(made, source=cell.source)
+    torch.manual_seed(cell.seed)
+    with torch.device(cell.device):
+        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))
+    model = model.eval().requires_grad_(False)
+    return Checkpoint(cell.source, adapter.name, model if cell.view == "as_shipped" else adapter.prepare(model), None)
 
 
 def config_hash(checkpoint: Checkpoint) -> str:
@@ -232,28 +227,15 @@ def config_hash(checkpoint: Checkpoint) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _random_weights(cell: Cell, config: Mapping[str, Any]) -> Checkpoint:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    made = AutoConfig.for_model(**config)
-    adapter = registry.adapter_for(made, source=cell.source)
-    torch.manual_seed(cell.seed)
-    with torch.device(cell.device):
-        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))
-    return Checkpoint(cell.source, adapter.name, adapter.prepare(model.eval().requires_grad_(False)), None)
+def _silent(*_: object) -> None:
+    return
 
 
-def _first_pass(clock: Clock, meter: memory.Meter) -> tuple[int, int, tuple[int, int]]:
-    """Run the cell once untimed: cache bytes at exactly its depth, steps until stable, peaks of both phases."""
-    clock.step(clock.prompt(min(clock.cell.context, 16)), None)  # compiles and allocates what every length needs
-    ids = clock.prompt(clock.cell.context)
-    meter.start()
-    logits, cache, _ = clock.step(ids, None)
-    prefill_peak = meter.peak()
-    cache_bytes = clock.adapter.cache_bytes(cache)
-    meter.restart()
-    steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
-    return cache_bytes, steps, (prefill_peak, meter.peak())
+def _as_shipped(cell: Cell) -> Checkpoint:
+    """Load a model as transformers gives it, faults included."""
+    adapter = registry.adapter_for(hf.read_config(cell.source), source=cell.source)
+    model = hf.read_model(cell.source, device=cell.device, dtype=cell.dtype, attends=False)
+    return Checkpoint(cell.source, adapter.name, model, None)
 
 
 def _until_stable(steps: Iterator[float]) -> int:
@@ -267,50 +249,81 @@ def _until_stable(steps: Iterator[float]) -> int:
     return len(taken)
 
 
-def _timed(clock: Clock, report: Report) -> Timing:
-    """Time the cell, again while the sentinel says that the machine was unsteady and the cell is short."""
-    for attempt in range(ATTEMPTS):
-        timing = _attempt(clock, report)
-        if timing.steady(clock.cell.device) or timing.seconds > RETRY_BELOW_S or attempt == ATTEMPTS - 1:
-            break
-    return timing
-
-
-def _attempt(clock: Clock, report: Report) -> Timing:
-    cell = clock.cell
-    before, began = clock.sentinel(), time.perf_counter()
-    prefill: list[float] = []
-    first: list[float] = []
-    logits, cache = torch.empty(0), None
-    for turn in range(cell.rounds):
-        report("prefill", turn, cell.rounds)
-        cache = None  # the previous cache must not count as this one's memory
-        ids = clock.prompt(cell.context)
-        logits, cache, took = clock.step(ids, None)
-        start = time.perf_counter_ns()
-        logits.argmax(-1)
-        clock.wait()
-        prefill.append(took)
-        first.append(took + (time.perf_counter_ns() - start) / 1e6)
-    decode = []
-    for step, took in enumerate(clock.decode(logits, cache, cell.decode_tokens)):
-        decode.append(took)
-        if step % 8 == 0:
-            report("decode", step, cell.decode_tokens)
-    seconds = time.perf_counter() - began
-    return Timing(tuple(prefill), tuple(first), tuple(decode), before, clock.sentinel(), seconds)
-
-
-def _cached_logits(adapter: Adapter, checkpoint: Checkpoint, ids: Tensor, read: int) -> Tensor:
-    logits, cache = adapter.step(checkpoint, ids[:, :read], None)
-    for position in range(read, ids.shape[1]):
-        logits, cache = adapter.step(checkpoint, ids[:, position : position + 1], cache)
-    return logits
-
-
-def _difference(a: Tensor, b: Tensor) -> float:
-    """Return max |a - b| / max |b|; infinity for shapes that differ or values that are no numbers."""
-    if a.shape != b.shape:
-        return float("inf")
-    error = ((a.float() - b.float()).abs().max() / b.float().abs().max()).item()
-    return float("inf") if math.isnan(error) else error
+def _row(run: CellRun) -> Measurement:
+    cell, rounds, sizes, ceilings = run.cell, run.rounds, run.sizes, run.ceilings
+    shape = accounting.shape_of(run.checkpoint.config)
+    prefill = tuple(r.prefill for r in rounds)
+    decode = tuple(took for r in rounds for took in r.decode)
+    first, step, e2e = spread([r.first_token for r in rounds]), spread(decode), spread([r.e2e for r in rounds])
+    unsteady = sum(not r.steady for r in rounds)
+    flops = cell.batch * cell.context * accounting.flops_per_token(shape, context=cell.context // 2)
+    moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
+    used = run.used | ({"attention": run.profile.attention_kernel} if run.profile.attention_kernel else {})
+    return Measurement(
+        run_id=run.run_id,
+        cell_id=cell.cell_id,
+        state="ok" if 2 * unsteady < len(rounds) else "unstable",
+        architecture=cell.architecture,
+        source=cell.source,
+        context=cell.context,
+        batch=cell.batch,
+        device=cell.device,
+        dtype=cell.dtype,
+        decode_tokens=cell.decode_tokens,
+        seed=cell.seed,
+        view=cell.view,
+        size=cell.size,
+        attention=cell.attention,
+        kernels=cell.kernels,
+        params_total=sum(p.numel() for p in run.checkpoint.model.parameters()),
+        params_active=accounting.params_active(shape),
+        config_hash=config_hash(run.checkpoint),
+        threads=cell.threads,
+        rounds=len(rounds),
+        prefill_ms_samples=prefill,
+        decode_ms_samples=decode,
+        first_token_ms_samples=tuple(r.first_token for r in rounds),
+        e2e_ms_samples=tuple(r.e2e for r in rounds),
+        warmup_steps=sizes.warmup_steps,
+        ttft_ms_med=first.median,
+        ttft_iqr_rel=first.relative,
+        tpot_ms_med=step.median,
+        tpot_iqr_rel=step.relative,
+        decode_tokens_per_s=cell.batch / step.median * 1e3,
+        e2e_tokens_per_s=cell.batch * cell.decode_tokens / e2e.median * 1e3,
+        bytes_weights=accounting.weight_bytes(shape, dtype=cell.dtype),
+        cache_bytes=sizes.cache_bytes,
+        cache_bytes_formula=accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
+        bytes_logits=cell.batch * shape.vocab * accounting.element_bytes(cell.dtype),
+        bytes_workspace=run.prediction.bytes_workspace if run.prediction else None,
+        baseline_bytes=run.meter.baseline,
+        peak_bytes=max(sizes.peak_prefill, sizes.peak_decode),
+        peak_prefill_bytes=sizes.peak_prefill,
+        peak_decode_bytes=sizes.peak_decode,
+        peak_reserved_bytes=run.meter.reserved_bytes(),
+        peak_process_bytes=run.meter.process_bytes(),
+        pred_bytes=run.prediction.bytes_total if run.prediction else None,
+        pred_ms=run.prediction.decode_ms if run.prediction else None,
+        parity_max_rel=run.parity.cached,
+        parity_batch_rel=run.parity.batch,
+        parity_chunk_rel=run.parity.chunked,
+        ops_per_token=run.profile.ops_per_token,
+        launch_fraction=run.profile.launch_fraction,
+        harness_ms=run.harness_ms,
+        graph=run.graph_said,
+        experts_distinct=run.profile.experts_distinct,
+        bandwidth_bytes_per_s=ceilings.bandwidth_bytes_per_s if ceilings else None,
+        peak_flops_per_s=ceilings.peak_flops_per_s if ceilings else None,
+        mbu=moved / (step.median / 1e3) / ceilings.bandwidth_bytes_per_s if ceilings else None,
+        mfu=flops / (spread(prefill).median / 1e3) / ceilings.peak_flops_per_s if ceilings else None,
+        batch_limit=cell.batch_limit,
+        energy_j_per_token=run.energy.joules_per_token,
+        foreign_processes=run.foreign,
+        sentinel_before_ms=rounds[0].sentinel_before,
+        sentinel_after_ms=rounds[-1].sentinel_after,
+        load_avg=environment.load_average(),
+        implementation=used,
+        environment=environment.environment() | memory.device_facts(cell.device) | {"threads": cell.threads},
+        started_ns=run.started_ns,
+        ended_ns=time.time_ns(),
+    )

@@ -100,6 +100,56 @@ def meter(device: str) -> Meter:
     return ResidentMeter() if device == "cpu" else CudaMeter(device)
 
 
+class EnergyMeter:
+    """What a GPU used, by its own counter, added up over windows; joules_per_token is None where there is no counter.
+
+    The counter is coarse (some 100 ms): short windows make a rough number, which is why all rounds are added up.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._begun: int | None = None
+        self._millijoules, self._tokens = 0, 0
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """Energy of the whole device for each token so far."""
+        return self._millijoules / 1e3 / self._tokens if self._tokens and self._millijoules else None
+
+    def start(self) -> None:
+        """Begin a window."""
+        self._begun = self._read()
+
+    def stop(self, tokens: int) -> None:
+        """End a window in which so many tokens were decoded."""
+        now = self._read()
+        if now is not None and self._begun is not None:
+            self._millijoules += now - self._begun
+            self._tokens += tokens
+
+    def _read(self) -> int | None:
+        if self._device == "cpu":
+            return None
+        nvml, handle = _nvml(_uuid(torch.device(self._device)))
+        try:
+            return int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) if nvml else None
+        except nvml.NVMLError:
+            return None
+
+
+def foreign_processes(device: str) -> int | None:
+    """Count the other processes that compute on a GPU; None for the CPU and where the driver does not tell."""
+    if device == "cpu":
+        return None
+    nvml, handle = _nvml(_uuid(torch.device(device)))
+    if nvml is None:
+        return None
+    try:
+        return sum(p.pid != os.getpid() for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    except nvml.NVMLError:
+        return None
+
+
 def device_facts(device: str) -> dict[str, Any]:
     """Name a GPU with its driver-independent identity and the CUDA version; nothing for the CPU."""
     if device == "cpu":
@@ -132,14 +182,24 @@ def _uuid(device: torch.device) -> str:
 
 
 def _nvml_process(uuid: str) -> int | None:
-    if importlib.util.find_spec("pynvml") is None:
+    nvml, handle = _nvml(uuid)
+    if nvml is None:
         return None
+    try:
+        running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return None
+    return next((p.usedGpuMemory for p in running if p.pid == os.getpid()), None)
+
+
+def _nvml(uuid: str) -> tuple[Any, Any]:
+    """Return the NVML module and a device's handle, or None twice."""
+    if importlib.util.find_spec("pynvml") is None:
+        return None, None
     import pynvml
 
     try:
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        return pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid)
     except pynvml.NVMLError:
-        return None
-    return next((p.usedGpuMemory for p in running if p.pid == os.getpid()), None)
+        return None, None

@@ -1,29 +1,40 @@
-"""Serve cells: read one JSON line each, run every cell in a process of its own, answer in JSON lines.
+"""Serve cells: keep a process for every open cell, relay what it is asked and what it answers, as JSON lines.
 
 Started by the runner as `python -m models serve-worker`. The server imports torch once and forks a child per cell, so
-that a cell costs no import; it computes nothing itself, so nothing is initialised before the fork. Where fork is not
-safe (not Linux) it runs a single cell in its own process and ends.
+that a cell costs no import; it computes nothing itself, so nothing is initialised before the fork. Children wait for
+each round, so that cells can take turns. Where fork is not safe (not Linux) the process is itself the child of the one
+cell it is asked for.
 
-In:  {"cell": {...}, "run_id": "...", "prediction": {...} or null} or {"cancel": cell id}
-Out: {"event": "ready"}, {"event": "started", "pid"}, {"event": "phase", "phase", "done", "of"},
-     {"event": "row", "row": {...}}, {"event": "error", "state", "key", "message", "values"},
-     {"event": "exit", "signal"}
+In:  {"open": cell id, "cell": {...}, "run_id", "prediction", "ceilings"}, {"round": cell id}, {"finish": cell id},
+     {"kill": cell id}, {"open": name, "ceilings_of": {"device", "dtype", "threads"}}
+Out: {"event": "hello"}, and with "cell_id": {"event": "started", "pid"}, {"event": "phase", "phase", "done", "of"},
+     {"event": "ready"}, {"event": "round", "seconds", "steady", "relative"}, {"event": "row", "row": {...}},
+     {"event": "ceilings", ...}, {"event": "error", "state", "key", "message", "values"}, {"event": "exit", "signal"}
 """
 
 import ctypes
+import dataclasses
 import json
 import os
 import re
 import selectors
 import signal
+import socket
 import sys
-import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from models.errors import CellError, ContextscopeError
 
 _PR_SET_PDEATHSIG = 1
+_STATUS = Path("/proc/self/status")
 FORKS = sys.platform == "linux" and hasattr(os, "pidfd_open")
+
+
+Say = Callable[..., None]
+Listen = Callable[[], dict[str, Any] | None]
+Child = Callable[[Mapping[str, Any], Listen, Say], None]
 
 
 def main() -> int:
@@ -32,8 +43,8 @@ def main() -> int:
     out = _own_stdout()
     from models.bench import measure  # noqa: F401  # the heavy import, before any fork
 
-    say(out, event="ready", pid=os.getpid())
-    return _serve(out) if FORKS else _serve_once(out)
+    say(out, event="hello", pid=os.getpid())
+    return serve(out, attend) if FORKS else serve_one(out, attend)
 
 
 def die_with_parent() -> None:
@@ -51,23 +62,58 @@ def say(out: TextIO, **event: Any) -> None:
     out.flush()
 
 
-def run_cell(request: dict[str, Any], out: TextIO) -> None:
-    """Measure one cell and say the row, or how it failed."""
-    from models.bench import measure
+def attend(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
+    """Be the process of one cell: prepare it, make a round whenever asked, and end with its row or how it failed."""
+    answer(event="started", pid=os.getpid())
+    try:
+        if "ceilings_of" in request:
+            from models.bench import ceilings
+
+            answer(event="ceilings", **dataclasses.asdict(ceilings.measure(**request["ceilings_of"])))
+        else:
+            _measure(request, listen, answer)
+    except Exception as error:  # noqa: BLE001  # a cell's failure is data: it becomes the row's state
+        answer(event="error", **failure(error))
+
+
+def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
+    from models.bench.ceilings import Ceilings
+    from models.bench.measure import CellRun
     from models.bench.plan import Cell, Prediction
 
-    say(out, event="started", pid=os.getpid())
-    prediction = Prediction(**request["prediction"]) if request.get("prediction") else None
+    cell = Cell(**request["cell"])
+    if cell.device == "cpu":
+        _limit_memory()
+    run = CellRun(
+        cell,
+        run_id=request["run_id"],
+        prediction=Prediction(**request["prediction"]) if request.get("prediction") else None,
+        ceilings=Ceilings(**request["ceilings"]) if request.get("ceilings") else None,
+        report=lambda phase, done, of: answer(event="phase", phase=phase, done=done, of=of),
+    )
+    run.prepare()
+    answer(event="ready")
+    while (message := listen()) is not None:
+        if "round" in message:
+            made = run.round()
+            seconds = (made.e2e + made.sentinel_before + made.sentinel_after) / 1e3
+            answer(event="round", seconds=seconds, steady=made.steady, relative=run.spread)
+        if "finish" in message:
+            answer(event="row", row=run.row().to_row())
+            return
 
-    def report(phase: str, done: int, of: int) -> None:
-        say(out, event="phase", phase=phase, done=done, of=of)
 
-    try:
-        row = measure.measure(Cell(**request["cell"]), run_id=request["run_id"], prediction=prediction, report=report)
-    except Exception as error:  # noqa: BLE001  # a cell's failure is data: it becomes the row's state
-        say(out, event="error", **failure(error))
-    else:
-        say(out, event="row", row=row.to_row())
+def _limit_memory(share: float = 0.95) -> None:
+    """Let allocations beyond what is free now fail in this process, before the kernel ends some other one."""
+    import resource
+
+    from models.bench import environment
+
+    free = environment.free_memory()
+    held = next((line for line in _STATUS.read_text("ascii").splitlines() if line.startswith("VmData:")), None)
+    if free is not None and held is not None:
+        limit = int(held.split()[1]) * 1024 + int(share * free)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def failure(error: BaseException) -> dict[str, Any]:
@@ -106,86 +152,139 @@ def _own_stdout() -> TextIO:
     return out
 
 
-def _serve(out: TextIO) -> int:
-    """Fork a child per cell, and listen for a cancel while it runs."""
-    lines = _Lines(0)
-    while (request := lines.next()) is not None:
-        if "cell" not in request:
-            continue
-        pid = os.fork()
-        if pid == 0:
-            _child(request, out)
-        watched = os.pidfd_open(pid)
-        try:
-            if not _attend(pid, watched, lines):
-                return 0
-        finally:
-            os.close(watched)
-        _, status = os.waitpid(pid, 0)
-        say(out, event="exit", signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None)
+def serve(out: TextIO, child: Child) -> int:
+    """Fork a child per open cell and pass lines on both ways; a child that ends, however, is told as an exit."""
+    asked = _Lines(0)
+    children: dict[str, _Process] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(asked.descriptor, selectors.EVENT_READ, None)
+        while True:
+            for key, _ in selector.select():
+                if key.data is None:
+                    if not asked.fill():
+                        for process in children.values():
+                            process.kill()
+                        return 0
+                    for message in asked.held():
+                        _obey(message, child, children, selector)
+                elif not key.data.relay(out):
+                    process = key.data
+                    selector.unregister(process.watched)
+                    children.pop(process.name, None)
+                    say(out, event="exit", cell_id=process.name, signal=process.end())
+
+
+def serve_one(out: TextIO, child: Child) -> int:
+    """Be the child of the first cell asked for."""
+    asked = _Lines(0)
+    request = asked.next()
+    if request is not None:
+        name = request["open"]
+        child(request, asked.next, lambda **event: say(out, cell_id=name, **event))
     return 0
 
 
-def _attend(pid: int, watched: int, lines: "_Lines") -> bool:
-    """Wait for a child; a cancel or the end of input kills it. False when input has ended."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(watched, selectors.EVENT_READ)
-        selector.register(lines.descriptor, selectors.EVENT_READ)
-        while True:
-            ready = {key.fd for key, _ in selector.select()}
-            if watched in ready:
-                return True
-            message = lines.next()
-            if message is None or "cancel" in message:
-                os.kill(pid, signal.SIGKILL)  # not yet waited for, so the number is still this child's
-            if message is None:
-                os.waitpid(pid, 0)
-                return False
+def _obey(
+    message: Mapping[str, Any], child: Child, children: "dict[str, _Process]", selector: selectors.BaseSelector
+) -> None:
+    if "open" in message:
+        process = _Process(message, child)
+        children[process.name] = process
+        selector.register(process.watched, selectors.EVENT_READ, process)
+        return
+    name = next((message[verb] for verb in ("round", "finish", "kill") if verb in message), None)
+    process = children.get(str(name))  # type: ignore[assignment]
+    if process is not None:
+        process.kill() if "kill" in message else process.send(message)
 
 
-def _child(request: dict[str, Any], out: TextIO) -> NoReturn:
+class _Process:
+    """A forked child: what it says comes over a socket that ends with it."""
+
+    def __init__(self, request: Mapping[str, Any], child: Child) -> None:
+        self.name = str(request["open"])
+        ours, its = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _be(request, its, child)
+        its.close()
+        self.watched = ours
+        self._said = _Lines(ours.fileno())
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Pass a line on; a child that is gone is noticed when its socket ends."""
+        try:
+            self.watched.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            return
+
+    def relay(self, out: TextIO) -> bool:
+        """Pass on what the child has said; False once it has ended."""
+        more = self._said.fill()
+        for event in self._said.held():
+            say(out, **(event | {"cell_id": self.name}))
+        return more
+
+    def kill(self) -> None:
+        """End the child at once; it is not yet waited for, so the number is still its own."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> int | None:
+        """Wait for the child; returns the signal that ended it."""
+        self.watched.close()
+        _, status = os.waitpid(self.pid, 0)
+        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+
+
+def _be(request: Mapping[str, Any], link: socket.socket, child: Child) -> NoReturn:
     try:
         die_with_parent()
-        run_cell(request, out)
+        link.set_inheritable(False)
+        heard = _Lines(link.fileno())
+        with link.makefile("w", encoding="utf-8") as out:
+            child(request, heard.next, lambda **event: say(out, **event))
     finally:
-        out.flush()
         os._exit(0)
 
 
-def _serve_once(out: TextIO) -> int:
-    """Run one cell in this process; a thread leaves when input ends or a cancel comes."""
-    lines = _Lines(0)
-    request = lines.next()
-    if request is None:
-        return 0
-
-    def watch() -> None:
-        while (message := lines.next()) is not None and "cancel" not in message:
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    run_cell(request, out)
-    return 0
-
-
 class _Lines:
-    """JSON lines from a descriptor, unbuffered beyond the line asked for, so that select() tells the truth."""
+    """JSON lines from a descriptor, read only when there is something, so that select() tells the truth."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._held = b""
 
-    def next(self) -> dict[str, Any] | None:
-        """Return the next message, or None at the end of input."""
-        while b"\n" not in self._held:
+    def fill(self) -> bool:
+        """Read once; False at the end."""
+        try:
             more = os.read(self.descriptor, 65536)
-            if not more:
+        except ConnectionResetError:
+            more = b""
+        self._held += more
+        return bool(more)
+
+    def held(self) -> list[dict[str, Any]]:
+        """Return the complete lines read so far; a line that is no JSON object is left out."""
+        *lines, self._held = self._held.split(b"\n")
+        return [found for line in lines if (found := _object(line)) is not None]
+
+    def next(self) -> dict[str, Any] | None:
+        """Wait for one message; None at the end."""
+        while b"\n" not in self._held:
+            if not self.fill():
                 return None
-            self._held += more
         line, self._held = self._held.split(b"\n", 1)
-        message: dict[str, Any] = json.loads(line)
-        return message
+        message = _object(line)
+        return self.next() if message is None else message
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 if __name__ == "__main__":

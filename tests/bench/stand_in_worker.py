@@ -1,72 +1,78 @@
-"""A worker that speaks the protocol and behaves as the source says: ok, hang, crash, oom, noise, slow, silent."""
+"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, noise, silent."""
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from models.bench import worker
+
+FULL_FROM = 8  # "fits-small": the batch from which the memory runs out
 
 
-def say(**event):
-    print(json.dumps(event), flush=True)
-
-
-def row(request):
+def row(request, rounds):
     cell = request["cell"]
-    keep = {k: v for k, v in cell.items() if k not in ("rounds", "largest")}
+    keep = {k: v for k, v in cell.items() if k != "largest"}
     decode = [1.0 + 0.01 * i for i in range(cell["decode_tokens"])]
     return keep | {
         "run_id": request["run_id"],
-        "cell_id": request["cell_id"],
+        "cell_id": request["open"],
         "state": "ok",
-        "prefill_ms_samples": [float(cell["context"])] * 3,
-        "decode_ms_samples": decode,
+        "rounds": len(rounds),
+        "prefill_ms_samples": rounds,
+        "decode_ms_samples": decode * len(rounds),
         "tpot_ms_med": decode[len(decode) // 2],
         "ttft_ms_med": 5.0,
         "cache_bytes": 8 * cell["context"],
         "impl_scan": "stand-in",
         "env_host_cpu": "none",
+        **(request["ceilings"] or {}),
     }
 
 
-def behave(request):
-    """Answer one request in a child of its own, as the real worker does."""
-    what = request["cell"]["source"]
+def behave(request, listen, say):
     say(event="started", pid=os.getpid())
-    if what == "noise":
-        print("a library greets you")
-        print('["not", "an", "event"]', flush=True)
-    if what in ("hang", "slow"):
+    if "ceilings_of" in request:
+        say(event="ceilings", bandwidth_bytes_per_s=1e10, peak_flops_per_s=1e11)
+        return
+    what = request["cell"]["source"]
+    if what == "server-crash":
+        os.kill(os.getppid(), signal.SIGKILL)
+    if what == "hang":
         say(event="phase", phase="prefill", done=0, of=3)
-        time.sleep(600 if what == "hang" else 0.3)
+        time.sleep(600)
     if what == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
-    if what == "oom":
-        say(event="error", state="oom", key="errors.cell_oom", message="no memory", values={"requested": 123})
-    elif what == "silent":
+    if what == "silent":
         return
-    else:
-        say(event="row", row=row(request))
+    if what == "oom" or (what == "fits-small" and request["cell"]["batch"] >= FULL_FROM):
+        say(event="error", state="oom", key="errors.cell_oom", message="no memory", values={"requested": 123})
+        return
+    say(event="ready")
+    rounds = []
+    while (message := listen()) is not None:
+        if "round" in message:
+            if what == "slow":
+                time.sleep(0.3)
+            if what == "crash-later" and rounds:
+                os.kill(os.getpid(), signal.SIGKILL)
+            rounds.append(time.monotonic())  # so that a test sees the order of the rounds
+            say(event="round", seconds=1.0, steady=True, relative=0.5)
+        if "finish" in message:
+            say(event="row", row=row(request, rounds))
+            return
 
 
 def main():
-    if len(sys.argv) > 1:
-        behave(json.loads(sys.argv[1]))
-        return
-    say(event="ready", pid=os.getpid())
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "cell" not in request:
-            continue
-        if request["cell"]["source"] == "server-crash":
-            os.kill(os.getpid(), signal.SIGKILL)
-        cell = request["cell"]
-        request["cell_id"] = (
-            f"{cell['architecture']}-{cell['context']}-b{cell['batch']}-{cell['dtype']}-{cell['device']}"
-        )
-        code = subprocess.run([sys.executable, __file__, json.dumps(request)], check=False).returncode
-        say(event="exit", signal=-code if code < 0 else None)
+    worker.die_with_parent()
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    worker.say(out, event="hello", pid=os.getpid())
+    print("a library greets you", flush=True)
+    print('["not", "an", "event"]', flush=True)
+    worker.serve(out, behave)
 
 
 if __name__ == "__main__":

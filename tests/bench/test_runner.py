@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from models.bench.host import WorkerHost
+from models.bench.plan import Cell
 
 
 def states(runner, run_id, *, timeout_s=60):
+    """Wait for a run; returns the states in the order of the plan, then those of cells beside it."""
     assert runner.wait(run_id, timeout_s=timeout_s), runner.progress(run_id)
-    return [row.state for row in runner.store.run(run_id).rows]
+    run = runner.store.run(run_id)
+    planned = [Cell(**cell).cell_id for cell in run.cells]
+    place = {cell_id: index for index, cell_id in enumerate(planned)}
+    return [row.state for row in sorted(run.rows, key=lambda row: place.get(row.cell_id, len(planned)))]
+
+
+def row_of(runner, run_id, architecture):
+    return next(row for row in runner.store.run(run_id).rows if row.architecture == architecture)
 
 
 def until(condition, *, timeout_s=30):
@@ -32,19 +41,68 @@ def alive(pid):
 
 
 def test_every_cell_gets_a_row(runner, plan_of):
-    run_id = runner.submit(plan_of("ok", "noise", "ok", "ok"))
+    run_id = runner.submit(plan_of("ok", "ok", "ok", "ok"))
     assert states(runner, run_id) == ["ok"] * 4
     run = runner.store.run(run_id)
     assert run.complete
     assert run.ended == "done"
     assert run.rows[0].implementation == {"scan": "stand-in"}
+    assert run.rows[0].bandwidth_bytes_per_s == 1e10
+
+
+def test_cells_of_a_group_take_turns_forwards_and_backwards(runner, plan_of):
+    run_id = runner.submit(plan_of("ok", "ok", "ok"))
+    states(runner, run_id)
+    made = {row.architecture: row.prefill_ms_samples for row in runner.store.run(run_id).rows}
+    order = sorted((when, name) for name, times in made.items() for when in times)
+    names = [name for _, name in order]
+    assert names[:6] == ["transformer", "mamba", "rwkv", "rwkv", "mamba", "transformer"]
+    assert {len(times) for times in made.values()} == {3}
+
+
+def test_a_search_for_the_largest_batch_goes_on_with_half_of_it(runner, plan_of):
+    import dataclasses
+
+    made = plan_of("fits-small")
+    cell = dataclasses.replace(made.cells[0], batch=32, largest=True, batch_limit="cap")
+    run_id = runner.submit(dataclasses.replace(made, cells=(cell,)))
+    assert states(runner, run_id) == ["oom", "oom", "oom", "ok"]
+    last = runner.store.run(run_id).rows[-1]
+    assert (last.batch, last.batch_limit) == (4, "memory")
+    assert runner.progress(run_id).done == 1
+
+
+def test_a_cell_that_dies_in_its_rounds_leaves_the_others_theirs(runner, plan_of):
+    run_id = runner.submit(plan_of("ok", "crash-later", "ok"))
+    runner.wait(run_id, timeout_s=60)
+    found = {row.architecture: row.state for row in runner.store.run(run_id).rows}
+    assert found == {"transformer": "ok", "mamba": "killed", "rwkv": "ok"}
+
+
+def test_another_program_that_measures_is_waited_for(store, plan_of, tmp_path):
+    from models.bench.lease import Lease
+    from models.bench.runner import Runner
+
+    path = tmp_path / "cpu.lock"
+    other = Lease(path)
+    assert other.taken()
+    command = (sys.executable, "-u", str(Path(__file__).with_name("stand_in_worker.py")))
+    waiting = Runner(store, make_host=lambda threads: WorkerHost(command), lease=lambda device: Lease(path))
+    try:
+        run_id = waiting.submit(plan_of("ok"))
+        until(lambda: waiting.progress(run_id).position == 1)
+        assert waiting.progress(run_id).state == "queued"
+        other.give_back()
+        assert states(waiting, run_id) == ["ok"]
+        assert other.taken(), "the runner has given it back"
+    finally:
+        waiting.close()
 
 
 @pytest.mark.parametrize(
     ("bad", "state", "key"),
     [
         ("crash", "killed", "errors.cell_killed"),
-        ("server-crash", "killed", "errors.cell_killed"),
         ("oom", "oom", "errors.cell_oom"),
         ("silent", "failed", "errors.cell_failed"),
     ],
@@ -52,10 +110,16 @@ def test_every_cell_gets_a_row(runner, plan_of):
 def test_a_cell_that_fails_costs_no_other(runner, plan_of, bad, state, key):
     run_id = runner.submit(plan_of("ok", bad, "ok"))
     assert states(runner, run_id) == ["ok", state, "ok"]
-    row = runner.store.run(run_id).rows[1]
+    row = row_of(runner, run_id, "mamba")
     assert row.reason_key == key
     assert row.reason
     assert not row.decode_ms_samples
+
+
+def test_the_end_of_the_server_costs_the_cells_that_were_open_and_no_other(runner, plan_of):
+    run_id = runner.submit(plan_of("ok", "server-crash", "ok", "ok", "ok"))
+    assert states(runner, run_id) == ["killed", "killed", "ok", "ok", "ok"]
+    assert row_of(runner, run_id, "mamba").reason_key == "errors.cell_killed"
 
 
 def test_kill_9_of_a_worker_in_the_middle_of_a_cell(runner, plan_of):
@@ -63,21 +127,21 @@ def test_kill_9_of_a_worker_in_the_middle_of_a_cell(runner, plan_of):
     hanging = until(lambda: (now := runner.progress(run_id)).phase == "prefill" and now.worker_pid)
     os.kill(hanging, signal.SIGKILL)
     assert states(runner, run_id) == ["ok", "killed", "ok"]
-    assert runner.store.run(run_id).rows[1].reason_values["signal"] == "SIGKILL"
+    assert row_of(runner, run_id, "mamba").reason_values["signal"] == "SIGKILL"
 
 
 def test_a_hung_worker_is_stopped_in_time(runner, plan_of):
     run_id = runner.submit(plan_of("ok", "hang", "ok"), timeout_s=2)
     assert states(runner, run_id) == ["ok", "timeout", "ok"]
-    assert runner.store.run(run_id).rows[1].reason_values["seconds"] == 2
+    assert row_of(runner, run_id, "mamba").reason_values["seconds"] == 2
 
 
 def test_cancel_ends_the_worker_at_once_and_keeps_the_rows(runner, plan_of):
-    run_id = runner.submit(plan_of("ok", "hang", "ok", "ok"))
+    run_id = runner.submit(plan_of("ok", "ok", "ok", "ok", "ok", "hang", "ok"))
     hanging = until(lambda: (now := runner.progress(run_id)).phase == "prefill" and now.worker_pid)
     start = time.monotonic()
     assert runner.cancel(run_id)
-    assert states(runner, run_id) == ["ok", "cancelled", "cancelled", "cancelled"]
+    assert states(runner, run_id) == ["ok"] * 4 + ["cancelled"] * 3
     assert time.monotonic() - start < 3
     assert runner.store.run(run_id).ended == "cancelled"
     until(lambda: not alive(hanging))

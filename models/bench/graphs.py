@@ -1,0 +1,106 @@
+"""Decode on fixed memory: a static cache sized for one cell, and on a GPU one captured step that is replayed.
+
+BENCHMARK.md R5. Small models in eager mode spend their time launching kernels; a captured step shows the architecture.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import StaticCache
+
+from models.bench.clock import Clock
+from models.bench.parity import LIMIT, difference
+
+WARMUPS = 3  # steps on a side stream before the capture
+
+
+def static_cache(clock: Clock, tokens: int) -> Any | None:
+    """Return an empty cache for so many tokens where a model attends, None where its state has a fixed size anyway."""
+    config: Any = clock.checkpoint.config
+    if "attention" not in clock.adapter.parts:
+        return None
+    return StaticCache(config=config, max_cache_len=tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One decoding step on fixed buffers: ids (b, 1) are read and overwritten by the greedy choice."""
+
+    graph: torch.cuda.CUDAGraph
+    ids: Tensor
+    logits: Tensor
+    state: tuple[Tensor, ...]  # everything a step changes
+
+    @torch.inference_mode()
+    def follow(self, ids: Tensor, tensors: list[Tensor]) -> None:
+        """Go on after another prompt: its next ids (b, 1) and what its cache holds."""
+        _put_back((*self.state, self.ids), (*tensors, ids))
+
+    def decode(self, steps: int) -> Iterator[float]:
+        """Replay, timed by events on the device; yields milliseconds a step."""
+        for _ in range(steps):
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            self.graph.replay()
+            end.record()
+            end.synchronize()
+            yield begin.elapsed_time(end)
+
+
+@torch.inference_mode()
+def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
+    """Capture the step after a cache; the cache is left as it was. RuntimeError when a replay gives other logits.
+
+    Whatever torch raises while capturing is passed on: the caller decodes eagerly and keeps the reason.
+    """
+    static_ids = ids.clone()
+    state = tuple(clock.adapter.cache_tensors(cache))
+    before = [x.clone() for x in state]
+    eager = clock.adapter.step(clock.checkpoint, static_ids, cache)[0].clone()
+    _put_back(state, before)
+
+    def step() -> Tensor:
+        logits, after = clock.adapter.step(clock.checkpoint, static_ids, cache)
+        for old, new in zip(state, clock.adapter.cache_tensors(after), strict=True):
+            if old.data_ptr() != new.data_ptr():
+                old.copy_(new)  # states that a step returns anew, as RWKV's
+        static_ids.copy_(logits.argmax(-1, keepdim=True))
+        return logits
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(WARMUPS):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    _put_back((*state, static_ids), (*before, ids))
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        logits = step()
+    graph.replay()
+    clock.wait()
+    error = difference(logits, eager)
+    if not error <= LIMIT[clock.cell.dtype]:
+        raise RuntimeError(f"a captured step differs from an eager one by {error:.1e}")
+    _put_back((*state, static_ids), (*before, ids))
+    return Captured(graph, static_ids, logits, state)
+
+
+def captured_or_reason(clock: Clock, ids: Tensor, cache: Any) -> tuple[Captured | None, str]:
+    """Capture a step, or say why it cannot be."""
+    if not clock.cuda:
+        return None, "no GPU"
+    try:
+        return capture(clock, ids, cache), "captured"
+    except Exception as error:  # noqa: BLE001 - torch raises many kinds; all mean that this model decodes eagerly
+        torch.cuda.synchronize(clock.checkpoint.device)
+        first = str(error).strip().splitlines()
+        return None, f"{type(error).__name__}: {first[0][:200] if first else ''}"
+
+
+def _put_back(targets: tuple[Tensor, ...], values: Any) -> None:
+    for target, value in zip(targets, values, strict=True):
+        target.copy_(value)
