@@ -97,7 +97,7 @@ def _row(name: str, number: int, flat: Mapping[str, Any]) -> Measurement:
     kept: dict[str, Any] = {}
     for column, value in flat.items():
         if nested(column):
-            if _NAME.fullmatch(column) and column not in _RESERVED:
+            if _NAME.fullmatch(column) and column not in (*PREFIXES, *_RESERVED):
                 kept[column] = _entry(name, number, column, value)
         elif column in kinds():
             kind, optional = kinds()[column]
@@ -141,12 +141,12 @@ def _value(name: str, number: int, column: str, value: Any) -> Any:
         if not isinstance(value, str) or len(value) > _LONGEST.get(column, _LONGEST_TEXT):
             _bad(name, number, column, value)
         return value
-    if isinstance(value, float) and not math.isfinite(value) and optional:
+    if optional and isinstance(value, float) and not math.isfinite(value):
         return None  # how a table says that there is none
     if not _is_number(value) or (value < 0 and column != "seed"):
         _bad(name, number, column, value)
     if kind is int:
-        if value != int(value):
+        if value != int(value) or not -_LARGEST <= value < _LARGEST:
             _bad(name, number, column, value)
         return int(value)
     return float(value)
@@ -175,7 +175,9 @@ def _entry(name: str, number: int, column: str, value: Any, *, inside: bool = Fa
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST < value < _LARGEST
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value < _LARGEST
 
 
 def _created(name: str, head: Mapping[str, Any], rows: Sequence[Measurement]) -> int:

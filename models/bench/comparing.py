@@ -79,26 +79,26 @@ def compare(a: Run, b: Run) -> Comparison:
     """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
     pairs: list[Pair] = []
     refused: list[Refusal] = []
-    free = list(b.rows)
-    explained: list[Measurement] = []
+    free = {id(row): row for row in b.rows}
+    named: set[int] = set()  # rows of b that a refusal has already spoken of
     for row in a.rows:
-        partners, reason, values = _partners(row, free)
-        if reason == "" and partners:
-            other = _likest(row, partners)
-            free.remove(other)
-            state = _state(row, other)
-            if state is None:
+        partners, reason, values = _partners(row, b.rows)
+        left = [other for other in partners if id(other) in free]
+        if reason:
+            named.update(id(other) for other in partners)
+            refused.append(Refusal(row, False, reason, values))
+        elif not left:
+            refused.append(Refusal(row, False, "once", {}))
+        else:
+            other = _likest(row, left)
+            del free[id(other)]
+            if row.measured and other.measured:
                 pairs.append(_pair(row, other))
             else:
-                refused.append(Refusal(row, False, "state", state))
-            continue
-        explained.extend(partners)
-        refused.append(Refusal(row, False, reason, values))
-    named = {id(row) for row in explained}
-    for row in free:
-        if id(row) not in named:
-            _, reason, values = _partners(row, a.rows)
-            refused.append(Refusal(row, True, reason or "once", values))
+                refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
+    for row in (row for key, row in free.items() if key not in named):
+        _, reason, values = _partners(row, a.rows)
+        refused.append(Refusal(row, True, reason or "once", values))
     return Comparison(tuple(pairs), tuple(refused))
 
 
@@ -110,8 +110,6 @@ def rounds(row: Measurement, phase: str) -> Rounds:
 
 def _partners(row: Measurement, others: Sequence[Measurement]) -> tuple[list[Measurement], str, Mapping[str, Any]]:
     """Return the rows measured like this one; else those that come nearest, and what no row shares."""
-    if not others:
-        return [], "once", {}
     near = list(others)
     for name, value in _SAME:
         mine = value(row)
@@ -126,10 +124,6 @@ def _partners(row: Measurement, others: Sequence[Measurement]) -> tuple[list[Mea
 
 def _likest(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
     return max(partners, key=lambda other: (other.measured, other.cell_id == row.cell_id, other.source == row.source))
-
-
-def _state(a: Measurement, b: Measurement) -> Mapping[str, Any] | None:
-    return None if a.measured and b.measured else {"mine": a.state, "theirs": b.state}
 
 
 def _pair(a: Measurement, b: Measurement) -> Pair:

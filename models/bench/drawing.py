@@ -7,7 +7,7 @@ from html import escape
 Point = tuple[float, float, float, float]  # x, y, and the low and high end of a bar through y; all above zero
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 24, 44
-_DASHES = {"transformer": "", "mamba": "7 3", "rwkv": "2 3", "jamba": "9 3 2 3"}
+_DASHES = {"transformer": "", "mamba": "9 4", "rwkv": "2 3", "jamba": "9 3 2 3"}
 
 
 def chart(series: Sequence[tuple[str, Sequence[Point]]], *, x: str, y: str) -> str:

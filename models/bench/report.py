@@ -1,9 +1,10 @@
 """Write a run for readers: a Markdown table, or one HTML page that needs nothing else."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
+from types import MappingProxyType
 
 from models.bench.drawing import Point, chart, legend
 from models.bench.rows import Measurement
@@ -35,6 +36,7 @@ svg { width: 100%; height: auto; display: block } svg text { font: 12px system-u
 _NUMBERS = ("context", "batch", "prefill", "decode", "rate", "cache", "peak", "parity")
 _SETTINGS = ("size", "batch", "device", "dtype")  # said once where they are the same in all rows
 _COLUMNS = ("architecture", "source", "context", *_SETTINGS, "state", *_NUMBERS[2:], "reason")
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#&$])")
 
 
@@ -160,10 +162,10 @@ def _name(architecture: str, words: Words) -> str:
 
 
 def _why(row: Measurement, words: Words) -> str:
-    return _word(words, row.reason_key, row.reason, **row.reason_values) if row.reason_key else row.reason
+    return _word(words, row.reason_key, row.reason, row.reason_values) if row.reason_key else row.reason
 
 
-def _word(words: Words, key: str, otherwise: str, **values: object) -> str:
+def _word(words: Words, key: str, otherwise: str, values: Mapping[str, object] = _NOTHING) -> str:
     """Return a sentence whose key or values came with the run, so that either may be unknown here."""
     try:
         found = words(key, **values)
