@@ -44,6 +44,7 @@ class LiveRun:
         self.started = time.monotonic()
         self.seconds = 0.0
         self.error: Exception | None = None
+        self.watchers = 0  # visitors who asked for it and have not left
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._measure, name=f"recall-{key.task}", daemon=True)
 
@@ -63,6 +64,11 @@ class LiveRun:
         return self._thread.is_alive()
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, and ends with the cell that is being measured."""
+        return self._stop.is_set()
+
+    @property
     def cancelled(self) -> bool:
         """Whether somebody stopped it before its end."""
         return self._stop.is_set() and self.measured < self.planned
@@ -80,8 +86,11 @@ class LiveRun:
         self._thread.join(seconds)
 
     def _measure(self) -> None:
+        while not _turn.acquire(timeout=0.2):
+            if self._stop.is_set():  # nobody waits for it any more
+                return
         try:
-            with _turn, one_thread():
+            with one_thread():
                 self.started = time.monotonic()
                 for name, cell in self._cells():
                     self.cells[name].append(cell)
@@ -93,6 +102,8 @@ class LiveRun:
         except Exception as error:  # noqa: BLE001 - whatever it is, the visitor is told and the log has it
             _log.exception("measuring %s", self.key)
             self.error = error
+        finally:
+            _turn.release()
 
     def _cells(self) -> Iterator[tuple[str, Accuracy]]:
         if self._stop.is_set():
@@ -117,13 +128,24 @@ class LiveRuns:
         with self._lock:
             known = self._runs.get(key)
             if known is not None and (known.running or known.measured == known.planned):
+                known.watchers += 1
                 return known
             ended = [other for other, run in self._runs.items() if not run.running]
             for other in ended[: max(0, len(ended) - KEPT + 1)]:
                 del self._runs[other]
             run = self._runs[key] = LiveRun(key)
+            run.watchers = 1
             run.start()
             return run
+
+    def leave(self, key: Key) -> None:
+        """Stop a run for one of those who asked for it; it ends when nobody is left who waits for it."""
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None:
+                run.watchers -= 1
+                if run.watchers <= 0:
+                    run.cancel()
 
     def get(self, key: Key) -> LiveRun | None:
         """Return the run of a key; None when there is none, or it was forgotten."""

@@ -1,10 +1,14 @@
 """The recall page: the record at first sight, a live run beside it, one question opened, verdicts in words."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from models.recall import evaluation, live
 from models.recall.evaluation import Accuracy
+from models.recall.tasks import values_of
 from pages.compare.recalling import measuring, results
 from pages.shared import content, i18n
 
@@ -71,6 +75,37 @@ def test_a_live_run_is_set_beside_the_record(open_task, few) -> None:
     assert f"no. {evaluation.SEED + 1}" in captions(at)
     assert i18n.say("en", "recall.expected.judged_live", seeds=1) in captions(at)
     assert at.button(f"{PAGE}.measure").label == i18n.say("en", "recall.measure_again")
+
+
+def test_stop_ends_after_the_running_cell_and_keeps_what_is_finished(open_task, monkeypatch) -> None:
+    """The first visitor stops while a second watches the same run: only the first one's page leaves it."""
+    at_cell, may_go_on = threading.Event(), threading.Event()
+
+    def slow(model, task, cells, **_):
+        at_cell.set()
+        may_go_on.wait(60)
+        return iter([Accuracy(values_of(cells[0]), 1.0, 0.9, 1.0, 320, 10, 100)])
+
+    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+    monkeypatch.setattr(results, "evaluation", SimpleNamespace(SEED=evaluation.SEED + 1000))  # a run of its own
+    first, second = open_task(1), open_task(1)
+    first.button(f"{PAGE}.measure").click().run()
+    second.button(f"{PAGE}.measure").click().run()
+    run = results.live_runs().get(live.Key("induction", evaluation.SEED + 1001))
+    assert at_cell.wait(60)
+    first.button(f"{PAGE}.stop").click().run()
+    assert not run.stopping
+    assert [button.key for button in first.button if button.key == f"{PAGE}.measure"]
+    second.run()
+    assert [button.key for button in second.button if button.key == f"{PAGE}.stop"]
+    second.button(f"{PAGE}.stop").click().run()
+    assert run.stopping
+    may_go_on.set()
+    run.wait(60)
+    assert run.measured == 1
+    second.run()
+    assert [error.value for error in [*second.exception, *second.error]] == []
+    assert "after 1 of 16 cells" in captions(second)
 
 
 def test_another_question_is_another_sequence(open_page) -> None:

@@ -83,6 +83,33 @@ def test_a_stopped_run_keeps_what_it_has_and_may_begin_again(monkeypatch: pytest
     assert again.measured == again.planned
 
 
+def test_a_run_ends_when_the_last_of_its_watchers_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
+    runs, reached, may_go_on = LiveRuns(), threading.Event(), threading.Event()
+
+    def slow(model, task, cells, **_):
+        reached.set()
+        may_go_on.wait(SOON)
+        return iter([fake(0.5)])
+
+    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+    key = Key("induction", 0, 1)
+    run = runs.start(key)
+    assert runs.start(key) is run
+    assert reached.wait(SOON)
+    runs.leave(key)
+    assert not run.stopping
+    waiting = runs.start(Key("induction", 1, 1))
+    runs.leave(waiting.key)  # before its turn has come: it does not wait for it
+    waiting.wait(SOON)
+    assert not waiting.running and waiting.measured == 0 and run.running
+    runs.leave(key)
+    assert run.stopping
+    may_go_on.set()
+    run.wait(SOON)
+    assert run.cancelled and run.measured == 1
+
+
 def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(task, name, *, device):
         raise SourceError("source_not_found", f"no {name}", source=name)

@@ -37,8 +37,7 @@ def task_picker() -> str:
 
 def map_of(record: Record) -> Cells:
     """Draw the map with its controls; return the cells on screen. Redraws itself while something is measured."""
-    run = results.live(record.task)
-    running = run is not None and run.running
+    run, running = results.live(record.task), results.watched(record.task)
     layout.body(PAGE, lambda: st.fragment(_watched, run_every=POLL_S if running else None)(record, running))
     return _shown(record, run)[1]
 
@@ -46,7 +45,7 @@ def map_of(record: Record) -> Cells:
 def _watched(record: Record, polled: bool) -> None:
     """Draw the controls and the map; polled: whether the page was drawn for a run under way."""
     run = results.live(record.task)
-    if (run is not None and run.running) != polled:
+    if results.watched(record.task) != polled:
         st.rerun(scope="app")  # a click redraws only this piece, and only the page can begin or end the polling
     _status(record, run)
     live, cells = _shown(record, run)
@@ -60,11 +59,12 @@ def _watched(record: Record, polled: bool) -> None:
 def _status(record: Record, run: LiveRun | None) -> None:
     """Say what is on screen and offer to measure, to stop, or to look at the other."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
-        if run is not None and run.running:
+        if run is not None and results.watched(record.task):
             waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"
             text = t(waits, done=run.measured, total=run.planned, seconds=f"{run.seconds:.0f}")
             st.progress(run.measured / max(run.planned, 1), text=text)
-            st.button(t("recall.stop"), key=f"{PAGE}.stop", icon=":material/stop:", on_click=run.cancel)
+            st.button(t("recall.stop"), key=f"{PAGE}.stop", icon=":material/stop:", disabled=run.stopping,
+                      on_click=partial(results.stop, record.task))  # fmt: skip
             return
         words = "recall.measure" if run is None else "recall.measure_again"
         st.button(
@@ -107,7 +107,7 @@ def agreement(recorded: Cells, measured: Cells) -> tuple[int, int]:
 def _shown(record: Record, run: LiveRun | None) -> tuple[bool, Cells]:
     """Return whether the live cells are on screen, and the cells that are."""
     wanted = st.session_state.get(_which(record)) or SHOWN[0]
-    if run is None or (not run.running and (not run.measured or wanted == "recorded")):
+    if run is None or (not results.watched(record.task) and (not run.measured or wanted == "recorded")):
         return False, record.bundled
     return True, run.cells
 

@@ -15,6 +15,7 @@ PAGE = "recall"
 TASKS = ("mqar", "induction", "selective_copying")
 BUNDLED_SEED = 0  # of the models in assets/checkpoints/micro
 _LIVE = "contextscope.recall.live"  # task -> seed of the visitor's last live run
+_LEFT = "contextscope.recall.left"  # the runs that the visitor has stopped
 
 Cells = Mapping[str, list[Accuracy]]
 
@@ -62,6 +63,20 @@ def live(task: str) -> LiveRun | None:
     return None if seed is None else live_runs().get(Key(task, seed))
 
 
+def watched(task: str) -> bool:
+    """Tell whether the visitor's run of a task is under way: until its last cell where it was stopped for good."""
+    run = live(task)
+    return run is not None and run.running and (run.key not in _left() or run.stopping)
+
+
+def stop(task: str) -> None:
+    """Stop the visitor's run; others who asked for the same one go on watching it."""
+    run = live(task)
+    if run is not None and run.key not in _left():
+        _left().add(run.key)
+        live_runs().leave(run.key)
+
+
 def start(task: str) -> None:
     """Measure a task on the sequences after those the visitor has measured: never the recorded ones."""
     seeds = _seeds()
@@ -72,3 +87,8 @@ def start(task: str) -> None:
 def _seeds() -> dict[str, int]:
     seeds: dict[str, int] = st.session_state.setdefault(_LIVE, {})
     return seeds
+
+
+def _left() -> set[Key]:
+    left: set[Key] = st.session_state.setdefault(_LEFT, set())
+    return left
