@@ -94,6 +94,14 @@ def parameters(source: str) -> int:
     return accounting.params_total(accounting.shape_of(registry.read_config(source)))
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
+def active_parameters(source: str) -> int:
+    """Count the parameters that one token uses."""
+    from models import accounting, registry
+
+    return accounting.params_active(accounting.shape_of(registry.read_config(source)))
+
+
 @st.cache_data(max_entries=1, show_spinner=False)
 def bundled() -> tuple[str, ...]:
     """List the bundled models that are present, in the order of the registry."""

@@ -118,7 +118,9 @@ def _choose(architecture: str, source: str | None) -> None:
 
 def _bundled(architecture: str) -> None:
     source = cache.architectures()[architecture]
-    facts = t("models.bundled_facts", params=millions(cache.parameters(source)))
+    total, active = cache.parameters(source), cache.active_parameters(source)
+    key = "models.bundled_facts" if active == total else "models.bundled_facts_active"
+    facts = t(key, params=millions(total), active=millions(active))
     with _row(t("models.bundled_row"), facts):
         _use(architecture, None, used=chosen(architecture) == source)
 
