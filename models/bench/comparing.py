@@ -115,7 +115,7 @@ def _partners(row: Measurement, others: Sequence[Measurement]) -> tuple[list[Mea
         mine = value(row)
         same = [other for other in near if value(other) == mine]
         if not same:
-            theirs = sorted({value(other) for other in near}, key=str)
+            theirs = sorted({value(other) for other in near})
             far = [] if name in ("architecture", "size", "context", "batch") else near
             return far, name, MappingProxyType({"mine": mine, "theirs": ", ".join(map(str, theirs))})
         near = same

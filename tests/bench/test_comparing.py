@@ -127,7 +127,7 @@ def test_every_cell_of_either_run_is_paired_or_refused(cell):
         (True, "mamba", 512, 1): "context",
         (True, "rwkv", 64, 1): "architecture",
     }
-    assert found.refused[0].values == {"mine": 256, "theirs": "512"}
+    assert found.refused[0].values == {"mine": 256, "theirs": "64, 128, 512"}
     sentences(found.refused)
 
 
