@@ -12,6 +12,7 @@ from models.errors import ContextscopeError
 COMMANDS = {
     "list": ("models.cli.listing", "list the bundled models and the catalogue"),
     "describe": ("models.cli.description", "count a model's parameters, cache bytes and layers, without its weights"),
+    "check-published": ("models.cli.published", "count the tables of the papers again and say which values agree"),
     "trace": ("models.cli.tracing", "run a model over a text and say what each layer shows"),
     "bench": ("models.cli.benchmark", "measure memory and speed against context length"),
     "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),

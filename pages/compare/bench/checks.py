@@ -24,8 +24,7 @@ def checks() -> None:
     st.header(t("checks.title"), anchor="published")
     st.markdown(f"{t('checks.text', count=sum(counts.values()))} **{t('checks.tally', **counts)}**")
     with st.container(border=True, key=f"card-{PAGE}.checks"):
-        st.html(_notes(tables))
-        st.html(f'<div class="cs-checks">{"".join(map(_source, tables))}</div>')
+        st.html(f'{_notes(tables)}<div class="cs-checks">{"".join(map(_source, tables))}</div>')
         st.caption(t("checks.left_out"))
 
 
