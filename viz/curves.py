@@ -1,8 +1,7 @@
-"""What it costs: bytes carried, their growth, training, and the measured speed and memory of four architectures."""
+"""What it costs by formula and in training: bytes carried, their growth, and the loss of the bundled models."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -10,43 +9,10 @@ import numpy as np
 from models.records import Named
 from viz.figure import Figure
 from viz.labels import Translate, size
-from viz.series import Axis, Line, Unit, lines_chart
+from viz.series import Axis, Line, lines_chart
 from viz.theme import Theme, styled, table
 
-MEASURED = ("ok", "unstable")
 SMOOTHED = 40  # a log is smoothed over this share of its length
-
-
-class Measured(Protocol):
-    """What a benchmark row must have to be drawn; models.bench.rows.Measurement has it. Times in milliseconds."""
-
-    @property
-    def architecture(self) -> str:
-        """Key of colours and names."""
-
-    @property
-    def context(self) -> int:
-        """Tokens of context."""
-
-    @property
-    def state(self) -> str:
-        """How the cell ended."""
-
-    @property
-    def prefill_ms_samples(self) -> Sequence[float]:
-        """One per repetition."""
-
-    @property
-    def decode_ms_samples(self) -> Sequence[float]:
-        """One per step."""
-
-    @property
-    def cache_bytes(self) -> int | None:
-        """Of the live cache."""
-
-    @property
-    def peak_bytes(self) -> int | None:
-        """Highest use above the weights."""
 
 
 def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate) -> Figure:
@@ -129,91 +95,6 @@ def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, f
     reach = [min(half, i, len(points) - 1 - i) for i in range(len(points))]
     values = [float(np.mean([y for _, y in points[i - r : i + r + 1]])) for i, r in enumerate(reach)]
     return tuple((float(x), value) for (x, _), value in zip(points, values, strict=True))
-
-
-def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, peak: bool = False) -> Figure:
-    """Draw the bytes of the live cache (peak: the highest use above the weights) against context length."""
-    lines = _measured(rows, lambda row: _bytes(row.peak_bytes if peak else row.cache_bytes), t=t)
-    title = t("viz.axis.peak" if peak else "viz.axis.carried")
-    return _benchmark("memory_vs_context", lines, title=title, unit="bytes", theme=theme, t=t)
-
-
-def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure:
-    """Draw the seconds to read the context against its length: medians, quartiles as a ribbon, samples as dots."""
-    lines = _measured(rows, lambda row: [v / 1e3 for v in row.prefill_ms_samples], t=t)
-    return _benchmark("prefill_vs_context", lines, title=t("viz.axis.prefill"), unit="seconds", theme=theme, t=t)
-
-
-def decode_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure:
-    """Draw the seconds for one more token at a depth of context: medians, quartiles as a ribbon, samples as dots."""
-    lines = _measured(rows, lambda row: [v / 1e3 for v in row.decode_ms_samples], t=t)
-    return _benchmark("decode_vs_context", lines, title=t("viz.axis.decode"), unit="seconds", theme=theme, t=t)
-
-
-def _benchmark(figure: str, lines: list[Line], *, title: str, unit: Unit, theme: Theme, t: Translate) -> Figure:
-    chart = lines_chart(
-        lines, x=Axis(t("viz.axis.context"), "count", log=True), y=Axis(title, unit, log=True), theme=theme
-    )
-    return Figure(figure, chart, _drawn(lines), t(f"viz.{figure}.alt", count=len(lines)))
-
-
-def _measured(rows: Iterable[Measured], samples: Callable[[Measured], Sequence[float]], *, t: Translate) -> list[Line]:
-    """Group rows by architecture in order of appearance, pool the samples of one context, and mark what did not run.
-
-    Past the last measured context only the first failure is marked: what follows would fail as well.
-    """
-    groups: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    failed: dict[str, dict[int, str]] = defaultdict(dict)
-    for row in rows:
-        values = [float(v) for v in samples(row) if v > 0]
-        if row.state in MEASURED and values:
-            groups[row.architecture][row.context].extend(values)
-        else:
-            groups[row.architecture]  # an architecture of failures only still has a line, made of crosses
-            if row.state not in MEASURED:
-                failed[row.architecture].setdefault(row.context, row.state)
-    everything = [v for contexts in groups.values() for values in contexts.values() for v in values]
-    floor = min(everything, default=1.0)
-    return [_line(a, contexts, failed[a], floor, t=t) for a, contexts in groups.items()]
-
-
-def _line(
-    architecture: str, contexts: Mapping[int, list[float]], failed: Mapping[int, str], floor: float, *, t: Translate
-) -> Line:
-    points, ribbon, dots = [], [], []
-    for context in sorted(contexts):
-        values = np.array(contexts[context])
-        low, middle, high = (float(v) for v in np.quantile(values, [0.25, 0.5, 0.75]))
-        points.append((float(context), middle))
-        if len(values) > 1:
-            ribbon.append((float(context), low, high))
-            dots += [(float(context), float(v)) for v in _thinned(values)]
-    reached = max(contexts, default=0)
-    crosses = [(float(c), _last_before(points, c, floor)) for c in sorted(failed) if c not in contexts and c < reached]
-    first = min((c for c in failed if c > reached), default=None)
-    end = None
-    if first is not None:
-        end = (float(first), _last_before(points, first, floor), t(f"viz.state.{failed[first]}"))
-    name = t(f"viz.architecture.{architecture}")
-    return Line(architecture, name, tuple(points), tuple(ribbon), tuple(dots), tuple(crosses), end)
-
-
-def _last_before(points: Sequence[tuple[float, float]], context: int, floor: float) -> float:
-    """Return the height at which a cross stands: that of the last point before it, or the chart's floor."""
-    return next((y for x, y in reversed(points) if x < context), floor)
-
-
-def _thinned(
-    values: np.ndarray[tuple[int], np.dtype[np.floating]], *, most: int = 40
-) -> np.ndarray[tuple[int], np.dtype[np.floating]]:
-    """Keep at most `most` samples, evenly through their order of size, ends included."""
-    if len(values) <= most:
-        return values
-    return np.take(np.sort(values), np.linspace(0, len(values) - 1, most).round().astype(int))
-
-
-def _bytes(count: int | None) -> list[float]:
-    return [] if count is None else [float(count)]
 
 
 def _drawn(lines: Sequence[Line]) -> dict[str, Named]:

@@ -40,8 +40,11 @@ def template(t: Translate, key: str, *names: str, **values: object) -> str:
     return t(key, **{name: "{" + name + "}" for name in names}, **values)
 
 
-def dodged(places: Sequence[float], *, gap: float) -> list[float]:
-    """Move places apart, as little as possible, until neighbours are at least gap apart; indices stay."""
+def dodged(places: Sequence[float], *, gap: float, low: float | None = None, high: float | None = None) -> list[float]:
+    """Move places apart, as little as possible, until neighbours are at least gap apart; indices stay.
+
+    low, high: where the first and the last may stand at most; where not all have room, low gives way.
+    """
     order = sorted(range(len(places)), key=lambda i: places[i])
     groups: list[list[float]] = []  # [sum of wished first places, count, first place]
     for i in order:
@@ -52,10 +55,18 @@ def dodged(places: Sequence[float], *, gap: float) -> list[float]:
             before[0] += last[0] - last[1] * before[1] * gap
             before[1] += last[1]
             before[2] = before[0] / before[1]
+    apart = [first + step * gap for _, count, first in groups for step in range(int(count))]
     moved = [0.0] * len(places)
-    at = 0
-    for _, count, first in groups:
-        for step in range(int(count)):
-            moved[order[at]] = first + step * gap
-            at += 1
+    for i, place in zip(order, _bounded(apart, gap, low, high), strict=True):
+        moved[i] = place
     return moved
+
+
+def _bounded(places: list[float], gap: float, low: float | None, high: float | None) -> list[float]:
+    """Push ordered places up from low, then down from high, a gap apart."""
+    last = len(places) - 1
+    if low is not None:
+        places = [max(place, low + i * gap) for i, place in enumerate(places)]
+    if high is not None:
+        places = [min(place, high - (last - i) * gap) for i, place in enumerate(places)]
+    return places

@@ -3,33 +3,21 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 
+from viz.axes import Axis, Unit, channel
 from viz.labels import dodged
 from viz.theme import Theme, styled, table
 
-Unit = Literal["bytes", "seconds", "count", "many", "plain", "share"]
-Point = tuple[float, float]
+__all__ = ["Axis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
 
-# Vega expressions for axis labels in the unit's own steps.
-_EXPRESSIONS: dict[Unit, str] = {
-    "bytes": (
-        "datum.value >= 1073741824 ? format(datum.value / 1073741824, '.3~g') + ' GiB' : "
-        "datum.value >= 1048576 ? format(datum.value / 1048576, '.3~g') + ' MiB' : "
-        "datum.value >= 1024 ? format(datum.value / 1024, '.3~g') + ' KiB' : datum.value + ' B'"
-    ),
-    "seconds": (
-        "datum.value >= 1 ? format(datum.value, '.3~g') + ' s' : "
-        "datum.value >= 0.001 ? format(datum.value * 1000, '.3~g') + ' ms' : "
-        "format(datum.value * 1000000, '.3~g') + ' µs'"
-    ),
-    "count": "datum.value >= 1024 && datum.value % 1024 == 0 ? datum.value / 1024 + 'k' : format(datum.value, ',')",
-    "many": "format(datum.value, '.3~s')",
-    "plain": "format(datum.value, '.3~g')",
-    "share": "format(datum.value, '.0%')",
-}
+Point = tuple[float, float]
+Layers = list[alt.Chart | alt.LayerChart]
+
+HEAD = 34  # pixels: the title above a panel
+FOOT = 48  # pixels: the x axis with its title
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +25,8 @@ class Line:
     """One line.
 
     points (x, y); ribbon (x, low, high); samples: faint dots; crosses: places in between that failed; end: (x, y, why)
-    of a cross where it could not go on.
+    of a cross where it could not go on. key: set where an architecture has several lines. solid: which markers are
+    filled, none of them without it. floor: the least possible, in fine dashes. note: a word under the name.
     """
 
     architecture: str
@@ -47,33 +36,110 @@ class Line:
     samples: tuple[Point, ...] = ()
     crosses: tuple[Point, ...] = ()
     end: tuple[float, float, str] | None = None
+    key: str = ""
+    solid: tuple[bool, ...] = ()
+    floor: tuple[Point, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
-    """Title, unit and scale of one axis; ticks for a log axis are chosen in the unit's own steps.
-
-    top: where a linear axis ends, the largest value without it.
-    """
+class Panel:
+    """One of several charts above each other; band: (low, high, words) across its whole width, behind the lines."""
 
     title: str
-    unit: Unit = "plain"
-    log: bool = False
-    top: float | None = None
+    lines: tuple[Line, ...]
+    band: tuple[float, float, str] | None = None
 
 
 def lines_chart(
     lines: Sequence[Line], *, x: Axis, y: Axis, theme: Theme, height: int = 340, markers: bool = True
 ) -> alt.LayerChart:
     """Draw lines with their names at the right end, kept apart; an empty sequence draws an empty pair of axes."""
+    return _one(Panel("", tuple(lines)), x=x, y=y, theme=theme, height=height, markers=markers)
+
+
+def panels_chart(panels: Sequence[Panel], *, x: Axis, y: Axis, theme: Theme, height: int = 250) -> alt.LayerChart:
+    """Draw panels above each other on the same two scales, so that heights compare; height is that of each.
+
+    A single panel has no title of its own.
+    """
+    if len(panels) < 2:
+        return _one(panels[0] if panels else Panel("", ()), x=x, y=y, theme=theme, height=360, markers=True)
+    xs, ys = _reach(panels)
+    across = channel("x", x, xs, room=_label_room([line for panel in panels for line in panel.lines]))
+    layers: Layers = []
+    for i, panel in enumerate(panels):
+        top = f"height * {i} / {len(panels)}"
+        within = [alt.ExprRef(f"height * {i + 1} / {len(panels)} - 4"), alt.ExprRef(f"{top} + {HEAD}")]
+        up = channel("y", y, ys, within=within)
+        drawn = _layers(panel, across, up, y, ys, theme, room=height - HEAD - 4, markers=True)
+        title = y.title + " · " + panel.title
+        head = table([{"text": title}]).mark_text(align="left", baseline="middle", fontSize=13, color=theme.muted)
+        drawn.append(head.encode(x=alt.value(0), y=alt.value(alt.ExprRef(f"{top} + 14")), text="text:N"))
+        layers.append(alt.LayerChart(layer=drawn))
+    chart: alt.LayerChart = alt.LayerChart(layer=layers).resolve_scale(y="independent")
+    return styled(chart, theme, height=height * len(panels) + FOOT)
+
+
+def _one(panel: Panel, *, x: Axis, y: Axis, theme: Theme, height: int, markers: bool) -> alt.LayerChart:
+    xs, ys = _reach([panel])
+    across, up = channel("x", x, xs, room=_label_room(panel.lines)), channel("y", y, ys)
+    drawn = _layers(panel, across, up, y, ys, theme, room=max(height - 90, 60), markers=markers)
+    return styled(alt.LayerChart(layer=drawn), theme, height=height)
+
+
+def _reach(panels: Sequence[Panel]) -> tuple[list[float], list[float]]:
+    """Return every x and every y that must have room."""
+    lines = [line for panel in panels for line in panel.lines]
     xs = [x for line in lines for x, _ in line.points] + [line.end[0] for line in lines if line.end]
-    ys = [v for line in lines for v in _heights(line)]
-    x_channel = _channel("x", x, xs, room=_label_room(lines))
-    y_channel = _channel("y", y, ys, room=0)
-    names = [line.architecture for line in lines]
+    bands = [v for panel in panels if panel.band for v in panel.band[:2]]
+    return xs, [v for line in lines for v in _heights(line)] + bands
+
+
+def _layers(
+    panel: Panel, x: Any, y: Any, axis: Axis, ys: Sequence[float], theme: Theme, *, room: int, markers: bool
+) -> Layers:
+    """Draw one panel from back to front; room: the pixels from its lowest to its highest value."""
+    lines = panel.lines
+    names = list(dict.fromkeys(line.architecture for line in lines))
     color = alt.Color(
         "architecture:N", scale=alt.Scale(domain=names, range=[theme.color(n) for n in names]), legend=None
     )
+    layers: Layers = _band(panel, x, y, theme)
+    if ribbons := [_row(line, x=a, y=low, high=high) for line in lines for a, low, high in line.ribbon]:
+        ribbon = table(ribbons).mark_area(opacity=0.14, line=False)
+        layers.append(ribbon.encode(x=x, y=y, y2="high:Q", color=color, detail="series:N"))
+    if floor := [_row(line, x=a, y=b) for line in lines for a, b in line.floor]:
+        fine = table(floor).mark_line(strokeWidth=1.25, strokeDash=[2, 3], opacity=0.9)
+        layers.append(fine.encode(x=x, y=y, color=color, detail="series:N"))
+    if samples := [_row(line, x=a, y=b) for line in lines for a, b in line.samples]:
+        layers.append(table(samples).mark_circle(size=16, opacity=0.28).encode(x=x, y=y, color=color))
+    layers.extend(_strokes(lines, names, x, y, color, theme, markers=markers))
+    layers.extend(_crosses(lines, x, y, color))
+    layers.extend(_names(lines, x, y, color, axis, ys, theme, room))
+    return layers
+
+
+def _band(panel: Panel, x: Any, y: Any, theme: Theme) -> Layers:
+    """Shade what lies between two heights, as wide as the axis, and write what it is below its left end."""
+    xs = [a for line in panel.lines for a, _ in line.points]
+    if panel.band is None or not xs:
+        return []
+    low, high, words = panel.band
+    rect = table([{"x": min(xs), "end": max(xs), "y": low, "high": high}]).mark_rect(color=theme.muted, opacity=0.16)
+    said = table([{"x": min(xs), "y": low, "text": words}])
+    style: dict[str, Any] = {"align": "left", "baseline": "top", "fontSize": 12, "dy": 5}
+    halo = said.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
+    text = said.mark_text(**style, color=theme.muted)
+    return [
+        rect.encode(x=x, x2="end:Q", y=y, y2="high:Q"),
+        *(each.encode(x=x, y=y, text="text:N") for each in (halo, text)),
+    ]
+
+
+def _strokes(
+    lines: Sequence[Line], names: Sequence[str], x: Any, y: Any, color: alt.Color, theme: Theme, *, markers: bool
+) -> Layers:
     dash = alt.StrokeDash(
         "architecture:N",
         scale=alt.Scale(domain=names, range=[list(theme.dashes.get(n, (1, 0))) for n in names]),
@@ -84,89 +150,38 @@ def lines_chart(
         scale=alt.Scale(domain=names, range=[theme.markers.get(n, "circle") for n in names]),
         legend=None,
     )
-    layers: list[alt.Chart | alt.LayerChart] = []
-    if ribbons := [_row(line, x=a, y=low, high=high) for line in lines for a, low, high in line.ribbon]:
-        ribbon = table(ribbons).mark_area(opacity=0.14, line=False)
-        layers.append(ribbon.encode(x=x_channel, y=y_channel, y2="high:Q", color=color))
-    if samples := [_row(line, x=a, y=b) for line in lines for a, b in line.samples]:
-        layers.append(table(samples).mark_circle(size=16, opacity=0.28).encode(x=x_channel, y=y_channel, color=color))
-    points = table([_row(line, x=a, y=b) for line in lines for a, b in line.points])
-    layers.append(
-        points.mark_line(strokeWidth=2.25, strokeJoin="round").encode(
-            x=x_channel, y=y_channel, color=color, strokeDash=dash
-        )
+    points = table(
+        [
+            _row(line, x=a, y=b) | {"fill": theme.color(line.architecture) if solid else theme.card}
+            for line in lines
+            for (a, b), solid in zip(line.points, line.solid or [False] * len(line.points), strict=True)
+        ]
     )
+    stroke = points.mark_line(strokeWidth=2.25, strokeJoin="round")
+    drawn: Layers = [stroke.encode(x=x, y=y, color=color, strokeDash=dash, detail="series:N")]
     if markers:
-        layers.append(
-            points.mark_point(size=58, strokeWidth=2, fill=theme.card, opacity=1).encode(
-                x=x_channel, y=y_channel, color=color, shape=shape
-            )
-        )
-    layers.extend(_crosses(lines, x_channel, y_channel, color))
-    layers.extend(_names(lines, x_channel, y_channel, color, y, ys, theme, height))
-    return styled(alt.LayerChart(layer=layers), theme, height=height)
+        marks = points.mark_point(size=58, strokeWidth=2, opacity=1)
+        drawn.append(marks.encode(x=x, y=y, color=color, shape=shape, fill=alt.Fill("fill:N", scale=None)))
+    return drawn
 
 
 def _row(line: Line, **values: float) -> dict[str, Any]:
-    return {"architecture": line.architecture, **{name: float(value) for name, value in values.items()}}
+    named = {"architecture": line.architecture, "series": line.key or line.architecture}
+    return {**named, **{name: float(value) for name, value in values.items()}}
 
 
 def _heights(line: Line) -> list[float]:
-    values = [b for _, b in line.points] + [b for _, b in line.samples] + ([line.end[1]] if line.end else [])
-    return values + [v for _, low, high in line.ribbon for v in (low, high)]
+    values = [b for part in (line.points, line.samples, line.floor) for _, b in part]
+    return values + ([line.end[1]] if line.end else []) + [v for _, low, high in line.ribbon for v in (low, high)]
 
 
 def _label_room(lines: Sequence[Line]) -> int:
     """Estimate the pixels that the names right of the lines take: wide letters count double."""
-    texts = [text for line in lines for text in (line.name, line.end[2] if line.end else "")]
+    texts = [text for line in lines for text in (line.name, line.note, line.end[2] if line.end else "")]
     return 22 + max((sum(13 if ord(c) > 0x1100 else 8 for c in text) for text in texts), default=0)
 
 
-def _channel(name: str, axis: Axis, values: list[float], *, room: int) -> alt.X | alt.Y:
-    """Build an encoding channel; room leaves that many pixels at the right of the x axis for the names of the lines."""
-    low, high = (min(values), max(values)) if values else (1.0, 10.0)
-    ticks: list[float] | None = None
-    if axis.log:
-        low, high = max(low, 1e-9), max(high, 2e-9)
-        margin = math.exp(0.04 * max(math.log(high / low), math.log(2)))
-        domain = [low / margin, high if room else high * margin]
-        ticks = _ticks(axis.unit, low, high)
-    else:
-        low, high = min(low, 0.0), axis.top or high
-        domain = [low, high if room else low + (high - low) * 1.04]
-    marks = alt.Axis(
-        grid=name == "y", labelExpr=_EXPRESSIONS[axis.unit], **({"values": ticks} if ticks else {"tickCount": 5})
-    )
-    kind: Literal["log", "linear"] = "log" if axis.log else "linear"
-    if name == "y":
-        return alt.Y("y:Q", title=axis.title, scale=alt.Scale(type=kind, domain=domain, nice=False), axis=marks)
-    fit: Any = [0, alt.ExprRef(f"max(width - {room}, width / 2)")]
-    return alt.X("x:Q", title=axis.title, scale=alt.Scale(type=kind, domain=domain, nice=False, range=fit), axis=marks)
-
-
-def _ticks(unit: Unit, low: float, high: float) -> list[float]:
-    """Choose at most seven or so ticks of a log axis: powers of two for bytes and counts, 1-2-5 or tens otherwise."""
-    if unit not in ("bytes", "count"):
-        exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        steps = (
-            (1,)
-            if high / low > 1e3
-            else (1, 3)
-            if high / low > 30
-            else (1, 2, 5)
-            if high / low > 4
-            else (1, 1.5, 2, 3, 4, 5, 6, 8)
-        )
-        ticks = [float(f"{step * 10.0**n:.6g}") for n in exponents for step in steps]
-        return [tick for tick in ticks if low * 0.97 <= tick <= high * 1.03]
-    first, last = math.floor(math.log2(low) + 1e-9), math.ceil(math.log2(high) - 1e-9)
-    step = max(1, math.ceil((last - first + 1) / 7))
-    if unit == "bytes":
-        first, step = first - first % 2, step + step % 2
-    return [2.0**n for n in range(first, last + 1, step)]
-
-
-def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color) -> list[alt.LayerChart | alt.Chart]:
+def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color) -> Layers:
     """Mark where a line could not go on, joined to its last point by a fine dotted line."""
     ends = [_row(line, x=line.end[0], y=line.end[1]) for line in lines if line.end]
     ends += [_row(line, x=a, y=b) for line in lines for a, b in line.crosses]
@@ -180,34 +195,45 @@ def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color) -> list[al
     )
     if not gaps:
         return [cross]
-    way = table(gaps).mark_line(strokeWidth=1, strokeDash=[1, 4], opacity=0.8).encode(x=x, y=y, color=color)
-    return [way, cross]
+    way = table(gaps).mark_line(strokeWidth=1, strokeDash=[1, 4], opacity=0.8)
+    return [way.encode(x=x, y=y, color=color, detail="series:N"), cross]
 
 
 def _names(
-    lines: Sequence[Line], x: Any, y: Any, color: alt.Color, axis: Axis, values: list[float], theme: Theme, height: int
-) -> list[alt.LayerChart | alt.Chart]:
-    """Write each name right of its last point, and below it why the line ends there; moved where two would touch."""
+    lines: Sequence[Line],
+    x: Any,
+    y: Any,
+    color: alt.Color,
+    axis: Axis,
+    values: Sequence[float],
+    theme: Theme,
+    room: int,
+) -> Layers:
+    """Write each name right of its last point, under it what is noted and why it ends; moved where two would touch."""
     rows = []
     for line in lines:
         if last := line.end or (line.points[-1] if line.points else None):
-            rows.append(_row(line, x=last[0], y=last[1]) | {"text": line.name, "kind": "name"})
-        if line.end:
-            rows.append(_row(line, x=line.end[0], y=line.end[1]) | {"text": line.end[2], "kind": "reason"})
+            here = _row(line, x=last[0], y=last[1])
+            said = (("name", line.name), ("note", line.note), ("reason", line.end[2] if line.end else ""))
+            rows += [here | {"text": text, "kind": kind} for kind, text in said if text]
     if not rows:
         return []
     low, high = min(values), max(values)
+    if not axis.log:  # a linear axis begins at zero and ends at its top: gaps are in its pixels
+        low, high = min(low, 0.0), axis.top or high
     warp, unwarp = (math.log, math.exp) if axis.log else (float, float)
     span = (warp(high) - warp(low)) or 1.0
-    # A reason wishes to stand just below its name, so that the two stay together when labels are moved apart.
-    wishes = [(warp(row["y"]) - warp(low)) / span - (1e-9 if row["kind"] == "reason" else 0) for row in rows]
-    for row, place in zip(rows, dodged(wishes, gap=18 / max(height - 90, 60)), strict=True):
+    # A note wishes to stand just below its name, so that the two stay together when labels are moved apart.
+    below = {"name": 0.0, "note": 1e-9, "reason": 2e-9}
+    wishes = [(warp(row["y"]) - warp(low)) / span - below[row["kind"]] for row in rows]
+    gap = 18 / room
+    for row, place in zip(rows, dodged(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
         row["y"] = unwarp(warp(low) + place * span)
     base = table(rows)
     style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 11}
     halo = base.mark_text(**style, fontSize=13, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     named = base.transform_filter("datum.kind == 'name'").mark_text(**style, fontSize=13, fontWeight=600)
-    reason = base.transform_filter("datum.kind == 'reason'").mark_text(**style, fontSize=12, color=theme.muted)
+    reason = base.transform_filter("datum.kind != 'name'").mark_text(**style, fontSize=12, color=theme.muted)
     return [
         halo.encode(x=x, y=y, text="text:N"),
         named.encode(x=x, y=y, text="text:N", color=color),

@@ -34,7 +34,7 @@ def show(
     """Draw a figure in its card and return what was clicked in it.
 
     key: <page>.<name>. residual: max |rebuilt - output| / max |output| where the figure draws a mechanism; subtitle:
-    plain words beside the title; note: plain words under the picture. picks: a click on a
+    plain words beside the title; note: plain words under the picture, its own without them. picks: a click on a
     token chooses it for every figure.
     """
     facts = content.figure_facts(fig.id)
@@ -42,8 +42,8 @@ def show(
     with st.container(border=True, key=f"card-{key}"):
         _title(facts["name"][lang], subtitle, anchor=fig.id)
         selection = _picture(fig, key)
-        if note:
-            st.text(note)
+        if note or fig.note:
+            st.text(note or fig.note)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.html(_badge(residual) + _inline(facts.get("inline", "")), width="content")
             with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):

@@ -1,35 +1,33 @@
-"""Show a run: where it stands, what happened to cells that failed, its three pictures and its rows."""
+"""Show a run: where it stands, what happened to cells that failed, its pictures and its rows."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
 import streamlit as st
 
-from models.bench import exchange, runner
-from models.bench.rows import Measurement
+from models import describe
+from models.bench import comparing, runner
+from models.bench.roofline import floors
+from models.bench.rows import SENTINEL_DRIFT, Measurement
 from models.bench.runner import Progress
-from models.bench.store import Run
-from pages.compare.bench.planning import PAGE, duration
-from pages.shared import i18n, layout, notices, session
+from models.bench.runs import Run
+from models.bench.statistics import growth_exponent, median_time
+from models.errors import ContextscopeError
+from pages.compare.bench.grid import duration
+from pages.compare.bench.planning import PAGE
+from pages.shared import figure, i18n, layout, notices, session, style
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
 from pages.shared.provenance import implementation
-from viz.curves import decode_vs_context, memory_vs_context, prefill_vs_context
+from viz import bench_batches, bench_device, bench_memory, bench_speed
+from viz.figure import Figure
 
 POLL_S = 0.7
 NAMED = 4  # cells listed by name; more are counted
 NOISY = 0.25  # the middle half wider than this share of the median: unusable, says torch.utils.benchmark
-
-
-def chosen_run() -> Run | None:
-    """Return the run the address names, else the newest one worth showing: of this machine, then a recorded one."""
-    store = runner.shared().store
-    named = st.query_params.get("run", "")
-    found = store.run(named) if named else None
-    if named and found is None:
-        st.info(t("benchmark.no_such_run"), icon=":material/info:")
-    return found or store.latest()
+QUANTITIES = ("carried", "peak", "parts")
 
 
 def status(run: Run) -> None:
@@ -38,18 +36,7 @@ def status(run: Run) -> None:
     if progress is not None and progress.live:
         st.fragment(_live, run_every=POLL_S)(run.run_id, progress.done)
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
-        st.text(_headline(run))
-        st.download_button(
-            t("benchmark.download"),
-            partial(exchange.export, run, "jsonl"),
-            f"{run.run_id}.jsonl",
-            exchange.MEDIA_TYPES["jsonl"],
-            key=f"{PAGE}.download",
-            type="tertiary",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+    st.text(_headline(run))
 
 
 def failures(run: Run) -> None:
@@ -70,14 +57,56 @@ def unsteady(row: Measurement) -> bool:
 
 
 def pictures(run: Run) -> None:
-    """Draw memory, reading and writing against context length, each beside its words."""
+    """Draw memory, reading and writing against context length, each beside its words, and what explains them below."""
     rows = [row for row in run.rows if row.state != "cancelled"]  # a cancelled cell says nothing about the model
     if not any(row.measured for row in rows):
         st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
         return
-    layout.section_of(PAGE, "memory", partial(_memory, rows))
-    for key, draw in (("prefill", prefill_vs_context), ("decode", decode_vs_context)):
-        layout.section_of(PAGE, key, partial(panel, draw, rows, key=f"{PAGE}.{key}", follow=False))
+    swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
+    layout.section_of(PAGE, "memory", partial(_memory, swept))
+    _section("prefill", partial(bench_speed.prefill_vs_context, swept, fit=growth_exponent))
+    _section("decode", partial(bench_speed.decode_vs_context, swept, floors=_floors(run)))
+    layout.under_the_hood(PAGE, [(name, partial(_show, name, draw)) for name, draw in _explaining(rows)])
+
+
+def _section(key: str, draw: Callable[..., Figure]) -> None:
+    layout.section_of(
+        PAGE, key, partial(panel, lambda _, **given: draw(**given), (), key=f"{PAGE}.{key}", follow=False)
+    )
+
+
+def _explaining(rows: list[Measurement]) -> list[tuple[str, Callable[..., Figure | None]]]:
+    """List the figures that explain the times, those for which this run has numbers."""
+    device = next(row.device for row in rows if row.measured).partition(":")[0]
+    largest = [row for row in rows if row.batch_limit]
+    steps = {row.cell_id: median_time(comparing.rounds(row, "decode")) for row in largest if row.measured}
+    every = [
+        ("largest_batch", partial(bench_batches.largest_batch, largest, intervals=steps) if largest else None),
+        ("pareto", partial(bench_batches.pareto, rows)),
+        ("achieved", partial(bench_device.achieved, rows)),
+        ("launches", partial(bench_device.launches, rows)),
+        ("energy", partial(bench_device.energy, rows)),
+        ("sentinel_strip", partial(bench_device.sentinel_strip, rows, limit=SENTINEL_DRIFT[device])),
+    ]
+    theme = style.theme()
+    return [(name, draw) for name, draw in every if draw is not None and draw(theme=theme, t=t) is not None]
+
+
+def _show(name: str, draw: Callable[..., Figure | None]) -> None:
+    drawn = draw(theme=style.theme(), t=t)
+    if drawn is not None:
+        figure.show(drawn, key=f"{PAGE}.{name}")
+
+
+def _floors(run: Run) -> dict[str, float]:
+    """Return the least time of each cell's step, for the sources whose shapes are known here."""
+    shapes = {}
+    for source in {row.source for row in run.rows}:
+        try:
+            shapes[source] = describe.resolve(source).shape
+        except ContextscopeError:  # a run of another machine, with a folder that is not here
+            continue
+    return floors(run.rows, shapes)
 
 
 def rows_table(run: Run) -> None:
@@ -103,8 +132,9 @@ def _live_text(now: Progress) -> str:
         return t("benchmark.queued", position=now.position)
     left = "" if now.remaining_s is None else t("benchmark.left", time=duration(now.remaining_s))
     if now.cell is None:
-        return f"{now.done}/{now.total} · {left}"
+        return f"{now.done}/{now.total} · {t(f'benchmark.phase.{now.phase}') if now.phase else left}"
     phase = t(f"benchmark.phase.{now.phase}") if now.phase else t("benchmark.phase.start")
+    phase = t("benchmark.round", phase=phase, number=now.round) if now.round else phase
     cell = t("benchmark.cell", name=t(f"nav.{now.cell.architecture}"), tokens=f"{now.cell.context:,}")
     return f"{now.done}/{now.total} · {cell} · {phase} · {left}"
 
@@ -119,18 +149,23 @@ def _headline(run: Run) -> str:
 
 def _memory(rows: list[Measurement]) -> None:
     key = f"{PAGE}.quantity"
-    st.session_state.setdefault(key, "carried")
+    st.session_state.setdefault(key, QUANTITIES[0])
     with st.container(key=f"pick-{key}"):
         st.segmented_control(
-            t("benchmark.quantity.label"), ("carried", "peak"), key=key, required=True,
+            t("benchmark.quantity.label"), QUANTITIES, key=key, required=True,
             format_func=lambda name: t(f"benchmark.quantity.{name}"), label_visibility="collapsed",
         )  # fmt: skip
-    peak = st.session_state[key] == "peak"
-    panel(memory_vs_context, rows, key=f"{PAGE}.memory", follow=False, peak=peak)
+    shown = st.session_state[key]
+    if shown == "parts":
+        least = min(row.batch for row in rows)
+        panel(bench_memory.memory_parts, [row for row in rows if row.batch == least], key=f"{PAGE}.parts", follow=False)
+    else:
+        panel(bench_memory.memory_vs_context, rows, key=f"{PAGE}.memory", follow=False, peak=shown == "peak")
 
 
 def _cell_name(row: Measurement) -> str:
-    return t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
+    key = "benchmark.cell" if row.batch == 1 else "benchmark.cell_batch"
+    return t(key, name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}", batch=row.batch)
 
 
 def _why(row: Measurement) -> str:
@@ -145,15 +180,24 @@ def _columns(row: Measurement) -> dict[str, object]:
     """Choose what a person wants to see of a row; the download has everything."""
     values = {
         "architecture": t(f"nav.{row.architecture}"),
+        "batch": row.batch,
         "context": row.context,
         "state": t(f"viz.state.{row.state}") if row.state != "ok" else "ok",
         "carried": bytes_text(row.cache_bytes) if row.cache_bytes is not None else None,
         "formula": row.cache_bytes is not None and row.cache_bytes == row.cache_bytes_formula,
         "peak": bytes_text(row.peak_bytes) if row.peak_bytes is not None else None,
+        "reserved": bytes_text(row.peak_reserved_bytes) if row.peak_reserved_bytes is not None else None,
+        "process": bytes_text(row.peak_process_bytes) if row.peak_process_bytes is not None else None,
+        "predicted": bytes_text(row.pred_bytes) if row.pred_bytes is not None else None,
         "prefill": row.ttft_ms_med and round(row.ttft_ms_med, 2),
         "decode": row.tpot_ms_med and round(row.tpot_ms_med, 3),
         "spread": row.tpot_iqr_rel and f"{row.tpot_iqr_rel:.0%}",
+        "rounds": row.rounds,
+        "e2e": row.e2e_tokens_per_s and round(row.e2e_tokens_per_s, 1),
+        "harness": row.harness_ms and round(row.harness_ms, 4),
         "parity": row.parity_max_rel and f"{row.parity_max_rel:.0e}",
+        "chunked": row.parity_chunk_rel and f"{row.parity_chunk_rel:.0e}",
+        "graph": row.graph,
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
     }
     return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}

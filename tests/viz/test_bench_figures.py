@@ -1,0 +1,447 @@
+"""The benchmark's figures: what is drawn is what was measured, failures stay visible, nothing is averaged away."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from models.bench.rows import Measurement, from_row
+from models.bench.statistics import growth_exponent, median_time
+from viz.bench_batches import largest_batch, pareto
+from viz.bench_device import achieved, energy, launches, sentinel_strip
+from viz.bench_memory import memory_parts, memory_vs_context
+from viz.bench_rows import Measured, series_of
+from viz.bench_speed import decode_vs_context, prefill_vs_context
+from viz.figure import Figure
+from viz.labels import dodged
+from viz.theme import DARK, LIGHT
+
+RECORDED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "quick-cpu.jsonl"
+
+
+@dataclass(frozen=True)
+class Row:
+    architecture: str
+    context: int
+    state: str = "ok"
+    prefill_ms_samples: Sequence[float] = ()
+    decode_ms_samples: Sequence[float] = ()
+    cache_bytes: int | None = None
+    peak_bytes: int | None = None
+    batch: int = 1
+    size: str = "bundled"
+    view: str = "architecture"
+    dtype: str = "float32"
+    device: str = "cpu"
+    attention: str = "auto"
+    kernels: str = "fast"
+    bytes_weights: int | None = None
+    bytes_logits: int | None = None
+    pred_bytes: int | None = None
+    launch_fraction: float | None = None
+    harness_ms: float | None = None
+    ops_per_token: int | None = None
+    bandwidth_bytes_per_s: float | None = None
+    peak_flops_per_s: float | None = None
+    mbu: float | None = None
+    mfu: float | None = None
+    batch_limit: str = ""
+    energy_j_per_token: float | None = None
+    sentinel_before_ms: float | None = None
+    sentinel_after_ms: float | None = None
+    started_ns: int | None = None
+
+    @property
+    def cell_id(self) -> str:
+        return f"{self.architecture}-{self.context}-b{self.batch}-{self.kernels}"
+
+
+ROWS = [
+    Row("transformer", 128, "ok", (1.0, 2.0, 4.0), (0.5, 0.6, 0.7), 1000, 2000),
+    Row("transformer", 512, "ok", (8.0, 9.0, 10.0), (0.9,), 4000, 8000),
+    Row("transformer", 2048, "oom"),
+    Row("transformer", 8192, "predicted_oom_skipped"),
+    Row("mamba", 128, "ok", (3.0,), (0.4,), 500, 700),
+    Row("mamba", 512, "unstable", (5.0,), (0.4,), 500, 700),
+    Row("rwkv", 128, "failed"),
+]
+FULL = replace(
+    ROWS[0], bytes_weights=5000, bytes_logits=100, pred_bytes=7100, launch_fraction=0.5, harness_ms=0.06,
+    ops_per_token=236, bandwidth_bytes_per_s=4.3e12, peak_flops_per_s=788e12, mbu=0.25, mfu=0.4, energy_j_per_token=0.5,
+    sentinel_before_ms=1.0, sentinel_after_ms=1.0, started_ns=1,
+)  # fmt: skip
+
+
+def every(rows: Sequence[Measured], t, theme=LIGHT) -> list[Figure | None]:
+    """Draw all of them."""
+    return [
+        decode_vs_context(rows, floors={row.cell_id: 1e-4 for row in rows}, theme=theme, t=t),
+        prefill_vs_context(rows, fit=growth_exponent, theme=theme, t=t),
+        memory_vs_context(rows, theme=theme, t=t),
+        memory_vs_context(rows, theme=theme, t=t, peak=True),
+        memory_parts(rows, theme=theme, t=t),
+        largest_batch(rows, theme=theme, t=t),
+        pareto(rows, theme=theme, t=t),
+        achieved(rows, theme=theme, t=t),
+        launches(rows, theme=theme, t=t),
+        energy(rows, theme=theme, t=t),
+        sentinel_strip(rows, limit=0.1, theme=theme, t=t),
+    ]
+
+
+def layers(spec: dict) -> list[dict]:
+    """Flatten nested layers."""
+    return [deep for layer in spec["layer"] for deep in (layers(layer) if "layer" in layer else [layer])]
+
+
+def drawn(figure: Figure, found) -> list[list[dict]]:
+    """Return the rows of every layer that `found` accepts."""
+    spec = figure.body.to_dict()
+    return [spec["datasets"][layer["data"]["name"]] for layer in layers(spec) if found(layer)]
+
+
+def points(figure: Figure, architecture: str, panel: int = 0) -> list[tuple[float, float]]:
+    """Return the line of an architecture as drawn: the layer of lines with a dash each."""
+    rows = drawn(figure, lambda layer: "strokeDash" in layer["encoding"])[panel]
+    return [(row["x"], row["y"]) for row in rows if row["architecture"] == architecture]
+
+
+def crosses(figure: Figure) -> list[tuple[str, float, float]]:
+    rows = drawn(figure, lambda layer: layer["mark"].get("shape") == "cross")
+    return [(row["architecture"], row["x"], row["y"]) for row in rows[0]] if rows else []
+
+
+def texts(figure: Figure) -> list[str]:
+    rows = [row for rows in figure.body.to_dict()["datasets"].values() for row in rows]
+    return [row[name] for row in rows for name in ("text", "head", "label", "name") if name in row]
+
+
+def scales(figure: Figure, name: str) -> list[dict]:
+    """Return the scales of every layer that has one of that name."""
+    channels = [layer["encoding"].get(name, {}) for layer in layers(figure.body.to_dict())]
+    return [channel["scale"] for channel in channels if channel.get("scale")]
+
+
+def many(architecture: str, factor: float, contexts: Sequence[int] = (256, 1024, 4096, 16384), **more) -> list[Row]:
+    """Build rows whose prefill grows as T^factor and whose step takes 1 ms."""
+    return [
+        Row(architecture, c, prefill_ms_samples=[c**factor * v for v in (0.99, 1.0, 1.01)], decode_ms_samples=[1.0] * 6,
+            **more)
+        for c in contexts
+    ]  # fmt: skip
+
+
+# --- all of them ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [FULL],
+        [Row("rwkv", 128, "timeout"), Row("rwkv", 512, "oom", pred_bytes=9)],
+        [replace(row, architecture="mamba") for row in ROWS],
+        ROWS,
+        [replace(FULL, batch=b, kernels=k, size=s) for b in (1, 8) for k in ("fast", "reference") for s in ("a", "b")],
+    ],
+    ids=["none", "one", "failures", "one-architecture", "mixed", "apart"],
+)
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_every_figure_can_be_drawn(rows, theme, t):
+    for figure in every(rows, t, theme):
+        if figure is not None:
+            json.dumps(figure.body.to_dict(), allow_nan=False)
+            assert figure.alt
+            assert all(array.values.ndim == len(array.dims) for array in figure.data.values())
+
+
+def test_the_recorded_run_can_be_drawn(t):
+    lines = [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
+    rows: list[Measurement] = [from_row(line) for line in lines if line["kind"] == "row"]
+    assert {figure.id for figure in every(rows, t) if figure} == {
+        "decode_vs_context", "prefill_vs_context", "memory_vs_context", "memory_parts", "largest_batch",
+        "sentinel_strip",
+    }  # fmt: skip
+
+
+def test_thousands_of_samples_are_thinned_but_counted(english):
+    samples = np.linspace(1.0, 3.0, 5001)
+    figure = decode_vs_context([Row("mamba", 128, decode_ms_samples=samples)], theme=LIGHT, t=english)
+    dots = drawn(figure, lambda layer: layer["mark"]["type"] == "circle")[0]
+    assert len(dots) == 40
+    assert (min(d["y"] for d in dots), max(d["y"] for d in dots)) == pytest.approx((0.001, 0.003))
+    assert points(figure, "mamba") == [(128, pytest.approx(0.002))]
+
+
+def test_nothing_that_is_absent_is_drawn(english):
+    for draw in (achieved, launches, energy, pareto, largest_batch):
+        assert draw([], theme=LIGHT, t=english) is None
+    assert sentinel_strip(ROWS, limit=0.1, theme=LIGHT, t=english) is None
+    assert achieved(ROWS, theme=LIGHT, t=english) is None
+    assert launches(ROWS, theme=LIGHT, t=english) is None
+    assert energy(ROWS, theme=LIGHT, t=english) is None
+
+
+# --- series ----------------------------------------------------------------------------------------------------------
+
+
+def test_series_are_named_by_what_sets_them_apart(english):
+    rows = [replace(FULL, architecture=a, kernels=k) for k in ("reference", "fast") for a in ("jamba", "mamba")]
+    assert [(s.key, s.name, s.reference) for s in series_of(rows, t=english)] == [
+        ("mamba-reference", "Mamba · reference", True),
+        ("mamba-fast", "Mamba", False),
+        ("jamba-reference", "Jamba · reference", True),
+        ("jamba-fast", "Jamba", False),
+    ]
+    assert [s.name for s in series_of(rows[:1], t=english)] == ["Jamba"]
+
+
+def test_rows_that_may_not_be_compared_are_lines_of_their_own(english):
+    rows = [*many("mamba", 1.0), *many("mamba", 1.0, kernels="reference"), *many("mamba", 1.0, dtype="bfloat16")]
+    found = drawn(prefill_vs_context(rows, theme=LIGHT, t=english), lambda layer: "strokeDash" in layer["encoding"])[0]
+    assert len({row["series"] for row in found}) == 3
+
+
+# --- against context -------------------------------------------------------------------------------------------------
+
+
+def test_prefill_draws_medians_in_seconds(english):
+    figure = prefill_vs_context(ROWS, theme=LIGHT, t=english)
+    assert points(figure, "transformer") == [(128, pytest.approx(0.002)), (512, pytest.approx(0.009))]
+    assert points(figure, "mamba") == [(128, pytest.approx(0.003)), (512, pytest.approx(0.005))]
+    np.testing.assert_allclose(figure.data["transformer"].values, points(figure, "transformer"))
+
+
+def test_samples_and_quartiles_are_drawn(english):
+    figure = prefill_vs_context(ROWS, theme=LIGHT, t=english)
+    ribbon = drawn(figure, lambda layer: layer["mark"]["type"] == "area")[0]
+    assert (ribbon[0]["y"], ribbon[0]["high"]) == pytest.approx((0.0015, 0.003))
+    samples = drawn(figure, lambda layer: layer["mark"]["type"] == "circle")[0]
+    assert sorted(row["y"] for row in samples if row["x"] == 128) == pytest.approx([0.001, 0.002, 0.004])
+
+
+def test_failures_are_named_once_where_the_line_ends(english):
+    figure = decode_vs_context(ROWS, theme=LIGHT, t=english)
+    found = texts(figure)
+    assert found.count(english("viz.state.oom")) == 1
+    assert english("viz.state.predicted_oom_skipped") not in found
+    assert english("viz.state.failed") in found
+    assert {"Transformer", "Mamba", "RWKV"} <= set(found)
+    assert crosses(figure)[0] == ("transformer", 2048, pytest.approx(0.0009))
+
+
+def test_a_measured_point_beyond_a_failure_is_kept(english):
+    rows = [*ROWS[:3], Row("transformer", 4096, "ok", (20.0,), (1.0,), 9000)]
+    figure = prefill_vs_context(rows, theme=LIGHT, t=english)
+    assert [x for x, _ in points(figure, "transformer")] == [128, 512, 4096]
+    assert crosses(figure) == [("transformer", 2048, pytest.approx(0.009))]
+
+
+def test_unsteady_rows_and_reference_kernels_are_hollow(english):
+    rows = [*ROWS, replace(ROWS[0], architecture="jamba", kernels="reference")]
+    figure = decode_vs_context(rows, theme=LIGHT, t=english)
+    marks = drawn(figure, lambda layer: "fill" in layer["encoding"])[0]
+    fills = {(row["architecture"], row["x"]): row["fill"] for row in marks}
+    assert fills["mamba", 128] == LIGHT.color("mamba")
+    assert fills["mamba", 512] == fills["jamba", 128] == LIGHT.card
+    assert english("viz.bench.note_hollow") in figure.note
+    assert english("viz.bench.note_hollow") not in decode_vs_context(ROWS[:4], theme=LIGHT, t=english).note
+
+
+def test_batches_are_panels_on_the_same_scales(english):
+    rows = [*many("mamba", 1.0), *many("mamba", 1.0, (256, 1024, 4096), batch=8), *many("rwkv", 1.0, batch=8)]
+    figure = decode_vs_context(rows, theme=LIGHT, t=english)
+    assert [len(points(figure, "mamba", panel)) for panel in (0, 1)] == [4, 3]
+    assert points(figure, "rwkv", 0) == []
+    found = scales(figure, "y")
+    assert len({str(scale["domain"]) for scale in found}) == 1
+    assert len({str(scale["range"]) for scale in found}) == 2
+    assert set(figure.data) == {"mamba_b1", "mamba_b8", "rwkv_b8"}
+    assert [text for text in texts(figure) if "batch" in text] == [
+        f"{english('viz.axis.decode')} · batch 1", f"{english('viz.axis.decode')} · batch 8"
+    ]  # fmt: skip
+
+
+def test_the_floor_is_drawn_for_failed_cells_too(english):
+    figure = decode_vs_context(
+        ROWS, floors={row.cell_id: 1e-6 * row.context for row in ROWS if row.architecture == "transformer"},
+        theme=LIGHT, t=english,
+    )  # fmt: skip
+    fine = drawn(figure, lambda layer: layer["mark"].get("strokeDash") == [2, 3])[0]
+    assert [(row["x"], row["y"]) for row in fine] == [(c, pytest.approx(1e-6 * c)) for c in (128, 512, 2048, 8192)]
+    assert figure.data["transformer_floor"].values.shape == (4, 2)
+    assert english("viz.decode_vs_context.note_floor") in figure.note
+
+
+def test_the_band_is_the_waiting_time_of_a_step(english):
+    rows = [replace(ROWS[0], launch_fraction=0.5), replace(ROWS[4], launch_fraction=0.25), ROWS[1]]
+    figure = decode_vs_context(rows, theme=LIGHT, t=english)
+    band = drawn(figure, lambda layer: layer["mark"]["type"] == "rect")[0][0]
+    assert (band["y"], band["high"]) == pytest.approx((0.25 * 0.4e-3, 0.5 * 0.6e-3))
+    np.testing.assert_allclose(figure.data["waiting"].values, [[1, 128, 3e-4], [1, 128, 1e-4]])
+    assert drawn(decode_vs_context(ROWS, theme=LIGHT, t=english), lambda layer: layer["mark"]["type"] == "rect") == []
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_the_exponent_is_written_on_its_line(factor, english):
+    figure = prefill_vs_context(many("transformer", factor), fit=growth_exponent, theme=LIGHT, t=english)
+    value, low, high = figure.data["transformer_exponent"].values
+    assert value == pytest.approx(factor, abs=1e-3)
+    assert low < factor < high
+    assert f"∝ T^{factor:.2f} ({low:.2f} to {high:.2f})" in texts(figure)
+
+
+def test_two_lengths_have_no_exponent_and_one_round_no_interval(english):
+    rows = many("mamba", 1.0)
+    assert set(prefill_vs_context(rows[:2], fit=growth_exponent, theme=LIGHT, t=english).data) == {"mamba"}
+    single = [replace(row, prefill_ms_samples=row.prefill_ms_samples[:1]) for row in rows]
+    assert "∝ T^1.00" in texts(prefill_vs_context(single, fit=growth_exponent, theme=LIGHT, t=english))
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("peak", [False, True], ids=["cache", "peak"])
+def test_memory_draws_bytes(english, peak):
+    figure = memory_vs_context(ROWS, theme=DARK, t=english, peak=peak)
+    assert points(figure, "transformer") == [(128, 2000 if peak else 1000), (512, 8000 if peak else 4000)]
+
+
+def test_the_parts_add_up_to_the_measured_peak(english):
+    figure = memory_parts([FULL], theme=LIGHT, t=english)
+    assert figure.data["transformer_128"].values.tolist() == [5000, 1000, 100, 900, 7100]
+    bars = drawn(figure, lambda layer: layer["mark"]["type"] == "rect")[0]
+    assert [(bar["from"], bar["to"]) for bar in bars] == [(0, 5000), (5000, 6000), (6000, 6100), (6100, 7000)]
+    assert bars[-1]["to"] == FULL.bytes_weights + FULL.peak_bytes
+    assert len({bar["tint"] for bar in bars}) == 4
+    ticks = drawn(figure, lambda layer: layer["mark"]["type"] == "rule")
+    assert [row["from"] for rows in ticks for row in rows if "from" in row] == [7100]
+    assert "6.8 KiB" in texts(figure)
+
+
+def test_a_negative_rest_is_exported_and_not_drawn(english):
+    figure = memory_parts([replace(FULL, peak_bytes=1050)], theme=LIGHT, t=english)
+    assert figure.data["transformer_128"].values[3] == -50
+    assert len(drawn(figure, lambda layer: layer["mark"]["type"] == "rect")[0]) == 3
+
+
+def test_a_cell_that_failed_shows_its_prediction_and_why(english):
+    figure = memory_parts([FULL, Row("transformer", 512, "oom", pred_bytes=9000)], theme=LIGHT, t=english)
+    assert english("viz.state.oom") in texts(figure)
+    assert figure.data["transformer_512"].values.tolist() == [0, 0, 0, 0, 9000]
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+
+def batches() -> list[Row]:
+    steps = {"transformer": {1: 1.0, 8: 4.0, 32: 20.0}, "mamba": {1: 2.0, 8: 2.0, 32: 2.5}}
+    return [
+        Row(a, 1024, decode_ms_samples=[ms * v for v in (0.9, 1.0, 1.0, 1.1)], batch=b)
+        for a, times in steps.items() for b, ms in times.items()
+    ]  # fmt: skip
+
+
+def test_throughput_is_batch_over_the_median_step(english):
+    rows = batches()
+    rows[1] = replace(rows[1], batch_limit="memory")  # what a search found wins over a larger batch asked for
+    step = {rows[1].cell_id: median_time([[3.9, 4.0], [4.1, 4.0]]), rows[-1].cell_id: median_time([[2.5]])}
+    figure = largest_batch(rows, intervals=step, theme=LIGHT, t=english)
+    rates = figure.data["throughput"].values
+    np.testing.assert_allclose(rates[:, 0], [8 / 4.0 * 1e3, 32 / 2.5 * 1e3])
+    assert rates[0, 1] < 2000 < rates[0, 2]
+    assert math.isnan(rates[1, 1])
+    assert rates[:, 3].tolist() == [8, 32]
+    assert {"2,000 tokens/s", "batch 8, memory is full", "batch 32"} <= set(texts(figure))
+
+
+def test_a_largest_batch_that_failed_says_so(english):
+    rows = [*batches(), Row("rwkv", 1024, "oom", batch=64)]
+    assert english("viz.state.oom") in texts(largest_batch(rows, theme=LIGHT, t=english))
+
+
+def test_pareto_trades_a_user_for_the_device(english):
+    figure = pareto(batches(), theme=LIGHT, t=english)
+    assert figure.data["transformer"].values.tolist() == [[50, 1600, 32], [250, 2000, 8], [1000, 1000, 1]]
+    assert figure.data["frontier"].values.tolist() == [[400, 12800], [500, 4000], [1000, 1000]]
+    assert "×32" in texts(figure)
+
+
+def test_one_batch_trades_nothing(english):
+    assert pareto(batches()[:1], theme=LIGHT, t=english) is None
+    assert pareto([*batches(), *many("rwkv", 1.0)], context=256, theme=LIGHT, t=english) is None
+
+
+# --- the device ------------------------------------------------------------------------------------------------------
+
+
+def test_shares_of_the_ceilings(english):
+    rows = [FULL, replace(FULL, context=512, mbu=0.5, mfu=None)]
+    figure = achieved(rows, theme=LIGHT, t=english)
+    assert figure.data["transformer_decode"].values.tolist() == [[128, 0.25], [512, 0.5]]
+    assert figure.data["transformer_prefill"].values.tolist() == [[128, 0.4]]
+    assert {"50%", "40%"} <= set(texts(figure))
+    assert "4,300 GB/s" in figure.note
+    assert "788 TFLOP/s" in figure.note
+
+
+def test_more_than_the_ceiling_stays_inside_the_picture(english):
+    figure = achieved([replace(FULL, mbu=1.4)], theme=LIGHT, t=english)
+    assert {tuple(scale["domain"]) for scale in scales(figure, "x")} == {(0, 1.4)}
+
+
+def test_launches_and_operators(english):
+    figure = launches([FULL], theme=LIGHT, t=english)
+    assert figure.data["transformer_waiting"].values.tolist() == [[128, 0.5]]
+    np.testing.assert_allclose(figure.data["transformer_clock"].values, [[128, 0.1]])
+    assert figure.data["operators"].values.tolist() == [[1, 128, 236]]
+    assert "236 operators per token" in texts(figure)
+
+
+def test_energy_is_that_of_the_longest_context(english):
+    rows = [FULL, replace(FULL, context=512, energy_j_per_token=0.75), replace(FULL, batch=8, energy_j_per_token=0.1)]
+    figure = energy(rows, theme=LIGHT, t=english)
+    assert figure.data["energy"].values.tolist() == [[1, 512, 0.75], [8, 128, 0.1]]
+    assert "0.75 J" in texts(figure)
+
+
+def test_drift_beyond_the_limit_is_crossed(english):
+    rows = [
+        replace(FULL, context=c, sentinel_before_ms=b, sentinel_after_ms=a, started_ns=s)
+        for c, b, a, s in ((512, 1.0, 1.2, 2), (128, 1.0, 1.05, 1), (64, 1.3, 1.0, 3))
+    ]
+    figure = sentinel_strip(rows, limit=0.1, theme=LIGHT, t=english)
+    np.testing.assert_allclose(figure.data["drift"].values, [0.05, 0.2, 0.3])  # in order of time
+    marks = drawn(figure, lambda layer: layer["mark"]["type"] == "point")[0]
+    assert [mark["moved"] for mark in marks] == [False, True, True]
+    assert marks[2]["before"] == pytest.approx(1.3 / np.median([1.0, 1.05, 1.0, 1.2, 1.3, 1.0]) - 1)
+    calm = sentinel_strip(rows[1:2], limit=0.1, theme=LIGHT, t=english)
+    assert len(drawn(calm, lambda layer: layer["mark"].get("shape") == "cross")) == 0
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+
+def test_labels_stay_apart_and_inside():
+    found = dodged([0.0, 0.01, 0.02, 0.9], gap=0.1, low=0.0, high=1.0)
+    assert found == pytest.approx([0.0, 0.1, 0.2, 0.9])
+    crowded = dodged([0.98, 0.99, 1.0], gap=0.1, low=0.0, high=1.0)
+    assert crowded == pytest.approx([0.8, 0.9, 1.0])
+
+
+def test_a_fit_is_asked_for_what_is_drawn(english):
+    asked = []
+
+    def fit(sizes, samples):
+        asked.append((sizes, samples))
+        return SimpleNamespace(value=1.0, low=-math.inf, high=math.inf)
+
+    rows = many("mamba", 1.0, (256, 512, 1024))
+    prefill_vs_context([*rows, Row("mamba", 2048, "oom")], fit=fit, theme=LIGHT, t=english)
+    assert [sizes for sizes, _ in asked] == [[256.0, 512.0, 1024.0]]
+    assert asked[0][1][0] == pytest.approx([0.256 * v for v in (0.99, 1.0, 1.01)])
