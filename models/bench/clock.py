@@ -11,10 +11,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models import accounting, backends
 from models.bench.plan import Cell
+from models.bench.rows import SENTINEL_DRIFT
 from models.errors import SettingError
 from models.spec import Adapter, Checkpoint
 
-SENTINEL_DRIFT = {"cpu": 0.10, "cuda": 0.03}  # BENCHMARK.md R9
 ATTENTION = {
     "flash": SDPBackend.FLASH_ATTENTION,
     "efficient": SDPBackend.EFFICIENT_ATTENTION,

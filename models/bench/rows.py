@@ -22,6 +22,7 @@ STATES = (
     "killed",  # the worker died of a signal
     "failed",  # the worker ended with an error
 )
+SENTINEL_DRIFT: Mapping[str, float] = {"cpu": 0.10, "cuda": 0.03}  # from which a machine was not steady, R9
 _NESTED = {"implementation": "impl_", "environment": "env_", "reason_values": "reason_"}
 
 

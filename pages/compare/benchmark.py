@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.compare.bench import comparison, planning, results
+from pages.compare.bench import checks, comparison, planning, results, runs, verdicts
 from pages.shared import content, layout, notices
 from pages.shared.i18n import t
 
@@ -13,17 +13,27 @@ layout.hero(PAGE)
 with notices.guarded():
     planning.start_button(planning.planner())
 
-run = results.chosen_run()
-if run is None:
-    st.info(t("benchmark.no_runs"), icon=":material/info:")
-else:
-    with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
+run = None
+with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
+    run = runs.chosen_run()
+    if run is None:
+        st.info(t("benchmark.no_runs"), icon=":material/info:")
+    runs.bar(run)
+    if run is not None:
         results.status(run)
         results.failures(run)
-    results.pictures(run)
+if run is not None:
+    with notices.guarded():
+        results.pictures(run)
+    with notices.guarded():
+        verdicts.section(run)
     with notices.guarded():
         results.rows_table(run)
+    with notices.guarded():
+        runs.beside(run)
 with notices.guarded():
     comparison.comparison(run)
+with notices.guarded():
+    checks.checks()
 layout.closing(PAGE, "fair")
 layout.check_yourself(PAGE)

@@ -132,11 +132,12 @@ class Session:
             written["model"] = ",".join(models)
         return written | {name: str(value) for name, value in sorted(self._places().items())}
 
-    def permalink(self) -> str:
-        """Return the full address of what is on screen, with the language."""
+    def permalink(self, **more: str) -> str:
+        """Return the full address of what is on screen, with the language; more: further parts, such as a run."""
         url = urlsplit(st.context.url or "")
         address = f"{url.scheme}://{url.netloc}{url.path}" if url.netloc else f"/{url_path(self.page)}"
-        return f"{address}?{urlencode({'lang': self.lang} | self.query())}"
+        shown = {"run": run} if (run := st.query_params.get("run")) else {}
+        return f"{address}?{urlencode({'lang': self.lang} | self.query() | shown | more)}"
 
     def _models(self) -> dict[str, str]:
         every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}models", {})

@@ -80,21 +80,28 @@ def _explaining(rows: list[Measurement]) -> list[tuple[str, Callable[..., Figure
     device = next(row.device for row in rows if row.measured).partition(":")[0]
     largest = [row for row in rows if row.batch_limit]
     steps = {row.cell_id: median_time(comparing.rounds(row, "decode")) for row in largest if row.measured}
-    every = [
-        ("largest_batch", partial(bench_batches.largest_batch, largest, intervals=steps) if largest else None),
-        ("pareto", partial(bench_batches.pareto, rows)),
-        ("achieved", partial(bench_device.achieved, rows)),
-        ("launches", partial(bench_device.launches, rows)),
-        ("energy", partial(bench_device.energy, rows)),
-        ("sentinel_strip", partial(bench_device.sentinel_strip, rows, limit=SENTINEL_DRIFT[device])),
-    ]
-    theme = style.theme()
-    return [(name, draw) for name, draw in every if draw is not None and draw(theme=theme, t=t) is not None]
+    batches = {row.batch for row in rows if row.measured}
+    every: list[tuple[str, bool, Callable[..., Figure | None]]] = [
+        ("largest_batch", bool(steps), partial(bench_batches.largest_batch, largest, intervals=steps)),
+        ("pareto", len(batches) > 1, partial(bench_batches.pareto, rows)),
+        ("achieved", _has(rows, "mbu"), partial(bench_device.achieved, rows)),
+        ("launches", _has(rows, "launch_fraction"), partial(bench_device.launches, rows)),
+        ("energy", _has(rows, "energy_j_per_token"), partial(bench_device.energy, rows)),
+        ("sentinel_strip", _has(rows, "sentinel_before_ms"),
+         partial(bench_device.sentinel_strip, rows, limit=SENTINEL_DRIFT[device])),
+    ]  # fmt: skip
+    return [(name, draw) for name, there, draw in every if there]
+
+
+def _has(rows: list[Measurement], column: str) -> bool:
+    return any(row.measured and getattr(row, column) is not None for row in rows)
 
 
 def _show(name: str, draw: Callable[..., Figure | None]) -> None:
     drawn = draw(theme=style.theme(), t=t)
-    if drawn is not None:
+    if drawn is None:
+        st.caption(t("benchmark.no_picture"))
+    else:
         figure.show(drawn, key=f"{PAGE}.{name}")
 
 

@@ -1,0 +1,176 @@
+"""Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html import escape
+
+import streamlit as st
+
+from models.bench import exchange, runner
+from models.bench.comparing import Comparison, Pair, compare
+from models.bench.runs import Run
+from models.bench.store import Store, Summary
+from models.errors import ContextscopeError
+from pages.compare.bench.planning import PAGE
+from pages.compare.bench.verdicts import sentence
+from pages.shared import i18n, notices, session
+from pages.shared.i18n import t
+
+SHOWN = 200  # runs in the list
+REFUSED = 4  # refusals told in full; more are counted
+PHASES = ("prefill", "decode")
+
+
+def chosen_run() -> Run | None:
+    """Return the run the address names, else the newest one worth showing: of this machine, then a recorded one."""
+    store = runner.shared().store
+    named = st.query_params.get("run", "")
+    found = store.run(named) if named else None
+    if named and found is None:
+        st.info(t("benchmark.no_such_run"), icon=":material/info:")
+    return found or store.latest()
+
+
+def bar(run: Run | None) -> None:
+    """Offer the list of runs and what can be done with the one that is shown."""
+    store = runner.shared().store
+    if said := st.session_state.pop(f"{PAGE}.said", None):
+        st.warning(notices.plain(said), icon=":material/info:")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
+        _list(store.summaries()[:SHOWN], run)
+        if run is not None:
+            with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
+                _exports(run)
+        with st.popover(t("benchmark.manage"), icon=":material/more_horiz:", key=f"{PAGE}.manage"):
+            if run is not None:
+                st.caption(t("benchmark.permalink"))
+                st.code(session.current().permalink(run=run.run_id), language=None, wrap_lines=True)
+            if run is not None and not run.recorded:
+                _own(store, run)
+            st.file_uploader(
+                t("benchmark.import"), type=["jsonl", "csv", "parquet"], key=f"{PAGE}.file", on_change=_take_file
+            )
+
+
+def beside(run: Run) -> None:
+    """Compare with another run, cell by cell; what was measured in another way is refused, with the reason."""
+    with st.expander(t("benchmark.beside.title"), key=f"{PAGE}.beside_runs", on_change="rerun") as opened:
+        if opened.open:
+            _beside(run)
+
+
+def _beside(run: Run) -> None:
+    store = runner.shared().store
+    others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
+    if not others:
+        st.caption(t("benchmark.beside.none"))
+        return
+    st.selectbox(
+        t("benchmark.beside.choose"), list(others), index=None, key=f"{PAGE}.beside",
+        format_func=lambda run_id: _name(others[run_id]), placeholder=t("benchmark.beside.placeholder"),
+    )  # fmt: skip
+    other = store.run(st.session_state[f"{PAGE}.beside"] or "")
+    if other is not None:
+        _draw(compare(run, other))
+
+
+def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
+    known = {found.run_id: found for found in summaries}
+    if run is None or run.run_id not in known:
+        return
+    key = f"{PAGE}.chosen"
+
+    def choose() -> None:
+        st.query_params["run"] = st.session_state[key]
+
+    st.session_state[key] = run.run_id
+    st.selectbox(
+        t("benchmark.runs"), list(known), key=key, format_func=lambda run_id: _name(known[run_id]), on_change=choose
+    )
+
+
+def _name(found: Summary) -> str:
+    when = datetime.fromtimestamp(found.created_ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    kind = "recorded" if found.recorded else "imported" if found.imported else "own"
+    title = found.title or t("benchmark.untitled")
+    return t(f"benchmark.listed.{kind}", title=title, when=when, measured=found.measured, total=found.cells)
+
+
+def _exports(run: Run) -> None:
+    words = i18n.translator(session.language())
+    for fmt in exchange.FORMATS:
+        st.download_button(
+            t(f"benchmark.format.{fmt}"), lambda fmt=fmt: exchange.export(run, fmt, words=words),
+            f"{run.run_id}.{fmt}", exchange.MEDIA_TYPES[fmt], key=f"{PAGE}.export.{fmt}", type="tertiary",
+            on_click="ignore",
+        )  # fmt: skip
+
+
+def _own(store: Store, run: Run) -> None:
+    """Rename and delete a run of this store; deleting asks once more."""
+    key = f"{PAGE}.title.{run.run_id}"
+    st.session_state.setdefault(key, run.title)
+    st.text_input(
+        t("benchmark.name"), key=key, max_chars=80,
+        on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key])),
+    )  # fmt: skip
+    live = (now := runner.shared().progress(run.run_id)) is not None and now.live
+    sure = st.checkbox(t("benchmark.sure"), key=f"{PAGE}.sure.{run.run_id}", disabled=live)
+
+    def delete() -> None:
+        _tried(lambda: store.delete(run.run_id))
+        st.query_params.pop("run", None)
+
+    st.button(t("benchmark.delete"), key=f"{PAGE}.delete", icon=":material/delete:", disabled=not sure or live,
+              on_click=delete)  # fmt: skip
+
+
+def _take_file() -> None:
+    file = st.session_state[f"{PAGE}.file"]
+    if file is None:
+        return
+
+    def take() -> None:
+        st.query_params["run"] = runner.shared().store.import_file(file.name, file.getvalue())
+
+    _tried(take)
+
+
+def _tried(change: Callable[[], object]) -> None:
+    """Make a change to the store; what is wrong with it is said when the page is drawn again."""
+    try:
+        change()
+    except ContextscopeError as error:
+        st.session_state[f"{PAGE}.said"] = notices.sentence(error)
+
+
+def _draw(found: Comparison) -> None:
+    if found.pairs:
+        head = "".join(
+            f'<th scope="col">{escape(t(f"benchmark.beside.{name}"))}</th>' for name in ("cell", *PHASES, "memory")
+        )
+        body = "".join(map(_pair, found.pairs))
+        st.html(f'<div class="cs-scroll"><table class="cs-table"><thead><tr>{head}</tr></thead>'
+                f"<tbody>{body}</tbody></table></div>")  # fmt: skip
+        st.caption(t("benchmark.beside.note"))
+    else:
+        st.text(t("benchmark.beside.nothing"))
+    if found.refused:
+        told = list(dict.fromkeys(t(refusal.key, **refusal.values) for refusal in found.refused))
+        lines = [f"- {notices.plain(line)}" for line in told[:REFUSED]]
+        st.caption("\n".join([t("benchmark.beside.refused", count=len(found.refused)), "", *lines]))
+
+
+def _pair(pair: Pair) -> str:
+    row = pair.a
+    name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
+    title = f'<th scope="row" class="cs-{escape(row.architecture)}">{escape(name)}</th>'
+    cells = "".join(
+        f"<td>{escape(sentence(pair.verdicts[phase], t('benchmark.beside.this'), t('benchmark.beside.that')))}</td>"
+        if phase in pair.verdicts
+        else "<td></td>"
+        for phase in PHASES
+    )
+    ratio = pair.ratio("peak_bytes")
+    memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
+    return f"<tr>{title}{cells}<td>{escape(memory)}</td></tr>"

@@ -1,0 +1,88 @@
+"""Say in words which architecture is faster than which, and when nothing can be said."""
+
+import math
+from html import escape
+
+import streamlit as st
+
+from models.bench import comparing, verdicts
+from models.bench.rows import Measurement
+from models.bench.runs import Run
+from models.bench.statistics import Verdict, compare_exponents, growth_exponent
+from models.bench.verdicts import Judged
+from pages.compare.bench.planning import PAGE
+from pages.shared.i18n import t
+
+LEAST_SIZES = 3  # contexts from which growth can be fitted
+
+
+def section(run: Run) -> None:
+    """Draw the pairs of the longest common context, reading and writing, each with its ratio and interval."""
+    st.header(t("benchmark.verdict.title"), anchor="verdicts")
+    st.markdown(t("benchmark.verdict.text"))
+    with st.container(border=True, key=f"card-{PAGE}.verdicts"):
+        _verdicts(run)
+
+
+def _verdicts(run: Run) -> None:
+    found = list(verdicts.judged(run.rows))
+    if not found:
+        st.caption(t("benchmark.verdict.none"))
+        return
+    batches = len({one.a.batch for one in found}) > 1
+    head = "".join(
+        f'<th scope="col">{escape(t(f"benchmark.verdict.{name}"))}</th>' for name in ("where", "said", "ratio")
+    )
+    body = "".join(_row(one, batches=batches) for one in found)
+    st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>")  # fmt: skip
+    st.caption(t("benchmark.verdict.note"))
+    if line := growth_line(run.rows):
+        st.markdown(line)
+
+
+def sentence(found: Verdict, a: str, b: str) -> str:
+    """Say what a verdict says: faster by how much, or not distinguishable, with the interval of the ratio."""
+    if not math.isfinite(found.ratio.high):
+        return t("benchmark.verdict.once")
+    ratio, low, high = found.ratio.value, found.ratio.low, found.ratio.high
+    if found.kind == "indistinguishable":
+        return t("benchmark.verdict.indistinguishable", a=a, b=b, low=f"{low:.2f}", high=f"{high:.2f}")
+    if found.kind == "faster":  # a takes less time: say how many times as fast it is
+        ratio, low, high = 1 / ratio, 1 / high, 1 / low
+    first, second = (a, b) if found.kind == "faster" else (b, a)
+    return t("benchmark.verdict.faster", a=first, b=second, ratio=f"{ratio:.2f}", low=f"{low:.2f}", high=f"{high:.2f}")
+
+
+def growth_line(rows: tuple[Measurement, ...]) -> str:
+    """Say whose reading time grows faster than whose, pair by pair, or that the exponents cannot be told apart."""
+    curves = {}
+    for row in sorted(rows, key=lambda row: row.context):
+        if row.measured and row.batch == 1 and not row.batch_limit and row.prefill_ms_samples:
+            curves.setdefault(row.architecture, []).append((row.context, comparing.rounds(row, "prefill")))
+    curves = {name: curve for name, curve in curves.items() if len({size for size, _ in curve}) >= LEAST_SIZES}
+    if len(curves) < 2:
+        return ""
+    exponents = {
+        name: growth_exponent([size for size, _ in curve], [[v for r in rounds for v in r] for _, rounds in curve])
+        for name, curve in curves.items()
+    }
+    steepest, *others = sorted(curves, key=lambda name: -exponents[name].value)
+    apart = [name for name in others if compare_exponents(curves[steepest], curves[name]).excludes(0)]
+    names = ", ".join(t(f"nav.{name}") for name in apart)
+    values = {"name": t(f"nav.{steepest}"), "k": f"{exponents[steepest].value:.2f}"}
+    if not apart:
+        return t("benchmark.verdict.growth_same", **values)
+    return t("benchmark.verdict.growth_apart", others=names, **values)
+
+
+def _row(one: Judged, *, batches: bool) -> str:
+    place = t(f"benchmark.verdict.{one.phase}", tokens=f"{one.a.context:,}")
+    place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
+    a, b = (t(f"nav.{row.architecture}") for row in (one.a, one.b))
+    ratio = one.found.ratio
+    shown = f"{ratio.value:.2f} ({ratio.low:.2f}\N{EN DASH}{ratio.high:.2f})" if math.isfinite(ratio.high) else ""
+    said = sentence(one.found, a, b)
+    quiet = ' class="cs-quiet"' if one.found.kind == "indistinguishable" else ""
+    cells = f'<td class="cs-say">{escape(said)}</td><td>{escape(shown)}</td>'
+    return f'<tr{quiet}><th scope="row">{escape(place)}</th>{cells}</tr>'

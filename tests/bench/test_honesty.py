@@ -1,0 +1,137 @@
+"""The harness against itself and against a loop of its own: what it adds, what it calls different, what it repeats."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from models import hf, registry
+from models.bench.cells import Cell
+from models.bench.measure import CellRun, load
+from models.bench.statistics import verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "transformer"
+TRIES = 3  # on a shared machine a neighbour can spoil one comparison of times; three in a row would be the harness
+pytestmark = [pytest.mark.skipif(NAME not in registry.bundled(), reason="no bundled checkpoints"), pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """With several threads, operators this small wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+class Slowed:
+    """An adapter that does every step twice."""
+
+    def __init__(self, adapter):
+        self._adapter = adapter
+
+    def __getattr__(self, name):
+        return getattr(self._adapter, name)
+
+    def step(self, checkpoint, ids, cache):
+        if cache is None:
+            self._adapter.step(checkpoint, ids, None)
+        else:  # a step on a copy of the same length costs the same and leaves the cache as it was
+            self._adapter.step(checkpoint, ids, _copy(cache))
+        return self._adapter.step(checkpoint, ids, cache)
+
+
+def _copy(cache):
+    from transformers import DynamicCache
+
+    copied = DynamicCache()
+    for index, layer in enumerate(cache.layers):
+        copied.update(layer.keys, layer.values, index)
+    return copied
+
+
+def prepared(adapter, checkpoint, **changes):
+    run = CellRun(Cell(NAME, NAME, 64, decode_tokens=8, **changes), run_id="test")
+    run.prepare((adapter, checkpoint))
+    return run
+
+
+def decoded(run, rounds):
+    """Forget earlier rounds and make new ones; returns the decoding times by round."""
+    run.rounds.clear()
+    for _ in range(rounds):
+        run.round()
+    return [list(made.decode) for made in run.rounds]
+
+
+def test_a_model_that_does_everything_twice_is_called_slower_every_time():
+    adapter, checkpoint = load(Cell(NAME, NAME, 64))
+    plain, slowed = prepared(adapter, checkpoint), prepared(Slowed(adapter), checkpoint)
+    for _ in range(6):
+        plain.rounds.clear()
+        slowed.rounds.clear()
+        for _ in range(5):
+            plain.round()
+            slowed.round()
+        a, b = ([list(made.decode) for made in run.rounds] for run in (slowed, plain))
+        found = verdict(a, b)
+        assert found.kind == "slower", found
+        assert 1.3 < found.ratio.value < 3.5
+
+
+def test_decoding_agrees_with_a_loop_written_by_hand():
+    """Greedy decoding on transformers alone, no adapter, no clock but one around all steps, in the same minutes."""
+    cell = Cell(NAME, NAME, 256, decode_tokens=32)
+    run = CellRun(cell, run_id="test")
+    run.prepare()
+    model = AutoModelForCausalLM.from_pretrained(
+        hf.locate(NAME), attn_implementation="sdpa", dtype=torch.float32
+    ).eval()
+    model.requires_grad_(False)
+    for attempt in range(TRIES):
+        run.rounds.clear()
+        ours, by_hand = [], []
+        for _ in range(9):
+            ours.append(float(np.mean(run.round().decode)))
+            by_hand.append(_by_hand(model, run.clock.prompt(cell.context), cell.decode_tokens))
+        ratio = float(np.median(np.array(ours) / np.array(by_hand)))
+        if 0.9 < ratio < 1.1:
+            break
+        print(f"attempt {attempt}: {ratio:.3f}")
+    assert 0.9 < ratio < 1.1
+    assert run.row().harness_ms < 0.05 * float(np.median(ours)), "what the clock adds is reported, and is little"
+
+
+@torch.inference_mode()
+def _by_hand(model, ids, steps):
+    """Return milliseconds a step."""
+    out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
+    token = out.logits[:, -1].argmax(-1, keepdim=True)
+    begin = time.perf_counter()
+    for _ in range(steps):
+        out = model(input_ids=token, past_key_values=out.past_key_values, use_cache=True, logits_to_keep=1)
+        token = out.logits[:, -1].argmax(-1, keepdim=True)
+    return (time.perf_counter() - begin) / steps * 1e3
+
+
+def test_peak_memory_repeats_within_two_percent():
+    """Two processes measure the same cell. The whole peak is compared: the share above the model is part of it."""
+    code = (
+        "from models.bench.measure import measure; from models.bench.cells import Cell; "
+        f"row = measure(Cell('{NAME}', '{NAME}', 2048, decode_tokens=4, rounds=2), run_id='test'); "
+        "print(row.peak_bytes, row.baseline_bytes, row.cache_bytes)"
+    )
+    found = [
+        [int(word) for word in subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                                              check=True).stdout.split()]
+        for _ in range(2)
+    ]  # fmt: skip
+    (first, base, cache), (second, other_base, other_cache) = found
+    assert cache == other_cache
+    assert first > cache
+    assert abs((first + base) / (second + other_base) - 1) < 0.02
