@@ -25,6 +25,7 @@ from sqlalchemy import (
     event,
     make_url,
 )
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -35,7 +36,7 @@ from models.errors import SourceError
 VARIABLE = "CONTEXTSCOPE_DATABASE"
 FILE = "runs.sqlite3"
 BUSY_TIMEOUT_S = 15.0  # how long a writer waits for another one; each holds the file for milliseconds
-_LONG = Text(2**24 - 1)  # MySQL's plain TEXT ends at 64 KiB; the others do not mind
+_LONG = Text().with_variant(LONGTEXT(), "mysql", "mariadb")  # their plain TEXT ends at 64 KiB
 _ATTEMPTS = 20
 
 _TABLES = MetaData()
