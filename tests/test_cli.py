@@ -10,6 +10,7 @@ import pytest
 
 from models import registry
 from models.__main__ import COMMANDS, main
+from models.bench.lease import Lease
 
 ROOT = Path(__file__).resolve().parents[1]
 FIELDS = {"params_total", "params_active", "kv_bytes", "state_bytes", "cache_bytes", "layers"}
@@ -111,19 +112,81 @@ def test_trace_reports_surprisal_parts_and_residuals(capsys, name):
     assert "rebuilds the output" in out
 
 
-@pytest.mark.parametrize("name", registry.bundled()[:1])
-def test_bench_measures_and_writes_a_file(capsys, tmp_path, monkeypatch, name):
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data folder of the test's own."""
     monkeypatch.setenv("CONTEXTSCOPE_DATA", str(tmp_path / "data"))
-    out = tmp_path / "run.jsonl"
-    words = ("bench", "--sources", name, "--contexts", "16,32", "--decode", "4", "--rounds", "2")
-    rows = answer(capsys, *words, "--out", str(out), "--json")
-    assert [row["context"] for row in rows] == [16, 32]
-    from models.bench.store import read_file
+    monkeypatch.setattr(Lease, "of", lambda device: Lease(None))  # not behind whoever else measures on this machine
+    return tmp_path
 
-    assert [row.state in ("ok", "unstable") for row in read_file(out).rows] == [True, True]
-    code, printed, _ = run(capsys, *words, "--plan")
+
+def test_bench_measures_writes_a_file_and_tells_the_architectures_apart(capsys, data):
+    out = data / "run.jsonl"
+    words = ("bench", "--sources", "transformer,mamba", "--contexts", "16,32", "--decode", "4", "--rounds", "3")
+    code, said, progress = run(capsys, *words, "--out", str(out))
+    assert code == 0, progress
+    for phase in ("prefill", "decode"):
+        (line,) = [line for line in said.splitlines() if line.startswith(phase)]
+        assert line.startswith(f"{phase} at 32 tokens, batch 1: transformer ")
+        assert "than mamba (" in line or "and mamba cannot be told apart" in line
+        assert "95 % interval" in line
+    assert "0/4 cells" in progress
+    assert "left" in progress
+    assert "\x1b" not in progress
+    from models.bench import exchange
+
+    read = exchange.parse(out.name, out.read_bytes())
+    assert read.complete
+    assert read.ended == "done"
+    assert [(row.context, row.measured, row.size) for row in read.rows].count((32, True, "bundled")) == 2
+    assert all(len(row.decode_ms_samples) == 4 * row.rounds for row in read.rows)
+
+
+def test_bench_prints_rows_as_json(capsys, data):
+    rows = answer(
+        capsys, "bench", "--sources", "rwkv", "--contexts", "16", "--decode", "4", "--rounds", "2",
+        "--batches", "1,2", "--seed", "3", "--json",
+    )  # fmt: skip
+    assert [(row["context"], row["batch"], row["seed"]) for row in rows] == [(16, 1, 3), (16, 2, 3)]
+
+
+def plan(capsys, *words):
+    return [entry["cell"] for entry in answer(capsys, "bench", "--plan", "--json", *words)]
+
+
+def test_bench_plans_what_is_asked(capsys, data):
+    cells = plan(
+        capsys, "--size", "130m", "--sources", "mamba,jamba", "--batches", "1,8", "--contexts", "64,128", "--view",
+        "as_shipped", "--attention", "math", "--kernels", "reference", "--dtype", "bf16", "--throughput",
+    )  # fmt: skip
+    assert {cell["source"] for cell in cells} == {"mamba-130m", "ladder:130m/jamba"}
+    assert {cell["size"] for cell in cells} == {"130m"}
+    assert {(cell["batch"], cell["context"]) for cell in cells if not cell["largest"]} == {
+        (1, 64), (8, 64), (1, 128), (8, 128),
+    }  # fmt: skip
+    assert [cell["architecture"] for cell in cells if cell["largest"]] == ["mamba", "jamba"]
+    for cell in cells:
+        assert (cell["view"], cell["attention"], cell["kernels"]) == ("as_shipped", "math", "reference")
+        assert cell["dtype"] == "bfloat16"
+
+
+def test_bench_keeps_to_its_time(capsys, data):
+    words = ("--preset", "careful", "--contexts")
+    everything = plan(capsys, *words, "64,256,1024,4096,16384")
+    assert {cell["context"] for cell in everything} == {64, 256, 1024, 4096, 16384}
+    little = plan(capsys, *words, "64,256,1024,4096,16384", "--budget", "8")
+    assert {cell["context"] for cell in little} < {cell["context"] for cell in everything}
+    code, out, _ = run(capsys, "bench", "--plan", "--budget", "8")
     assert code == 0
-    assert "predicted, not measured" in printed
+    assert "left out for time: " in out
+    assert "rounds instead of 5, for time" in out
+    assert "predicted, not measured" in out
+
+
+def test_other_sources_are_not_called_a_size_of_the_ladder(capsys, data):
+    assert plan(capsys, "--sources", "gpt2", "--contexts", "16")[0]["size"] == "custom"
+    assert plan(capsys, "--sources", "pythia-160m", "--contexts", "16")[0]["size"] == "130m"
+    assert plan(capsys, "--sources", "mamba", "--contexts", "16")[0]["size"] == "bundled"
 
 
 BAD = {
@@ -145,6 +208,17 @@ BAD = {
     "trace an unknown model": ("trace", "no such model", "--text", "x"),
     "bench at contexts that are no numbers": ("bench", "--contexts", "long"),
     "bench at no batch": ("bench", "--batch", "0"),
+    "bench at two kinds of batches": ("bench", "--batch", "1", "--batches", "1,8"),
+    "bench at batches that are no numbers": ("bench", "--batches", "1,many"),
+    "bench at a size that is not there": ("bench", "--size", "3t"),
+    "bench an architecture that is not on the ladder": ("bench", "--size", "7b", "--sources", "gpt2"),
+    "bench a model that is not on the ladder": ("bench", "--sources", "ladder:9b/mamba"),
+    "bench in an unknown view": ("bench", "--view", "sideways"),
+    "bench on unknown kernels": ("bench", "--kernels", "magic"),
+    "bench an unknown attention": ("bench", "--attention", "divided"),
+    "bench within no time": ("bench", "--budget", "-3"),
+    "bench for a GPU without one": ("bench", "--preset", "gpu", "--device", "cuda:7"),
+    "bench into a folder instead of a file": ("bench", "--out", "/tmp"),
     "bench on a device that is not there": ("bench", "--device", "cuda:7"),
     "bench an unknown preset": ("bench", "--preset", "eternal"),
     "bench an unknown source": ("bench", "--sources", "no-such-model"),

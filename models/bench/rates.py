@@ -14,6 +14,8 @@ from models.bench.prediction import UNKNOWN_GPU, Rates, mode_of, predict, usual
 from models.bench.rows import Measurement
 from models.errors import SourceError
 
+BUSY = 1.5  # load per core; the benchmark itself makes about one
+
 
 def measure_rates(rows: Iterable[Measurement] = ()) -> Rates:
     """Time a matrix product and a copy on this CPU, and learn from rows measured on it and on its GPUs before."""
@@ -32,12 +34,19 @@ def _by_device(rows: Iterable[Measurement]) -> dict[str, list[Measurement]]:
     here, gpus = environment.environment()["host_cpu"], environment.gpus()
     found: dict[str, list[Measurement]] = {}
     for row in rows:
-        if not row.measured or not row.tpot_ms_med or row.environment.get("host_cpu") != here:
+        if not row.tpot_ms_med or row.environment.get("host_cpu") != here or not _undisturbed(row):
             continue
         name = "" if row.device == "cpu" else str(row.environment.get("device_name"))
         if not name or name in gpus:
             found.setdefault(name, []).append(row)
     return found
+
+
+def _undisturbed(row: Measurement) -> bool:
+    """Tell whether a row was measured while little else ran; a busy hour would spoil the plans of quiet ones."""
+    cores = row.environment.get("cores") or environment.usable_cores()
+    busy = row.device == "cpu" and row.load_avg is not None and row.load_avg > BUSY * cores + 1
+    return row.measured and not busy and not row.foreign_processes
 
 
 def _ceilings(rows: list[Measurement]) -> Rates:
@@ -106,9 +115,10 @@ def _shape(source: str) -> Shape | None:
         return None
 
 
-def _fastest(call: Callable[[], object], *, repeats: int = 5) -> float:
-    times = []
-    for _ in range(repeats):
+def _fastest(call: Callable[[], object], *, repeats: int = 20, longest_s: float = 0.3) -> float:
+    """Return the least of several times: on a busy machine some of them find it free."""
+    times: list[float] = []
+    while len(times) < repeats and sum(times) < longest_s:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)

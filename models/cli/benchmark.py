@@ -5,148 +5,168 @@ import sys
 import time
 from pathlib import Path
 
-from models.bench import environment, exchange
-from models.bench.plan import PRESETS, Plan, make_plan, measure_rates, sources_of
-from models.bench.rows import Measurement
+from models.bench import environment, exchange, ladder
+from models.bench.lease import Lease
+from models.bench.plan import ATTENTION, KERNELS, PRESETS, VIEWS, Plan, make_plan, measure_rates, sources_of
 from models.bench.runner import Progress, Runner
 from models.bench.store import Store
-from models.cli.output import byte_size, print_json, print_table
+from models.cli import bench_report
 from models.errors import SettingError
+
+LEARNT_ROWS = 500  # the newest rows that correct the predictions
+EVERY_S = 20.0  # between lines where there is no terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument(
-        "--sources", default="", metavar="A,B", help="bundled names, folders, hub or catalogue ids (all bundled)"
+    what = parser.add_argument_group("what is measured")
+    what.add_argument(
+        "--preset", choices=sorted(PRESETS), default="quick", help="contexts, batches, steps, rounds and time (quick)"
     )
-    parser.add_argument(
-        "--preset", choices=sorted(PRESETS), default="quick", help="contexts, steps and repetitions (quick)"
+    what.add_argument("--size", choices=ladder.RUNGS, default=None, help="models of this size (bundled)")
+    what.add_argument(
+        "--sources",
+        default="",
+        metavar="A,B",
+        help="bundled names, folders, hub or catalogue ids (all bundled); with --size: architectures of that size",
     )
-    parser.add_argument(
-        "--contexts", default="", metavar="N,N", help="context lengths in tokens, instead of the preset's"
+    what.add_argument("--contexts", default="", metavar="N,N", help="context lengths, all of them, whatever they take")
+    what.add_argument("--batch", type=int, default=None, help="sequences at once (the preset's)")
+    what.add_argument("--batches", default="", metavar="N,N", help="several numbers of sequences: 1,8,32")
+    what.add_argument("--throughput", action="store_true", default=None, help="also the largest batch that fits")
+    what.add_argument(
+        "--budget", type=float, default=None, metavar="S", help="seconds to keep to; 0: no limit (the preset's)"
     )
-    parser.add_argument("--batch", type=int, default=1, help="sequences at once (1)")
-    parser.add_argument("--device", default="cpu", help=f"one of {', '.join(environment.devices())} (cpu)")
-    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
-    parser.add_argument("--decode", type=int, default=None, metavar="N", help="tokens to decode at depth")
-    parser.add_argument("--rounds", type=int, default=None, metavar="N", help="prefills to time")
-    parser.add_argument("--threads", type=int, default=None, help="CPU threads (all cores)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the token ids and random weights (0)")
-    parser.add_argument("--timeout", type=float, default=None, metavar="S", help="seconds a cell may take")
-    parser.add_argument("--title", default="", help="a name for the run")
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE.jsonl", help="also write the run to this file")
-    parser.add_argument("--plan", action="store_true", help="print the plan and its predictions, measure nothing")
-    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--device", default=None, help=f"one of {', '.join(environment.devices())} (cpu; --preset gpu: cuda:0)"
+    )
+    how.add_argument("--dtype", default=None, help="float32, bfloat16 or float16 (float32; --preset gpu: bfloat16)")
+    how.add_argument(
+        "--view", choices=VIEWS, default=VIEWS[0], help="same tools for all, or transformers as it is shipped"
+    )
+    how.add_argument("--attention", choices=ATTENTION, default="auto", help="backend of attention (auto)")
+    how.add_argument(
+        "--kernels", choices=KERNELS, default="fast", help="compiled operators or loops that read like maths"
+    )
+    how.add_argument("--decode", type=int, default=None, metavar="N", help="tokens to decode at depth, each round")
+    how.add_argument(
+        "--rounds", type=int, default=None, metavar="N", help="times to measure each cell, in turn with others"
+    )
+    how.add_argument("--threads", type=int, default=None, help="CPU threads (all cores)")
+    how.add_argument("--seed", type=int, default=0, help="seed of the token ids and random weights (0)")
+    how.add_argument("--timeout", type=float, default=None, metavar="S", help="seconds a cell may take")
+    out = parser.add_argument_group("what comes out")
+    out.add_argument("--title", default="", help="a name for the run")
+    out.add_argument("--out", type=Path, default=None, metavar="FILE.jsonl", help="write the run to this file as well")
+    out.add_argument("--plan", action="store_true", help="print the plan and its predictions, measure nothing")
+    out.add_argument("--json", action="store_true", help="print the rows (or the plan) as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     """Measure a plan; 0 when every cell was measured, 1 when some were not, 130 when it was interrupted."""
+    _check_out(args.out)
     store = Store()
     plan = _plan(args, store)
     if args.plan:
-        _print_plan(plan, as_json=args.json)
+        bench_report.print_plan(plan, as_json=args.json)
         return 0
-    if args.out is not None and not args.out.parent.is_dir():
-        raise SettingError(
-            "errors.setting_value",
-            f"there is no folder {args.out.parent} for --out",
-            name="out",
-            value=str(args.out),
-        )
-    runner = Runner(store)
+    for note in plan.notes:
+        print(note.message, file=sys.stderr)
+    runner = Runner(store, lease=Lease.of)
     run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
+    code = 0
     try:
         _follow(runner, run_id)
     except KeyboardInterrupt:
+        code = 130
         runner.cancel(run_id)
         runner.wait(run_id, timeout_s=30)
-        return 130
     finally:
         runner.close()
-        run = store.run(run_id)
-        if args.out is not None and run is not None:
-            args.out.write_bytes(exchange.export(run, "jsonl"))
-    rows = run.rows if run else ()
-    _print_rows(rows, as_json=args.json)
+    run = store.run(run_id)
+    if run is None:
+        raise SettingError("errors.setting_value", f"run {run_id} is gone from {store.place}", name="run", value=run_id)
+    if args.out is not None:
+        _write(args.out, exchange.export(run, "jsonl"))
+    bench_report.print_rows(run.rows, as_json=args.json)
+    if not args.json:
+        bench_report.print_verdicts(run.rows)
     print(f"run {run_id} is in {store.place}" + (f" and {args.out}" if args.out else ""), file=sys.stderr)
-    return 0 if all(row.measured for row in rows) else 1
+    return code or (0 if all(row.measured for row in run.rows) else 1)
 
 
 def _plan(args: argparse.Namespace, store: Store) -> Plan:
     preset = PRESETS[args.preset]
-    earlier = [row for run in store.runs()[:8] for row in run.rows]
+    names = [name.strip() for name in args.sources.split(",") if name.strip()]
+    sources = sources_of(names) if args.size is None else ladder.sources(args.size, names)
+    contexts = _numbers("contexts", args.contexts)
+    if args.batch is not None and args.batches:
+        raise _bad("batches", args.batches, "give --batch or --batches, not both")
+    budget_s = args.budget if args.budget is not None else None if contexts else preset["budget_s"]
     return make_plan(
-        sources_of([name.strip() for name in args.sources.split(",") if name.strip()]),
-        _contexts(args.contexts) or preset["contexts"],
-        batch=args.batch,
-        device=args.device,
-        dtype=args.dtype,
+        sources,
+        contexts or preset["contexts"],
+        batches=_numbers("batches", args.batches) or (preset["batches"] if args.batch is None else (args.batch,)),
+        device=args.device or preset.get("device", "cpu"),
+        dtype=args.dtype or preset.get("dtype", "float32"),
         decode_tokens=preset["decode_tokens"] if args.decode is None else args.decode,
         rounds=preset["rounds"] if args.rounds is None else args.rounds,
         threads=args.threads,
         seed=args.seed,
-        rates=measure_rates(earlier),
+        view=args.view,
+        size=args.size or ladder.size_of(sources),
+        attention=args.attention,
+        kernels=args.kernels,
+        throughput=bool(args.throughput or (preset["throughput"] and not contexts)),
+        budget_s=budget_s or None,
+        rates=measure_rates(store.recent_rows(LEARNT_ROWS)),
     )
 
 
-def _contexts(text: str) -> tuple[int, ...]:
+def _numbers(name: str, text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise SettingError(
-            "errors.setting_value",
-            f"--contexts {text!r} is not a list of numbers like 256,1024",
-            name="contexts",
-            value=text,
-        ) from None
+        raise _bad(name, text, f"--{name} {text!r} is not a list of numbers like 1,8,32") from None
+
+
+def _check_out(out: Path | None) -> None:
+    """Refuse a file that cannot be written before anything is measured."""
+    if out is None:
+        return
+    if not out.parent.is_dir():
+        raise _bad("out", str(out), f"there is no folder {out.parent} for --out")
+    if out.is_dir():
+        raise _bad("out", str(out), f"--out {out} is a folder, not a file")
+
+
+def _write(out: Path, data: bytes) -> None:
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise _bad("out", str(out), f"--out {out} cannot be written: {error.strerror}") from error
+
+
+def _bad(name: str, value: str, message: str) -> SettingError:
+    return SettingError("errors.setting_value", message, name=name, value=value)
 
 
 def _follow(runner: Runner, run_id: str) -> None:
+    """Show progress until the run has ended: one live line on a terminal, a line now and then elsewhere."""
     live = sys.stderr.isatty()
-    last = -1
+    said: tuple[object, ...] = ()
+    when = 0.0
     while (now := runner.progress(run_id)) is not None and now.live:
         if live:
-            print(f"\r\x1b[K{_line(now)}", end="", file=sys.stderr, flush=True)
-        elif now.done != last:
-            print(_line(now), file=sys.stderr, flush=True)
-        last = now.done
+            print(f"\r\x1b[K{bench_report.progress_line(now)}", end="", file=sys.stderr, flush=True)
+        elif _where(now) != said or time.monotonic() - when > EVERY_S:
+            said, when = _where(now), time.monotonic()
+            print(bench_report.progress_line(now, width=None), file=sys.stderr, flush=True)
         time.sleep(0.2)
     if live:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _line(now: Progress) -> str:
-    cell = f"{now.cell.cell_id} {now.phase}" if now.cell else ""
-    left = "" if now.remaining_s is None else f", about {now.remaining_s:.0f} s left"
-    return f"{now.done}/{now.total} cells{left}  {cell}"
-
-
-def _print_plan(plan: Plan, *, as_json: bool) -> None:
-    pairs = list(zip(plan.cells, plan.predictions, strict=True))
-    if as_json:
-        print_json([{"cell": cell, "prediction": prediction} for cell, prediction in pairs])
-        return
-    header = ("cell", "bytes", "cache", "prefill ms", "decode ms", "seconds", "fits")
-    body = [
-        (c.cell_id, byte_size(p.bytes_total), byte_size(p.bytes_cache), p.prefill_ms, p.decode_ms, p.seconds, p.fits)
-        for c, p in pairs
-    ]
-    print_table([header, *body])
-    print(f"{len(pairs)} cells, about {plan.seconds:.0f} s (predicted, not measured)")
-
-
-def _print_rows(rows: tuple[Measurement, ...], *, as_json: bool) -> None:
-    if as_json:
-        print_json([row.to_row() for row in rows])
-        return
-    header = ("architecture", "context", "state", "cache", "formula", "peak", "prefill ms", "decode ms", "IQR %")
-    print_table([header, *(_columns(row) for row in sorted(rows, key=lambda row: (row.architecture, row.context)))])
-
-
-def _columns(row: Measurement) -> tuple[object, ...]:
-    sizes = (
-        byte_size(size) if size is not None else ""
-        for size in (row.cache_bytes, row.cache_bytes_formula, row.peak_bytes)
-    )
-    noise = None if row.tpot_iqr_rel is None else row.tpot_iqr_rel * 100
-    return (row.architecture, row.context, row.state, *sizes, row.ttft_ms_med, row.tpot_ms_med, noise)
+def _where(now: Progress) -> tuple[object, ...]:
+    return (now.state, now.done, now.cell and (now.cell.context, now.cell.batch))

@@ -411,6 +411,12 @@ def test_the_nearest_measured_cell_of_a_source_is_believed_first():
     assert [p.decode_ms for p in made.predictions] == [pytest.approx(10.0), pytest.approx(500.0)]
 
 
+@pytest.mark.parametrize("change", [{"load_avg": 99.0}, {"state": "oom"}])
+def test_rows_of_a_busy_hour_teach_nothing(change):
+    assert planning.measure_rates([measured(**change)]).points == {}
+    assert planning.measure_rates([measured(load_avg=1.0)]).points
+
+
 def test_a_row_of_another_model_under_the_same_name_teaches_nothing():
     assert learning._learn([measured(params_total=7)], RATES).points == {}
 

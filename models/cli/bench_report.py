@@ -1,0 +1,156 @@
+"""Say in a terminal what a benchmark plans, how far it is, what it found, and which cells can be told apart."""
+
+import itertools
+import shutil
+from collections.abc import Sequence
+
+from models.bench.plan import Cell, Plan
+from models.bench.rows import Measurement
+from models.bench.runner import Progress
+from models.bench.statistics import Verdict, rounds_of, verdict
+from models.cli.output import byte_size, print_json, print_table
+
+BAR = 20
+PHASES = (("prefill", "prefill_ms_samples"), ("decode", "decode_ms_samples"))
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print the cells with their predictions, what was left out and why."""
+    pairs = list(zip(plan.cells, plan.predictions, strict=True))
+    if as_json:
+        print_json([{"cell": cell, "prediction": prediction} for cell, prediction in pairs])
+        return
+    header = ("cell", "source", "rounds", "bytes", "cache", "prefill ms", "decode ms", "seconds", "fits")
+    body = [
+        (
+            c.cell_id,
+            c.source,
+            c.rounds,
+            byte_size(p.bytes_total),
+            byte_size(p.bytes_cache),
+            p.prefill_ms,
+            p.decode_ms,
+            p.seconds,
+            p.fits,
+        )
+        for c, p in pairs
+    ]
+    print_table([header, *body])
+    for note in plan.notes:
+        print(note.message)
+    print(f"{len(pairs)} cells, about {seconds_text(plan.seconds)} (predicted, not measured)")
+
+
+def progress_line(now: Progress, *, width: int | None = 0) -> str:
+    """Write where a run stands in one line, cut to the terminal's width (None: not cut)."""
+    if now.state == "queued":
+        if not now.position:
+            return "starting"
+        return f"waiting for {now.position} run(s) before this one"
+    filled = round(BAR * now.done / now.total) if now.total else BAR
+    left = "" if now.remaining_s is None else f", about {seconds_text(now.remaining_s)} left"
+    line = f"[{'#' * filled}{'.' * (BAR - filled)}] {now.done}/{now.total} cells{left}"
+    if now.cell is not None:
+        turn = f" round {now.round}" if now.round else ""
+        line += f"  {_named(now.cell)}{turn} {now.phase}".rstrip()
+    limit = shutil.get_terminal_size().columns - 1 if width == 0 else width
+    return line if limit is None else line[:limit]
+
+
+def seconds_text(seconds: float) -> str:
+    """Write a time as people say it: 48 s, 3 min 05 s."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def print_rows(rows: Sequence[Measurement], *, as_json: bool) -> None:
+    """Print the rows as a table, or as JSON with every column."""
+    if as_json:
+        print_json([row.to_row() for row in rows])
+        return
+    header = (
+        "architecture",
+        "batch",
+        "context",
+        "state",
+        "cache",
+        "formula",
+        "peak",
+        "prefill ms",
+        "decode ms",
+        "IQR %",
+    )
+    ordered = sorted(rows, key=lambda row: (row.architecture, row.batch, row.context))
+    print_table([header, *map(_columns, ordered)])
+
+
+def print_verdicts(rows: Sequence[Measurement]) -> None:
+    """Say for each pair of architectures which is faster, at the longest context that both were measured at."""
+    said = verdict_lines(rows)
+    if said:
+        print()
+        print("\n".join(said))
+
+
+def verdict_lines(rows: Sequence[Measurement]) -> list[str]:
+    """Write the verdicts of each pair of architectures at every batch, both phases at the longest common context.
+
+    Cells at a largest batch are left out: they differ in batch. ValueError never: a phase without samples is left out.
+    """
+    swept = {(row.batch, row.architecture, row.context): row for row in rows if row.measured and not row.batch_limit}
+    lines = []
+    for batch in sorted({key[0] for key in swept}):
+        names = list(dict.fromkeys(key[1] for key in swept if key[0] == batch))
+        for one, other in itertools.combinations(names, 2):
+            shared = _contexts(swept, batch, one) & _contexts(swept, batch, other)
+            if shared:
+                at = max(shared)
+                lines += _pair(swept[batch, one, at], swept[batch, other, at])
+    return lines
+
+
+def _contexts(swept: dict[tuple[int, str, int], Measurement], batch: int, name: str) -> set[int]:
+    return {context for size, architecture, context in swept if (size, architecture) == (batch, name)}
+
+
+def _pair(a: Measurement, b: Measurement) -> list[str]:
+    lines = []
+    for phase, column in PHASES:
+        times = [rounds_of(getattr(row, column), row.rounds) for row in (a, b)]
+        if all(times):
+            place = f"{phase} at {a.context:,} tokens, batch {a.batch}"
+            lines.append(f"{place}: {_sentence(a.architecture, b.architecture, verdict(*times))}")
+    return lines
+
+
+def _sentence(a: str, b: str, found: Verdict) -> str:
+    if found.rounds < 2:
+        return f"{a} and {b}: one round, nothing can be told apart"
+    ratio = found.ratio
+    interval = f"{ratio.value:.2f} times the time, 95 % interval {ratio.low:.2f} to {ratio.high:.2f}"
+    if found.kind == "indistinguishable":
+        return f"{a} and {b} cannot be told apart ({interval})"
+    return f"{a} is {found.kind} than {b} ({interval})"
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.architecture} {cell.context:,} tokens" + (f", batch {cell.batch}" if cell.batch > 1 else "")
+
+
+def _columns(row: Measurement) -> tuple[object, ...]:
+    sizes = (
+        byte_size(size) if size is not None else ""
+        for size in (row.cache_bytes, row.cache_bytes_formula, row.peak_bytes)
+    )
+    noise = None if row.tpot_iqr_rel is None else row.tpot_iqr_rel * 100
+    limit = f" ({row.batch_limit})" if row.batch_limit else ""
+    return (
+        row.architecture,
+        row.batch,
+        row.context,
+        row.state + limit,
+        *sizes,
+        row.ttft_ms_med,
+        row.tpot_ms_med,
+        noise,
+    )

@@ -1,0 +1,96 @@
+"""The terminal's words about a run: verdicts that follow the times, progress that fits a line."""
+
+import pytest
+
+from models.bench.plan import Cell
+from models.bench.rows import Measurement
+from models.bench.runner import Progress
+from models.cli import bench_report
+
+
+def row(architecture, context, milliseconds, **changes):
+    rounds = 5
+    jitter = [1 + 0.002 * i for i in range(rounds)]
+    asked = {
+        "run_id": "r",
+        "cell_id": f"{architecture}-{context}",
+        "state": "ok",
+        "architecture": architecture,
+        "source": architecture,
+        "context": context,
+        "batch": 1,
+        "device": "cpu",
+        "dtype": "float32",
+        "decode_tokens": 2,
+        "seed": 0,
+        "rounds": rounds,
+        "prefill_ms_samples": tuple(10 * milliseconds * j for j in jitter),
+        "decode_ms_samples": tuple(milliseconds * j for j in jitter for _ in range(2)),
+    }
+    return Measurement(**(asked | changes))
+
+
+def test_verdicts_follow_the_times_at_the_longest_common_context():
+    rows = [
+        row("transformer", 64, 1.0),
+        row("transformer", 256, 9.0),
+        row("transformer", 1024, 99.0),
+        row("mamba", 64, 2.0),
+        row("mamba", 256, 3.0),
+        row("rwkv", 256, 3.0),
+    ]
+    lines = bench_report.verdict_lines(rows)
+    assert len(lines) == 6  # three pairs, two phases
+    assert all(" at 256 tokens, batch 1: " in line for line in lines)
+    (slower,) = [line for line in lines if line.startswith("decode") and "transformer is slower than mamba" in line]
+    assert "3.00 times the time" in slower
+    assert sum("mamba and rwkv cannot be told apart" in line for line in lines) == 2
+
+
+def test_cells_that_were_not_measured_or_differ_in_batch_have_no_verdict():
+    failed = row("mamba", 64, 1.0, state="oom", prefill_ms_samples=(), decode_ms_samples=())
+    assert bench_report.verdict_lines([row("transformer", 64, 1.0), failed]) == []
+    largest = row("mamba", 64, 1.0, batch=8, batch_limit="cap")
+    other = row("transformer", 64, 1.0, batch=8)
+    assert bench_report.verdict_lines([largest, other]) == []
+    each = [row(name, 64, time, batch=batch) for batch in (1, 8) for name, time in (("mamba", 1.0), ("rwkv", 2.0))]
+    said = bench_report.verdict_lines(each)
+    assert len(said) == 4
+    assert sum("batch 8: mamba is faster than rwkv" in line for line in said) == 2
+
+
+def test_one_round_tells_nothing_apart():
+    rows = [row(name, 64, time, rounds=None) for name, time in (("mamba", 1.0), ("rwkv", 50.0))]
+    assert all("nothing can be told apart" in line for line in bench_report.verdict_lines(rows))
+
+
+def progress(**changes):
+    asked = {
+        "run_id": "r",
+        "state": "running",
+        "position": 0,
+        "total": 8,
+        "done": 2,
+        "cell": Cell("mamba", "mamba", 8192, 8),
+        "phase": "decode",
+        "round": 3,
+        "worker_pid": 1,
+        "elapsed_s": 20.0,
+        "remaining_s": 185.0,
+    }
+    return Progress(**(asked | changes))
+
+
+def test_progress_says_how_far_it_is_and_what_is_left():
+    line = bench_report.progress_line(progress(), width=None)
+    assert line == "[#####...............] 2/8 cells, about 3 min 05 s left  mamba 8,192 tokens, batch 8 round 3 decode"
+    assert bench_report.progress_line(progress(), width=40) == line[:40]
+    assert bench_report.progress_line(progress(state="queued", cell=None)) == "starting"
+    assert "waiting for 2" in bench_report.progress_line(progress(state="queued", position=2))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0 s"), (119.4, "119 s"), (120, "2 min 00 s"), (3605, "60 min 05 s")]
+)
+def test_times_are_written_as_people_say_them(seconds, text):
+    assert bench_report.seconds_text(seconds) == text
