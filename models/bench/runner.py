@@ -69,6 +69,7 @@ class _Job:
     worker_pid: int | None = None
     started: float | None = None
     ended: float | None = None
+    spent_s: float = 0.0  # when the last cell was done
     spent_predicted_s: float = 0.0
 
 
@@ -222,7 +223,8 @@ class Runner:
         if prediction is not None:
             with self._lock:
                 job.done += 1
-                job.spent_predicted_s += prediction.seconds
+                job.spent_predicted_s += prediction.seconds if prediction.fits else 0.0
+                job.spent_s = time.monotonic() - (job.started or time.monotonic())
                 self._lock.notify_all()
 
 
@@ -382,12 +384,12 @@ def _row_of_failure(
 
 
 def _remaining(job: _Job, elapsed: float) -> float | None:
-    """Scale the prediction of what is left by how the cells done so far compared with theirs."""
+    """Scale the prediction of what is left by how the cells done so far compared with theirs, less what it has run."""
     if job.state not in ("queued", "running"):
         return 0.0
     left = max(job.plan.seconds - job.spent_predicted_s, 0.0)
-    pace = elapsed / job.spent_predicted_s if job.spent_predicted_s > 0 else 1.0
-    return left * pace
+    pace = job.spent_s / job.spent_predicted_s if job.spent_predicted_s > 0 else 1.0
+    return max(left * pace - (elapsed - job.spent_s), 0.1 * left * pace)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,35 @@
+"""The time left is predicted from the pace so far, counts down between cells, and never goes below nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from models.bench.plan import Cell, Plan, Prediction
+from models.bench.runner import _Job, _remaining
+
+FITS = Prediction(1, 1, 1, 1, 1.0, 1.0, 10.0, fits=True)
+
+
+def job(**changes):
+    cells = tuple(Cell("mamba", "mamba", 2**n) for n in range(4))
+    too_large = replace(FITS, seconds=1e6, fits=False)
+    made = _Job("r", Plan(cells, (FITS, FITS, FITS, too_large)), None, state="running")
+    for name, value in changes.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("changes", "elapsed", "left"),
+    [
+        ({}, 0.0, 30.0),  # as predicted
+        ({}, 4.0, 26.0),  # counts down within a cell
+        ({"spent_predicted_s": 10.0, "spent_s": 20.0}, 20.0, 40.0),  # twice as slow as predicted
+        ({"spent_predicted_s": 10.0, "spent_s": 20.0}, 35.0, 25.0),
+        ({"spent_predicted_s": 10.0, "spent_s": 20.0}, 900.0, 4.0),  # far behind: little, not nothing
+        ({"spent_predicted_s": 30.0, "spent_s": 60.0}, 60.0, 0.0),
+        ({"state": "done"}, 60.0, 0.0),
+    ],
+)
+def test_time_left(changes, elapsed, left):
+    assert _remaining(job(**changes), elapsed) == pytest.approx(left)
