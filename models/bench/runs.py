@@ -1,6 +1,7 @@
 """A run of the benchmark: what was planned, what came out, and its form as JSON lines."""
 
 import json
+import logging
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ from models.errors import SourceError
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 TITLE_LENGTH = 120
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,43 @@ class Run:
     def complete(self) -> bool:
         """Tell whether every planned cell has a row."""
         return len({row.cell_id for row in self.rows}) >= len(self.cells)
+
+
+class Recorded:
+    """The runs of a folder of files that are only read, such as those that come with the project."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._read: dict[Path, tuple[tuple[int, int], Run]] = {}  # path -> (size and time of the file, its run)
+
+    def has(self, run_id: str) -> bool:
+        """Tell whether there is a file of that run; the id is one that RUN_ID allows."""
+        return self.folder is not None and (self.folder / f"{run_id}.jsonl").is_file()
+
+    def run(self, run_id: str) -> Run | None:
+        """Read a run, again only when its file has changed; None when there is none by that id."""
+        if self.folder is None or not self.has(run_id):
+            return None
+        path = self.folder / f"{run_id}.jsonl"
+        state = path.stat()
+        seen = (state.st_size, state.st_mtime_ns)
+        known = self._read.get(path)
+        if known is None or known[0] != seen:
+            known = self._read[path] = (seen, read_file(path, recorded=True))
+        return known[1]
+
+    def runs(self) -> tuple[Run, ...]:
+        """Read every run, newest first; a file that is none is left out."""
+        found = []
+        for path in sorted(self.folder.glob("*.jsonl")) if self.folder is not None else ():
+            try:
+                run = self.run(path.stem)
+            except (SourceError, OSError) as error:
+                _log.warning("%s is left out: %s", path, error)
+                continue
+            if run is not None:
+                found.append(run)
+        return tuple(sorted(found, key=lambda run: run.created_ns, reverse=True))
 
 
 def clean_title(text: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from models.bench.database import FILES, ROWS, RUNS, Database
 from models.bench.environment import ROOT, data_folder
 from models.bench.rows import Measurement, from_row
-from models.bench.runs import RUN_ID, Run, clean_title, encode, flat, plain, read_file
+from models.bench.runs import RUN_ID, Recorded, Run, clean_title, encode, flat, plain, read_file
 from models.errors import SettingError, SourceError
 
 __all__ = ["RECORDED", "Run", "Store", "Summary", "read_file"]
@@ -55,12 +55,11 @@ class Store:
 
     def __init__(self, url: str | Path | None = None, *, recorded: Path | None = RECORDED) -> None:
         self._database = Database(url)
-        self.recorded = recorded
+        self._recorded = Recorded(recorded)
         self._legacy = url if isinstance(url, Path) else data_folder() / "runs" if url is None else None
         self._taken_over = False
         self._lock = threading.Lock()
         self._read: dict[str, tuple[int, Run]] = {}  # run_id -> (version, its run)
-        self._files: dict[Path, tuple[tuple[int, int], Run]] = {}  # path -> (size and time of the file, its run)
 
     @property
     def place(self) -> str:
@@ -129,9 +128,8 @@ class Store:
         """Read a run, or None when there is none by that id."""
         if not RUN_ID.fullmatch(run_id):  # the id comes from an address
             return None
-        path = self._recorded_path(run_id)
-        if path is not None:
-            return self._reread(path)
+        if self._recorded.has(run_id):
+            return self._recorded.run(run_id)
         self._take_over()
         with self._database.begin() as db:
             head = db.execute(select(RUNS).where(RUNS.c.run_id == run_id)).one_or_none()
@@ -146,13 +144,7 @@ class Store:
 
     def recorded_runs(self) -> tuple[Run, ...]:
         """Read the runs that come with the project, newest first; they need no database."""
-        found = []
-        for path in sorted(self.recorded.glob("*.jsonl")) if self.recorded is not None else ():
-            try:
-                found.append(self._reread(path))
-            except (SourceError, OSError) as error:
-                _log.warning("%s is left out: %s", path, error)
-        return tuple(sorted(found, key=lambda run: run.created_ns, reverse=True))
+        return self._recorded.runs()
 
     def summaries(self) -> tuple[Summary, ...]:
         """List every run without reading its rows, newest first."""
@@ -193,7 +185,7 @@ class Store:
         """Return a number that grows with every change of a run, without reading it; 0 when there is no such run."""
         if not RUN_ID.fullmatch(run_id):
             return 0
-        if self._recorded_path(run_id) is not None:
+        if self._recorded.has(run_id):
             return 1
         with self._database.begin() as db:
             return int(db.execute(select(RUNS.c.version).where(RUNS.c.run_id == run_id)).scalar_one_or_none() or 0)
@@ -213,23 +205,10 @@ class Store:
                 del self._read[next(iter(self._read))]
         return run
 
-    def _reread(self, path: Path) -> Run:
-        """Read a recorded file again only when it has changed."""
-        state = path.stat()
-        seen = (state.st_size, state.st_mtime_ns)
-        known = self._files.get(path)
-        if known is None or known[0] != seen:
-            known = self._files[path] = (seen, read_file(path, recorded=True))
-        return known[1]
-
-    def _recorded_path(self, run_id: str) -> Path | None:
-        path = self.recorded / f"{run_id}.jsonl" if self.recorded is not None else None
-        return path if path is not None and path.is_file() else None
-
     def _must_be_own(self, run_id: str) -> None:
         if not RUN_ID.fullmatch(run_id):
             raise _no_run(run_id)
-        if self._recorded_path(run_id) is not None:
+        if self._recorded.has(run_id):
             raise SettingError("errors.store_recorded", f"{run_id} comes with the project", run=run_id)
         self._take_over()
 
@@ -253,7 +232,7 @@ class Store:
         """Insert a whole run under its id, or under a longer one when that is taken; `file` is noted as taken over."""
         run_id = run.run_id if RUN_ID.fullmatch(run.run_id) else f"run-{secrets.token_hex(4)}"
         for _ in range(ATTEMPTS):
-            if self._recorded_path(run_id) is None:
+            if not self._recorded.has(run_id):
                 rows = tuple(dataclasses.replace(row, run_id=run_id) for row in run.rows)
                 try:
                     with self._database.begin() as db:
