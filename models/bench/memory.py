@@ -145,7 +145,7 @@ def foreign_processes(device: str) -> int | None:
     if nvml is None:
         return None
     try:
-        return sum(p.pid != os.getpid() for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+        return len([p for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle) if p.pid != os.getpid()])
     except nvml.NVMLError:
         return None
 

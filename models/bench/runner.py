@@ -26,6 +26,7 @@ AGREED = 0.03  # middle half of the rounds against their median, at which it doe
 LEAST_TIMED_S = 0.5  # of a cell; short cells get up to MOST_ROUNDS times their rounds
 MOST_ROUNDS = 3
 LEASE_POLL_S = 0.3
+LEARNT_ROWS = 500  # newest rows that predictions are learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,7 @@ class Runner:
         with self._lock:
             ended = sum(job.ended is not None for job in self._jobs.values())
             if self._rates is None or self._rates[0] != ended:
-                rows = [row for run in self.store.runs()[:8] for row in run.rows]
-                self._rates = (ended, measure_rates(rows))
+                self._rates = (ended, measure_rates(self.store.recent_rows(LEARNT_ROWS)))
             return self._rates[1]
 
     def wait(self, run_id: str, *, timeout_s: float | None = None) -> bool:
@@ -277,14 +277,15 @@ class _Turn:
     def _prepare(self, cell: Cell, prediction: Prediction, *, planned: bool = True) -> _Open | None:
         """Start a cell and wait until it is ready; None when it has got its row already."""
         started = time.time_ns()
-        outcome: Outcome | Event | None = _skip(self._job, cell, prediction, self._full)
-        if outcome is None:
-            self._runner._note(self._job, cell=cell, phase="", round=0, worker_pid=None)
-            worker = self._host.open(cell, run_id=self._job.run_id, prediction=prediction, ceilings=self._ceilings)
-            outcome = self._ask(worker, None, "ready", prediction)
-            if not isinstance(outcome, Outcome):
-                return _Open(cell, prediction, worker, planned)
-        return self._failed(cell, prediction, outcome, planned=planned, started_ns=started)
+        skipped = _skip(self._job, cell, prediction, self._full)
+        if skipped is not None:
+            return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
+        self._runner._note(self._job, cell=cell, phase="", round=0, worker_pid=None)
+        worker = self._host.open(cell, run_id=self._job.run_id, prediction=prediction, ceilings=self._ceilings)
+        ready = self._ask(worker, None, "ready", prediction)
+        if isinstance(ready, Outcome):
+            return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
+        return _Open(cell, prediction, worker, planned)
 
     def _round(self, one: _Open) -> bool:
         """Make one round of a cell; False when the cell failed and has got its row."""

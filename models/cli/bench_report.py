@@ -1,17 +1,16 @@
 """Say in a terminal what a benchmark plans, how far it is, what it found, and which cells can be told apart."""
 
-import itertools
 import shutil
 from collections.abc import Sequence
 
 from models.bench.plan import Cell, Plan
 from models.bench.rows import Measurement
 from models.bench.runner import Progress
-from models.bench.statistics import Verdict, rounds_of, verdict
+from models.bench.statistics import Verdict
+from models.bench.verdicts import judged
 from models.cli.output import byte_size, print_json, print_table
 
 BAR = 20
-PHASES = (("prefill", "prefill_ms_samples"), ("decode", "decode_ms_samples"))
 
 
 def print_plan(plan: Plan, *, as_json: bool) -> None:
@@ -93,34 +92,12 @@ def print_verdicts(rows: Sequence[Measurement]) -> None:
 
 
 def verdict_lines(rows: Sequence[Measurement]) -> list[str]:
-    """Write the verdicts of each pair of architectures at every batch, both phases at the longest common context.
-
-    Cells at a largest batch are left out: they differ in batch. ValueError never: a phase without samples is left out.
-    """
-    swept = {(row.batch, row.architecture, row.context): row for row in rows if row.measured and not row.batch_limit}
-    lines = []
-    for batch in sorted({key[0] for key in swept}):
-        names = list(dict.fromkeys(key[1] for key in swept if key[0] == batch))
-        for one, other in itertools.combinations(names, 2):
-            shared = _contexts(swept, batch, one) & _contexts(swept, batch, other)
-            if shared:
-                at = max(shared)
-                lines += _pair(swept[batch, one, at], swept[batch, other, at])
-    return lines
-
-
-def _contexts(swept: dict[tuple[int, str, int], Measurement], batch: int, name: str) -> set[int]:
-    return {context for size, architecture, context in swept if (size, architecture) == (batch, name)}
-
-
-def _pair(a: Measurement, b: Measurement) -> list[str]:
-    lines = []
-    for phase, column in PHASES:
-        times = [rounds_of(getattr(row, column), row.rounds) for row in (a, b)]
-        if all(times):
-            place = f"{phase} at {a.context:,} tokens, batch {a.batch}"
-            lines.append(f"{place}: {_sentence(a.architecture, b.architecture, verdict(*times))}")
-    return lines
+    """Write the verdicts of each pair of architectures at every batch, both phases at the longest common context."""
+    return [
+        f"{one.phase} at {one.a.context:,} tokens, batch {one.a.batch}: "
+        f"{_sentence(one.a.architecture, one.b.architecture, one.found)}"
+        for one in judged(rows)
+    ]
 
 
 def _sentence(a: str, b: str, found: Verdict) -> str:

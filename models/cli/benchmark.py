@@ -8,12 +8,11 @@ from pathlib import Path
 from models.bench import environment, exchange, ladder
 from models.bench.lease import Lease
 from models.bench.plan import ATTENTION, KERNELS, PRESETS, VIEWS, Plan, make_plan, measure_rates, sources_of
-from models.bench.runner import Progress, Runner
+from models.bench.runner import LEARNT_ROWS, Progress, Runner
 from models.bench.store import Store
 from models.cli import bench_report
 from models.errors import SettingError
 
-LEARNT_ROWS = 500  # the newest rows that correct the predictions
 EVERY_S = 20.0  # between lines where there is no terminal
 
 
