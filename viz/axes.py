@@ -64,7 +64,8 @@ def channel(
     marks = alt.Axis(
         grid=name == "y",
         labelExpr=_EXPRESSIONS[axis.unit],
-        labelSeparation=6,
+        labelSeparation=10,
+        labelFlush=not room,
         **marked,
         **placed,
     )

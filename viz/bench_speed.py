@@ -57,6 +57,7 @@ def decode_vs_context(
         data["waiting"] = Named(np.array(waits), ("cell", "batch_context_seconds"))
     notes = [t("viz.decode_vs_context.note")] if rows else []
     notes += [t("viz.decode_vs_context.note_floor")] if any(line.floor for p in panels for line in p.lines) else []
+    notes += [t("viz.decode_vs_context.note_band")] if waits else []
     axis = Axis(t("viz.axis.decode"), "seconds", log=True)
     notes += _hollow_note(rows, t)
     return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)

@@ -73,8 +73,10 @@ def panels_chart(panels: Sequence[Panel], *, x: Axis, y: Axis, theme: Theme, hei
         within = [alt.ExprRef(f"height * {i + 1} / {len(panels)} - 4"), alt.ExprRef(f"{top} + {HEAD}")]
         up = channel("y", y, ys, within=within)
         drawn = _layers(panel, across, up, y, ys, theme, room=height - HEAD - 4, markers=True)
-        title = y.title + " · " + panel.title
-        head = table([{"text": title}]).mark_text(align="left", baseline="middle", fontSize=13, color=theme.muted)
+        title = panel.title + " · " + y.title  # the end is cut where there is no room
+        head = table([{"text": title}]).mark_text(
+            align="left", baseline="middle", dx=-24, fontSize=13, color=theme.muted
+        )
         drawn.append(head.encode(x=alt.value(0), y=alt.value(alt.ExprRef(f"{top} + 14")), text="text:N"))
         layers.append(alt.LayerChart(layer=drawn))
     chart: alt.LayerChart = alt.LayerChart(layer=layers).resolve_scale(y="independent")
@@ -128,7 +130,8 @@ def _band(panel: Panel, x: Any, y: Any, theme: Theme) -> Layers:
     low, high, words = panel.band
     rect = table([{"x": min(xs), "end": max(xs), "y": low, "high": high}]).mark_rect(color=theme.muted, opacity=0.16)
     said = table([{"x": min(xs), "y": low, "text": words}])
-    style: dict[str, Any] = {"align": "left", "baseline": "top", "fontSize": 12, "dy": 5}
+    small: Any = alt.ExprRef("width < 420 ? 0 : 12")  # on a phone it would run into the names of the lines
+    style: dict[str, Any] = {"align": "left", "baseline": "top", "fontSize": small, "dy": 5}
     halo = said.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     text = said.mark_text(**style, color=theme.muted)
     return [

@@ -151,13 +151,23 @@ def many(architecture: str, factor: float, contexts: Sequence[int] = (256, 1024,
     ],
     ids=["none", "one", "failures", "one-architecture", "mixed", "apart"],
 )
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_every_figure_can_be_drawn(rows, theme, t):
-    for figure in every(rows, t, theme):
+def test_every_figure_can_be_drawn(rows, t):
+    for figure in every(rows, t):
         if figure is not None:
             json.dumps(figure.body.to_dict(), allow_nan=False)
             assert figure.alt
             assert all(array.values.ndim == len(array.dims) for array in figure.data.values())
+
+
+def test_every_figure_follows_the_theme(english):
+    rows = [FULL, replace(FULL, context=512), replace(FULL, batch=8)]
+    for light, dark in zip(every(rows, english, LIGHT), every(rows, english, DARK), strict=True):
+        text = json.dumps(dark.body.to_dict())
+        assert DARK.color("transformer") in text
+        assert not {
+            color for color in (LIGHT.card, LIGHT.muted, LIGHT.ink, LIGHT.color("transformer")) if color in text
+        }
+        assert light.data.keys() == dark.data.keys()
 
 
 def test_the_recorded_run_can_be_drawn(t):
@@ -262,9 +272,8 @@ def test_batches_are_panels_on_the_same_scales(english):
     assert len({str(scale["domain"]) for scale in found}) == 1
     assert len({str(scale["range"]) for scale in found}) == 2
     assert set(figure.data) == {"mamba_b1", "mamba_b8", "rwkv_b8"}
-    assert [text for text in texts(figure) if "batch" in text] == [
-        f"{english('viz.axis.decode')} · batch 1", f"{english('viz.axis.decode')} · batch 8"
-    ]  # fmt: skip
+    named = [f"batch {batch} · {english('viz.axis.decode')}" for batch in (1, 8)]
+    assert [text for text in texts(figure) if "batch" in text] == named
 
 
 def test_the_floor_is_drawn_for_failed_cells_too(english):
