@@ -10,6 +10,7 @@ from models.bench.runs import Run
 from models.bench.statistics import Rounds, Verdict, rounds_of, verdict
 
 PHASES = ("prefill", "first_token", "decode", "e2e")
+BETWEEN_RUNS = 0.05  # heat and clocks differ from run to run, which no interval over the rounds of one contains
 
 # What must be equal, in the order it is looked at. The first that no row of the other run shares is the reason.
 _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
@@ -131,7 +132,7 @@ def _pair(a: Measurement, b: Measurement) -> Pair:
     for phase in PHASES:
         first, second = rounds(a, phase), rounds(b, phase)
         if first and second:
-            verdicts[phase] = verdict(first, second)
+            verdicts[phase] = verdict(first, second, negligible=BETWEEN_RUNS)
     changed = {name: (getattr(a, name), getattr(b, name)) for name in _TOLD if getattr(a, name) != getattr(b, name)}
     for one, other in ((a.implementation, b.implementation), (a.environment, b.environment)):
         for name in sorted({*one, *other}):

@@ -26,12 +26,7 @@ def test_captured_steps_write_what_eager_steps_write(architecture, batch):
     logits, cache = adapter.step(checkpoint, ids, graphs.static_cache(clock, 80))
     first = logits.argmax(-1, keepdim=True)
     captured = graphs.capture(clock, first, cache)
-    written = []
-    for _ in captured.decode(1):
-        written.append(captured.ids.clone())
-    for _ in range(cell.decode_tokens - 1):
-        next(iter(captured.decode(1)))
-        written.append(captured.ids.clone())
+    written = [captured.ids.clone() for _ in captured.decode(cell.decode_tokens)]
     logits, cache = adapter.step(checkpoint, ids, None)
     token, eager = logits.argmax(-1, keepdim=True), []
     for _ in range(cell.decode_tokens):
