@@ -5,6 +5,7 @@ Cells of a group take turns, ABCD and DCBA, so that a slow spell of the machine 
 
 import atexit
 import dataclasses
+import logging
 import threading
 import time
 from collections import deque
@@ -20,12 +21,17 @@ from models.bench.lease import Lease
 from models.bench.plan import LEAST_TIMEOUT_S, Cell, Plan, Prediction, Rates, measure_rates
 from models.bench.rows import Measurement, from_row
 from models.bench.store import Store
+from models.errors import SourceError
+
+_log = logging.getLogger(__name__)
 
 ENOUGH_ROUNDS = 5  # after which a cell may stop early
 AGREED = 0.03  # middle half of the rounds against their median, at which it does
 LEAST_TIMED_S = 0.5  # of a cell; short cells get up to MOST_ROUNDS times their rounds
 MOST_ROUNDS = 3
 LEASE_POLL_S = 0.3
+STORE_ATTEMPTS = 20  # to store the end of a run
+STORE_WAIT_S = 3.0
 LEARNT_ROWS = 500  # newest rows that predictions are learnt from
 
 
@@ -61,6 +67,7 @@ class _Job:
     plan: Plan
     timeout_s: float | None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    unstored: deque[Measurement] = field(default_factory=deque)
     elsewhere: bool = False  # another program measures on the device
     state: str = "queued"
     done: int = 0
@@ -192,6 +199,8 @@ class Runner:
                     job.elsewhere = not lease.taken()
                 self._note(job, state="running", started=time.monotonic())
                 self._measure(job, device)
+            except Exception:  # noqa: BLE001 - whatever it is, the log has it
+                _log.exception("run %s ended early; the device goes on with the next one", job.run_id)
             finally:
                 lease.give_back()
                 with self._lock:
@@ -210,7 +219,7 @@ class Runner:
         for group in job.plan.groups():
             turn.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
         if not self._closed:
-            self.store.finish(job.run_id, "cancelled" if job.cancelled.is_set() else "done")
+            self._end(job)
 
     def _note(self, job: _Job, **changes: Any) -> None:
         with self._lock:
@@ -219,13 +228,36 @@ class Runner:
 
     def _keep(self, job: _Job, row: Measurement, prediction: Prediction | None) -> None:
         """Store a row. prediction: of the planned cell that it finishes, None for one beside the plan."""
-        self.store.append(row)
+        job.unstored.append(row)
+        self._flush(job)
         if prediction is not None:
             with self._lock:
                 job.done += 1
                 job.spent_predicted_s += prediction.seconds if prediction.fits else 0.0
                 job.spent_s = time.monotonic() - (job.started or time.monotonic())
                 self._lock.notify_all()
+
+    def _flush(self, job: _Job) -> None:
+        """Store what is not stored yet; what a store out of reach refuses is kept and tried again with the next row."""
+        try:
+            while job.unstored:
+                self.store.append(job.unstored[0])
+                job.unstored.popleft()
+        except SourceError as error:
+            _log.warning("%d rows of run %s wait to be stored: %s", len(job.unstored), job.run_id, error)
+
+    def _end(self, job: _Job) -> None:
+        """Note the end of a run, trying for a while where the store is out of reach."""
+        for _ in range(STORE_ATTEMPTS):
+            self._flush(job)
+            try:
+                if not job.unstored:
+                    self.store.finish(job.run_id, "cancelled" if job.cancelled.is_set() else "done")
+                    return
+            except SourceError as error:
+                _log.warning("the end of run %s waits to be stored: %s", job.run_id, error)
+            time.sleep(STORE_WAIT_S)
+        _log.error("%d rows of run %s could not be stored", len(job.unstored), job.run_id)
 
 
 @dataclass(slots=True)

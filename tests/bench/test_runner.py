@@ -190,3 +190,24 @@ def test_a_worker_that_cannot_start_is_a_failed_row(store, plan_of):
         assert states(broken, broken.submit(plan_of("ok", "ok"))) == ["failed", "failed"]
     finally:
         broken.close()
+
+
+def test_a_store_out_of_reach_loses_no_row_and_no_later_run(runner, plan_of, monkeypatch):
+    from models.bench import runner as runners
+    from models.errors import SourceError
+
+    monkeypatch.setattr(runners, "STORE_WAIT_S", 0.05)
+    append, refused = runner.store.append, []
+
+    def unwilling(row):
+        if len(refused) < 3:
+            refused.append(row)
+            raise SourceError("store_locked", "in use by another program", place="here")
+        return append(row)
+
+    monkeypatch.setattr(runner.store, "append", unwilling)
+    run_id = runner.submit(plan_of("ok", "ok"))
+    assert states(runner, run_id) == ["ok", "ok"]
+    assert len(refused) == 3
+    assert runner.store.run(run_id).ended == "done"
+    assert states(runner, runner.submit(plan_of("ok"))) == ["ok"]

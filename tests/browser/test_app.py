@@ -69,8 +69,9 @@ def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: st
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1440, 1920])
-def test_a_page_fits_its_window(server, visit, width: int) -> None:
-    seen = visit(address(server.url, "mamba"), width=width)
+@pytest.mark.parametrize("page", ["mamba", "benchmark"])
+def test_a_page_fits_its_window(server, visit, page: str, width: int) -> None:
+    seen = visit(address(server.url, page), width=width)
     await_figure(seen.page)
     await_end(seen.page)
     too_wide = seen.page.evaluate(
@@ -102,6 +103,20 @@ def test_a_page_opens_soon_from_the_overview(server, visit, patience: float, pag
     seen.page.locator("[data-testid='stTopNavLink']").filter(has_text=name).click()
     seen.page.locator(f".st-key-page-{page}").locator(FIGURE).first.wait_for(state="visible", timeout=LOOK_MS)
     assert time.monotonic() - began <= FIRST_FIGURE_S[page] * patience
+
+
+def test_a_run_is_started_cancelled_and_kept_in_the_address(server, visit) -> None:
+    seen = visit(address(server.url, "benchmark"))
+    await_end(seen.page)
+    seen.page.locator(".st-key-benchmark-run button").click()
+    cancel = seen.page.locator(".st-key-benchmark-cancel button")
+    cancel.wait_for(state="visible", timeout=LOOK_MS)
+    (run_id,) = query_of(seen.page)["run"]
+    cancel.click()
+    said = i18n.say("en", "benchmark.headline.cancelled", when="", machine="", done="", total="").split(":")[0].strip()
+    seen.page.get_by_text(said[:13]).first.wait_for(state="visible", timeout=LOOK_MS)
+    assert query_of(seen.page)["run"] == [run_id]
+    assert seen.complaints == []
 
 
 @pytest.mark.parametrize("page", ARCHITECTURES)
