@@ -1,6 +1,7 @@
 """Say in words which architecture is faster than which, and when nothing can be said."""
 
 import math
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
@@ -29,11 +30,13 @@ def _verdicts(run: Run) -> None:
     if not found:
         st.caption(t("benchmark.verdict.none"))
         return
+    pairs: dict[tuple[str, str], dict[str, Judged]] = {}
+    for one in found:
+        pairs.setdefault((one.a.cell_id, one.b.cell_id), {})[one.phase] = one
     batches = len({one.a.batch for one in found}) > 1
-    head = "".join(
-        f'<th scope="col">{escape(t(f"benchmark.verdict.{name}"))}</th>' for name in ("where", "said", "ratio")
-    )
-    body = "".join(_row(one, batches=batches) for one in found)
+    heads = ("pair", *verdicts.PHASES)
+    head = "".join(f'<th scope="col">{escape(t(f"benchmark.verdict.{name}"))}</th>' for name in heads)
+    body = "".join(_row(phases, batches=batches) for phases in pairs.values())
     st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>")  # fmt: skip
     st.caption(t("benchmark.verdict.note"))
@@ -76,13 +79,18 @@ def growth_line(rows: tuple[Measurement, ...]) -> str:
     return t("benchmark.verdict.growth_apart", others=names, **values)
 
 
-def _row(one: Judged, *, batches: bool) -> str:
-    place = t(f"benchmark.verdict.{one.phase}", tokens=f"{one.a.context:,}")
-    place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
+def _row(phases: Mapping[str, Judged], *, batches: bool) -> str:
+    """Write one pair: its names, the length, and what can be said of reading and of writing."""
+    one = next(iter(phases.values()))
     a, b = (t(f"nav.{row.architecture}") for row in (one.a, one.b))
-    ratio = one.found.ratio
-    shown = f"{ratio.value:.2f} ({ratio.low:.2f}\N{EN DASH}{ratio.high:.2f})" if math.isfinite(ratio.high) else ""
-    said = sentence(one.found, a, b)
-    quiet = ' class="cs-quiet"' if one.found.kind == "indistinguishable" else ""
-    cells = f'<td class="cs-say">{escape(said)}</td><td>{escape(shown)}</td>'
-    return f'<tr{quiet}><th scope="row">{escape(place)}</th>{cells}</tr>'
+    place = t("benchmark.verdict.at", tokens=f"{one.a.context:,}")
+    place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
+    cells = "".join(_said(phases.get(phase), a, b) for phase in verdicts.PHASES)
+    return f'<tr><th scope="row">{escape(f"{a} · {b}")}<br><small>{escape(place)}</small></th>{cells}</tr>'
+
+
+def _said(one: Judged | None, a: str, b: str) -> str:
+    if one is None:
+        return "<td></td>"
+    quiet = " cs-quiet" if one.found.kind == "indistinguishable" else ""
+    return f'<td class="cs-say{quiet}">{escape(sentence(one.found, a, b))}</td>'
