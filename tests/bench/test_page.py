@@ -87,7 +87,7 @@ def test_pressing_run_measures_the_plan_and_a_reload_keeps_it(shared, monkeypatc
     assert shared.wait(run_id, timeout_s=120)
     at = opened(run=run_id)
     found = shared.store.run(run_id)
-    assert len(found.rows) == len(found.cells) >= 16
+    assert len(found.rows) == len(found.cells) >= 8
     assert f"{len(found.rows)} of {len(found.cells)} cells" in texts(at)
 
 
@@ -143,7 +143,7 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
     at.button_group(key="benchmark.batches").set_value([1, 8]).run()
     at.number_input(key="benchmark.rounds").set_value(4).run()
     at.number_input(key="benchmark.budget_s").set_value(7200).run()
-    at.button_group(key="benchmark.kernels").set_value(["reference"]).run()
+    at.button_group(key="benchmark.kernels").set_value("reference").run()
     at.toggle(key="benchmark.throughput").set_value(True).run()
     calm(at)
     assert asked["contexts"] == [256, 512]
@@ -153,7 +153,7 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
 
 def test_a_larger_size_says_that_its_weights_are_random(shared):
     at = opened()
-    at.button_group(key="benchmark.size").set_value(["130m"]).run()
+    at.button_group(key="benchmark.size").set_value("130m").run()
     assert "random weights" in texts(calm(at))
 
 

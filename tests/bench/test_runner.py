@@ -53,7 +53,7 @@ def test_every_cell_gets_a_row(runner, plan_of):
 def test_cells_of_a_group_take_turns_forwards_and_backwards(runner, plan_of):
     run_id = runner.submit(plan_of("ok", "ok", "ok"))
     states(runner, run_id)
-    made = {row.architecture: row.prefill_ms_samples for row in runner.store.run(run_id).rows}
+    made = {row.architecture: row.first_token_ms_samples for row in runner.store.run(run_id).rows}
     order = sorted((when, name) for name, times in made.items() for when in times)
     names = [name for _, name in order]
     assert names[:6] == ["transformer", "mamba", "rwkv", "rwkv", "mamba", "transformer"]
