@@ -165,5 +165,5 @@ def test_a_recorded_run_is_the_same_as_itself():
     assert found.refused == ()
     assert {told.kind for pair in found.pairs for told in pair.verdicts.values()} == {"indistinguishable"}
     assert all(pair.changed == {} for pair in found.pairs)
-    newer = dataclasses.replace(run, rows=tuple(dataclasses.replace(row, protocol_version=2) for row in run.rows))
-    assert {each.reason for each in compare(run, newer).refused} == {"protocol_version"}
+    older = dataclasses.replace(run, rows=tuple(dataclasses.replace(row, protocol_version=1) for row in run.rows))
+    assert {each.reason for each in compare(run, older).refused} == {"protocol_version"}

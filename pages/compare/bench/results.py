@@ -204,6 +204,7 @@ def _columns(row: Measurement) -> dict[str, object]:
         "harness": row.harness_ms and round(row.harness_ms, 4),
         "parity": row.parity_max_rel and f"{row.parity_max_rel:.0e}",
         "chunked": row.parity_chunk_rel and f"{row.parity_chunk_rel:.0e}",
+        "experts": row.experts_distinct and round(row.experts_distinct, 1),
         "graph": row.graph,
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
     }
