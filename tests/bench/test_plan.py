@@ -215,7 +215,7 @@ def test_the_quick_plan_shows_growth_on_two_cores_in_ninety_seconds(learnt):
     assert made.seconds + RUN_S["cpu"] <= preset["budget_s"] == 90
     contexts = sorted({cell.context for cell in made.cells})
     assert (contexts[0], contexts[-1]) == (256, 8192)
-    assert len(contexts) >= 4
+    assert len(contexts) >= 3, "a growth exponent needs three"
     assert min(cell.rounds for cell in made.cells) >= 3
     caches = [
         p.bytes_cache for c, p in zip(made.cells, made.predictions, strict=True) if c.architecture == "transformer"
@@ -337,22 +337,16 @@ def test_more_experts_are_read_by_a_batch():
 
 def test_the_workspace_is_near_what_was_measured():
     """Compare with every recorded peak; an estimate, so within a factor of 1.8 each and of 1.25 in the middle."""
-    import torch
-
-    from models.training.shapes import BUILDERS, SMALL
-
-    with torch.device("meta"):  # what was bundled when it was recorded
-        shapes = {name: accounting.shape_of(build(SMALL, 4096).config) for name, build in BUILDERS.items()}
     ratios = []
     for row in quiet_rows():
-        shape = shapes[row.architecture]
+        shape = describe.resolve(row.source).shape
         assert accounting.params_total(shape) == row.params_total
         held = row.peak_bytes - row.cache_bytes - row.bytes_logits
         ratios.append(prediction.workspace_bytes(learning._cell_of(row), shape) / held)
-    assert len(ratios) == 16
+    assert len(ratios) >= 12
     assert min(ratios) > 1 / 1.8
     assert max(ratios) < 1.8
-    assert 1 / 1.25 < sorted(ratios)[8] < 1.25
+    assert 1 / 1.25 < sorted(ratios)[len(ratios) // 2] < 1.25
 
 
 def test_a_table_of_scores_is_counted_for_plain_attention():
