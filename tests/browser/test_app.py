@@ -143,7 +143,7 @@ def test_a_new_sentence_redraws_soon(server, visit, patience: float, page: str) 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["to the end", "stopped"])
 def test_recall_is_measured_live(server, visit, stops: bool) -> None:
-    task = 2 if stops else 1
+    task = 0 if stops else 1  # the longest, so that there is something to stop
     seen = visit(address(server.url, "recall", f"?task={task}"))
     await_figure(seen.page)
     await_end(seen.page)

@@ -12,6 +12,7 @@ from models import backends, hf, registry
 from models.spec import Checkpoint
 
 LENGTHS = (1, 7, 63, 200)
+TIE = 1e-6  # of router probabilities, which float32 holds to 6e-8
 LOGITS, GRADIENT = 5e-6, 2e-5  # both in float32, relative to the largest entry of the tensor
 EAGER = {"attn_implementation": "eager", "experts_implementation": "eager"}  # read by the models that have them
 CACHES = ("past_key_values", "cache_params", "state")  # what transformers calls its cache, by architecture
@@ -75,7 +76,27 @@ def test_logits(pair_of: Callable[[str], Pair], name: str, b: int, l: int) -> No
         logits, _ = registry.adapter(name).forward(ours.model, ids, None, last_only=False)
         with backends.use("transformers"):
             expected = eager(input_ids=ids, use_cache=False).logits
-    assert relative(logits, expected) < LOGITS
+    settled = settled_routes(ours, ids)
+    assert settled.float().mean() > 0.8
+    assert relative(logits[settled], expected[settled]) < LOGITS
+
+
+def settled_routes(checkpoint: Checkpoint, ids: Tensor) -> Tensor:
+    """Return (b, l): whether neither a token nor any before it has two experts tied for the last place.
+
+    Where the probabilities differ by less than float32 can tell, rounding decides the route, and what follows differs.
+    """
+    config = checkpoint.config
+    top = getattr(config, "num_experts_per_tok", 0)
+    if not hasattr(config, "num_experts"):
+        return torch.ones_like(ids, dtype=torch.bool)
+    with torch.inference_mode():
+        routes = checkpoint.model(input_ids=ids, use_cache=False, output_router_logits=True).router_logits
+    margins = []
+    for logits in routes:
+        best = logits.view(*ids.shape, -1).softmax(-1).topk(top + 1, dim=-1).values  # (b, l, top + 1)
+        margins.append(best[..., top - 1] - best[..., top])
+    return (torch.stack(margins).amin(0) > TIE).cumprod(1).bool()
 
 
 @pytest.mark.parametrize(("b", "l"), ((1, 33), (3, 63)))

@@ -175,7 +175,7 @@ def test_the_recorded_run_can_be_drawn(t):
     rows: list[Measurement] = [from_row(line) for line in lines if line["kind"] == "row"]
     assert {figure.id for figure in every(rows, t) if figure} == {
         "decode_vs_context", "prefill_vs_context", "memory_vs_context", "memory_parts", "largest_batch",
-        "sentinel_strip",
+        "sentinel_strip", "achieved", "launches",
     }  # fmt: skip
 
 

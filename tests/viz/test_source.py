@@ -134,7 +134,10 @@ def strict_words() -> tuple[dict[str, str], dict[str, str]]:
     import yaml
 
     folder = ROOT / "assets" / "i18n"
-    read = [yaml.safe_load((folder / f"viz.{lang}.yaml").read_text("utf-8")) for lang in ("en", "ko")]
+    read: list[dict[str, str]] = [{}, {}]
+    for words, lang in zip(read, ("en", "ko"), strict=True):
+        for name in ("viz", "vizbench"):
+            words.update(yaml.safe_load((folder / f"{name}.{lang}.yaml").read_text("utf-8")))
     return read[0], read[1]
 
 
