@@ -37,16 +37,23 @@ def task_picker() -> str:
 
 def map_of(record: Record) -> Cells:
     """Draw the map with its controls; return the cells on screen. Redraws itself while something is measured."""
-    run, running = results.live(record.task), results.watched(record.task)
-    layout.body(PAGE, lambda: st.fragment(_watched, run_every=POLL_S if running else None)(record, running))
+    run = results.live(record.task)
+    # Only a run under way is a piece of its own. A fragment whose click restarts the whole page loses the next click.
+    draw = st.fragment(_watched, run_every=POLL_S) if results.watched(record.task) else _drawn
+    layout.body(PAGE, lambda: draw(record))
     return _shown(record, run)[1]
 
 
-def _watched(record: Record, polled: bool) -> None:
-    """Draw the controls and the map; polled: whether the page was drawn for a run under way."""
+def _watched(record: Record) -> None:
+    """Draw the controls and the map of a run under way; when it has ended, the page is drawn again without polling."""
+    if not results.watched(record.task):
+        st.rerun(scope="app")
+    _drawn(record)
+
+
+def _drawn(record: Record) -> None:
+    """Draw the controls and the map."""
     run = results.live(record.task)
-    if results.watched(record.task) != polled:
-        st.rerun(scope="app")  # a click redraws only this piece, and only the page can begin or end the polling
     _status(record, run)
     live, cells = _shown(record, run)
     subtitle = t("recall.shown.live" if live else "recall.shown.recorded", task=t(f"recall.task.{record.task}"))
