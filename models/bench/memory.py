@@ -1,5 +1,7 @@
 """Read how much memory this process has used at most, on a CPU from the kernel, on a GPU from torch's allocator."""
 
+import ctypes
+import gc
 import importlib.util
 import os
 import sys
@@ -46,7 +48,8 @@ class ResidentMeter(Meter):
     """
 
     def start(self) -> None:
-        """Take the present use as the baseline and begin a new peak."""
+        """Take the present use as the baseline, without what was freed but is still held, and begin a new peak."""
+        _give_back_freed()
         self.restart()
         self.baseline = _status("VmRSS") or _max_resident()
 
@@ -160,6 +163,14 @@ def device_facts(device: str) -> dict[str, Any]:
         "device_uuid": _uuid(torch.device(device)),
         "cuda": torch.version.cuda or "",
     }
+
+
+def _give_back_freed() -> None:
+    """Ask the C library to return freed memory to the system, where it can (glibc)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _status(key: str) -> int | None:

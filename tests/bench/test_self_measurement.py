@@ -120,18 +120,25 @@ def _by_hand(model, ids, steps):
 
 
 def test_peak_memory_repeats_within_two_percent():
-    """Two processes measure the same cell. The whole peak is compared: the share above the model is part of it."""
+    """Processes measure the same cell; the whole peak is compared, the model included.
+
+    The resident set can hold what was freed a moment before, so a peak is sometimes too high and never too low: the
+    lower of two is compared with the lower of two others.
+    """
     code = (
         "from models.bench.measure import measure; from models.bench.cells import Cell; "
         f"row = measure(Cell('{NAME}', '{NAME}', 2048, decode_tokens=4, rounds=2), run_id='test'); "
-        "print(row.peak_bytes, row.baseline_bytes, row.cache_bytes)"
+        "print(row.peak_bytes + row.baseline_bytes, row.peak_bytes, row.cache_bytes)"
     )
+    command = [sys.executable, "-c", code]
     found = [
-        [int(word) for word in subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                                              check=True).stdout.split()]
-        for _ in range(2)
-    ]  # fmt: skip
-    (first, base, cache), (second, other_base, other_cache) = found
-    assert cache == other_cache
-    assert first > cache
-    assert abs((first + base) / (second + other_base) - 1) < 0.02
+        [
+            int(word)
+            for word in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        ]
+        for _ in range(4)
+    ]
+    assert len({cache for _, _, cache in found}) == 1
+    assert all(peak > cache for _, peak, cache in found)
+    first, second = (min(whole for whole, _, _ in pair) for pair in (found[:2], found[2:]))
+    assert abs(first / second - 1) < 0.02
