@@ -1,13 +1,15 @@
 """Measure ratios between implementations: equal values first, then interleaved rounds, and peak memory."""
 
 import gc
+import json
 import math
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -82,7 +84,7 @@ def compare(name: str, *, device: str = "cpu", rounds: int = 5, quick: bool = Fa
     if not row.equal:
         return row
     del expected, found
-    peaks = _peaks(name, pair, device, quick) if case.memory or place.type == "cuda" else {}
+    peaks = _peaks(name, device, quick) if case.memory or place.type == "cuda" else {}
     known = [baseline_s] if baseline_s > BUDGET_S else []
     return replace(row, **_times(pair, place, rounds, 0.0 if quick else BUDGET_S, known), **peaks)
 
@@ -108,16 +110,14 @@ def peak_bytes(name: str, side: str, device: str, quick: bool, threads: int) -> 
     A small run first keeps out what is loaded or compiled once.
     """
     torch.set_num_threads(threads)
-    for small in (True, quick):
-        pair = CASES[name].build(torch.device(device), small)
-        chosen: Side = getattr(pair, side)
-        meter = memory.meter(device)
-        gc.collect()
-        with chosen.ready():
-            meter.start()
-            results = chosen.run()
-            peak = meter.peak()
-        del pair, chosen, results
+    with memory.watching(device) as meter:
+        for small in (True, quick):
+            chosen: Side = getattr(CASES[name].build(torch.device(device), small), side)
+            with chosen.ready():
+                meter.start()
+                chosen.run()
+                peak = meter.peak()
+            del chosen
     return peak
 
 
@@ -180,24 +180,19 @@ def _sample(side: Side, device: torch.device, repeats: int) -> float:
         return (time.perf_counter() - started) / repeats
 
 
-def _peaks(name: str, pair: Pair, device: str, quick: bool) -> dict[str, Any]:
-    if device == "cpu":
-        peaks = [_in_a_fresh_process(name, side, device, quick) for side in ("baseline", "ours")]
-    else:
-        peaks = []
-        for side in (pair.baseline, pair.ours):
-            meter = memory.meter(device)
-            with side.ready():
-                meter.start()
-                side.run()
-                peaks.append(meter.peak())
-    ratio = peaks[0] / peaks[1] if peaks[1] else None
-    return {"baseline_peak_bytes": peaks[0], "ours_peak_bytes": peaks[1], "peak_ratio": ratio}
+def _peaks(name: str, device: str, quick: bool) -> dict[str, Any]:
+    peak = _in_a_fresh_process if device == "cpu" else peak_bytes  # torch's own count on a GPU needs none
+    baseline, ours = (peak(name, side, device, quick, torch.get_num_threads()) for side in ("baseline", "ours"))
+    return {"baseline_peak_bytes": baseline, "ours_peak_bytes": ours, "peak_ratio": baseline / ours if ours else None}
 
 
-def _in_a_fresh_process(name: str, side: str, device: str, quick: bool) -> int:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(peak_bytes, name, side, device, quick, torch.get_num_threads()).result()
+def _in_a_fresh_process(*asked: str | bool | int) -> int:
+    """Return peak_bytes of a process in which nothing was freed before; it needs no main module of ours."""
+    code = "import json, sys; from models.bench import kernels; print(kernels.peak_bytes(*json.loads(sys.argv[1])))"
+    command = [sys.executable, "-c", code, json.dumps(asked)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return int(done.stdout.split()[-1])
 
 
 @contextmanager

@@ -47,12 +47,17 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the first pass counted: exact bytes of the cache at depth, steps until stable, peaks of both phases."""
+    """What the first pass counted: exact bytes of the cache at depth, steps until stable, peaks of both phases.
+
+    The peaks are above the baseline; process is the whole process, None where nobody tells.
+    """
 
     cache_bytes: int
     warmup_steps: int
+    baseline: int
     peak_prefill: int
     peak_decode: int
+    process: int | None
 
 
 class CellRun:
@@ -83,15 +88,15 @@ class CellRun:
         self.started_ns = time.time_ns()
         torch.set_num_threads(self.cell.threads)
         torch.manual_seed(self.cell.seed)
-        self.report("load", 0, 1)
-        self.adapter, self.checkpoint = loaded or load(self.cell)
-        self.clock = Clock(self.cell, self.adapter, self.checkpoint)
-        with self._settings():
-            self.report("parity", 0, 1)
-            self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
-            self.meter = memory.meter(self.cell.device)
-            self.report("warmup", 0, 1)
-            self.sizes = self._first_pass()
+        with memory.watching(self.cell.device) as meter:
+            self.report("load", 0, 1)
+            self.adapter, self.checkpoint = loaded or load(self.cell)
+            self.clock = Clock(self.cell, self.adapter, self.checkpoint)
+            with self._settings():
+                self.report("parity", 0, 1)
+                self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
+                self.report("warmup", 0, 1)
+                self.sizes = self._first_pass(meter)
         self.harness_ms = self.clock.harness()
         self.foreign = memory.foreign_processes(self.cell.device)
 
@@ -123,20 +128,21 @@ class CellRun:
         stack.callback(lambda: self.used.update(recorded))
         return stack
 
-    def _first_pass(self) -> Sizes:
+    def _first_pass(self, meter: memory.Meter) -> Sizes:
         """Run the cell once untimed: bytes of the cache at exactly its depth, peaks of both phases, one step."""
         clock, cell = self.clock, self.cell
         clock.step(clock.prompt(min(cell.context, 16)), None)  # compiles and allocates what every length needs
         ids = clock.prompt(cell.context)
-        self.meter.start()
+        meter.start()
         logits, cache, _ = clock.step(ids, None)
-        prefill_peak = self.meter.peak()
+        prefill_peak = meter.peak()
         cache_bytes = clock.adapter.cache_bytes(cache)
-        self.meter.restart()
+        meter.restart()
         steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
-        peaks = (prefill_peak, self.meter.peak())
+        decode_peak = meter.peak()
+        process = meter.process_bytes()
         self.profile: Profile = look_into(clock, logits, cache)
-        return Sizes(cache_bytes, steps, *peaks)
+        return Sizes(cache_bytes, steps, meter.baseline, prefill_peak, decode_peak, process)
 
     def _attempt(self) -> Round:
         clock, cell = self.clock, self.cell
@@ -296,12 +302,12 @@ def _row(run: CellRun) -> Measurement:
         cache_bytes_formula=accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
         bytes_logits=cell.batch * shape.vocab * accounting.element_bytes(cell.dtype),
         bytes_workspace=run.prediction.bytes_workspace if run.prediction else None,
-        baseline_bytes=run.meter.baseline,
+        baseline_bytes=sizes.baseline,
         peak_bytes=max(sizes.peak_prefill, sizes.peak_decode),
         peak_prefill_bytes=sizes.peak_prefill,
         peak_decode_bytes=sizes.peak_decode,
-        peak_reserved_bytes=run.meter.reserved_bytes(),
-        peak_process_bytes=run.meter.process_bytes(),
+        peak_reserved_bytes=memory.meter(cell.device).reserved_bytes(),
+        peak_process_bytes=sizes.process,
         pred_bytes=run.prediction.bytes_total if run.prediction else None,
         pred_ms=run.prediction.decode_ms if run.prediction else None,
         parity_max_rel=run.parity.cached,

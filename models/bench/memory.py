@@ -6,6 +6,8 @@ import importlib.util
 import os
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,19 @@ import torch
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+_RETURNED_FROM = 128 << 10  # where glibc starts: larger blocks go back to the system as soon as they are freed
+_KEPT_UP_TO = 32 << 20  # where it ends by itself once blocks as large as this have been freed
 
 
 class Meter(ABC):
     """Peak bytes above a baseline that is taken by start()."""
 
     baseline = 0
+
+    def watch(self) -> None:
+        """Make the allocator give back what is freed, where that makes the peaks true."""
+        return
 
     @abstractmethod
     def start(self) -> None:
@@ -32,6 +41,10 @@ class Meter(ABC):
     def peak(self) -> int:
         """Return the highest use since the last start or restart, above the baseline."""
 
+    def unwatch(self) -> None:
+        """Let the allocator keep what is freed, which is faster."""
+        return
+
     def reserved_bytes(self) -> int | None:
         """Return the most that the allocator has held, where there is one."""
         return None
@@ -44,12 +57,24 @@ class Meter(ABC):
 class ResidentMeter(Meter):
     """The resident set of this process: VmHWM, reset through clear_refs where Linux allows it, else ru_maxrss.
 
+    While it is watched glibc returns every block of 128 KiB or more as soon as it is freed, so that the peak is what
+    was in use, and repeats. Left alone it learns to keep freed blocks of up to 32 MiB, which is faster, and they count.
+    It does not unlearn what it keeps already: exact to a few pages only in a process that was watched from its start.
     Without the reset the peak includes whatever came before, so it can only be too high, never too low.
     """
 
+    def __init__(self) -> None:
+        self._highest = 0
+
+    def watch(self) -> None:
+        """Have glibc return what is freed."""
+        _return_freed_from(_RETURNED_FROM)
+
     def start(self) -> None:
         """Take the present use as the baseline, without what was freed but is still held, and begin a new peak."""
-        _give_back_freed()
+        gc.collect()
+        _in_libc("malloc_trim", 0)
+        self._highest = 0
         self.restart()
         self.baseline = _status("VmRSS") or _max_resident()
 
@@ -62,11 +87,17 @@ class ResidentMeter(Meter):
 
     def peak(self) -> int:
         """Return the highest use since the last start or restart."""
-        return max((_status("VmHWM") or _max_resident()) - self.baseline, 0)
+        whole = _status("VmHWM") or _max_resident()
+        self._highest = max(whole, self._highest)
+        return max(whole - self.baseline, 0)
+
+    def unwatch(self) -> None:
+        """Let glibc keep what is freed, as it learns to by itself in a process that has worked for a while."""
+        _return_freed_from(_KEPT_UP_TO)
 
     def process_bytes(self) -> int | None:
-        """Return the use of the whole process."""
-        return _max_resident()
+        """Return the highest of all peaks since the start, the baseline included."""
+        return self._highest
 
 
 class CudaMeter(Meter):
@@ -101,6 +132,17 @@ class CudaMeter(Meter):
 def meter(device: str) -> Meter:
     """Return the meter of a device."""
     return ResidentMeter() if device == "cpu" else CudaMeter(device)
+
+
+@contextmanager
+def watching(device: str) -> Iterator[Meter]:
+    """Make a device's allocator give back what is freed from here on; yields a meter that was not started yet."""
+    watched = meter(device)
+    watched.watch()
+    try:
+        yield watched
+    finally:
+        watched.unwatch()
 
 
 class EnergyMeter:
@@ -165,12 +207,17 @@ def device_facts(device: str) -> dict[str, Any]:
     }
 
 
-def _give_back_freed() -> None:
-    """Ask the C library to return freed memory to the system, where it can (glibc)."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+def _return_freed_from(size: int) -> None:
+    """Have glibc ask the system for each block of at least `size` bytes alone, and return it when it is freed."""
+    _in_libc("mallopt", _M_MMAP_THRESHOLD, size)
+    _in_libc("mallopt", _M_TRIM_THRESHOLD, 2 * size)
+
+
+def _in_libc(function: str, *values: int) -> None:
+    """Call a function that glibc has and other C libraries lack."""
+    found = getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
+    if found is not None:
+        found(*values)
 
 
 def _status(key: str) -> int | None:

@@ -14,12 +14,14 @@ START_S: Mapping[str, float] = {
     "cpu": 0.5,
     "cuda": 6.0,
 }  # a forked worker; on a GPU its context and compiled kernels too
+LIBRARIES_BYTES = 2 << 20  # buffers of the linear algebra, whatever the cell
 PROFILE_S = 0.5  # looking into one step and timing the clock itself
 RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
 PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
 WARMUP_STEPS = 10  # until three agree, and the profiled one
 SENTINELS, SENTINEL_FLOPS = 2, 12 * 4 * 2 * 256**3  # each round, models/bench/clock.py
-MOST_ROUNDS, LEAST_TIMED_S = 3, 0.5  # short cells get more rounds, models/bench/runner.py
+LEAST_TIMED_S = 0.5  # of a cell; short cells get up to MOST_ROUNDS times their rounds, models/bench/turns.py
+MOST_ROUNDS = 3
 # Of a loop over tokens written in Python, as the reference operators and transformers' fallbacks are.
 SLOW_OPS: Mapping[str, int] = {"mamba": 7, "rwkv": 26}  # operators per token and layer
 SLOW_OP_S = 8e-6
@@ -100,36 +102,40 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
 def workspace_bytes(cell: Cell, shape: Shape) -> int:
     """Estimate what a prefill holds beside weights, cache and logits: an estimate within about a factor of 1.5.
 
-    On a CPU the allocator keeps what a layer's mixer freed while its feed-forward runs, so both count; on a GPU the
-    allocator's live bytes are the larger of the two. Fitted to the peaks of float32 cells at 1,024 to 16,384 tokens.
+    What the widest layer has in use at once; fitted to the peaks of nine models on a CPU, from 1,024 to 16,384 tokens.
     """
     cpu = kind_of(cell.device) == "cpu"
-    together = sum if cpu else max
-    widest = max(together(_activations(layer, shape, cell)) for layer in shape.layers) + 2 * shape.d_model
+    widest = max(max(_activations(layer, shape, cell)) for layer in shape.layers)
     tokens = cell.batch * cell.context
     size = accounting.element_bytes(cell.dtype)
     scores = 0
     if cell.attention == "math" and shape.count("attention"):  # the table of scores and its softmax
         scores = 2 * cell.batch * shape.n_heads * cell.context**2 * size
-    return tokens * widest * size + scores
+    # The CPU's libraries repack the largest matrix, that of the vocabulary, for products in 16 bits.
+    repacked = shape.vocab * shape.d_model * size if cpu and size < 4 else 0
+    return tokens * widest * size + scores + repacked + LIBRARIES_BYTES
 
 
 def _activations(layer: Layer, shape: Shape, cell: Cell) -> tuple[int, int]:
-    """Count the elements per token of a layer's mixer and of its feed-forward."""
+    """Count the elements per token that a layer's mixer and its feed-forward have in use at once, residual included."""
     d, f, di = shape.d_model, shape.d_ff, shape.d_inner
-    scan = (20 if kind_of(cell.device) == "cpu" else 10) * di
-    if cell.view == "as_shipped" and not cell.device.startswith("cuda"):
+    cpu = kind_of(cell.device) == "cpu"
+    scan = 9 * di + d + shape.dt_rank + 2 * shape.d_state
+    if cpu and accounting.element_bytes(cell.dtype) < 4:
+        scan += 4 * di  # the recurrence runs in float32
+    if cpu and cell.view == "as_shipped":
         scan += 3 * di * shape.d_state  # transformers' fallback writes out the discretised A and B for every token
     mixer = {
-        "attention": 3 * (shape.n_heads + 2 * shape.n_kv_heads) * shape.d_head,
+        "attention": 3 * (shape.n_heads + 2 * shape.n_kv_heads) * shape.d_head + 2 * d,
         "mamba": scan,
-        "rwkv": 12 * shape.d_attention,
+        "rwkv": 12 * shape.d_attention + 2 * d,
     }
-    dense = 4 * f
-    routed = 2 * d + shape.n_experts
+    tanh = shape.model_type == "gpt2"  # its activation is written out in five operators
+    dense = (3 if shape.gated_ffn else 5 if tanh else 2) * f + 4 * d + 2 * shape.d_head
+    routed = 4 * d + shape.n_experts
     if shape.n_experts:  # one expert after the other on a CPU, all at once on a GPU
-        routed += shape.top_k * (2 * d + dense) // (shape.n_experts if kind_of(cell.device) == "cpu" else 1)
-    ffn = {"dense": dense, "moe": routed, "channel_mix": 5 * d + 3 * f}
+        routed += shape.top_k * (2 * d + 3 * f) // (shape.n_experts if cpu else 1)
+    ffn = {"dense": dense, "moe": routed, "channel_mix": 6 * d + 2 * f}
     return mixer[layer.mixer], ffn.get(layer.ffn, 0)
 
 

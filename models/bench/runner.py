@@ -1,34 +1,26 @@
-"""Run plans: a queue and a thread per device, a worker process per cell, every row stored the moment it is known.
-
-Cells of a group take turns, ABCD and DCBA, so that a slow spell of the machine does not fall on one of them.
-"""
+"""Run plans: a queue and a thread per device, one run after the other, every row stored the moment it is known."""
 
 import atexit
-import dataclasses
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import count
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from models.bench import environment
-from models.bench.host import Event, Outcome, Worker, WorkerHost
+from models.bench.host import WorkerHost
 from models.bench.lease import Lease
-from models.bench.plan import LEAST_TIMEOUT_S, Cell, Plan, Prediction, Rates, measure_rates
-from models.bench.rows import Measurement, from_row
+from models.bench.plan import Cell, Plan, Prediction, Rates, measure_rates
+from models.bench.rows import Measurement
 from models.bench.store import Store
+from models.bench.turns import Job, Turns
 from models.errors import SourceError
 
 _log = logging.getLogger(__name__)
 
-ENOUGH_ROUNDS = 5  # after which a cell may stop early
-AGREED = 0.03  # middle half of the rounds against their median, at which it does
-LEAST_TIMED_S = 0.5  # of a cell; short cells get up to MOST_ROUNDS times their rounds
-MOST_ROUNDS = 3
 LEASE_POLL_S = 0.3
 STORE_ATTEMPTS = 20  # to store the end of a run
 STORE_WAIT_S = 3.0
@@ -61,26 +53,6 @@ class Progress:
         return self.state in ("queued", "running")
 
 
-@dataclass(slots=True)
-class _Job:
-    run_id: str
-    plan: Plan
-    timeout_s: float | None
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    unstored: deque[Measurement] = field(default_factory=deque)
-    elsewhere: bool = False  # another program measures on the device
-    state: str = "queued"
-    done: int = 0
-    cell: Cell | None = None
-    phase: str = ""
-    round: int = 0
-    worker_pid: int | None = None
-    started: float | None = None
-    ended: float | None = None
-    spent_s: float = 0.0  # when the last cell was done
-    spent_predicted_s: float = 0.0
-
-
 class Runner:
     """Measure plans one cell at a time per device, so that two runs never share one. Safe to use from any thread."""
 
@@ -95,8 +67,8 @@ class Runner:
         self._lease = lease or _unasked
         self._make_host = make_host or (lambda threads: WorkerHost(threads=threads))
         self._lock = threading.Condition()
-        self._queues: dict[str, deque[_Job]] = {}
-        self._jobs: dict[str, _Job] = {}
+        self._queues: dict[str, deque[Job]] = {}
+        self._jobs: dict[str, Job] = {}
         self._hosts: dict[str, WorkerHost] = {}
         self._closed = False
         self._rates: tuple[int, Rates] | None = None
@@ -109,7 +81,7 @@ class Runner:
         if not plan.cells:
             raise ValueError("a plan without cells")
         run_id = self.store.create(cells=plan.to_json(), environment=environment.environment(), title=title)
-        job = _Job(run_id, plan, timeout_s)
+        job = Job(run_id, plan, timeout_s)
         device = plan.cells[0].device
         with self._lock:
             self._jobs[run_id] = job
@@ -141,7 +113,7 @@ class Runner:
                 job.round,
                 job.worker_pid,
                 elapsed,
-                _remaining(job, elapsed),
+                job.remaining_s(elapsed),
             )
 
     def cancel(self, run_id: str) -> bool:
@@ -209,24 +181,24 @@ class Runner:
                     job.cell, job.ended = None, time.monotonic()
                     self._lock.notify_all()
 
-    def _measure(self, job: _Job, device: str) -> None:
+    def _measure(self, job: Job, device: str) -> None:
         host = self._hosts.get(device)
         if host is None or host.threads != job.plan.cells[0].threads:
             if host is not None:
                 host.stop()
             host = self._hosts[device] = self._make_host(job.plan.cells[0].threads)
-        turn = _Turn(self, job, host)
+        turns = Turns(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
         for group in job.plan.groups():
-            turn.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
+            turns.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
         if not self._closed:
             self._end(job)
 
-    def _note(self, job: _Job, **changes: Any) -> None:
+    def _note(self, job: Job, **changes: Any) -> None:
         with self._lock:
             for name, value in changes.items():
                 setattr(job, name, value)
 
-    def _keep(self, job: _Job, row: Measurement, prediction: Prediction | None) -> None:
+    def _keep(self, job: Job, row: Measurement, prediction: Prediction | None) -> None:
         """Store a row. prediction: of the planned cell that it finishes, None for one beside the plan."""
         job.unstored.append(row)
         self._flush(job)
@@ -237,7 +209,7 @@ class Runner:
                 job.spent_s = time.monotonic() - (job.started or time.monotonic())
                 self._lock.notify_all()
 
-    def _flush(self, job: _Job) -> None:
+    def _flush(self, job: Job) -> None:
         """Store what is not stored yet; what a store out of reach refuses is kept and tried again with the next row."""
         try:
             while job.unstored:
@@ -246,7 +218,7 @@ class Runner:
         except SourceError as error:
             _log.warning("%d rows of run %s wait to be stored: %s", len(job.unstored), job.run_id, error)
 
-    def _end(self, job: _Job) -> None:
+    def _end(self, job: Job) -> None:
         """Note the end of a run, trying for a while where the store is out of reach."""
         for _ in range(STORE_ATTEMPTS):
             self._flush(job)
@@ -260,169 +232,8 @@ class Runner:
         _log.error("%d rows of run %s could not be stored", len(job.unstored), job.run_id)
 
 
-@dataclass(slots=True)
-class _Open:
-    """A prepared cell that waits for its rounds."""
-
-    cell: Cell
-    prediction: Prediction
-    worker: Worker
-    planned: bool
-    rounds: int = 0
-    timed_s: float = 0.0
-    relative: float = 1.0
-
-    @property
-    def done(self) -> bool:
-        """Whether it has its rounds: those of the plan, more while they are very short, fewer where they agree."""
-        if self.rounds >= ENOUGH_ROUNDS and self.timed_s >= LEAST_TIMED_S and self.relative < AGREED:
-            return True
-        if self.rounds < self.cell.rounds:
-            return False
-        return self.timed_s >= LEAST_TIMED_S or self.rounds >= MOST_ROUNDS * self.cell.rounds
-
-
-class _Turn:
-    """Measure the groups of one run: every cell of a group is prepared, then they take turns round by round."""
-
-    def __init__(self, runner: Runner, job: _Job, host: WorkerHost) -> None:
-        self._runner, self._job, self._host = runner, job, host
-        self._full: dict[tuple[str, str, str, int], int] = {}  # family and batch -> the shortest context without room
-        self._ceilings: Mapping[str, float] | None = None
-
-    def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
-        """Give every cell of a group its row."""
-        if self._ceilings is None and not self._job.cancelled.is_set():
-            self._runner._note(self._job, phase="ceilings")
-            self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
-        opened = [found for cell, prediction in group if (found := self._prepare(cell, prediction)) is not None]
-        for turn in count():
-            waiting = [one for one in opened if not one.done]
-            if not waiting:
-                break
-            for one in waiting[:: -1 if turn % 2 else 1]:
-                if not self._round(one):
-                    opened.remove(one)
-        for one in opened:
-            self._finish(one)
-
-    def _prepare(self, cell: Cell, prediction: Prediction, *, planned: bool = True) -> _Open | None:
-        """Start a cell and wait until it is ready; None when it has got its row already."""
-        started = time.time_ns()
-        skipped = _skip(self._job, cell, prediction, self._full)
-        if skipped is not None:
-            return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
-        self._runner._note(self._job, cell=cell, phase="", round=0, worker_pid=None)
-        worker = self._host.open(cell, run_id=self._job.run_id, prediction=prediction, ceilings=self._ceilings)
-        ready = self._ask(worker, None, "ready", prediction)
-        if isinstance(ready, Outcome):
-            return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
-        return _Open(cell, prediction, worker, planned)
-
-    def _round(self, one: _Open) -> bool:
-        """Make one round of a cell; False when the cell failed and has got its row."""
-        self._runner._note(self._job, cell=one.cell, round=one.rounds + 1)
-        event = self._ask(one.worker, "round", "round", one.prediction)
-        if isinstance(event, Outcome):
-            self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
-            return False
-        one.rounds += 1
-        one.timed_s += float(event.get("seconds", 0.0))
-        one.relative = float(event.get("relative", 1.0))
-        return True
-
-    def _finish(self, one: _Open) -> None:
-        event = self._ask(one.worker, "finish", "row", one.prediction)
-        if isinstance(event, Outcome):
-            self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
-            return
-        one.worker.close()
-        self._runner._keep(self._job, from_row(event["row"]), one.prediction if one.planned else None)
-
-    def _failed(
-        self, cell: Cell, prediction: Prediction, outcome: Outcome, *, planned: bool, started_ns: int
-    ) -> _Open | None:
-        """Store why a cell has no row of its own; a search for the largest batch goes on with half of it."""
-        row = _row_of_failure(self._job.run_id, cell, prediction, outcome, started_ns=started_ns)
-        self._runner._keep(self._job, row, prediction if planned else None)
-        if outcome.state == "oom" and cell.largest and cell.batch > 1:
-            smaller = dataclasses.replace(cell, batch=cell.batch // 2, batch_limit="memory")
-            return self._prepare(smaller, prediction, planned=False)
-        if outcome.state == "oom":
-            self._full[_family(cell)] = cell.context
-        return None
-
-    def _ask(self, worker: Worker, message: str | None, until: str, prediction: Prediction) -> Event | Outcome:
-        def note(event: Event) -> None:
-            if "phase" in event:
-                self._runner._note(self._job, phase=str(event["phase"]))
-            if event.get("event") == "started":
-                self._runner._note(self._job, worker_pid=event.get("pid"))
-
-        timeout_s = self._job.timeout_s or max(LEAST_TIMEOUT_S, 10 * prediction.seconds)
-        return worker.ask(message, until=until, timeout_s=timeout_s, cancelled=self._job.cancelled, on_event=note)
-
-
 def _unasked(_device: str) -> Lease:
     return Lease(None)
-
-
-def _family(cell: Cell) -> tuple[str, str, str, int]:
-    return cell.architecture, cell.size, cell.view, cell.batch
-
-
-def _skip(
-    job: _Job, cell: Cell, prediction: Prediction, full: Mapping[tuple[str, str, str, int], int]
-) -> Outcome | None:
-    """Say why a cell is not started, or None."""
-    if job.cancelled.is_set():
-        return Outcome("cancelled", "cancelled before it began", "errors.cell_cancelled")
-    failed_at = full.get(_family(cell))
-    if failed_at is not None and cell.context >= failed_at:
-        sentence = f"not started: {failed_at} tokens already ran out of memory"
-        return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped_after", {"context": failed_at})
-    if not prediction.fits:
-        gib = f"{prediction.bytes_total / 2**30:.1f}"
-        sentence = f"not started: it would need about {gib} GiB, more than is free"
-        return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped", {"gib": gib})
-    return None
-
-
-def _row_of_failure(
-    run_id: str, cell: Cell, prediction: Prediction, outcome: Outcome, *, started_ns: int
-) -> Measurement:
-    asked = dataclasses.asdict(cell)
-    del asked["rounds"], asked["largest"]
-    parity = {name: value for name, value in outcome.values.items() if name.startswith("parity_")}
-    requested = outcome.values.get("requested")
-    return Measurement(
-        run_id=run_id,
-        cell_id=cell.cell_id,
-        state=outcome.state,
-        reason=outcome.reason,
-        reason_key=outcome.key,
-        reason_values=dict(outcome.values),
-        pred_bytes=prediction.bytes_total,
-        pred_ms=prediction.decode_ms,
-        cache_bytes_formula=prediction.bytes_cache,
-        oom_requested_bytes=requested if isinstance(requested, int) else None,
-        parity_max_rel=parity.get("parity_cached"),
-        parity_batch_rel=parity.get("parity_batch"),
-        parity_chunk_rel=parity.get("parity_chunked"),
-        environment=environment.environment(),
-        started_ns=started_ns,
-        ended_ns=time.time_ns(),
-        **asked,
-    )
-
-
-def _remaining(job: _Job, elapsed: float) -> float | None:
-    """Scale the prediction of what is left by how the cells done so far compared with theirs, less what it has run."""
-    if job.state not in ("queued", "running"):
-        return 0.0
-    left = max(job.plan.seconds - job.spent_predicted_s, 0.0)
-    pace = job.spent_s / job.spent_predicted_s if job.spent_predicted_s > 0 else 1.0
-    return max(left * pace - (elapsed - job.spent_s), 0.1 * left * pace)
 
 
 @lru_cache(maxsize=1)

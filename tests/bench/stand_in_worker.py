@@ -1,4 +1,4 @@
-"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, noise, silent."""
+"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, ..."""
 
 import os
 import signal
@@ -53,6 +53,10 @@ def behave(request, listen, say):
         say(event="error", state="oom", key="errors.cell_oom", message="no memory", values={"requested": 123})
         return
     say(event="ready")
+    take_turns(request, listen, say, what)
+
+
+def take_turns(request, listen, say, what):
     rounds = []
     while (message := listen()) is not None:
         if "round" in message:
@@ -60,6 +64,9 @@ def behave(request, listen, say):
                 time.sleep(0.3)
             if what == "crash-later" and rounds:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if len(rounds) == {"hang-later": 3, "hang-at-once": 0}.get(what):
+                say(event="phase", phase="stuck", done=0, of=3)
+                time.sleep(600)
             rounds.append(time.monotonic())  # so that a test sees the order of the rounds
             say(event="round", seconds=1.0, steady=True, relative=0.5)
         if "finish" in message:

@@ -150,6 +150,35 @@ def test_cancel_ends_the_worker_at_once_and_keeps_the_rows(runner, plan_of):
     assert states(runner, runner.submit(plan_of("ok"))) == ["ok"], "the device serves the next run"
 
 
+def test_cells_with_rounds_enough_keep_them_when_the_run_is_cancelled(runner, plan_of):
+    run_id = runner.submit(plan_of("hang-later", "ok", "ok", rounds=9))
+    until(lambda: runner.progress(run_id).phase == "stuck")
+    start = time.monotonic()
+    assert runner.cancel(run_id)
+    assert states(runner, run_id) == ["cancelled", "ok", "ok"]
+    assert time.monotonic() - start < 3
+    assert {row.rounds for row in runner.store.run(run_id).rows if row.state == "ok"} == {4}
+
+
+def test_cells_with_few_rounds_are_not_compared_when_the_run_is_cancelled(runner, plan_of):
+    run_id = runner.submit(plan_of("hang-at-once", "ok", rounds=9))
+    until(lambda: runner.progress(run_id).phase == "stuck")
+    assert runner.cancel(run_id)
+    assert states(runner, run_id) == ["cancelled", "cancelled"]
+
+
+def test_a_slow_machine_makes_fewer_rounds_than_planned_and_never_fewer_than_three(runner, plan_of):
+    import dataclasses
+
+    made = plan_of("slow", "slow", rounds=9)
+    hurried = runner.submit(dataclasses.replace(made, budget_s=0.5))
+    unhurried = runner.submit(plan_of("slow", rounds=4))
+    assert states(runner, hurried) == ["ok", "ok"]
+    assert {row.rounds for row in runner.store.run(hurried).rows} == {3}
+    assert states(runner, unhurried) == ["ok"]
+    assert runner.store.run(unhurried).rows[0].rounds == 4
+
+
 def test_longer_contexts_are_not_tried_after_the_memory_ran_out(runner, plan_of):
     run_id = runner.submit(plan_of("oom", "ok", "ok", "ok", "ok", "ok"))
     assert states(runner, run_id) == ["oom", "ok", "ok", "ok", "predicted_oom_skipped", "ok"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from models.bench.plan import Cell, Plan, Prediction
-from models.bench.runner import _Job, _remaining
+from models.bench.turns import Job
 
 FITS = Prediction(1, 1, 1, 1, 1.0, 1.0, 10.0, fits=True)
 
@@ -13,7 +13,7 @@ FITS = Prediction(1, 1, 1, 1, 1.0, 1.0, 10.0, fits=True)
 def job(**changes):
     cells = tuple(Cell("mamba", "mamba", 2**n) for n in range(4))
     too_large = replace(FITS, seconds=1e6, fits=False)
-    made = _Job("r", Plan(cells, (FITS, FITS, FITS, too_large)), None, state="running")
+    made = Job("r", Plan(cells, (FITS, FITS, FITS, too_large)), None, state="running")
     for name, value in changes.items():
         setattr(made, name, value)
     return made
@@ -32,4 +32,20 @@ def job(**changes):
     ],
 )
 def test_time_left(changes, elapsed, left):
-    assert _remaining(job(**changes), elapsed) == pytest.approx(left)
+    assert job(**changes).remaining_s(elapsed) == pytest.approx(left)
+
+
+@pytest.mark.parametrize(
+    ("budget", "elapsed", "turn", "lacks"),
+    [
+        (None, 1e6, 1e6, False),
+        (60.0, 20.0, 9.0, False),  # two groups of 10 s are still to come
+        (60.0, 40.0, 1.0, True),
+        (60.0, 20.0, 30.0, True),  # the next turn itself is too long
+    ],
+)
+def test_a_budget_stops_further_turns(monkeypatch, budget, elapsed, turn, lacks):
+    monkeypatch.setattr("models.bench.turns.time.monotonic", lambda: 1000.0 + elapsed)
+    made = job(started=1000.0)
+    made.plan = replace(made.plan, budget_s=budget)
+    assert made.lacks_time(10.0, turn) is lacks

@@ -1,0 +1,233 @@
+"""Measure the cells of a run, each in a process of its own; cells of a group take turns, ABCD and DCBA.
+
+So a slow spell of the machine does not fall on one of them. Whatever happens to a cell becomes its row.
+"""
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from models.bench import environment
+from models.bench.budget import LEAST_ROUNDS
+from models.bench.host import Event, Outcome, Worker, WorkerHost
+from models.bench.plan import LEAST_TIMEOUT_S, Cell, Plan, Prediction
+from models.bench.prediction import LEAST_TIMED_S, MOST_ROUNDS
+from models.bench.rows import Measurement, from_row
+
+ENOUGH_ROUNDS = 5  # after which a cell may stop early
+AGREED = 0.03  # middle half of the rounds against their median, at which it does
+FINISH_S = 5.0  # to put measured rounds into a row
+
+CANCELLED = Outcome("cancelled", "cancelled", "errors.cell_cancelled")
+
+Keep = Callable[[Measurement, Prediction | None], None]
+
+
+@dataclass(slots=True)
+class Job:
+    """A plan on its way: where it stands, and what of it is not stored yet. Written by its runner, under a lock."""
+
+    run_id: str
+    plan: Plan
+    timeout_s: float | None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    unstored: deque[Measurement] = field(default_factory=deque)
+    elsewhere: bool = False  # another program measures on the device
+    state: str = "queued"
+    done: int = 0
+    cell: Cell | None = None
+    phase: str = ""
+    round: int = 0
+    worker_pid: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    spent_s: float = 0.0  # when the last cell was done
+    spent_predicted_s: float = 0.0
+
+    def remaining_s(self, elapsed_s: float) -> float | None:
+        """Scale the prediction of what is left by how the cells done so far compared with theirs, less what it ran."""
+        if self.state not in ("queued", "running"):
+            return 0.0
+        left = max(self.plan.seconds - self.spent_predicted_s, 0.0)
+        pace = self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
+        return max(left * pace - (elapsed_s - self.spent_s), 0.1 * left * pace)
+
+    def lacks_time(self, group_s: float, turn_s: float) -> bool:
+        """Tell whether one more turn of a group (predicted: group_s in all) would pass the budget of the plan."""
+        if self.plan.budget_s is None or self.started is None:
+            return False
+        later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0)
+        return time.monotonic() - self.started + turn_s + later > self.plan.budget_s
+
+
+@dataclass(slots=True)
+class _Open:
+    """A prepared cell that waits for its rounds."""
+
+    cell: Cell
+    prediction: Prediction
+    worker: Worker
+    planned: bool
+    rounds: int = 0
+    timed_s: float = 0.0
+    relative: float = 1.0
+
+    @property
+    def done(self) -> bool:
+        """Whether it has its rounds: those of the plan, more while they are very short, fewer where they agree."""
+        if self.rounds >= ENOUGH_ROUNDS and self.timed_s >= LEAST_TIMED_S and self.relative < AGREED:
+            return True
+        if self.rounds < self.cell.rounds:
+            return False
+        return self.timed_s >= LEAST_TIMED_S or self.rounds >= MOST_ROUNDS * self.cell.rounds
+
+
+class Turns:
+    """Measure the groups of one run: every cell of a group is prepared, then they take turns round by round.
+
+    note(**changes) writes where the job stands; keep(row, prediction) stores a row, with the prediction of the planned
+    cell that it finishes, None for one beside the plan.
+    """
+
+    def __init__(self, job: Job, host: WorkerHost, *, note: Callable[..., None], keep: Keep) -> None:
+        self._job, self._host, self._note, self._keep = job, host, note, keep
+        self._full: dict[tuple[str, str, str, int], int] = {}  # family and batch -> the shortest context without room
+        self._ceilings: Mapping[str, float] | None = None
+
+    def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
+        """Give every cell of a group its row."""
+        if self._ceilings is None and not self._job.cancelled.is_set():
+            self._note(phase="ceilings")
+            self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
+        opened = [found for cell, prediction in group if (found := self._prepare(cell, prediction)) is not None]
+        predicted_s = sum(one.prediction.seconds for one in opened)
+        turn_s = 0.0
+        for turn in count():
+            waiting = [one for one in opened if not one.done]
+            cancelled = self._job.cancelled.is_set()
+            if not waiting or cancelled or (turn >= LEAST_ROUNDS and self._job.lacks_time(predicted_s, turn_s)):
+                break
+            began = time.monotonic()
+            for one in waiting[:: -1 if turn % 2 else 1]:
+                if not self._job.cancelled.is_set() and not self._round(one):
+                    opened.remove(one)
+            turn_s = time.monotonic() - began
+        for one in opened:
+            self._finish(one)
+
+    def _prepare(self, cell: Cell, prediction: Prediction, *, planned: bool = True) -> _Open | None:
+        """Start a cell and wait until it is ready; None when it has got its row already."""
+        started = time.time_ns()
+        skipped = _skip(self._job, cell, prediction, self._full)
+        if skipped is not None:
+            return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
+        self._note(cell=cell, phase="", round=0, worker_pid=None)
+        worker = self._host.open(cell, run_id=self._job.run_id, prediction=prediction, ceilings=self._ceilings)
+        ready = self._ask(worker, None, "ready", prediction)
+        if isinstance(ready, Outcome):
+            return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
+        return _Open(cell, prediction, worker, planned)
+
+    def _round(self, one: _Open) -> bool:
+        """Make one round of a cell; False when the cell failed and has got its row."""
+        self._note(cell=one.cell, round=one.rounds + 1)
+        event = self._ask(one.worker, "round", "round", one.prediction)
+        if isinstance(event, Outcome):
+            self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
+            return False
+        one.rounds += 1
+        one.timed_s += float(event.get("seconds", 0.0))
+        one.relative = float(event.get("relative", 1.0))
+        return True
+
+    def _finish(self, one: _Open) -> None:
+        """Ask a cell for its row. After a cancel too, where it has rounds enough to be compared."""
+        event: Event | Outcome
+        if not self._job.cancelled.is_set():
+            event = self._ask(one.worker, "finish", "row", one.prediction)
+        elif one.rounds >= min(LEAST_ROUNDS, one.cell.rounds):
+            event = one.worker.ask("finish", until="row", timeout_s=FINISH_S, cancelled=threading.Event())
+        else:
+            one.worker.close()
+            event = CANCELLED
+        if isinstance(event, Outcome):
+            self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
+            return
+        one.worker.close()
+        self._keep(from_row(event["row"]), one.prediction if one.planned else None)
+
+    def _failed(
+        self, cell: Cell, prediction: Prediction, outcome: Outcome, *, planned: bool, started_ns: int
+    ) -> _Open | None:
+        """Store why a cell has no row of its own; a search for the largest batch goes on with half of it."""
+        row = _row_of_failure(self._job.run_id, cell, prediction, outcome, started_ns=started_ns)
+        self._keep(row, prediction if planned else None)
+        if outcome.state == "oom" and cell.largest and cell.batch > 1:
+            smaller = dataclasses.replace(cell, batch=cell.batch // 2, batch_limit="memory")
+            return self._prepare(smaller, prediction, planned=False)
+        if outcome.state == "oom":
+            self._full[_family(cell)] = cell.context
+        return None
+
+    def _ask(self, worker: Worker, message: str | None, until: str, prediction: Prediction) -> Event | Outcome:
+        def note(event: Event) -> None:
+            if "phase" in event:
+                self._note(phase=str(event["phase"]))
+            if event.get("event") == "started":
+                self._note(worker_pid=event.get("pid"))
+
+        timeout_s = self._job.timeout_s or max(LEAST_TIMEOUT_S, 10 * prediction.seconds)
+        return worker.ask(message, until=until, timeout_s=timeout_s, cancelled=self._job.cancelled, on_event=note)
+
+
+def _family(cell: Cell) -> tuple[str, str, str, int]:
+    return cell.architecture, cell.size, cell.view, cell.batch
+
+
+def _skip(
+    job: Job, cell: Cell, prediction: Prediction, full: Mapping[tuple[str, str, str, int], int]
+) -> Outcome | None:
+    """Say why a cell is not started, or None."""
+    if job.cancelled.is_set():
+        return CANCELLED
+    failed_at = full.get(_family(cell))
+    if failed_at is not None and cell.context >= failed_at:
+        sentence = f"not started: {failed_at} tokens already ran out of memory"
+        return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped_after", {"context": failed_at})
+    if not prediction.fits:
+        gib = f"{prediction.bytes_total / 2**30:.1f}"
+        sentence = f"not started: it would need about {gib} GiB, more than is free"
+        return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped", {"gib": gib})
+    return None
+
+
+def _row_of_failure(
+    run_id: str, cell: Cell, prediction: Prediction, outcome: Outcome, *, started_ns: int
+) -> Measurement:
+    asked = dataclasses.asdict(cell)
+    del asked["rounds"], asked["largest"]
+    parity = {name: value for name, value in outcome.values.items() if name.startswith("parity_")}
+    requested = outcome.values.get("requested")
+    return Measurement(
+        run_id=run_id,
+        cell_id=cell.cell_id,
+        state=outcome.state,
+        reason=outcome.reason,
+        reason_key=outcome.key,
+        reason_values=dict(outcome.values),
+        pred_bytes=prediction.bytes_total,
+        pred_ms=prediction.decode_ms,
+        cache_bytes_formula=prediction.bytes_cache,
+        oom_requested_bytes=requested if isinstance(requested, int) else None,
+        parity_max_rel=parity.get("parity_cached"),
+        parity_batch_rel=parity.get("parity_batch"),
+        parity_chunk_rel=parity.get("parity_chunked"),
+        environment=environment.environment(),
+        started_ns=started_ns,
+        ended_ns=time.time_ns(),
+        **asked,
+    )
