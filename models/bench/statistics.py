@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-RESAMPLES = 2000
 NEGLIGIBLE = 0.01  # a difference that may be below one per cent is not called one
 
 Rounds = Sequence[Sequence[float]]
@@ -82,20 +81,6 @@ def rounds_of(samples: Sequence[float], rounds: int | None) -> list[list[float]]
     return [[float(v) for v in samples[i * each : (i + 1) * each]] for i in range(count)] if each else []
 
 
-def ratio_of_medians(above: Sequence[float], below: Sequence[float], *, seed: int = 0) -> Interval:
-    """Estimate median(above) / median(below) with a percentile bootstrap interval (Efron & Tibshirani 1993, ch. 13).
-
-    It takes the samples as independent, which the steps of one round are not: use verdict to tell two cells apart.
-    """
-    rng = np.random.default_rng(seed)
-    a, b = np.asarray(above, np.float64), np.asarray(below, np.float64)
-    if not (a.size and b.size):
-        raise ValueError("no samples")
-    ratios = _resampled_medians(a, rng) / _resampled_medians(b, rng)
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return Interval(float(np.median(a) / np.median(b)), float(low), float(high))
-
-
 def median_time(rounds: Rounds) -> Interval:
     """Estimate a typical time as the geometric mean of the round medians, with Student's 95 % interval of it."""
     return _exponential(_combined([_Mean.of(_log_medians(rounds))], [1.0]))
@@ -155,11 +140,6 @@ def compare_exponents(a: Curve, b: Curve) -> Interval:
     weights = [_slope_weights(each) for each in sizes]
     parts = [_Mean.of(values) for each in logs for values in each]
     return _combined(parts, [*weights[0], *(-weights[1])])
-
-
-def same_exponent(a: Curve, b: Curve) -> bool:
-    """Tell whether two growth exponents cannot be told apart at 95 %."""
-    return not compare_exponents(a, b).excludes(0.0)
 
 
 @cache
@@ -235,10 +215,3 @@ def _log_medians(rounds: Rounds) -> Floats:
 def _exponential(interval: Interval) -> Interval:
     low, high = (math.exp(v) if v < 700 else math.inf for v in (interval.low, interval.high))
     return Interval(math.exp(interval.value), low, high)
-
-
-def _resampled_medians(samples: Floats, rng: np.random.Generator) -> Floats:
-    """Resample with replacement and take medians (resamples,)."""
-    picks = rng.integers(0, samples.size, (RESAMPLES, samples.size))
-    medians: Floats = np.median(samples[picks], axis=1)
-    return medians
