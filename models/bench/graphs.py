@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import StaticCache
 
+from models import accounting
 from models.bench.clock import Clock
 from models.bench.parity import LIMIT, difference
 
@@ -25,6 +26,24 @@ def static_cache(clock: Clock, tokens: int) -> Any | None:
     return StaticCache(config=config, max_cache_len=tokens)
 
 
+@torch.inference_mode()
+def move(cache: Any, room: Any) -> None:
+    """Move what a growing cache holds into a static one, layer by layer, so that there is never all of it twice.
+
+    The prompt is read on a growing cache: on a static one attention cannot run as FlashAttention, whose causal mask
+    wants as many keys as queries.
+    """
+    for old, new in zip(cache.layers, room.layers, strict=True):
+        new.reset()
+        for index, state in getattr(old, "conv_states", {}).items():
+            new.update_conv_state(state, index)
+        for index, state in getattr(old, "recurrent_states", {}).items():
+            new.update_recurrent_state(state, index)
+        if getattr(old, "keys", None) is not None:
+            new.update(old.keys, old.values)
+            old.reset()
+
+
 @dataclass(frozen=True, slots=True)
 class Captured:
     """One decoding step on fixed buffers: ids (b, 1) are read and overwritten by the greedy choice."""
@@ -32,12 +51,17 @@ class Captured:
     graph: torch.cuda.CUDAGraph
     ids: Tensor
     logits: Tensor
+    cache: Any  # what the step decodes on
     state: tuple[Tensor, ...]  # everything a step changes
 
     @torch.inference_mode()
-    def follow(self, ids: Tensor, tensors: list[Tensor]) -> None:
-        """Go on after another prompt: its next ids (b, 1) and what its cache holds."""
-        _put_back((*self.state, self.ids), (*tensors, ids))
+    def follow(self, clock: Clock, ids: Tensor, cache: Any) -> None:
+        """Go on after another prompt: its next ids (b, 1) and its cache, which is used up."""
+        self.ids.copy_(ids)
+        if isinstance(self.cache, StaticCache):
+            move(cache, self.cache)
+        else:
+            _put_back(self.state, clock.adapter.cache_tensors(cache))
 
     def decode(self, steps: int) -> Iterator[float]:
         """Replay, timed by events on the device; yields milliseconds a step."""
@@ -86,15 +110,24 @@ def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
     if not error <= LIMIT[clock.cell.dtype]:
         raise RuntimeError(f"a captured step differs from an eager one by {error:.1e}")
     _put_back((*state, static_ids), (*before, ids))
-    return Captured(graph, static_ids, logits, state)
+    return Captured(graph, static_ids, logits, cache, state)
 
 
-def captured_or_reason(clock: Clock, ids: Tensor, cache: Any) -> tuple[Captured | None, str]:
-    """Capture a step, or say why it cannot be."""
+def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
+    """Read a prompt of the cell and capture the step after it, or say why that cannot be."""
+    if clock.cell.view != "architecture":
+        return None, "as shipped"
     if not clock.cuda:
         return None, "no GPU"
+    if any(layer.window for layer in accounting.shape_of(clock.checkpoint.config).layers):
+        return None, "transformers counts the positions of a sliding window outside the device"
     try:
-        return capture(clock, ids, cache), "captured"
+        logits, cache, _ = clock.step(clock.prompt(clock.cell.context), None)
+        room = static_cache(clock, clock.cell.context + clock.cell.decode_tokens + WARMUPS + 1)
+        if room is not None:
+            move(cache, room)
+            cache = room
+        return capture(clock, logits.argmax(-1, keepdim=True), cache), "captured"
     except Exception as error:  # noqa: BLE001 - torch raises many kinds; all mean that this model decodes eagerly
         torch.cuda.synchronize(clock.checkpoint.device)
         first = str(error).strip().splitlines()
@@ -103,4 +136,5 @@ def captured_or_reason(clock: Clock, ids: Tensor, cache: Any) -> tuple[Captured 
 
 def _put_back(targets: tuple[Tensor, ...], values: Any) -> None:
     for target, value in zip(targets, values, strict=True):
-        target.copy_(value)
+        if target.data_ptr() != value.data_ptr():
+            target.copy_(value)

@@ -97,6 +97,7 @@ class CellRun:
                 self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
                 self.report("warmup", 0, 1)
                 self.sizes = self._first_pass(meter)
+                self.graph, self.graph_said = graphs.captured_or_reason(self.clock)
         self.harness_ms = self.clock.harness()
         self.foreign = memory.foreign_processes(self.cell.device)
 
@@ -149,41 +150,24 @@ class CellRun:
         done = len(self.rounds)
         before = clock.sentinel()
         self.report("prefill", done, cell.rounds)
-        room = (
-            graphs.static_cache(clock, cell.context + cell.decode_tokens + graphs.WARMUPS + 1) if self._fixed else None
-        )
         began = time.perf_counter_ns()
-        logits, cache, prefill = clock.step(clock.prompt(cell.context), room)
+        logits, cache, prefill = clock.step(clock.prompt(cell.context), None)
         start = time.perf_counter_ns()
         ids = logits.argmax(-1, keepdim=True)
         clock.wait()
         first = prefill + (time.perf_counter_ns() - start) / 1e6
         self.report("decode", done, cell.rounds)
-        steps = self._steps(ids, cache) or clock.decode(logits, cache, cell.decode_tokens)
         if self.graph is not None:
-            began = time.perf_counter_ns() - round(first * 1e6)  # without the capture of the first round
+            self.graph.follow(clock, ids, cache)
+            steps = self.graph.decode(cell.decode_tokens)
+        else:
+            steps = clock.decode(logits, cache, cell.decode_tokens)
         self.energy.start()
         decode = tuple(steps)
         self.energy.stop(cell.batch * cell.decode_tokens)
         e2e = (time.perf_counter_ns() - began) / 1e6
         after = clock.sentinel()
         return Round(prefill, first, e2e, decode, before, after, not drifted(before, after, cell.device))
-
-    @property
-    def _fixed(self) -> bool:
-        """Whether this cell decodes on fixed memory."""
-        return self.clock.cuda and self.cell.view == "architecture" and self.graph_said in ("", "captured")
-
-    def _steps(self, ids: torch.Tensor, cache: Any) -> Iterator[float] | None:
-        """Return captured steps after a cache, None where steps are eager."""
-        if self.cell.view != "architecture":
-            self.graph_said = "as shipped"
-        if self.graph is None and not self.graph_said:
-            self.graph, self.graph_said = graphs.captured_or_reason(self.clock, ids, cache)
-        if self.graph is None:
-            return None
-        self.graph.follow(ids, self.adapter.cache_tensors(cache))
-        return self.graph.decode(self.cell.decode_tokens)
 
 
 def measure(
@@ -244,6 +228,13 @@ def _as_shipped(cell: Cell) -> Checkpoint:
     return Checkpoint(cell.source, adapter.name, model, None)
 
 
+def _unwatched_attention(run: CellRun) -> str:
+    """Name transformers' own attention, which says nothing of itself while it runs."""
+    if run.cell.view != "as_shipped" or "attention" not in run.adapter.parts:
+        return ""
+    return f"transformers {run.checkpoint.config._attn_implementation}"
+
+
 def _until_stable(steps: Iterator[float]) -> int:
     """Take steps until three in a row agree; returns how many were taken."""
     taken: list[float] = []
@@ -264,7 +255,8 @@ def _row(run: CellRun) -> Measurement:
     unsteady = sum(not r.steady for r in rounds)
     flops = cell.batch * cell.context * accounting.flops_per_token(shape, context=cell.context // 2)
     moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
-    used = run.used | ({"attention": run.profile.attention_kernel} if run.profile.attention_kernel else {})
+    attention = run.profile.attention_kernel or _unwatched_attention(run)
+    used = run.used | ({"attention": attention} if attention else {})
     return Measurement(
         run_id=run.run_id,
         cell_id=cell.cell_id,

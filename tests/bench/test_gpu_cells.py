@@ -8,6 +8,7 @@ from models.bench import ceilings, graphs
 from models.bench.cells import Cell
 from models.bench.clock import Clock
 from models.bench.measure import load, measure
+from models.bench.parity import LIMIT, difference
 
 pytestmark = [
     pytest.mark.gpu,
@@ -18,22 +19,21 @@ DEVICE = "cuda:0"
 
 @pytest.mark.parametrize("architecture", registry.bundled())
 @pytest.mark.parametrize("batch", [1, 3])
-def test_captured_steps_write_what_eager_steps_write(architecture, batch):
-    cell = Cell(architecture, architecture, 48, batch=batch, device=DEVICE, decode_tokens=12)
+def test_captured_steps_give_what_eager_steps_give(architecture, batch):
+    dtype = "bfloat16" if architecture == "jamba" else "float32"  # torch's grouped product reads offsets in float32
+    cell = Cell(architecture, architecture, 48, batch=batch, device=DEVICE, dtype=dtype, decode_tokens=12)
     adapter, checkpoint = load(cell)
     clock = Clock(cell, adapter, checkpoint)
+    captured, said = graphs.captured_or_reason(clock)
+    assert said == "captured"
     ids = clock.prompt(cell.context)
-    logits, cache = adapter.step(checkpoint, ids, graphs.static_cache(clock, 80))
-    first = logits.argmax(-1, keepdim=True)
-    captured = graphs.capture(clock, first, cache)
-    written = [captured.ids.clone() for _ in captured.decode(cell.decode_tokens)]
-    logits, cache = adapter.step(checkpoint, ids, None)
-    token, eager = logits.argmax(-1, keepdim=True), []
-    for _ in range(cell.decode_tokens):
+    token = adapter.step(checkpoint, ids, None)[0].argmax(-1, keepdim=True)
+    captured.follow(clock, token, adapter.step(checkpoint, ids, None)[1])
+    _, cache = adapter.step(checkpoint, ids, None)
+    for _ in captured.decode(cell.decode_tokens):
         logits, cache = adapter.step(checkpoint, token, cache)
-        token = logits.argmax(-1, keepdim=True)
-        eager.append(token)
-    assert torch.equal(torch.cat(written, dim=1), torch.cat(eager, dim=1))
+        assert difference(captured.logits, logits) <= LIMIT[dtype]
+        token = captured.ids.clone()
 
 
 @pytest.mark.parametrize("architecture", registry.bundled())

@@ -138,6 +138,13 @@ def test_our_own_path_passes_the_gate(architecture):
 
 
 @needs_models
+def test_a_row_as_shipped_names_transformers_own_attention():
+    cell = Cell("transformer", "transformer", 16, view="as_shipped", decode_tokens=2, rounds=2)
+    row = measure.measure(cell, run_id="test")
+    assert row.implementation["attention"] == "transformers sdpa"
+
+
+@needs_models
 def test_a_fault_as_shipped_is_a_row_without_speed(store):
     runner = Runner(store)
     try:
@@ -176,9 +183,12 @@ def test_a_cell_beyond_the_memory_is_a_row_that_says_so(store):
 def test_a_static_cache_decodes_as_a_growing_one(architecture):
     cell = Cell(architecture, architecture, 16, batch=2, decode_tokens=8)
     adapter, checkpoint = measure.load(cell)
-    ids = clock.Clock(cell, adapter, checkpoint).prompt(20)
-    cache = graphs.static_cache(clock.Clock(cell, adapter, checkpoint), 40)
-    logits, cache = adapter.step(checkpoint, ids[:, :13], cache)
+    one = clock.Clock(cell, adapter, checkpoint)
+    ids, room = one.prompt(20), graphs.static_cache(one, 40)
+    logits, cache = adapter.step(checkpoint, ids[:, :13], None)
+    if room is not None:
+        graphs.move(cache, room)
+        cache = room
     for position in range(13, 20):
         logits, cache = adapter.step(checkpoint, ids[:, position : position + 1], cache)
     assert parity.difference(logits, adapter.step(checkpoint, ids, None)[0]) < 1e-5
@@ -187,7 +197,7 @@ def test_a_static_cache_decodes_as_a_growing_one(architecture):
 def test_a_step_without_a_gpu_is_not_captured():
     cell = Cell("transformer", "transformer", 16)
     one = clock.Clock(cell, *measure.load(cell))
-    assert graphs.captured_or_reason(one, one.prompt(1), None) == (None, "no GPU")
+    assert graphs.captured_or_reason(one) == (None, "no GPU")
 
 
 @pytest.mark.parametrize(("attention", "message"), [("flsh", "choose one of"), ("cudnn", "needs a GPU")])

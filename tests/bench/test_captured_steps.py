@@ -1,0 +1,215 @@
+"""A captured step without a GPU: its operators are recorded and replayed on the same tensors, as a CUDA graph does.
+
+Only what torch dispatches is replayed: a position that Python counts would stand still. A value that Python reads is
+refused, as a capturing stream refuses it. On a GPU test_gpu_cells.py asks the same of the real graphs.
+"""
+
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoConfig
+
+from models import backends, registry
+from models.bench import graphs, measure
+from models.bench.cells import Cell
+from models.bench.clock import Clock
+
+aten = torch.ops.aten
+READS = {
+    aten._local_scalar_dense.default,
+    aten.item.default,
+    aten.nonzero.default,
+    aten.is_nonzero.default,
+    aten.equal.default,
+}
+pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
+
+
+class Recording(TorchDispatchMode):
+    """Keep every operator with the tensors it read and wrote; what was written is undone, as capturing runs nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.done, self.overwritten = [], []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in READS:
+            raise RuntimeError(f"{func}: operation not permitted when stream is capturing")
+        for argument, value in zip(func._schema.arguments, args, strict=False):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                self.overwritten.append((value, value.clone()))
+        out = func(*args, **(kwargs or {}))
+        self.done.append((func, args, kwargs or {}, out))
+        return out
+
+    def undo(self):
+        for value, before in reversed(self.overwritten):
+            value.copy_(before)
+
+
+class Graph:
+    """A stand-in for torch.cuda.CUDAGraph."""
+
+    def __init__(self):
+        self.recording = Recording()
+
+    @torch.inference_mode()
+    def replay(self):
+        for func, args, kwargs, out in self.recording.done:
+            read = {id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)}
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_leaves(out), tree_leaves(again), strict=True):
+                if isinstance(old, torch.Tensor) and id(old) not in read and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+class Stream:
+    def wait_stream(self, other):
+        pass
+
+
+class Event:
+    def __init__(self, enable_timing):
+        assert enable_timing
+
+    def record(self):
+        pass
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, other):
+        return 1.0
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    @contextmanager
+    def capturing(graph):
+        monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+        with graph.recording:
+            yield
+        monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+        graph.recording.undo()
+
+    for name, value in {
+        "CUDAGraph": Graph,
+        "graph": capturing,
+        "Stream": Stream,
+        "current_stream": Stream,
+        "stream": lambda stream: nullcontext(),
+        "Event": Event,
+        "synchronize": lambda device: None,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+
+
+@pytest.fixture(autouse=True)
+def dispatched(monkeypatch):
+    """Run what torch can see: no compiled loops of the CPU, and all experts at once, as on a GPU."""
+    resolve = backends.resolve
+
+    def as_on_a_gpu(function, *args, **options):
+        return "package" if function == "experts" else resolve(function, *args, **options)
+
+    monkeypatch.setattr(backends, "resolve", as_on_a_gpu)
+    with backends.use("reference"):
+        yield
+
+
+def prepared(architecture, **changes):
+    """Return a clock that takes the CPU for a GPU."""
+    cell = Cell(architecture, architecture, 20, decode_tokens=8, **changes)
+    clock = Clock(cell, *measure.load(cell))
+    clock.cuda = True
+    return clock
+
+
+def greedy(clock, ids, steps):
+    """Write eagerly after a prompt (b, steps)."""
+    logits, cache = clock.adapter.step(clock.checkpoint, ids, None)
+    token, found = logits.argmax(-1, keepdim=True), []
+    for _ in range(steps):
+        logits, cache = clock.adapter.step(clock.checkpoint, token, cache)
+        token = logits.argmax(-1, keepdim=True)
+        found.append(token)
+    return torch.cat(found, dim=1)
+
+
+@pytest.mark.parametrize("architecture", registry.bundled())
+@pytest.mark.parametrize("batch", [1, 3])
+def test_replayed_steps_write_what_eager_steps_write(architecture, batch, pretend):
+    clock = prepared(architecture, batch=batch)
+    captured, said = graphs.captured_or_reason(clock)
+    assert said == "captured"
+    for _ in range(3):  # prompts of the same length go into the same buffers, one after the other
+        ids = clock.prompt(20)
+        logits, cache = clock.adapter.step(clock.checkpoint, ids, None)
+        captured.follow(clock, logits.argmax(-1, keepdim=True), cache)
+        written = torch.cat([captured.ids.clone() for _ in captured.decode(8)], dim=1)
+        assert torch.equal(written, greedy(clock, ids, 8))
+
+
+def test_the_rounds_of_a_cell_replay_its_captured_step(pretend):
+    run = measure.CellRun(Cell("transformer", "transformer", 20, decode_tokens=8, rounds=2), run_id="test")
+    run.prepare()
+    assert (run.graph, run.graph_said) == (None, "no GPU")
+    run.clock.cuda = True
+    run.graph, run.graph_said = graphs.captured_or_reason(run.clock)
+    for _ in range(2):
+        state = run.clock.generator.get_state()
+        made = run._attempt()
+        assert made.decode == (1.0,) * 8  # as the events say
+        run.clock.generator.set_state(state)
+        assert torch.equal(run.graph.ids, greedy(run.clock, run.clock.prompt(20), 8)[:, -1:])
+
+
+def refused(clock, step):
+    """Capture another step in place of the adapter's; returns the reason why it is not kept."""
+
+    class Other:
+        def __getattr__(self, name):
+            return getattr(clock.adapter, name)
+
+        def step(self, checkpoint, ids, cache):
+            return step(clock.adapter.step, checkpoint, ids, cache)
+
+    other = Clock(clock.cell, Other(), clock.checkpoint)
+    other.cuda = True
+    captured, said = graphs.captured_or_reason(other)
+    assert captured is None
+    return said
+
+
+def test_a_step_that_reads_a_value_is_refused(pretend):
+    def reads(step, checkpoint, ids, cache):
+        assert int(ids.max()) >= 0
+        return step(checkpoint, ids, cache)
+
+    assert "not permitted" in refused(prepared("transformer"), reads)
+
+
+def test_a_step_that_counts_in_python_is_refused(pretend):
+    """A replay would be the first step again: the check of the logits has to see it."""
+    calls = []
+
+    def counts(step, checkpoint, ids, cache):
+        calls.append(1)
+        logits, cache = step(checkpoint, ids, cache)
+        return logits * len(calls), cache
+
+    assert "differs from an eager one" in refused(prepared("rwkv"), counts)
+
+
+def test_as_shipped_and_sliding_windows_stay_eager(pretend):
+    assert graphs.captured_or_reason(prepared("transformer", view="as_shipped")) == (None, "as shipped")
+    clock = prepared("transformer")
+    windowed = clock.checkpoint.config.to_dict() | {"model_type": "mistral", "sliding_window": 8}
+    clock.checkpoint = SimpleNamespace(config=AutoConfig.for_model(**windowed))
+    captured, said = graphs.captured_or_reason(clock)
+    assert captured is None
+    assert "sliding window" in said
