@@ -25,6 +25,7 @@ from models.capture import ATTENTION
 from models.spec import Adapter, Checkpoint
 
 STABLE = 0.05  # three steps in a row within this of their middle end the warm-up
+WATCHED_STEPS = 3  # of the pass whose memory is watched
 WARMUP_STEPS = (3, 24)
 ATTEMPTS = 3  # of a round whose sentinel drifted; the last one is kept whatever it says
 RETRY_BELOW_S = 4.0  # a round that took longer is not repeated
@@ -47,17 +48,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the first pass counted: exact bytes of the cache at depth, steps until stable, peaks of both phases.
-
-    The peaks are above the baseline; process is the whole process, None where nobody tells.
-    """
+    """What the first pass counted: exact bytes of the cache at depth, and the peaks of both phases."""
 
     cache_bytes: int
-    warmup_steps: int
-    baseline: int
     peak_prefill: int
     peak_decode: int
-    process: int | None
 
 
 class CellRun:
@@ -88,7 +83,7 @@ class CellRun:
         self.started_ns = time.time_ns()
         torch.set_num_threads(self.cell.threads)
         torch.manual_seed(self.cell.seed)
-        with memory.watching(self.cell.device) as meter:
+        with memory.watching(self.cell.device) as self.meter:
             self.report("load", 0, 1)
             self.adapter, self.checkpoint = loaded or load(self.cell)
             self.clock = Clock(self.cell, self.adapter, self.checkpoint)
@@ -96,8 +91,9 @@ class CellRun:
                 self.report("parity", 0, 1)
                 self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
                 self.report("warmup", 0, 1)
-                self.sizes = self._first_pass(meter)
-                self.graph, self.graph_said = graphs.captured_or_reason(self.clock)
+                self.sizes = self._first_pass()
+        with self._settings():
+            self._warm_up()
         self.harness_ms = self.clock.harness()
         self.foreign = memory.foreign_processes(self.cell.device)
 
@@ -129,9 +125,9 @@ class CellRun:
         stack.callback(lambda: self.used.update(recorded))
         return stack
 
-    def _first_pass(self, meter: memory.Meter) -> Sizes:
-        """Run the cell once untimed: bytes of the cache at exactly its depth, peaks of both phases, one step."""
-        clock, cell = self.clock, self.cell
+    def _first_pass(self) -> Sizes:
+        """Run the cell once, its memory watched: bytes of the cache at exactly its depth, peaks of both phases."""
+        clock, cell, meter = self.clock, self.cell, self.meter
         clock.step(clock.prompt(min(cell.context, 16)), None)  # compiles and allocates what every length needs
         ids = clock.prompt(cell.context)
         meter.start()
@@ -139,11 +135,18 @@ class CellRun:
         prefill_peak = meter.peak()
         cache_bytes = clock.adapter.cache_bytes(cache)
         meter.restart()
-        steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
-        decode_peak = meter.peak()
-        process = meter.process_bytes()
+        for _ in clock.decode(logits, cache, WATCHED_STEPS):
+            pass
+        return Sizes(cache_bytes, prefill_peak, meter.peak())
+
+    def _warm_up(self) -> None:
+        """Run it as it will be timed until steps agree, look into some, and capture one where that can be."""
+        clock = self.clock
+        logits, cache, _ = clock.step(clock.prompt(self.cell.context), None)
+        self.warmup_steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
         self.profile: Profile = look_into(clock, logits, cache)
-        return Sizes(cache_bytes, steps, meter.baseline, prefill_peak, decode_peak, process)
+        del logits, cache
+        self.graph, self.graph_said = graphs.captured_or_reason(clock)
 
     def _attempt(self) -> Round:
         clock, cell = self.clock, self.cell
@@ -282,7 +285,7 @@ def _row(run: CellRun) -> Measurement:
         decode_ms_samples=decode,
         first_token_ms_samples=tuple(r.first_token for r in rounds),
         e2e_ms_samples=tuple(r.e2e for r in rounds),
-        warmup_steps=sizes.warmup_steps,
+        warmup_steps=run.warmup_steps,
         ttft_ms_med=first.median,
         ttft_iqr_rel=first.relative,
         tpot_ms_med=step.median,
@@ -294,12 +297,12 @@ def _row(run: CellRun) -> Measurement:
         cache_bytes_formula=accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
         bytes_logits=cell.batch * shape.vocab * accounting.element_bytes(cell.dtype),
         bytes_workspace=run.prediction.bytes_workspace if run.prediction else None,
-        baseline_bytes=sizes.baseline,
+        baseline_bytes=run.meter.baseline,
         peak_bytes=max(sizes.peak_prefill, sizes.peak_decode),
         peak_prefill_bytes=sizes.peak_prefill,
         peak_decode_bytes=sizes.peak_decode,
-        peak_reserved_bytes=memory.meter(cell.device).reserved_bytes(),
-        peak_process_bytes=sizes.process,
+        peak_reserved_bytes=run.meter.reserved_bytes(),
+        peak_process_bytes=run.meter.process_bytes(),
         pred_bytes=run.prediction.bytes_total if run.prediction else None,
         pred_ms=run.prediction.decode_ms if run.prediction else None,
         parity_max_rel=run.parity.cached,

@@ -18,7 +18,7 @@ LIBRARIES_BYTES = 2 << 20  # buffers of the linear algebra, whatever the cell
 PROFILE_S = 0.5  # looking into one step and timing the clock itself
 RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
 PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
-WARMUP_STEPS = 10  # until three agree, and the profiled one
+PASSES, WARMUP_STEPS = 2, 13  # one whose memory is watched, one until three steps agree; and the profiled ones
 SENTINELS, SENTINEL_FLOPS = 2, 12 * 4 * 2 * 256**3  # each round, models/bench/clock.py
 LEAST_TIMED_S = 0.5  # of a cell; short cells get up to MOST_ROUNDS times their rounds, models/bench/turns.py
 MOST_ROUNDS = 3
@@ -83,7 +83,8 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
     prefill_s = _pass_s(cell, shape, here, tokens=cell.context) * here.factor(cell, "prefill")
     step_s = _step_s(cell, shape, here, cache) * here.factor(cell, "decode")
     short_s = min(_pass_s(cell, shape, here, tokens=PARITY_TOKENS) * here.factor(cell, "prefill"), prefill_s + step_s)
-    fixed_s = _load_s(cell, shape, here, weights) + _parity_s(cell, short_s, step_s) + prefill_s + WARMUP_STEPS * step_s
+    fixed_s = _load_s(cell, shape, here, weights) + _parity_s(cell, short_s, step_s)
+    fixed_s += PASSES * prefill_s + WARMUP_STEPS * step_s
     round_s = prefill_s + cell.decode_tokens * step_s + SENTINELS * SENTINEL_FLOPS / here.flops_per_s
     total = weights + cache + logits + room
     return Prediction(
