@@ -17,6 +17,7 @@ from models.bench.ceilings import Ceilings
 from models.bench.clock import Clock, drifted, implementation, pinned
 from models.bench.parity import Parity, check_parity
 from models.bench.plan import Cell, Prediction
+from models.bench.prediction import READ_AGAIN_S
 from models.bench.profile import Profile, look_into
 from models.bench.roofline import step_bytes
 from models.bench.rows import Measurement
@@ -48,11 +49,12 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the first pass counted: exact bytes of the cache at depth, and the peaks of both phases."""
+    """What the first pass showed: exact bytes of the cache at depth, peaks of both phases, how long the prompt took."""
 
     cache_bytes: int
     peak_prefill: int
     peak_decode: int
+    prefill_ms: float
 
 
 class CellRun:
@@ -91,9 +93,9 @@ class CellRun:
                 self.report("parity", 0, 1)
                 self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
                 self.report("warmup", 0, 1)
-                self.sizes = self._first_pass()
+                self.sizes, logits, cache = self._first_pass()
         with self._settings():
-            self._warm_up()
+            self._warm_up(logits, cache)
         self.harness_ms = self.clock.harness()
         self.foreign = memory.foreign_processes(self.cell.device)
 
@@ -125,24 +127,25 @@ class CellRun:
         stack.callback(lambda: self.used.update(recorded))
         return stack
 
-    def _first_pass(self) -> Sizes:
+    def _first_pass(self) -> tuple[Sizes, torch.Tensor, Any]:
         """Run the cell once, its memory watched: bytes of the cache at exactly its depth, peaks of both phases."""
         clock, cell, meter = self.clock, self.cell, self.meter
         clock.step(clock.prompt(min(cell.context, 16)), None)  # compiles and allocates what every length needs
         ids = clock.prompt(cell.context)
         meter.start()
-        logits, cache, _ = clock.step(ids, None)
+        logits, cache, took = clock.step(ids, None)
         prefill_peak = meter.peak()
         cache_bytes = clock.adapter.cache_bytes(cache)
         meter.restart()
         for _ in clock.decode(logits, cache, WATCHED_STEPS):
             pass
-        return Sizes(cache_bytes, prefill_peak, meter.peak())
+        return Sizes(cache_bytes, prefill_peak, meter.peak(), took), logits, cache
 
-    def _warm_up(self) -> None:
-        """Run it as it will be timed until steps agree, look into some, and capture one where that can be."""
+    def _warm_up(self, logits: torch.Tensor, cache: Any) -> None:
+        """Go on as timed: read a quick prompt again, decode until steps agree, look into some, capture one."""
         clock = self.clock
-        logits, cache, _ = clock.step(clock.prompt(self.cell.context), None)
+        if self.sizes.prefill_ms < 1e3 * READ_AGAIN_S:
+            logits, cache, _ = clock.step(clock.prompt(self.cell.context), None)
         self.warmup_steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
         self.profile: Profile = look_into(clock, logits, cache)
         del logits, cache

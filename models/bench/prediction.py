@@ -18,7 +18,8 @@ LIBRARIES_BYTES = 2 << 20  # buffers of the linear algebra, whatever the cell
 PROFILE_S = 0.5  # looking into one step and timing the clock itself
 RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
 PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
-PASSES, WARMUP_STEPS = 2, 13  # one whose memory is watched, one until three steps agree; and the profiled ones
+WARMUP_STEPS = 13  # those whose memory is watched, until three agree, and the profiled ones
+READ_AGAIN_S = 0.5  # a prompt that takes less is read twice before the rounds
 SENTINELS, SENTINEL_FLOPS = 2, 12 * 4 * 2 * 256**3  # each round, models/bench/clock.py
 LEAST_TIMED_S = 0.5  # of a cell; short cells get up to MOST_ROUNDS times their rounds, models/bench/turns.py
 MOST_ROUNDS = 3
@@ -26,7 +27,7 @@ MOST_ROUNDS = 3
 SLOW_OPS: Mapping[str, int] = {"mamba": 7, "rwkv": 26}  # operators per token and layer
 SLOW_OP_S = 8e-6
 # One element of a recurrence, with its exponential: d_inner d_state a token for Mamba, ten times the width for RWKV.
-ELEMENT_S: Mapping[str, float] = {"cpu": 3e-9, "cuda": 3e-11}
+ELEMENT_S: Mapping[str, float] = {"cpu": 1e-9, "cuda": 3e-11}
 
 Mode = tuple[str, str, str, str]  # view, kernels, attention, dtype
 
@@ -84,7 +85,7 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
     step_s = _step_s(cell, shape, here, cache) * here.factor(cell, "decode")
     short_s = min(_pass_s(cell, shape, here, tokens=PARITY_TOKENS) * here.factor(cell, "prefill"), prefill_s + step_s)
     fixed_s = _load_s(cell, shape, here, weights) + _parity_s(cell, short_s, step_s)
-    fixed_s += PASSES * prefill_s + WARMUP_STEPS * step_s
+    fixed_s += prefill_s * (2 if prefill_s < READ_AGAIN_S else 1) + WARMUP_STEPS * step_s
     round_s = prefill_s + cell.decode_tokens * step_s + SENTINELS * SENTINEL_FLOPS / here.flops_per_s
     total = weights + cache + logits + room
     return Prediction(
