@@ -16,7 +16,6 @@ from viz.theme import Theme, sequential, styled, table
 CELL = 44  # pixels high
 TITLE = 62  # pixels: name and mean above a map
 BARS = 84  # pixels: the bytes under a map
-STRONG = 0.62  # share of the ramp from which a number in it takes the card's colour
 
 
 class Recalled(Protocol):
@@ -95,9 +94,9 @@ def recall_map(
     tiles = done.mark_rect(cornerRadius=4).encode(
         x=frame.x(t), y=frame.y(t), color=alt.Color("color:N", scale=None), tooltip=tip
     )
-    small: Any = alt.ExprRef("width < 620 ? (width < 420 ? 8 : 10) : 13")
-    font: Any = alt.ExprRef(f"width < 420 ? {theme.font!r} : {theme.mono!r}")  # the narrower digits for narrow cells
-    numbers = done.mark_text(font=font, fontSize=small).encode(
+    small: Any = alt.ExprRef("width < 420 ? 11 : width < 620 ? 10 : 13")
+    upright: Any = alt.ExprRef("width < 420 ? 270 : 0")  # on a phone cells are higher than wide
+    numbers = done.mark_text(font=theme.mono, fontSize=small, angle=upright).encode(
         x=frame.x(t), y=frame.y(t), text="short:N", color=alt.Color("ink:N", scale=None), tooltip=tip
     )
     layers = [alt.layer(ground, tiles, numbers), *_titles(cells, frame, theme, t)]
@@ -251,8 +250,8 @@ def _tiles(name: str, cells: Sequence[Recalled], frame: _Frame, theme: Theme, t:
                 level = min(max((cell.accuracy - layout.chance) / (1 - layout.chance), 0.0), 1.0)
                 words = {
                     "name": t(f"viz.architecture.{name}"),
-                    "color": ramp[int(level * (len(ramp) - 1))],
-                    "ink": theme.card if level > STRONG else theme.ink,
+                    "color": (color := ramp[int(level * (len(ramp) - 1))]),
+                    "ink": theme.text_on(color),
                     **_said(cell, t),
                 }
             yield here | words

@@ -57,6 +57,11 @@ class Theme:
         """Return the colour of a mixer: that of the architecture made of it."""
         return self.color(_MIXERS.get(mixer, mixer))
 
+    def text_on(self, color: str) -> str:
+        """Return card or ink, whichever is easier to read on a colour (WCAG 2.2, contrast ratio)."""
+        ground = _luminance(color)
+        return max((self.card, self.ink), key=lambda text: abs(np.log((_luminance(text) + 0.05) / (ground + 0.05))))
+
 
 LIGHT = Theme(
     mode="light",
@@ -154,11 +159,20 @@ def _config(theme: Theme) -> dict[str, Any]:
     }
 
 
+def _linear(color: str) -> npt.NDArray[np.float64]:
+    """Convert #rrggbb to linear light."""
+    srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear: npt.NDArray[np.float64] = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return linear
+
+
+def _luminance(color: str) -> float:
+    return float(_linear(color) @ (0.2126, 0.7152, 0.0722))
+
+
 def _oklab(color: str) -> npt.NDArray[np.float64]:
     """Convert #rrggbb to OKLab (Ottosson 2020)."""
-    srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    lab: npt.NDArray[np.float64] = _TO_LAB @ np.cbrt(_TO_LMS @ linear)
+    lab: npt.NDArray[np.float64] = _TO_LAB @ np.cbrt(_TO_LMS @ _linear(color))
     return lab
 
 

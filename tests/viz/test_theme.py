@@ -36,6 +36,14 @@ def test_sequential_ramp_goes_from_card_to_colour(theme, architecture):
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_text_on_a_ramp_is_legible_everywhere(theme, architecture):
+    best = contrast(theme.card, theme.ink) ** 0.5  # that two colours can promise on any third
+    for color in sequential(architecture, theme):
+        assert contrast(theme.text_on(color), color) >= best - 1e-9 > 3.5
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_diverging_ramp_is_centred_on_the_card(theme):
     ramp = diverging(theme)
     assert (ramp[0], ramp[-1]) == (theme.colors["rwkv"], theme.colors["mamba"])
