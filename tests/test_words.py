@@ -172,12 +172,18 @@ def test_example_names_are_unique() -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_published_value_names_its_claims_and_source(architecture: str, column: str) -> None:
     cell = load("comparison")[architecture][column]
-    claims = {claim["id"]: claim["verdict"] for claim in load("claims")}
+    truths = {claim["id"]: claim for claim in load("claims")}
+    claims = {name: claim["verdict"] for name, claim in truths.items()}
     assert bilingual(cell)
     assert cell["source"]
     assert cell["claims"]
     assert [claim for claim in cell["claims"] if claim not in claims] == []
     assert [claim for claim in cell["claims"] if claims[claim] == "unverifiable"] == []
+    for claim in cell["claims"]:
+        assert re.search("[가-힣]", truths[claim]["truth_ko"])
+        assert set(re.findall(r"\d+\.\d+", truths[claim]["truth_ko"])) == set(
+            re.findall(r"\d+\.\d+", truths[claim]["truth_en"])
+        )
 
 
 def test_claims_have_the_verdicts_we_explain() -> None:

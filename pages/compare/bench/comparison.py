@@ -66,7 +66,7 @@ def _published(entry: Mapping[str, Any]) -> str:
     """Write a published value, with its source and the checked claims behind it one click away."""
     claims = {claim["id"]: claim for claim in content.table("claims")}
     checked = [claims[name] for name in entry.get("claims", ()) if name in claims]
-    facts = "".join(f'<li lang="en">{escape(claim["truth_en"])}</li>' for claim in checked)
+    facts = "".join(f"<li>{escape(claim[f'truth_{session.language()}'])}</li>" for claim in checked)
     why = escape(t("benchmark.source"))
     return (
         f"<p>{escape(entry[session.language()])}</p>"
