@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.canvas import CanvasSpec
+from viz.canvas import CanvasSpec, script, styles
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
-_SOURCE = Path(__file__).resolve().parents[2] / "viz" / "canvas"
 _HTML = '<div class="root">\n</div>'
 
 
@@ -38,9 +36,7 @@ def canvas(spec: CanvasSpec, *, key: str) -> Selection | None:
 
 @cache
 def _component() -> "ComponentRenderer":
-    css = (_SOURCE / "component.css").read_text(encoding="utf-8")
-    js = (_SOURCE / "component.js").read_text(encoding="utf-8")
-    return st.components.v2.component("contextscope_canvas", html=_HTML, css=css, js=js)
+    return st.components.v2.component("contextscope_canvas", html=_HTML, css=styles(), js=script())
 
 
 def _noted() -> None:

@@ -1,4 +1,4 @@
-"""S-a in the browser: component.js paints each value in its ramp colour, reads it out and reports clicks."""
+"""S-a in the browser: the canvas script paints each value in its ramp colour, reads it out and reports clicks."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -10,12 +10,11 @@ import pytest
 
 from models.records import Alignment
 from viz import attention, routing, state, tokens
-from viz.canvas import decode
+from viz.canvas import decode, script, styles
 from viz.overview import four_machines
 from viz.theme import DARK, LIGHT
 
 CHROMIUM = Path("/usr/bin/chromium")
-CANVAS = Path(__file__).resolve().parents[2] / "viz" / "canvas"
 HARNESS = """
 <style>body { margin: 0 } %s</style><div id="host" style="width:%dpx"><div class="root"></div></div>
 <script type="module">
@@ -52,8 +51,8 @@ def show(chromium) -> Iterator[Callable]:
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.errors = errors
-        source = base64.b64encode((CANVAS / "component.js").read_bytes()).decode()
-        page.set_content(HARNESS % ((CANVAS / "component.css").read_text("utf-8"), width, source))
+        source = base64.b64encode(script().encode()).decode()
+        page.set_content(HARNESS % (styles(), width, source))
         page.wait_for_function("window.ready")
         again(page, figure)
         return page

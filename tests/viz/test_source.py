@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from models.records import PARTS
+from viz.canvas import script
+from viz.canvas.source import BROWSER
+from viz.canvas.source import PARTS as FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for room in ("viz", "pages") for path in (ROOT / room).rglob("*.py"))
@@ -68,8 +71,13 @@ def test_the_scan_would_see_chance():
     assert names_in(ast.parse("from random import shuffle")) & CHANCE
 
 
+def test_every_part_of_the_component_is_joined_once():
+    assert sorted(f"{name}.js" for name in FILES) == sorted(path.name for path in BROWSER.glob("*.js"))
+    assert script().count("export default") == 1
+
+
 def test_no_chance_and_no_markup_in_the_component():
-    source = (ROOT / "viz" / "canvas" / "component.js").read_text("utf-8")
+    source = script()
     for word in (
         "Math.random",
         "crypto",

@@ -199,7 +199,7 @@ class CanvasSpec:
 
 
 def decode(payload: bytes) -> tuple[dict[str, Any], list[npt.NDArray[np.float32]]]:
-    """Read a payload back: the header and its planes, as component.js does."""
+    """Read a payload back: the header and its planes, as browser/payload.js does."""
     (length,) = struct.unpack_from("<I", payload)
     header: dict[str, Any] = json.loads(payload[4 : 4 + length])
     planes, at = [], 4 + length

@@ -1,0 +1,97 @@
+// Small drawing and writing that knows nothing of the picture.
+
+const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.substr(i, 2), 16));
+const alpha = (hex, a) => `rgba(${rgb(hex).join(",")},${a})`;
+
+function shown(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size >= 1e5 || size < 1e-4) return value.toExponential(3);
+  return String(Number(value.toPrecision(5)));
+}
+
+const fill = (template, values) => template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+
+function element(tag, className, parent) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  parent.append(node);
+  return node;
+}
+
+function same(a, b) {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+// Hide leaning labels that would touch: the selected one stays, the others from left to right as far apart as needed.
+function thin(groups, slot, pitch, selected) {
+  const at = (group) => (group.start + group.span / 2) * slot;
+  const kept = groups.find((group) => selected !== null && selected >= group.start && selected < group.start + group.span);
+  let last = -Infinity;
+  for (const group of groups) {
+    const free = at(group) - last >= pitch && (!kept || group === kept || Math.abs(at(group) - at(kept)) >= pitch);
+    group.hidden = !free && group !== kept;
+    if (!group.hidden) last = at(group);
+  }
+  return groups.some((group) => group.hidden);
+}
+
+// Move flat labels sideways, as little as possible, until none touch; false when one would leave its column too far.
+function spread(groups, slot, gap) {
+  const blocks = [];
+  for (const group of groups) {
+    const wish = (group.start + group.span / 2) * slot - group.width / 2;
+    blocks.push({ members: [group], left: wish, total: group.width + gap });
+    while (blocks.length > 1) {
+      const last = blocks[blocks.length - 1];
+      const before = blocks[blocks.length - 2];
+      if (before.left + before.total <= last.left) break;
+      blocks.pop();
+      const n = before.members.length;
+      const m = last.members.length;
+      before.left = (before.left * n + (last.left - before.total) * m) / (n + m);
+      before.members.push(...last.members);
+      before.total += last.total;
+    }
+  }
+  const limit = Math.min(12, slot * 0.5);
+  for (const block of blocks) {
+    let at = block.left;
+    for (const group of block.members) {
+      group.shift = at + group.width / 2 - (group.start + group.span / 2) * slot;
+      if (Math.abs(group.shift) > limit) return false;
+      at += group.width + gap;
+    }
+  }
+  return true;
+}
+
+function round(ctx, x, y, width, height, radius) {
+  ctx.beginPath();
+  ctx.roundRect(x, y, Math.max(0, width), Math.max(0, height), Math.max(0, radius));
+  ctx.fill();
+}
+
+function outline(ctx, x, y, width, height, radius) {
+  ctx.beginPath();
+  ctx.roundRect(x, y, width, height, radius);
+  ctx.fill();
+  ctx.stroke();
+}
+
+// Shorten a text with an ellipsis until it fits; "" when not even one character does.
+function fit(ctx, text, room) {
+  if (ctx.measureText(text).width <= room) return text;
+  const glyphs = [...text];
+  let low = 0;
+  let high = glyphs.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (ctx.measureText(glyphs.slice(0, middle).join("") + "…").width <= room) low = middle;
+    else high = middle - 1;
+  }
+  return low ? glyphs.slice(0, low).join("") + "…" : "";
+}
