@@ -3,18 +3,18 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
-from models import accounting, backends, describe, hf, registry
+from models import accounting, backends
 from models.bench import environment, graphs, memory
 from models.bench.ceilings import Ceilings
 from models.bench.clock import Clock, drifted, implementation, pinned
+from models.bench.loading import load
 from models.bench.parity import Parity, check_parity
 from models.bench.plan import Cell, Prediction
 from models.bench.prediction import READ_AGAIN_S
@@ -22,7 +22,6 @@ from models.bench.profile import Profile, look_into
 from models.bench.roofline import step_bytes
 from models.bench.rows import Measurement
 from models.bench.statistics import spread
-from models.capture import ATTENTION
 from models.spec import Adapter, Checkpoint
 
 STABLE = 0.05  # three steps in a row within this of their middle end the warm-up
@@ -192,31 +191,6 @@ def measure(
     return run.row()
 
 
-def load(cell: Cell) -> tuple[Adapter, Checkpoint]:
-    """Load a checkpoint, or give a shape seeded random weights: speed and memory do not depend on training."""
-    source = describe.resolve(cell.source)
-    if source.origin in ("catalogue", "ladder"):
-        checkpoint = random_weights(cell, source.config)
-    elif cell.view == "as_shipped":
-        checkpoint = _as_shipped(cell)
-    else:
-        checkpoint = registry.load(cell.source, device=cell.device, dtype=cell.dtype)
-    if cell.view == "architecture" and accounting.shape_of(checkpoint.config).count("attention"):
-        checkpoint.model.set_attn_implementation(ATTENTION)  # sdpa, which says what it ran on
-    return registry.adapter(checkpoint.architecture), checkpoint
-
-
-def random_weights(cell: Cell, config: Mapping[str, Any]) -> Checkpoint:
-    """Build a configuration with weights drawn from the cell's seed."""
-    made = AutoConfig.for_model(**config)
-    adapter = registry.adapter_for(made, source=cell.source)
-    torch.manual_seed(cell.seed)
-    with torch.device(cell.device):
-        model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))
-    model = model.eval().requires_grad_(False)
-    return Checkpoint(cell.source, adapter.name, model if cell.view == "as_shipped" else adapter.prepare(model), None)
-
-
 def config_hash(checkpoint: Checkpoint) -> str:
     """Hash a configuration, so that rows of different models are never joined."""
     text = json.dumps(checkpoint.config.to_dict(), sort_keys=True, default=str)
@@ -225,13 +199,6 @@ def config_hash(checkpoint: Checkpoint) -> str:
 
 def _silent(*_: object) -> None:
     return
-
-
-def _as_shipped(cell: Cell) -> Checkpoint:
-    """Load a model as transformers gives it, faults included."""
-    adapter = registry.adapter_for(hf.read_config(cell.source), source=cell.source)
-    model = hf.read_model(cell.source, device=cell.device, dtype=cell.dtype, attends=False)
-    return Checkpoint(cell.source, adapter.name, model, None)
 
 
 def _unwatched_attention(run: CellRun) -> str:

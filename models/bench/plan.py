@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from models import describe
@@ -13,63 +12,11 @@ from models.bench.budget import LEAST_ROUNDS, Place, choose
 from models.bench.cells import Cell, Prediction, kind_of
 from models.bench.prediction import FITS, Rates, predict, total_bytes
 from models.bench.rates import measure_rates
-from models.errors import SettingError, SourceError
+from models.bench.settings import LIMITS, bad, check, check_all
+from models.errors import SourceError
 
 __all__ = ["Cell", "Plan", "Prediction", "Rates", "make_plan", "measure_rates", "predict", "sources_of"]
 
-LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "context": (1, 1_048_576),
-        "batch": (1, 256),
-        "decode_tokens": (2, 1024),
-        "rounds": (2, 50),
-        "threads": (1, 1024),
-        "cells": (1, 128),
-        "budget_s": (1, 86_400),
-    }
-)
-VIEWS = ("architecture", "as_shipped")
-ATTENTION = ("auto", "flash", "efficient", "math", "cudnn")
-KERNELS = ("fast", "reference")
-# What is wanted; budget_s keeps what it has time for. device and dtype: where they differ from the usual ones.
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "quick": {
-            "contexts": (256, 512, 1024, 2048, 4096, 8192),
-            "batches": (1,),
-            "decode_tokens": 24,
-            "rounds": 5,
-            "budget_s": 90,
-            "throughput": False,
-        },
-        "careful": {
-            "contexts": (256, 512, 1024, 2048, 4096, 8192, 16384),
-            "batches": (1, 8),
-            "decode_tokens": 64,
-            "rounds": 9,
-            "budget_s": 600,
-            "throughput": True,
-        },
-        "long": {
-            "contexts": (1024, 2048, 4096, 8192, 16384, 32768, 65536),
-            "batches": (1,),
-            "decode_tokens": 32,
-            "rounds": 5,
-            "budget_s": 1800,
-            "throughput": False,
-        },
-        "gpu": {
-            "contexts": (1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072),
-            "batches": (1, 8, 32),
-            "decode_tokens": 64,
-            "rounds": 9,
-            "budget_s": 600,
-            "throughput": True,
-            "device": "cuda:0",
-            "dtype": "bfloat16",
-        },
-    }
-)
 RUN_S: Mapping[str, float] = {"cpu": 6.0, "cuda": 20.0}  # starting the server, importing torch, measuring the ceilings
 PROCESS_BYTES: Mapping[str, int] = {"cpu": 150 * 2**20, "cuda": 600 * 2**20}  # a worker itself, beside its model
 THROUGHPUT_SHARE = 0.4  # of the budget, for the cells at their largest batch
@@ -144,7 +91,7 @@ def sources_of(names: Iterable[str] = ()) -> dict[str, str]:
         kind = _shape(name).model_type
         architecture = next(adapter.name for adapter in registry.ADAPTERS if kind in adapter.model_types)
         if architecture in found:
-            raise _bad(
+            raise bad(
                 "sources",
                 name,
                 f"{found[architecture]!r} and {name!r} are both {architecture}: measure them in two runs",
@@ -198,9 +145,9 @@ def make_plan(
         attention=attention,
         kernels=kernels,
     )
-    _check_all(template, contexts, every, cells=len(sources) * (len(set(contexts)) * len(set(every)) + throughput))
+    check_all(template, contexts, every, cells=len(sources) * (len(set(contexts)) * len(set(every)) + throughput))
     if budget_s is not None:
-        _check("budget_s", budget_s)
+        check("budget_s", budget_s)
     maker = _Maker(sources, template, rates or measure_rates(), _free_bytes(device))
     return maker.plan(contexts, every, throughput=throughput, budget_s=budget_s)
 
@@ -287,38 +234,3 @@ def _free_bytes(device: str) -> int | None:
 
 def _shape(source: str) -> Shape:
     return describe.resolve(source).shape
-
-
-def _check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *, cells: int) -> None:
-    single = {name: getattr(template, name) for name in ("decode_tokens", "rounds", "threads")}
-    many = {"batch": batches, "context": contexts}
-    for name, value in (*single.items(), *((name, value) for name, values in many.items() for value in values)):
-        _check(name, value)
-    _check("cells", cells if contexts else 0)
-    for name, value, choices in (
-        ("view", template.view, VIEWS),
-        ("attention", template.attention, ATTENTION),
-        ("kernels", template.kernels, KERNELS),
-    ):
-        if value not in choices:
-            raise _bad(name, value, f"{name} is {value!r}: choose one of {', '.join(choices)}")
-    if template.device not in environment.devices():
-        device = template.device
-        raise SettingError("errors.device_missing", f"device {device!r} is not on this machine", device=device)
-
-
-def _check(name: str, value: float) -> None:
-    low, high = LIMITS[name]
-    if not low <= value <= high:
-        raise SettingError(
-            "errors.setting_range",
-            f"{name} is {value}; it must be from {low} to {high}",
-            name=name,
-            value=value,
-            low=low,
-            high=high,
-        )
-
-
-def _bad(name: str, value: object, message: str) -> SettingError:
-    return SettingError("errors.setting_value", message, name=name, value=value)

@@ -17,6 +17,7 @@ from models import backends, registry
 from models.bench import graphs, measure
 from models.bench.cells import Cell
 from models.bench.clock import Clock
+from models.bench.loading import load
 
 aten = torch.ops.aten
 READS = {
@@ -124,7 +125,7 @@ def dispatched(monkeypatch):
 def prepared(architecture, **changes):
     """Return a clock that takes the CPU for a GPU."""
     cell = Cell(architecture, architecture, 20, decode_tokens=8, **changes)
-    clock = Clock(cell, *measure.load(cell))
+    clock = Clock(cell, *load(cell))
     clock.cuda = True
     return clock
 

@@ -7,7 +7,8 @@ from models import registry
 from models.bench import ceilings, graphs
 from models.bench.cells import Cell
 from models.bench.clock import Clock
-from models.bench.measure import load, measure
+from models.bench.loading import load
+from models.bench.measure import measure
 from models.bench.parity import LIMIT, difference
 
 pytestmark = [

@@ -12,8 +12,9 @@ from models import accounting, describe
 from models.bench import environment, prediction
 from models.bench import plan as planning
 from models.bench import rates as learning
-from models.bench.plan import LIMITS, PRESETS, RUN_S, Cell, Plan, Prediction, Rates, make_plan, sources_of
+from models.bench.plan import RUN_S, Cell, Plan, Prediction, Rates, make_plan, sources_of
 from models.bench.rows import Measurement, from_row
+from models.bench.settings import LIMITS, PRESETS
 from models.errors import SettingError, SourceError
 
 RATES = Rates(1e10, 1e10)

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM
 
 from models import hf, registry
 from models.bench.cells import Cell
-from models.bench.measure import CellRun, load
+from models.bench.loading import load
+from models.bench.measure import CellRun
 from models.bench.statistics import verdict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ from torch.profiler import ProfilerActivity, profile
 from models.bench import memory
 from models.bench.cells import Cell
 from models.bench.clock import Clock, implementation, pinned
-from models.bench.measure import load
+from models.bench.loading import load
 
 cell = Cell(sys.argv[1], sys.argv[1], int(sys.argv[2]))
 with implementation(cell), pinned(cell), memory.watching("cpu") as meter:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models import registry
-from models.bench import clock, graphs, measure, parity, worker
+from models.bench import clock, graphs, loading, measure, parity, worker
 from models.bench.plan import Cell, Plan, Prediction, make_plan, sources_of
 from models.bench.runner import Runner
 from models.errors import CellError, SettingError
@@ -111,7 +111,7 @@ def test_kill_9_of_the_server_ends_the_workers_and_keeps_the_rows(store):
 
 def _shipped(architecture, *, batch=1):
     cell = Cell(architecture, architecture, 16, batch=batch, view="as_shipped")
-    return cell, *measure.load(cell)
+    return cell, *loading.load(cell)
 
 
 @needs_models
@@ -132,7 +132,7 @@ def test_the_gate_catches_the_faults_of_transformers_as_shipped(architecture, ba
 @pytest.mark.parametrize("architecture", BUNDLED)
 def test_our_own_path_passes_the_gate(architecture):
     cell = Cell(architecture, architecture, 16, batch=3)
-    adapter, checkpoint = measure.load(cell)
+    adapter, checkpoint = loading.load(cell)
     found = parity.check_parity(cell, adapter, checkpoint)
     assert max(found.cached, found.chunked, found.batch) < 1e-4
 
@@ -182,7 +182,7 @@ def test_a_cell_beyond_the_memory_is_a_row_that_says_so(store):
 @pytest.mark.parametrize("architecture", BUNDLED)
 def test_a_static_cache_decodes_as_a_growing_one(architecture):
     cell = Cell(architecture, architecture, 16, batch=2, decode_tokens=8)
-    adapter, checkpoint = measure.load(cell)
+    adapter, checkpoint = loading.load(cell)
     one = clock.Clock(cell, adapter, checkpoint)
     ids, room = one.prompt(20), graphs.static_cache(one, 40)
     logits, cache = adapter.step(checkpoint, ids[:, :13], None)
@@ -196,7 +196,7 @@ def test_a_static_cache_decodes_as_a_growing_one(architecture):
 
 def test_a_step_without_a_gpu_is_not_captured():
     cell = Cell("transformer", "transformer", 16)
-    one = clock.Clock(cell, *measure.load(cell))
+    one = clock.Clock(cell, *loading.load(cell))
     assert graphs.captured_or_reason(one) == (None, "no GPU")
 
 
@@ -209,7 +209,7 @@ def test_an_attention_backend_that_is_not_here_is_refused(attention, message):
 @needs_models
 def test_the_attention_backend_is_held_and_agrees(store):
     cell = Cell("transformer", "transformer", 16)
-    adapter, checkpoint = measure.load(cell)
+    adapter, checkpoint = loading.load(cell)
     ids = clock.Clock(cell, adapter, checkpoint).prompt(12)
     with clock.pinned(Cell("transformer", "transformer", 16, attention="math")):
         plain = adapter.step(checkpoint, ids, None)[0]
@@ -219,7 +219,7 @@ def test_the_attention_backend_is_held_and_agrees(store):
 
 def test_a_published_shape_gets_seeded_random_weights():
     config = {"model_type": "rwkv", "vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 2}
-    made, again = (measure.random_weights(Cell("rwkv", "tiny", 16), config) for _ in range(2))
+    made, again = (loading.random_weights(Cell("rwkv", "tiny", 16), config) for _ in range(2))
     assert made.architecture == "rwkv"
     assert all(torch.equal(a, b) for a, b in zip(made.model.parameters(), again.model.parameters(), strict=True))
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from models.bench import environment, ladder, runner
 from models.bench.cells import USUAL_DTYPE, kind_of
-from models.bench.plan import ATTENTION, KERNELS, LIMITS, PRESETS, VIEWS, Plan, make_plan
+from models.bench.plan import Plan, make_plan
+from models.bench.settings import ATTENTION, KERNELS, LIMITS, PRESETS, VIEWS
 from pages.compare.bench import grid
 from pages.shared import cache, notices, session
 from pages.shared.i18n import t
