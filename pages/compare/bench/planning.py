@@ -63,7 +63,7 @@ def start_button(plan: Plan | None) -> None:
                 "benchmark.plan.total", cells=len(plan.cells), time=grid.duration(plan.seconds), memory=bytes_text(most)
             )
             line = runner.shared().waiting(plan.cells[0].device)
-            st.text(f"{total} {t('benchmark.plan.line', count=line)}" if line else total)
+            st.text(f"{total} · {t('benchmark.plan.line', count=line)}" if line else total)
 
 
 def _which() -> str:
