@@ -48,19 +48,23 @@ class Job:
     spent_s: float = 0.0  # when the last cell was done
     spent_predicted_s: float = 0.0
 
+    @property
+    def pace(self) -> float:
+        """Return how many times as long as predicted the cells took that are done."""
+        return self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
+
     def remaining_s(self, elapsed_s: float) -> float | None:
-        """Scale the prediction of what is left by how the cells done so far compared with theirs, less what it ran."""
+        """Scale the prediction of what is left by the pace so far, less what it has run already."""
         if self.state not in ("queued", "running"):
             return 0.0
-        left = max(self.plan.seconds - self.spent_predicted_s, 0.0)
-        pace = self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
-        return max(left * pace - (elapsed_s - self.spent_s), 0.1 * left * pace)
+        left = max(self.plan.seconds - self.spent_predicted_s, 0.0) * self.pace
+        return max(left - (elapsed_s - self.spent_s), 0.1 * left)
 
     def lacks_time(self, group_s: float, turn_s: float) -> bool:
         """Tell whether one more turn of a group (predicted: group_s in all) would pass the budget of the plan."""
         if self.plan.budget_s is None or self.started is None:
             return False
-        later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0)
+        later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0) * self.pace
         return time.monotonic() - self.started + turn_s + later > self.plan.budget_s
 
 

@@ -36,16 +36,17 @@ def test_time_left(changes, elapsed, left):
 
 
 @pytest.mark.parametrize(
-    ("budget", "elapsed", "turn", "lacks"),
+    ("budget", "elapsed", "turn", "spent", "lacks"),
     [
-        (None, 1e6, 1e6, False),
-        (60.0, 20.0, 9.0, False),  # two groups of 10 s are still to come
-        (60.0, 40.0, 1.0, True),
-        (60.0, 20.0, 30.0, True),  # the next turn itself is too long
+        (None, 1e6, 1e6, 10.0, False),
+        (60.0, 30.0, 9.0, 10.0, False),  # 10 of 30 s were as predicted, and one more group of 10 s is to come
+        (60.0, 45.0, 9.0, 10.0, True),
+        (60.0, 30.0, 30.0, 10.0, True),  # the next turn itself is too long
+        (60.0, 30.0, 9.0, 25.0, True),  # cells take two and a half times as long as predicted
     ],
 )
-def test_a_budget_stops_further_turns(monkeypatch, budget, elapsed, turn, lacks):
+def test_a_budget_stops_further_turns(monkeypatch, budget, elapsed, turn, spent, lacks):
     monkeypatch.setattr("models.bench.turns.time.monotonic", lambda: 1000.0 + elapsed)
-    made = job(started=1000.0)
+    made = job(started=1000.0, spent_predicted_s=10.0, spent_s=spent)
     made.plan = replace(made.plan, budget_s=budget)
     assert made.lacks_time(10.0, turn) is lacks
