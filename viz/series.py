@@ -123,15 +123,15 @@ def _layers(
 
 
 def _band(panel: Panel, x: Any, y: Any, theme: Theme) -> Layers:
-    """Shade what lies between two heights, as wide as the axis, and write what it is inside, above its lower edge."""
+    """Shade what lies between two heights, as wide as the axis; its words stand below its upper edge."""
     xs = [a for line in panel.lines for a, _ in line.points]
     if panel.band is None or not xs:
         return []
     low, high, words = panel.band
     rect = table([{"x": min(xs), "end": max(xs), "y": low, "high": high}]).mark_rect(color=theme.muted, opacity=0.16)
-    said = table([{"x": min(xs), "y": low, "text": words}])
+    said = table([{"x": min(xs), "y": high, "text": words}])
     small: Any = alt.ExprRef("width < 420 ? 0 : 12")  # on a phone it would run into the names of the lines
-    style: dict[str, Any] = {"align": "left", "baseline": "bottom", "fontSize": small, "dx": 8, "dy": -6}
+    style: dict[str, Any] = {"align": "left", "baseline": "top", "fontSize": small, "dx": 8, "dy": 6}
     halo = said.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     text = said.mark_text(**style, color=theme.muted)
     return [

@@ -26,6 +26,15 @@ def static_cache(clock: Clock, tokens: int) -> Any | None:
     return StaticCache(config=config, max_cache_len=tokens)
 
 
+def on_fixed_memory(clock: Clock, cache: Any, tokens: int) -> Any:
+    """Return a cache whose tensors keep their places for so many tokens; the one given is used up or is it already."""
+    room = static_cache(clock, tokens)
+    if room is None:
+        return cache
+    move(cache, room)
+    return room
+
+
 @torch.inference_mode()
 def move(cache: Any, room: Any) -> None:
     """Move what a growing cache holds into a static one, layer by layer, so that there is never all of it twice.
@@ -114,19 +123,20 @@ def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
 
 
 def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
-    """Read a prompt of the cell and capture the step after it, or say why that cannot be."""
+    """Read a prompt of the cell and capture the step after it, or say why not.
+
+    The reason has its words in assets/i18n (benchmark.graph) or, where torch refuses, is what torch said. A sliding
+    window stays eager since transformers counts its positions in Python, where a replay does not count.
+    """
     if clock.cell.view != "architecture":
         return None, "as shipped"
     if not clock.cuda:
         return None, "no GPU"
     if any(layer.window for layer in accounting.shape_of(clock.checkpoint.config).layers):
-        return None, "transformers counts the positions of a sliding window outside the device"
+        return None, "sliding window"
     try:
         logits, cache, _ = clock.step(clock.prompt(clock.cell.context), None)
-        room = static_cache(clock, clock.cell.context + clock.cell.decode_tokens + WARMUPS + 1)
-        if room is not None:
-            move(cache, room)
-            cache = room
+        cache = on_fixed_memory(clock, cache, clock.cell.context + clock.cell.decode_tokens + WARMUPS + 1)
         return capture(clock, logits.argmax(-1, keepdim=True), cache), "captured"
     except Exception as error:  # noqa: BLE001 - torch raises many kinds; all mean that this model decodes eagerly
         torch.cuda.synchronize(clock.checkpoint.device)
@@ -136,5 +146,4 @@ def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
 
 def _put_back(targets: tuple[Tensor, ...], values: Any) -> None:
     for target, value in zip(targets, values, strict=True):
-        if target.data_ptr() != value.data_ptr():
-            target.copy_(value)
+        target.copy_(value)

@@ -3,7 +3,6 @@
 import gc
 import json
 import math
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import torch
 
 from models import backends
 from models.bench import memory
+from models.bench.environment import ROOT
 from models.bench.kernel_pairs import CASES, Case, Pair, Results, Side
 from models.bench.statistics import spread
 
@@ -190,8 +190,7 @@ def _in_a_fresh_process(*asked: str | bool | int) -> int:
     """Return peak_bytes of a process in which nothing was freed before; it needs no main module of ours."""
     code = "import json, sys; from models.bench import kernels; print(kernels.peak_bytes(*json.loads(sys.argv[1])))"
     command = [sys.executable, "-c", code, json.dumps(asked)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout.split()[-1])
 
 

@@ -129,15 +129,10 @@ class CudaMeter(Meter):
         return _nvml_process(_uuid(self.device))
 
 
-def meter(device: str) -> Meter:
-    """Return the meter of a device."""
-    return ResidentMeter() if device == "cpu" else CudaMeter(device)
-
-
 @contextmanager
 def watching(device: str) -> Iterator[Meter]:
     """Make a device's allocator give back what is freed from here on; yields a meter that was not started yet."""
-    watched = meter(device)
+    watched = ResidentMeter() if device == "cpu" else CudaMeter(device)
     watched.watch()
     try:
         yield watched

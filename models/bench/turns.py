@@ -112,13 +112,14 @@ class Turns:
         turn_s = 0.0
         for turn in count():
             waiting = [one for one in opened if not one.done]
-            cancelled = self._job.cancelled.is_set()
-            if not waiting or cancelled or (turn >= LEAST_ROUNDS and self._job.lacks_time(predicted_s, turn_s)):
+            enough = all(one.rounds >= LEAST_ROUNDS for one in waiting)
+            if self._job.cancelled.is_set() or not waiting or (enough and self._job.lacks_time(predicted_s, turn_s)):
                 break
             began = time.monotonic()
             for one in waiting[:: -1 if turn % 2 else 1]:
-                if not self._job.cancelled.is_set() and not self._round(one):
-                    opened.remove(one)
+                if not self._job.cancelled.is_set():
+                    at = opened.index(one)
+                    opened[at : at + 1] = self._round(one)
             turn_s = time.monotonic() - began
         for one in opened:
             self._finish(one)
@@ -136,17 +137,17 @@ class Turns:
             return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
         return _Open(cell, prediction, worker, planned)
 
-    def _round(self, one: _Open) -> bool:
-        """Make one round of a cell; False when the cell failed and has got its row."""
+    def _round(self, one: _Open) -> list[_Open]:
+        """Make one round of a cell; returns it, or the smaller one that goes on in its place, or nothing."""
         self._note(cell=one.cell, round=one.rounds + 1)
         event = self._ask(one.worker, "round", "round", one.prediction)
         if isinstance(event, Outcome):
-            self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
-            return False
+            smaller = self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
+            return [smaller] if smaller else []
         one.rounds += 1
         one.timed_s += float(event.get("seconds", 0.0))
         one.relative = float(event.get("relative", 1.0))
-        return True
+        return [one]
 
     def _finish(self, one: _Open) -> None:
         """Ask a cell for its row. After a cancel too, where it has rounds enough to be compared."""

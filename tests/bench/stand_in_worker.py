@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from models.bench import worker
 
-FULL_FROM = 8  # "fits-small": the batch from which the memory runs out
+FULL_FROM = 8  # "fits-small", "fits-at-first": the batch from which the memory runs out
 
 
 def row(request, rounds):
@@ -62,6 +62,9 @@ def take_turns(request, listen, say, what):
         if "round" in message:
             if what == "slow":
                 time.sleep(0.3)
+            if what == "fits-at-first" and rounds and request["cell"]["batch"] >= FULL_FROM:
+                say(event="error", state="oom", key="errors.cell_oom", message="no memory", values={"requested": 123})
+                return
             if what == "crash-later" and rounds:
                 os.kill(os.getpid(), signal.SIGKILL)
             if len(rounds) == {"hang-later": 3, "hang-at-once": 0}.get(what):

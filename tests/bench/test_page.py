@@ -10,7 +10,7 @@ from models import registry
 from models.bench import runner as runners
 from models.bench import statistics
 from models.bench.plan import Rates, make_plan
-from pages.compare.bench import comparison, planning, verdicts
+from pages.compare.bench import comparison, planning, results, verdicts
 from pages.shared import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,3 +174,11 @@ def test_the_verdict_says_which_is_faster_and_when_nothing_can_be_said(monkeypat
     assert verdicts.sentence(statistics.verdict(b, a), "Mamba", "RWKV").startswith("RWKV is 2.0")
     assert "cannot be told apart" in verdicts.sentence(statistics.verdict(a, a[::-1]), "Mamba", "RWKV")
     assert "one round only" in verdicts.sentence(statistics.verdict(a[:1], b[:1]), "Mamba", "RWKV")
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", ["no GPU", "captured"]), ("ko", ["GPU 없음", "캡처함"])])
+def test_why_steps_were_not_captured_is_said_in_both_languages(monkeypatch, lang, words):
+    monkeypatch.setattr(results, "t", i18n.translator(lang))
+    monkeypatch.setattr(results.session, "language", lambda: lang)
+    assert [results._graph(said) for said in ("no GPU", "captured")] == words
+    assert results._graph("RuntimeError: what torch said.") == "RuntimeError: what torch said."

@@ -60,10 +60,11 @@ def test_cells_of_a_group_take_turns_forwards_and_backwards(runner, plan_of):
     assert {len(times) for times in made.values()} == {3}
 
 
-def test_a_search_for_the_largest_batch_goes_on_with_half_of_it(runner, plan_of):
+@pytest.mark.parametrize("source", ["fits-small", "fits-at-first"])
+def test_a_search_for_the_largest_batch_goes_on_with_half_of_it(runner, plan_of, source):
     import dataclasses
 
-    made = plan_of("fits-small")
+    made = plan_of(source)
     cell = dataclasses.replace(made.cells[0], batch=32, largest=True, batch_limit="cap")
     run_id = runner.submit(dataclasses.replace(made, cells=(cell,)))
     assert states(runner, run_id) == ["oom", "oom", "oom", "ok"]

@@ -184,11 +184,9 @@ def test_a_static_cache_decodes_as_a_growing_one(architecture):
     cell = Cell(architecture, architecture, 16, batch=2, decode_tokens=8)
     adapter, checkpoint = loading.load(cell)
     one = clock.Clock(cell, adapter, checkpoint)
-    ids, room = one.prompt(20), graphs.static_cache(one, 40)
+    ids = one.prompt(20)
     logits, cache = adapter.step(checkpoint, ids[:, :13], None)
-    if room is not None:
-        graphs.move(cache, room)
-        cache = room
+    cache = graphs.on_fixed_memory(one, cache, 40)
     for position in range(13, 20):
         logits, cache = adapter.step(checkpoint, ids[:, position : position + 1], cache)
     assert parity.difference(logits, adapter.step(checkpoint, ids, None)[0]) < 1e-5

@@ -183,6 +183,12 @@ def _why(row: Measurement) -> str:
     return row.reason
 
 
+def _graph(said: str) -> str:
+    """Say whether steps were captured; what torch said stays in its words."""
+    key = f"benchmark.graph.{said.lower().replace(' ', '_')}"
+    return t(key) if said and i18n.has(session.language(), key) else said
+
+
 def _columns(row: Measurement) -> dict[str, object]:
     """Choose what a person wants to see of a row; the download has everything."""
     values = {
@@ -205,7 +211,7 @@ def _columns(row: Measurement) -> dict[str, object]:
         "parity": row.parity_max_rel and f"{row.parity_max_rel:.0e}",
         "chunked": row.parity_chunk_rel and f"{row.parity_chunk_rel:.0e}",
         "experts": row.experts_distinct and round(row.experts_distinct, 1),
-        "graph": row.graph,
+        "graph": _graph(row.graph),
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
     }
     return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}
