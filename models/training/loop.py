@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ class Training:
 
     The log and the weights are those of an uninterrupted run. Raises SettingError when what lies in the folder was
     begun with another recipe; one that differs only in its steps is the same until either begins to cool down.
+
+    At a restart of the recipe the model goes on as a finished one would that was read from its file: its weights
+    rounded to half precision, the optimiser new, the next rows of the text. So a model that was trained to that step
+    is taken further where it lies in the folder, and a run without it ends with the same weights.
     """
 
     def __init__(self, name: str, recipe: Recipe, rows: Rows, folder: Path, vocab: int, *, device: str = "cpu") -> None:
@@ -43,13 +47,15 @@ class Training:
         torch.manual_seed(recipe.seed)
         self.name, self.recipe, self.rows, self.folder = name, recipe, rows, folder
         self.model: Any = BUILDERS[name](recipe.shape, vocab).train().to(device)
-        groups = parameter_groups(self.model, recipe.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas)
+        self.optimizer = self._new_optimizer()
         self.step = 0  # steps done
         self.seconds = 0.0  # of training, over every session of the run
         self.saved = time.monotonic()
+        finished = _recipe_of(folder)
         if (folder / UNFINISHED).is_file():
             self._take_up()
+        elif finished and finished.steps in recipe.restarts and recipe.begins_as(finished, finished.steps):
+            self._take_further(finished.steps)
         else:
             self._log.write_text("", encoding="utf-8")
 
@@ -91,8 +97,20 @@ class Training:
         (self.folder / UNFINISHED).unlink(missing_ok=True)
         return facts
 
+    def _new_optimizer(self) -> torch.optim.AdamW:
+        groups = parameter_groups(self.model, self.recipe.weight_decay)
+        return torch.optim.AdamW(groups, lr=self.recipe.lr, betas=self.recipe.betas)
+
+    @torch.no_grad()
+    def _restart(self) -> None:
+        for parameter in self.model.parameters():
+            parameter.copy_(parameter.half())
+        self.optimizer = self._new_optimizer()
+
     def _advance_one(self) -> dict[str, Any]:
         started, device = time.monotonic(), self.model.device
+        if self.step in self.recipe.restarts:
+            self._restart()
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
         batch = torch.from_numpy(batch_of(self.rows, self.step, self.recipe.batch)).long().to(device)
@@ -123,9 +141,8 @@ class Training:
         kept = self.folder / UNFINISHED
         with safe_open(kept, framework="pt") as file:
             known = file.metadata()
-        step, planned, recipe = int(known["step"]), int(known["steps"]), self.recipe
-        cooling = step > min(planned, recipe.steps) - recipe.cooldown and planned != recipe.steps
-        if known["recipe"] != _apart_from_steps(recipe) or cooling:
+        step, begun = int(known["step"]), Recipe.read(json.loads(known["recipe"]))
+        if not self.recipe.begins_as(begun, step):
             message = f"{kept} was begun with another recipe: finish it with that one, or delete the file"
             raise SettingError("setting_value", message, name="recipe", value=str(kept))
         tensors = load_file(kept, device=str(self.model.device))
@@ -142,13 +159,19 @@ class Training:
         lines = self._log.read_text(encoding="utf-8").splitlines(keepends=True)
         self._log.write_text("".join(line for line in lines if json.loads(line)["step"] < step), encoding="utf-8")
 
+    def _take_further(self, step: int) -> None:
+        """Begin with the finished model in the folder, which was trained by this recipe up to a restart."""
+        known = json.loads((self.folder / "card.json").read_text(encoding="utf-8"))
+        finished = type(self.model).from_pretrained(self.folder, dtype=torch.float32)
+        self.model.load_state_dict(finished.state_dict())
+        self.step, self.seconds = step, float(known["seconds"])
+
     def _keep(self) -> None:
         """Save the run so that it can go on; a process killed while writing leaves the save before."""
         tensors = {f"model.{name}": x for name, x in self.model.named_parameters()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": x for name, x in moments.items()}
-        known = {"step": self.step, "steps": self.recipe.steps, "seconds": self.seconds,
-                 "recipe": _apart_from_steps(self.recipe)}  # fmt: skip
+        known = {"step": self.step, "seconds": self.seconds, "recipe": json.dumps(asdict(self.recipe))}
         unwritten = self.folder / f"{UNFINISHED}.part"
         kept = {name: x.detach().contiguous() for name, x in tensors.items()}
         save_file(kept, unwritten, metadata={name: str(value) for name, value in known.items()})
@@ -158,16 +181,19 @@ class Training:
 
 def trained(recipe: Recipe, folder: Path) -> bool:
     """Whether a folder holds a model trained by this recipe; says so, since nothing is done to it."""
-    path = folder / "card.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if known.get("recipe") != json.loads(json.dumps(asdict(recipe))):
+    if _recipe_of(folder) != recipe:
         return False
     print(f"{folder} is already trained by this recipe: delete it to train it again", file=sys.stderr)
     return True
 
 
-def _apart_from_steps(recipe: Recipe) -> str:
-    return repr(replace(recipe, steps=0))
+def _recipe_of(folder: Path) -> Recipe | None:
+    """Return the recipe of the finished model in a folder; None without one, or where recipes have changed since."""
+    path = folder / "card.json"
+    try:
+        return Recipe.read(json.loads(path.read_text(encoding="utf-8"))["recipe"]) if path.is_file() else None
+    except (KeyError, TypeError):
+        return None
 
 
 def batch_of(rows: Rows, step: int, size: int) -> Rows:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -35,15 +36,31 @@ class Recipe:
     clip: float = 1.0
     seed: int = 20261122
     precision: str = "float32"  # of products and sums over tokens; weights and optimiser are always float32
+    restarts: tuple[int, ...] = ()  # steps at which a finished model is taken further: see Training
+
+    @classmethod
+    def read(cls, known: Mapping[str, Any]) -> "Recipe":
+        """Read a recipe from a card; TypeError or KeyError for one that has other settings."""
+        tuples = {name: tuple(known[name]) for name in ("betas", "restarts") if name in known}
+        return cls(**{**known, **tuples, "shape": Shape(**known["shape"])})
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step: a linear warm-up, a plateau, a linear cool-down to lr_end.
 
-        Until the cool-down it does not depend on how many steps there are: an unfinished run may still be given more.
+        From every restart on it goes so again. Until the cool-down it does not depend on how many steps there are: an
+        unfinished run may still be given more.
         """
-        rise = min(1.0, (step + 1) / self.warmup)
-        left = min(1.0, (self.steps - step) / (self.cooldown + 1)) if self.cooldown else 1.0
+        begun = max((at for at in self.restarts if at <= step), default=0)
+        end = min((at for at in self.restarts if at > step), default=self.steps)
+        rise = min(1.0, (step - begun + 1) / self.warmup)
+        left = min(1.0, (end - step) / (self.cooldown + 1)) if self.cooldown else 1.0
         return min(self.lr * rise, self.lr_end + (self.lr - self.lr_end) * left)
+
+    def begins_as(self, other: "Recipe", steps: int) -> bool:
+        """Whether the first steps of a run are the same by both recipes."""
+        alike = replace(self, steps=0, restarts=()) == replace(other, steps=0, restarts=())
+        made = [[at for at in recipe.restarts if at < steps] for recipe in (self, other)]
+        return alike and made[0] == made[1] and all(self.rate(step) == other.rate(step) for step in range(steps))
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -54,12 +71,13 @@ RECIPES: Mapping[str, Recipe] = {
         vocab=8192,
         context=512,
         batch=4,
-        steps=2500,
+        steps=4100,
         warmup=100,
         cooldown=500,
         lr=2e-3,
         lr_end=2e-4,
         precision="bfloat16",
+        restarts=(1500,),
     ),
 }
 OVERRIDES = {  # option -> (lowest value, what it is)
@@ -134,6 +152,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     if "steps" in changed:
         changed["warmup"] = min(recipe.warmup, max(1, changed["steps"] // 10))
         changed["cooldown"] = min(recipe.cooldown, changed["steps"] // 3)
+        changed["restarts"] = tuple(at for at in recipe.restarts if at < changed["steps"])
     return replace(recipe, **changed)
 
 

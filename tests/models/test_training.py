@@ -121,7 +121,7 @@ def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: P
 def test_what_the_command_line_does_not_say_is_the_recipe_s() -> None:
     chosen = recipe.recipe_of(options(Path(), Path(), "--recipe", "family", "--steps", "40", "--lr", "0.01"))
     family = recipe.RECIPES["family"]
-    assert chosen == replace(family, steps=40, warmup=4, cooldown=13, lr=0.01, lr_end=0.001)
+    assert chosen == replace(family, steps=40, warmup=4, cooldown=13, lr=0.01, lr_end=0.001, restarts=())
 
 
 @pytest.mark.parametrize("model", BUILDERS)
@@ -152,6 +152,27 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     assert [{k: v for k, v in row.items() if k != "seconds"} for row in logs[0]] == [
         {k: v for k, v in row.items() if k != "seconds"} for row in logs[1]
     ]
+
+
+@pytest.mark.parametrize("model", ("rwkv", "jamba"))
+def test_a_finished_model_taken_further_is_the_one_of_a_single_command(
+    model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The restart rounds the weights as the file does, begins the schedule again and goes on in the text."""
+    first = replace(recipe.RECIPES["smoke"], steps=5, warmup=2, cooldown=2)
+    both = replace(first, steps=9, restarts=(5,))
+    assert [both.rate(step) for step in range(5)] == [first.rate(step) for step in range(5)]
+    assert [both.rate(step) for step in range(5, 7)] == [first.rate(step) for step in range(2)]
+    for place, recipes in {"parts": (first, both), "whole": (both,)}.items():
+        for each in recipes:
+            monkeypatch.setattr(recipe, "RECIPES", {"smoke": each})
+            assert recipe.main(options(folder, tmp_path / place, "--recipe", "smoke", "--only", model)) == 0
+            if each == first:
+                half = (tmp_path / place / model / "model.safetensors").read_bytes()
+    whole, parts = (tmp_path / place / model for place in ("whole", "parts"))
+    assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes() != half
+    assert json.loads((parts / "card.json").read_text())["tokens_seen"] == 9 * 4 * 32
+    assert json.loads((parts / "log.jsonl").read_text().splitlines()[-1])["step"] == 8
 
 
 def test_the_family_is_matched_within_two_percent() -> None:
