@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 NEGLIGIBLE = 0.01  # a difference that may be below one per cent is not called one
+SHOWN = 0.95  # what an interval holds
+DECISIVE = 0.98  # what decides a verdict: a page holds dozens of pairs, and 95 % calls every fortieth equal one
 
 Rounds = Sequence[Sequence[float]]
 Curve = Sequence[tuple[float, Rounds]]  # at each size, the samples of its rounds
@@ -53,10 +55,12 @@ class Interval:
 class Verdict:
     """What two cells may say of each other: how many times as long a takes as b, and whether that is a difference.
 
-    rounds: of the cell that has fewer. With a single round nothing can be told apart: the interval has no end.
+    ratio has the interval to show, decisive the wider one (98 %) that decided. rounds: of the cell that has fewer.
+    With a single round nothing can be told apart: the intervals have no end.
     """
 
     ratio: Interval
+    decisive: Interval
     kind: Literal["faster", "slower", "indistinguishable"]
     rounds: int
 
@@ -93,7 +97,7 @@ def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
     forgives spikes. Equal numbers of rounds are paired in order, so that what both went through cancels
     (cells of one group are measured in turn within a round); other numbers are compared by Welch's interval.
     With 3 to 5 rounds a percentile bootstrap calls equal cells different far too often; Student's interval does not.
-    A difference counts where the whole 95 % interval of the ratio lies further than `negligible` from 1.
+    A difference counts where the whole 98 % interval of the ratio lies further than `negligible` from 1.
     """
     logs = [_log_medians(rounds) for rounds in (a, b)]
     fewest = min(len(values) for values in logs)
@@ -101,12 +105,14 @@ def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
         raise ValueError("no samples")
     paired = len(logs[0]) == len(logs[1])
     parts = [_Mean.of(logs[0] - logs[1])] if paired else [_Mean.of(logs[0]), _Mean.of(logs[1])]
-    ratio = _exponential(_combined(parts, [1.0, -1.0][: len(parts)]))
-    if ratio.high * (1 + negligible) < 1:
-        return Verdict(ratio, "faster", fewest)
-    if ratio.low > 1 + negligible:
-        return Verdict(ratio, "slower", fewest)
-    return Verdict(ratio, "indistinguishable", fewest)
+    weights = [1.0, -1.0][: len(parts)]
+    ratio, decisive = (_exponential(_combined(parts, weights, inside)) for inside in (SHOWN, DECISIVE))
+    kind: Literal["faster", "slower", "indistinguishable"] = "indistinguishable"
+    if decisive.high * (1 + negligible) < 1:
+        kind = "faster"
+    elif decisive.low > 1 + negligible:
+        kind = "slower"
+    return Verdict(ratio, decisive, kind, fewest)
 
 
 def growth_exponent(
@@ -143,12 +149,15 @@ def compare_exponents(a: Curve, b: Curve) -> Interval:
 
 
 @cache
-def student(freedom: int) -> float:
-    """Return the 97.5 % point of Student's t, from its finite sum for whole degrees of freedom (A&S 26.7.3-4)."""
-    low, high = 0.0, 13.0  # 12.706 at one degree of freedom
+def student(freedom: int, inside: float = SHOWN) -> float:
+    """Return where Student's t has the share `inside` within plus and minus (A&S 26.7.3-4, whole degrees of freedom).
+
+    inside: at most 0.98.
+    """
+    low, high = 0.0, 32.0  # 31.821 at one degree of freedom and 98 %
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _student_inside(middle, freedom) < 0.95 else (low, middle)
+        low, high = (middle, high) if _student_inside(middle, freedom) < inside else (low, middle)
     return (low + high) / 2
 
 
@@ -181,7 +190,7 @@ class _Mean:
         return cls(float(values.mean()), known, values.size - 1)
 
 
-def _combined(parts: Sequence[_Mean], weights: Sequence[float]) -> Interval:
+def _combined(parts: Sequence[_Mean], weights: Sequence[float], inside: float = SHOWN) -> Interval:
     """Weigh means into one; degrees of freedom by Welch and Satterthwaite, rounded down."""
     terms = [(w * m.value, w * w * m.variance, m.freedom) for m, w in zip(parts, weights, strict=True) if w]
     value, variance = sum(v for v, _, _ in terms), sum(s for _, s, _ in terms)
@@ -190,7 +199,7 @@ def _combined(parts: Sequence[_Mean], weights: Sequence[float]) -> Interval:
     if variance == 0:
         return Interval(value, value, value)
     freedom = variance**2 / sum(s * s / f for _, s, f in terms)
-    half = student(max(int(freedom + 1e-9), 1)) * math.sqrt(variance)
+    half = student(max(int(freedom + 1e-9), 1), inside) * math.sqrt(variance)
     return Interval(value, value - half, value + half)
 
 

@@ -103,11 +103,10 @@ def verdict_lines(rows: Sequence[Measurement]) -> list[str]:
 def _sentence(a: str, b: str, found: Verdict) -> str:
     if found.rounds < 2:
         return f"{a} and {b}: one round, nothing can be told apart"
-    ratio = found.ratio
-    interval = f"{ratio.value:.2f} times the time, 95 % interval {ratio.low:.2f} to {ratio.high:.2f}"
-    if found.kind == "indistinguishable":
-        return f"{a} and {b} cannot be told apart ({interval})"
-    return f"{a} is {found.kind} than {b} ({interval})"
+    apart = found.kind != "indistinguishable"
+    percent, shown = (95, found.ratio) if apart else (98, found.decisive)
+    interval = f"{shown.value:.2f} times the time, {percent} % interval {shown.low:.2f} to {shown.high:.2f}"
+    return f"{a} is {found.kind} than {b} ({interval})" if apart else f"{a} and {b} cannot be told apart ({interval})"
 
 
 def _named(cell: Cell) -> str:

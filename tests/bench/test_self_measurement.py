@@ -83,30 +83,43 @@ def _copy(cache):
 
 
 def prepared(adapter, checkpoint, **changes):
-    run = CellRun(Cell(NAME, NAME, 64, decode_tokens=8, **changes), run_id="test")
+    run = CellRun(Cell(NAME, NAME, 64, **changes), run_id="test")
     run.prepare((adapter, checkpoint))
     return run
 
 
-def decoded(run, rounds):
-    """Forget earlier rounds and make new ones; returns the decoding times by round."""
-    run.rounds.clear()
-    for _ in range(rounds):
-        run.round()
-    return [list(made.decode) for made in run.rounds]
+def interleaved(pair, rounds):
+    """Forget earlier rounds of two cells and make new ones in turn, AB BA AB; returns both phases by round."""
+    for run in pair:
+        run.rounds.clear()
+    for made in range(rounds):
+        for run in pair if made % 2 == 0 else reversed(pair):
+            run.round()
+    return {
+        "prefill": [[[made.prefill] for made in run.rounds] for run in pair],
+        "decode": [[list(made.decode) for made in run.rounds] for run in pair],
+    }
+
+
+def test_a_cell_beside_itself_is_called_different_in_at_most_5_per_cent_of_40_trials():
+    """A/A: one verdict has 98 % inside, so that a block of 40 above two is a fault and not chance (1 in 100)."""
+    loaded = load(Cell(NAME, NAME, 64))
+    pair = [CellRun(Cell(NAME, NAME, 64, decode_tokens=8), run_id="test") for _ in range(2)]
+    for run in pair:
+        run.prepare(loaded)
+    called = {"prefill": [], "decode": []}
+    for trial in range(40):
+        for phase, times in interleaved(pair, 5).items():
+            found = verdict(*times)
+            called[phase] += [(trial, found)] if found.kind != "indistinguishable" else []
+    assert all(len(found) <= 0.05 * 40 for found in called.values()), called
 
 
 def test_a_model_that_does_everything_twice_is_called_slower_every_time():
     adapter, checkpoint = load(Cell(NAME, NAME, 64))
-    plain, slowed = prepared(adapter, checkpoint), prepared(Slowed(adapter), checkpoint)
+    plain, slowed = (prepared(each, checkpoint, decode_tokens=32) for each in (adapter, Slowed(adapter)))
     for _ in range(6):
-        plain.rounds.clear()
-        slowed.rounds.clear()
-        for _ in range(5):
-            plain.round()
-            slowed.round()
-        a, b = ([list(made.decode) for made in run.rounds] for run in (slowed, plain))
-        found = verdict(a, b)
+        found = verdict(*interleaved([slowed, plain], 7)["decode"])
         assert found.kind == "slower", found
         assert 1.3 < found.ratio.value < 3.5
 

@@ -45,12 +45,13 @@ def _verdicts(run: Run) -> None:
 
 
 def sentence(found: Verdict, a: str, b: str) -> str:
-    """Say what a verdict says: faster by how much, or not distinguishable, with the interval of the ratio."""
+    """Say what a verdict says: faster by how much, or not distinguishable and what the ratio may be."""
     if not math.isfinite(found.ratio.high):
         return t("benchmark.verdict.once")
-    ratio, low, high = found.ratio.value, found.ratio.low, found.ratio.high
     if found.kind == "indistinguishable":
+        low, high = found.decisive.low, found.decisive.high
         return t("benchmark.verdict.indistinguishable", a=a, b=b, low=f"{low:.2f}", high=f"{high:.2f}")
+    ratio, low, high = found.ratio.value, found.ratio.low, found.ratio.high
     if found.kind == "faster":  # a takes less time: say how many times as fast it is
         ratio, low, high = 1 / ratio, 1 / high, 1 / low
     first, second = (a, b) if found.kind == "faster" else (b, a)
