@@ -106,7 +106,11 @@ def _schedule(known: Mapping[str, Any]) -> str:
     """Say how the learning rate went; recipes without a cool-down are from before there was one."""
     if "cooldown" not in known:
         return f"cosine to {known['lr_end']}"
-    return f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"
+    down = f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"
+    if not known.get("restarts"):
+        return down
+    steps = " and ".join(f"{step:,}" for step in known["restarts"])
+    return f"{down}; at step {steps} again from the start, with weights rounded to half precision and a new optimiser"
 
 
 def _structure(structure: Mapping[str, Any] | None) -> str:

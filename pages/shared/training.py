@@ -15,7 +15,7 @@ def lessons(page: str) -> None:
     """Draw how the bundled models were trained, with the bits per byte that each needs on held-out text."""
     known, cards_of = cache.training(), list(cache.training_cards().values())
     panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{page}.training", follow=False)
-    for words in {budget(card) for card in cards_of}:  # one sentence, as all had the same
+    for words in {budget(card) for card in cards_of}:  # one text, as all had the same
         st.markdown(words)
     for name, (_, bits) in known.items():
         st.markdown(t("layout.bits", name=t(f"nav.{name}"), en=f"{bits['en']:.2f}", ko=f"{bits['ko']:.2f}"))
@@ -25,13 +25,15 @@ def lessons(page: str) -> None:
 
 
 def budget(card: Mapping[str, Any]) -> str:
-    """Say how much a model read; older cards do not state how many passes that was."""
+    """Say how much a model read, and where it was taken further; older cards do not state how many passes it was."""
     recipe = card["recipe"]
-    return t(
+    restarts = " · ".join(f"{step * recipe['batch'] * recipe['context']:,}" for step in recipe.get("restarts", ()))
+    read = t(
         "training.read_epochs" if "epochs" in card else "training.read", tokens=f"{card['tokens_seen']:,}",
         epochs=f"{card.get('epochs', 0):.2f}", steps=f"{recipe['steps']:,}", rows=recipe["batch"],
         context=recipe["context"],
     )  # fmt: skip
+    return f"{read} {t('training.restarted', tokens=restarts)}" if restarts else read
 
 
 def apart(judged: Sequence[Mapping[str, Mapping[str, float]]]) -> str:

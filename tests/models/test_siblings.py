@@ -79,6 +79,12 @@ def test_precision_and_hours_are_told_and_old_recipes_are_float32(place: Path) -
     assert "float32 throughout" in text(place, "mamba") and "10 minutes" in text(place, "mamba")
 
 
+def test_where_a_model_was_taken_further_is_told(place: Path) -> None:
+    assert "again from the start" not in text(place, "mamba")
+    card.write(place / "mamba", facts("mamba", recipe=RECIPE | {"restarts": [4, 7]}))
+    assert "over the last 2 steps; at step 4 and 7 again from the start" in text(place, "mamba")
+
+
 def test_sizes_name_what_one_token_uses(tmp_path: Path) -> None:
     for name in ("mamba", "jamba"):
         with torch.device("meta"):
