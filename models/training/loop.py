@@ -58,6 +58,7 @@ class Training:
             self._take_further(finished.steps)
         else:
             self._log.write_text("", encoding="utf-8")
+        self.begun = self.step, self.seconds  # of this session
 
     @property
     def done(self) -> bool:
@@ -132,8 +133,9 @@ class Training:
         }
 
     def _report(self, loss: float) -> None:
-        left = self.seconds / self.step * (self.recipe.steps - self.step)
-        speed = self.step * self.recipe.batch * self.recipe.context / self.seconds
+        pace = (self.seconds - self.begun[1]) / (self.step - self.begun[0])  # seconds per step
+        left = pace * (self.recipe.steps - self.step)
+        speed = self.recipe.batch * self.recipe.context / pace
         text = f"{self.name} step {self.step}/{self.recipe.steps} loss {loss:.3f} {speed:,.0f} tokens/s "
         print(f"{text}{left / 60:.1f} min left", file=sys.stderr, flush=True)
 
