@@ -173,6 +173,15 @@ def flops_per_token(shape: Shape, *, context: int) -> int:
     return 2 * linear_parameters(shape) + attention + scan
 
 
+def prefill_flops(shape: Shape, *, tokens: int) -> int:
+    """Estimate the operations of reading a prompt of so many tokens: the head once, for the last position alone.
+
+    Every token attends to half of the prompt on average.
+    """
+    head = 2 * shape.vocab * shape.d_model
+    return tokens * (flops_per_token(shape, context=tokens // 2) - head) + head
+
+
 def weight_bytes(shape: Shape, *, dtype: str = "bfloat16") -> int:
     """Count the bytes of all weights in one number type."""
     return params_total(shape) * element_bytes(dtype)

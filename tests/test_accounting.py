@@ -1,9 +1,11 @@
 """Counts of published models are those on record, defaults are those of transformers, and nothing is guessed."""
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig
 
-from models import accounting, catalogue
+from models import accounting, catalogue, registry
 from models.errors import SettingError, SourceError
 
 FAMILIES = pytest.mark.parametrize("family", accounting.FAMILIES)
@@ -84,6 +86,19 @@ def test_rwkv_operations_are_those_of_its_paper(name):
     shape = catalogue.shape(catalogue.find(name))
     d, layers = shape.d_model, len(shape.layers)
     assert accounting.flops_per_token(shape, context=1) == 2 * (shape.vocab * d + 13 * d * d * layers)
+
+
+@pytest.mark.parametrize("name", registry.bundled())
+def test_the_operations_of_a_prompt_are_the_products_that_torch_counts(name):
+    """torch counts matrix products; attention (fused) and the scan are not among them and are left out here as well."""
+    adapter, checkpoint, tokens = registry.adapter(name), registry.load(name), 33
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        adapter.step(checkpoint, torch.ones(1, tokens, dtype=torch.long), None)
+    shape = accounting.shape_of(checkpoint.model.config)
+    attention = shape.count("attention") * 4 * shape.n_heads * shape.d_head * (tokens // 2)
+    scan = shape.count("mamba") * shape.d_inner * (7 * shape.d_state + 2 * shape.d_conv)
+    counted = accounting.prefill_flops(shape, tokens=tokens) - tokens * (attention + scan)
+    assert counter.get_total_flops() == counted
 
 
 def test_state_does_not_depend_on_the_context_and_keys_do():

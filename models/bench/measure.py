@@ -226,7 +226,7 @@ def _row(run: CellRun) -> Measurement:
     decode = tuple(took for r in rounds for took in r.decode)
     first, step, e2e = spread([r.first_token for r in rounds]), spread(decode), spread([r.e2e for r in rounds])
     unsteady = sum(not r.steady for r in rounds)
-    flops = cell.batch * cell.context * accounting.flops_per_token(shape, context=cell.context // 2)
+    flops = cell.batch * accounting.prefill_flops(shape, tokens=cell.context)
     moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
     attention = run.profile.attention_kernel or _unwatched_attention(run)
     used = run.used | ({"attention": attention} if attention else {})
@@ -279,7 +279,7 @@ def _row(run: CellRun) -> Measurement:
         parity_batch_rel=run.parity.batch,
         parity_chunk_rel=run.parity.chunked,
         ops_per_token=run.profile.ops_per_token,
-        launch_fraction=run.profile.launch_fraction,
+        launch_fraction=run.profile.waiting(step.median),
         harness_ms=run.harness_ms,
         graph=run.graph_said,
         experts_distinct=run.profile.experts_distinct,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -178,16 +179,28 @@ class EnergyMeter:
 
 
 def foreign_processes(device: str) -> int | None:
-    """Count the other processes that compute on a GPU; None for the CPU and where the driver does not tell."""
+    """Count the processes that compute on a GPU beside this one and its siblings, the cells that take turns with it.
+
+    None for the CPU, where the driver does not tell, and where it counts in other numbers than ours (in a container).
+    """
     if device == "cpu":
         return None
     nvml, handle = _nvml(_uuid(torch.device(device)))
     if nvml is None:
         return None
     try:
-        return len([p for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle) if p.pid != os.getpid()])
+        seen = {process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
     except nvml.NVMLError:
         return None
+    return len(seen - _siblings()) if os.getpid() in seen else None
+
+
+def _siblings() -> set[int]:
+    """Return the processes that the parent of this one has started, this one among them."""
+    try:
+        return {os.getpid(), *(child.pid for child in psutil.Process(os.getppid()).children())}
+    except psutil.Error:
+        return {os.getpid()}
 
 
 def device_facts(device: str) -> dict[str, Any]:

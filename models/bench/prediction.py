@@ -146,7 +146,7 @@ def _activations(layer: Layer, shape: Shape, cell: Cell) -> tuple[int, int]:
 
 def _pass_s(cell: Cell, shape: Shape, here: Rates, *, tokens: int) -> float:
     """Return the seconds of one uncorrected pass over so many tokens of every sequence."""
-    work = cell.batch * tokens * accounting.flops_per_token(shape, context=tokens // 2)
+    work = cell.batch * accounting.prefill_flops(shape, tokens=tokens)
     size = accounting.element_bytes(cell.dtype)
     written = cell.batch * tokens * sum(sum(_activations(layer, shape, cell)) for layer in shape.layers) * size
     elements = shape.count("mamba") * shape.d_inner * shape.d_state + 10 * shape.count("rwkv") * shape.d_attention

@@ -18,14 +18,24 @@ STEPS = 4  # profiled together
 class Profile:
     """What a decoding step is made of.
 
-    ops_per_token: dispatched operators that are no views. launch_fraction: the share of the time in which the device
-    runs no operator (CPU: outside operators). experts_distinct: experts read per layer that has them, None without any.
+    ops_per_token: dispatched operators that are no views. busy_ms: how long operators run in a step (CPU: the outermost
+    ones). watched_ms: how long such a step takes, None on a GPU. experts_distinct: experts read per layer that has
+    them, None without any.
     """
 
     ops_per_token: int
-    launch_fraction: float
+    busy_ms: float
+    watched_ms: float | None
     experts_distinct: float | None
     attention_kernel: str
+
+    def waiting(self, step_ms: float) -> float:
+        """Return the share of a timed step in which the device runs no operator.
+
+        Kernels of a GPU take as long watched as not, so the timed step is what they fill, launched one by one or
+        captured. On a CPU watching slows operators and what is between them: the watched step is theirs.
+        """
+        return min(max(1 - self.busy_ms / (self.watched_ms or step_ms), 0.0), 1.0)
 
 
 def look_into(clock: Clock, logits: torch.Tensor, cache: Any) -> Profile:
@@ -39,12 +49,13 @@ def look_into(clock: Clock, logits: torch.Tensor, cache: Any) -> Profile:
         start = time.perf_counter_ns()
         for _ in clock.decode(logits, cache, STEPS):
             pass
-        wall_us = (time.perf_counter_ns() - start) / 1e3
+        watched_ms = (time.perf_counter_ns() - start) / 1e6 / STEPS
     events = list(seen.events() or ())
     busy_us = _on_device(events) if clock.cuda else _in_operators(events)
     return Profile(
         counting.count,
-        min(max(1 - busy_us / wall_us, 0.0), 1.0),
+        busy_us / 1e3 / STEPS,
+        None if clock.cuda else watched_ms,
         sum(distinct) / len(distinct) if distinct else None,
         _attention_kernel(events) if clock.cuda else "",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-PROTOCOL_VERSION = 3  # raise it when the meaning of a column changes; rows of different versions are never joined
+PROTOCOL_VERSION = 4  # raise it when the meaning of a column changes; rows of different versions are never joined
 
 # How a cell can end. The first two carry samples; a row of any other state says why in `reason`.
 MEASURED = ("ok", "unstable")

@@ -38,8 +38,15 @@ def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
 
 
 def _by_architecture(run: Run | None) -> dict[str, list[Measurement]]:
-    rows = sorted(run.rows if run else (), key=lambda row: row.context)
-    return {name: [row for row in rows if row.architecture == name and row.measured] for name in cache.bundled()}
+    """Return each architecture's rows by length, all of one batch: the smallest, as larger ones cost something else."""
+    rows = sorted((row for row in (run.rows if run else ()) if row.measured and not row.batch_limit), key=_length)
+    smallest = min((row.batch for row in rows), default=1)
+    alike = [row for row in rows if row.batch == smallest]
+    return {name: [row for row in alike if row.architecture == name] for name in cache.bundled()}
+
+
+def _length(row: Measurement) -> int:
+    return row.context
 
 
 def _table(measured: Mapping[str, Sequence[Measurement]]) -> str:

@@ -1,0 +1,41 @@
+"""What a GPU alone can tell, computed from readings that are known: waiting between kernels, strangers on the device."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from models.bench import memory
+from models.bench.profile import Profile
+
+
+def test_a_captured_step_waits_less_though_its_kernels_take_as_long() -> None:
+    seen = Profile(ops_per_token=300, busy_ms=2.0, watched_ms=None, experts_distinct=None, attention_kernel="")
+    assert seen.waiting(8.0) == pytest.approx(0.75)
+    assert seen.waiting(2.5) == pytest.approx(0.2)
+    assert seen.waiting(1.9) == 0.0
+
+
+def test_on_a_cpu_operators_are_set_against_the_step_that_was_watched() -> None:
+    seen = Profile(ops_per_token=300, busy_ms=2.0, watched_ms=4.0, experts_distinct=None, attention_kernel="")
+    assert seen.waiting(2.5) == seen.waiting(100.0) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["our numbers", "other numbers"])
+def test_cells_that_take_turns_are_no_strangers(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sibling = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    pids = [sibling.pid, 1, *([os.getpid()] if own else [])]
+    nvml = SimpleNamespace(
+        NVMLError=OSError,
+        nvmlDeviceGetComputeRunningProcesses=lambda handle: [SimpleNamespace(pid=pid) for pid in pids],
+    )
+    monkeypatch.setattr(memory, "_nvml", lambda uuid: (nvml, object()))
+    monkeypatch.setattr(memory, "_uuid", lambda device: "GPU-0")
+    monkeypatch.setattr(os, "getppid", os.getpid)  # as if this process had been started by the sibling's parent
+    try:
+        assert memory.foreign_processes("cuda") == (1 if own else None)
+    finally:
+        sibling.communicate(b"\n")
+    assert memory.foreign_processes("cpu") is None
