@@ -8,6 +8,7 @@ from models import accounting
 from models.accounting import Layer, Shape
 from models.bench import environment
 from models.bench.cells import USUAL_DTYPE, Cell, Prediction, kind_of
+from models.bench.roofline import distinct_experts
 
 FITS = 0.9  # of the free memory a cell may be predicted to fill
 START_S: Mapping[str, float] = {
@@ -168,8 +169,8 @@ def weights_read(shape: Shape, batch: int) -> int:
     """Count the parameters a decoding step reads: E (1 - (1 - k/E)^B) experts a layer are chosen by B tokens."""
     if not shape.n_experts:
         return accounting.params_active(shape)
-    distinct = shape.n_experts * (1 - (1 - shape.top_k / shape.n_experts) ** batch)
-    extra = shape.count("moe") * (distinct - shape.top_k) * accounting.expert_parameters(shape)
+    more = distinct_experts(shape, batch) - shape.top_k
+    extra = shape.count("moe") * more * accounting.expert_parameters(shape)
     return accounting.params_active(shape) + round(extra)
 
 

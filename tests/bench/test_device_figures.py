@@ -1,4 +1,4 @@
-"""What a GPU alone can tell, computed from readings that are known: waiting between kernels, strangers on the device."""
+"""What a GPU alone can tell, computed from known readings: waiting between kernels, strangers on the device."""
 
 import os
 import subprocess
