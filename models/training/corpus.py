@@ -33,7 +33,14 @@ def _read(language: str, path: Path) -> Text:
     if not path.is_file():
         raise SettingError("corpus_missing", f"no corpus file {path}: pass --corpus FOLDER with {path.name}", path=path)
     raw = path.read_bytes()
-    lines = raw.decode("utf-8").splitlines(keepends=True)
+    try:
+        lines = raw.decode("utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8"
+        raise SettingError("setting_value", message, name="corpus", value=str(path)) from error
+    if len(lines) < 2:
+        message = f"{path} has {len(lines)} lines: at least two are needed, as the last ones are held out"
+        raise SettingError("setting_value", message, name="corpus", value=str(path))
     sizes = np.cumsum([len(line.encode("utf-8")) for line in lines])
     cut = int(np.searchsorted(sizes, (1 - HELD_OUT) * sizes[-1]))
     return Text(language, "".join(lines[:cut]), "".join(lines[cut:]), hashlib.sha256(raw).hexdigest())
@@ -51,7 +58,13 @@ def windows(streams: list[npt.NDArray[np.int32]], *, context: int, start: int, s
     """Cut streams into rows of context tokens, each led by the start token, and shuffle them with a seed.
 
     Returns (rows, context + 1): the first context columns are inputs, the last context columns are targets.
+    SettingError where no stream has a whole row.
     """
+    if max(map(len, streams)) < context:
+        message = (
+            f"the longest text has {max(map(len, streams))} tokens and a row {context}: choose a shorter --context"
+        )
+        raise SettingError("setting_value", message, name="context", value=context)
     rows = [stream[: len(stream) // context * context].reshape(-1, context) for stream in streams]
     body = np.concatenate(rows)
     lead = np.full((len(body), 1), start, dtype=np.int32)

@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from tokenizers import decoders
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models import backends
+from models.errors import SettingError
 from models.training import corpus
 
 ROWS = 128  # evenly spaced rows of held-out text per language
@@ -35,6 +37,7 @@ def judge(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: corpus.Text, *, context: int, rows: int = ROWS
 ) -> Judged:
     """Evaluate a model over evenly spaced rows of context tokens of a language's held-out text."""
+    sizes = token_bytes(tokenizer)
     stream = corpus.encode(tokenizer, text.validation, language=text.language)
     batch_of = spaced(stream, context=context, start=tokenizer.bos_token_id, rows=rows)
     nats = 0.0
@@ -44,7 +47,7 @@ def judge(
             logits = model(input_ids=batch[:, :-1], use_cache=False).logits.float()
             nats += F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum").item()
     targets = batch_of[:, 1:].ravel()
-    size = int(token_bytes(tokenizer)[targets].sum())
+    size = int(sizes[targets].sum())
     return Judged(
         bits_per_byte=round(nats / math.log(2) / size, 4),
         unigram_bits_per_byte=round(_unigram_bits(tokenizer, text, targets) / size, 4),
@@ -55,7 +58,13 @@ def judge(
 
 
 def spaced(stream: Ids, *, context: int, start: int, rows: int) -> Ids:
-    """Cut evenly spaced rows of context tokens from a stream, each led by the start token: (rows, context + 1)."""
+    """Cut evenly spaced rows of context tokens from a stream, each led by the start token: (rows, context + 1).
+
+    SettingError where the stream is shorter than a row.
+    """
+    if len(stream) < context:
+        message = f"the held-out text has {len(stream)} tokens and a row {context}: choose a shorter --context"
+        raise SettingError("setting_value", message, name="context", value=context)
     whole = stream[: len(stream) // context * context].reshape(-1, context)
     chosen = whole[np.linspace(0, len(whole) - 1, min(rows, len(whole))).astype(int)]
     return np.concatenate([np.full((len(chosen), 1), start, dtype=np.int32), chosen], axis=1)
@@ -68,7 +77,13 @@ def tokens_of_an_epoch(tokenizer: PreTrainedTokenizerFast, texts: tuple[corpus.T
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerFast) -> npt.NDArray[np.int64]:
-    """Return how many bytes of text each token stands for; the end of a document counts as one, a line break."""
+    """Return how many bytes of text each token stands for; the end of a document counts as one, a line break.
+
+    SettingError for a tokenizer that is not byte-level: its tokens do not say how many bytes they are.
+    """
+    if not isinstance(tokenizer.backend_tokenizer.decoder, decoders.ByteLevel) or tokenizer.eos_token_id is None:
+        message = "bits per byte need a byte-level tokenizer with an end token, and this model has another"
+        raise SettingError("setting_value", message, name="tokenizer", value=type(tokenizer).__name__)
     sizes = np.zeros(len(tokenizer), dtype=np.int64)
     for token, index in tokenizer.get_vocab().items():  # byte-level: a character of a token is a byte of the text
         sizes[index] = 1 if index == tokenizer.eos_token_id else len(token)

@@ -52,10 +52,14 @@ class Training:
         self.seconds = 0.0  # of training, over every session of the run
         self.saved = time.monotonic()
         finished = _recipe_of(folder)
+        further = finished and finished.steps in recipe.restarts and recipe.begins_as(finished, finished.steps)
         if (folder / UNFINISHED).is_file():
             self._take_up()
-        elif finished and finished.steps in recipe.restarts and recipe.begins_as(finished, finished.steps):
+        elif finished and further:
             self._take_further(finished.steps)
+        elif (folder / "card.json").is_file():
+            message = f"{folder} holds a model of another recipe: choose another --out, or delete it"
+            raise SettingError("setting_value", message, name="out", value=str(folder))
         else:
             self._log.write_text("", encoding="utf-8")
         self.begun = self.step, self.seconds  # of this session
@@ -194,7 +198,7 @@ def _recipe_of(folder: Path) -> Recipe | None:
     path = folder / "card.json"
     try:
         return Recipe.read(json.loads(path.read_text(encoding="utf-8"))["recipe"]) if path.is_file() else None
-    except (KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

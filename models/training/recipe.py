@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="where the checkpoint folders go (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=sorted(BUILDERS), help="train these architectures (default: all)")
     described = "; ".join(f"{name}: {_described(recipe)}" for name, recipe in RECIPES.items())
-    parser.add_argument("--recipe", choices=RECIPES, default="small", help=f"{described} (default: %(default)s)")
+    parser.add_argument("--recipe", choices=RECIPES, default="family", help=f"{described} (default: %(default)s)")
     for name, (_, what) in OVERRIDES.items():
         parser.add_argument(f"--{name}", type=int, help=f"{what}, instead of the recipe's")
     parser.add_argument(
@@ -119,7 +119,7 @@ def main(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     texts = corpus.read(args.corpus)
-    shared = _tokenizer(args.out / "tokenizer", texts, recipe.vocab)
+    shared = _tokenizer(args.out, texts, recipe.vocab)
     streams = {text.language: corpus.encode(shared, text.train, language=text.language) for text in texts}
     rows = corpus.windows(list(streams.values()), context=recipe.context, start=shared.bos_token_id, seed=recipe.seed)
     unfinished = [
@@ -163,10 +163,15 @@ def _described(recipe: Recipe) -> str:
     )
 
 
-def _tokenizer(folder: Path, texts: tuple[corpus.Text, ...], vocab: int) -> PreTrainedTokenizerFast:
-    if (folder / "tokenizer.json").is_file():
-        known: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
-        return known
-    shared = tokenizer.train([text.train for text in texts], vocab=vocab)
-    shared.save_pretrained(folder)
-    return shared
+def _tokenizer(out: Path, texts: tuple[corpus.Text, ...], vocab: int) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of the models trained there, or train one; SettingError where it has another size."""
+    folder = out / "tokenizer"
+    if not (folder / "tokenizer.json").is_file():
+        shared = tokenizer.train([text.train for text in texts], vocab=vocab)
+        shared.save_pretrained(folder)
+        return shared
+    known: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    if len(known) > vocab:
+        message = f"{folder} has {len(known)} entries and the recipe {vocab}: choose another --out, or delete it"
+        raise SettingError("setting_value", message, name="vocab", value=len(known))
+    return known

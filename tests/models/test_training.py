@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import decoders
 
 import models.__main__ as commands
 from models import accounting, registry
@@ -116,6 +117,44 @@ def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: P
         recipe.main(options(folder, tmp_path, "--lr", "3"))
     with pytest.raises(SettingError, match="'tpu': not on this machine"):
         recipe.main(options(folder, tmp_path, "--device", "tpu"))
+
+
+@pytest.mark.parametrize(
+    ("english", "said"),
+    [(b"", "0 lines"), (b"\xff\xfe a\nb\n", "not UTF-8 at byte 0"), (b"a\nb\n", "shorter --context")],
+)
+def test_a_text_that_cannot_be_trained_on_is_said_so(english: bytes, said: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "stories_en.txt").write_bytes(english)
+    korean = b"c\nd\n" if said.startswith("shorter") else (folder / "reviews_ko.txt").read_bytes()
+    (tmp_path / "reviews_ko.txt").write_bytes(korean)
+    with pytest.raises(SettingError, match=said):
+        recipe.main(options(tmp_path, tmp_path / "out", "--recipe", "smoke", "--only", "mamba"))
+
+
+def test_held_out_text_shorter_than_a_row_is_said_so(folder: Path) -> None:
+    shared = tokenizer.train([ENGLISH, KOREAN], vocab=300)
+    model = BUILDERS["mamba"](SMALL, len(shared)).eval()
+    with pytest.raises(SettingError, match="shorter --context"):
+        evaluation.judge(model, shared, corpus.read(folder)[0], context=10**6)
+
+
+def test_bytes_are_not_counted_by_tokens_that_do_not_say_them(folder: Path) -> None:
+    shared = tokenizer.train([ENGLISH, KOREAN], vocab=300)
+    shared.backend_tokenizer.decoder = decoders.Metaspace()
+    model = BUILDERS["mamba"](SMALL, len(shared)).eval()
+    with pytest.raises(SettingError, match="byte-level"):
+        evaluation.judge(model, shared, corpus.read(folder)[0], context=16)
+
+
+def test_a_finished_model_of_another_recipe_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    command = ("--recipe", "smoke", "--only", "mamba")
+    assert recipe.main(options(folder, tmp_path, *command)) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mamba").iterdir()}
+    with pytest.raises(SettingError, match="holds a model of another recipe"):
+        recipe.main(options(folder, tmp_path, *command, "--steps", "5"))
+    with pytest.raises(SettingError, match="320 entries and the recipe 300"):
+        recipe.main(options(folder, tmp_path, *command, "--vocab", "300"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mamba").iterdir()} == before
 
 
 def test_what_the_command_line_does_not_say_is_the_recipe_s() -> None:
