@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, NoReturn
 
+from models import accounting
+from models.bench import ladder
 from models.bench.rows import PROTOCOL_VERSION, Measurement, from_row
 from models.bench.runs import RUN_ID, Run, clean_title, plain
 from models.errors import SourceError
@@ -23,6 +25,7 @@ _LONGEST_LIST = 1_000_000
 _LARGEST = 2**63
 _LATEST_NS = 4_102_444_800_000_000_000  # the year 2100: a date beyond it cannot be written everywhere
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 _RESERVED = ("reason_lang", "reason_key")  # names of the function that fills a reason's sentence
 
 
@@ -122,15 +125,31 @@ def _sound(name: str, number: int, row: Measurement) -> None:
     for column in ("context", "batch"):
         if getattr(row, column) < 1:
             _bad(name, number, column, getattr(row, column))
-    for column in ("run_id", "cell_id", "architecture"):
+    for column in ("run_id", "cell_id"):
         if not getattr(row, column):
             _bad(name, number, column, "")
+    _known(name, number, row)
     if row.measured and not row.prefill_ms_samples:
         _bad(name, number, "prefill_ms_samples", ())
     if row.measured and row.decode_tokens and not row.decode_ms_samples:
         _bad(name, number, "decode_ms_samples", ())
     if row.rounds is not None and (row.rounds < 1 or len(row.decode_ms_samples) % row.rounds):
         _bad(name, number, "rounds", row.rounds)
+
+
+def _known(name: str, number: int, row: Measurement) -> None:
+    """Refuse an architecture, a device or a number type that no page can draw."""
+    architectures = tuple(ladder.rung("bundled").members)
+    for column, choices, known in (
+        ("architecture", architectures, row.architecture in architectures),
+        ("device", ("cpu", "cuda", "cuda:0"), _DEVICE.fullmatch(row.device)),
+        ("dtype", tuple(accounting.DTYPE_BYTES), row.dtype in accounting.DTYPE_BYTES),
+    ):
+        if not known:
+            shown, listed = repr(getattr(row, column))[:60], ", ".join(choices)
+            message = f"{name}, row {number}: {column} {shown} is not known here; known are {listed}"
+            values = {"row": number, "column": column, "value": shown, "known": listed}
+            raise SourceError("errors.import_unknown", message, name=name, **values)
 
 
 def _value(name: str, number: int, column: str, value: Any) -> Any:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import json
 import re
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from models.bench import drawing, exchange, report
+from models import accounting, registry
+from models.bench import drawing, exchange, ladder, report
 from models.bench.rows import PROTOCOL_VERSION, STATES
 from models.bench.runs import Run
 from models.bench.store import RECORDED, read_file
@@ -260,6 +262,35 @@ def test_a_value_that_no_benchmark_writes_is_refused(run, column, value):
     lines[1][column] = value
     key = _refused("x", "\n".join(map(json.dumps, lines)).encode())
     assert key == "errors.import_value" or (column, key) == ("seed", "errors.import_torn")
+
+
+@pytest.mark.parametrize("fmt", ["jsonl", "csv"])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("architecture", "[click](http://evil.example)"), ("architecture", ""), ("architecture", "Mamba"),
+        ("device", "tpu:0"), ("device", "cuda:x"), ("device", "cuda:0 "), ("device", ""), ("device", "cpu:1"),
+        ("dtype", "int4"), ("dtype", "fp16"), ("dtype", ""),
+    ],
+)  # fmt: skip
+def test_what_no_page_can_draw_is_refused_by_name(run, column, value, fmt):
+    odd = dataclasses.replace(run, rows=(dataclasses.replace(run.rows[0], **{column: value}), *run.rows[1:]))
+    with pytest.raises(SourceError) as found:
+        exchange.parse("x", exchange.export(odd, fmt))
+    assert found.value.key == "errors.import_unknown"
+    for lang in i18n.LANGS:
+        told = i18n.say(lang, found.value.key, **found.value.values)
+        assert column in told and repr(value) in told and str(found.value.values["known"]) in told
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:0", "cuda:12"])
+def test_devices_and_number_types_that_are_measured_here_open(measurement, device):
+    rows = tuple(
+        measurement(context=2**i, architecture=name, device=device, dtype=dtype)
+        for i, (name, dtype) in enumerate(itertools.product(ladder.rung("bundled").members, accounting.DTYPE_BYTES))
+    )
+    assert exchange.parse("x", exchange.export(Run("r", "t", 1, (), {}, rows, "done"), "jsonl")).rows == rows
+    assert {adapter.name for adapter in registry.ADAPTERS} == set(ladder.rung("bundled").members)
 
 
 def test_names_that_would_reach_into_the_page_are_dropped(run):

@@ -1,16 +1,20 @@
 """The benchmark page over stand-in workers: plan, run, failures said in words, and the same run after a reload."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models import registry
+from models import describe, registry
+from models.bench import comparing, statistics
 from models.bench import runner as runners
-from models.bench import statistics
 from models.bench.plan import Rates, make_plan
-from pages.compare.bench import comparison, planning, results, verdicts
+from models.bench.runs import Run
+from models.bench.statistics import Interval, Verdict
+from models.errors import SourceError
+from pages.compare.bench import comparison, planning, results, runs, verdicts
 from pages.shared import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -180,5 +184,136 @@ def test_the_verdict_says_which_is_faster_and_when_nothing_can_be_said(monkeypat
 def test_why_steps_were_not_captured_is_said_in_both_languages(monkeypatch, lang, words):
     monkeypatch.setattr(results, "t", i18n.translator(lang))
     monkeypatch.setattr(results.session, "language", lambda: lang)
-    assert [results._graph(said) for said in ("no GPU", "captured")] == words
-    assert results._graph("RuntimeError: what torch said.") == "RuntimeError: what torch said."
+    assert [results.captured(said) for said in ("no GPU", "captured")] == words
+    assert results.captured("RuntimeError: what torch said.") == "RuntimeError: what torch said."
+
+
+@pytest.fixture(params=i18n.LANGS)
+def said_in(request, monkeypatch):
+    """Have the pages speak one language without a visitor, and return that language."""
+    for module in (results, runs, verdicts):
+        monkeypatch.setattr(module, "t", i18n.translator(request.param))
+    monkeypatch.setattr(results.session, "language", lambda: request.param)
+    return request.param
+
+
+STANDING = {
+    "done": {"ended": "done"},
+    "cancelled": {"ended": "cancelled"},
+    "open": {},
+    "imported": {"ended": "done", "imported": True},
+    "recorded": {"ended": "done", "recorded": True},
+}
+
+
+@pytest.mark.parametrize("key", STANDING)
+def test_a_headline_says_where_a_run_comes_from_and_how_it_stands(said_in, key):
+    head = results._headline(Run("r", "", 1, (), {}, (), **STANDING[key]))
+    words = i18n.say(said_in, f"benchmark.headline.{key}", when="|", machine="", done=0, total=0).split("|")
+    assert all(part.split(":")[0] in head for part in words)
+    here, still = {"en": ("here", "still open"), "ko": ("이 컴퓨터", "진행 중")}[said_in]
+    assert (here in head) == (key == "done")
+    assert (still in head) == (key == "open"), "another process may be at it"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "key", "shown"),
+    [
+        (0.97, 1.04, 0.05, "indistinguishable", "0.97"),
+        (1.03, 1.03, 0.05, "small", "5"),
+        (0.96, 0.99, 0.05, "small", "5"),
+        (1.03, 1.20, 0.05, "perhaps_small", "5"),
+        (1.002, 1.008, 0.01, "small", "1.008"),
+    ],
+)
+def test_a_difference_within_the_margin_is_not_called_none(said_in, low, high, margin, key, shown):
+    interval = Interval(low, low, high)
+    told = verdicts.sentence(Verdict(interval, interval, "indistinguishable", 5), "A", "B", margin=margin)
+    values = {"a": "A", "b": "B", "margin": f"{100 * margin:g}", "low": "LOW", "high": "HIGH"}
+    words = i18n.say(said_in, f"benchmark.verdict.{key}", **values)
+    assert told.startswith(words.split("LOW")[0])
+    assert shown in told
+
+
+def test_the_margin_between_runs_is_stated(said_in, measurement, monkeypatch):
+    captions = []
+    monkeypatch.setattr(runs.st, "html", bool)
+    monkeypatch.setattr(runs.st, "caption", captions.append)
+    run = Run("r", "", 1, (), {}, (measurement(),))
+    runs._draw(comparing.compare(run, run))
+    assert any(re.search(r"\b5 ?%", caption) for caption in captions)
+
+
+def test_what_changed_and_the_batch_stand_with_a_cell_of_two_runs(said_in, measurement):
+    a = measurement(threads=2, batch=8, batch_limit="memory", graph="captured", implementation={"scan": "x" * 500})
+    b = measurement(threads=8, batch=8, graph="no GPU", implementation={"scan": "<b>"})
+    (pair,) = comparing.compare(*(Run("r", "", 1, (), {}, (row,)) for row in (a, b))).pairs
+    drawn = runs._pair(pair)
+    for key in ("benchmark.differs.threads", "benchmark.graph.captured", "benchmark.beside.largest"):
+        assert i18n.say(said_in, key) in drawn
+    assert " 2 / 8" in drawn
+    assert i18n.say(said_in, "benchmark.plan.batch", count=8) in drawn
+    assert "<b>" not in drawn and "x" * 100 not in drawn
+    alike = runs._pair(dataclasses.replace(pair, changed={}))
+    assert alike.count("<tr>") == 1
+
+
+def test_korean_sentences_of_two_names_need_no_particle_that_depends_on_them():
+    changing = re.compile(r"\{[ab]\}(?:은|는|이|가|을|를|과|와)(?!\()")
+    words = {key: text for key, text in i18n.words("ko").items() if key.startswith("benchmark.")}
+    assert {key: text for key, text in words.items() if changing.search(text)} == {}
+
+
+def test_growth_is_said_without_markdown_of_a_file(monkeypatch, measurement):
+    evil = "[click](http://evil.example)"
+    monkeypatch.setattr(verdicts, "t", lambda key, **values: f"{key} {values}")
+    rows = tuple(
+        measurement(context=2**power, architecture=name, prefill_ms_samples=(float(power), power + 1.0))
+        for name in (f"a {evil}", f"b {evil}")
+        for power in (4, 5, 6)
+    )
+    drawn = []
+    for kind in ("html", "caption"):
+        monkeypatch.setattr(verdicts.st, kind, bool)
+    monkeypatch.setattr(verdicts.st, "markdown", drawn.append)
+    verdicts._verdicts(Run("r", "", 1, (), {}, rows, imported=True))
+    assert any("click" in text for text in drawn)
+    assert all("[click](" not in text for text in drawn)
+
+
+def test_a_file_has_no_folder_or_hub_looked_up(monkeypatch, measurement, tmp_path):
+    asked = []
+    monkeypatch.setattr(describe, "resolve", lambda name: asked.append(name) or _no_shape(name))
+    named = ("mamba", "mamba-130m", "ladder:130m/jamba", str(tmp_path), "someone/model")
+    rows = tuple(measurement(context=2**i, source=name) for i, name in enumerate(named))
+    results._floors(Run("r", "", 1, (), {}, rows, imported=True))
+    assert sorted(asked) == sorted(named[:3])
+    asked.clear()
+    results._floors(Run("r", "", 1, (), {}, rows))
+    assert sorted(asked) == sorted(named)
+
+
+def _no_shape(name):
+    raise SourceError("errors.source_not_found", name, source=name)
+
+
+def test_every_rung_has_its_parameters_without_being_called_bundled(monkeypatch, said_in, measurement):
+    monkeypatch.setattr(comparison, "t", i18n.translator(said_in))
+    row = measurement(size="130m", params_total=130_000_000, params_active=130_000_000)
+    told = comparison.measured_text([row], "parameter_efficiency")
+    assert "130.00" in told
+    assert "bundled" not in told and "제공하는" not in told
+
+
+def test_a_largest_batch_is_said_to_be_predicted(said_in):
+    word = {"en": "predicted", "ko": "예측"}[said_in]
+    assert all(word in i18n.say(said_in, f"{key}.limit.memory") for key in ("benchmark", "viz.largest_batch"))
+
+
+def test_korean_names_for_the_same_things_are_the_same_on_one_screen():
+    words = {key: text for key, text in i18n.words("ko").items() if key.startswith(("store.", "benchmark."))}
+    others = re.compile(r"아키텍처|수 형식|기기|배치|이 실행|다른 실행|실행 결과|규모|\b행\b")
+    assert {key: text for key, text in words.items() if others.search(text)} == {}
+    for column in ("architecture", "batch", "state"):
+        assert words[f"store.report.columns.{column}"] == words[f"benchmark.rows.{column}"]
+    assert words["store.report.columns.dtype"] == words["benchmark.dtype"]

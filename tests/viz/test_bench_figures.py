@@ -366,7 +366,7 @@ def test_throughput_is_batch_over_the_median_step(english):
     assert rates[0, 1] < 2000 < rates[0, 2]
     assert math.isnan(rates[1, 1])
     assert rates[:, 3].tolist() == [8, 32]
-    assert {"2,000 tokens/s", "batch 8, memory is full", "batch 32"} <= set(texts(figure))
+    assert {"2,000 tokens/s", "batch 8, a larger one would not fit", "batch 32"} <= set(texts(figure))
 
 
 def test_a_largest_batch_that_failed_says_so(english):

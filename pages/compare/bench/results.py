@@ -6,8 +6,8 @@ from functools import partial
 
 import streamlit as st
 
-from models import describe
-from models.bench import comparing, runner
+from models import catalogue, describe
+from models.bench import comparing, ladder, runner
 from models.bench.roofline import floors
 from models.bench.rows import SENTINEL_DRIFT, Measurement
 from models.bench.runner import Progress
@@ -108,7 +108,7 @@ def _show(name: str, draw: Callable[..., Figure | None]) -> None:
 def _floors(run: Run) -> dict[str, float]:
     """Return the least time of each cell's step, for the sources whose shapes are known here."""
     shapes = {}
-    for source in {row.source for row in run.rows}:
+    for source in {row.source for row in run.rows if not run.imported or _comes_along(row.source)}:
         try:
             shapes[source] = describe.resolve(source).shape
         except ContextscopeError:  # a run of another machine, with a folder that is not here
@@ -116,10 +116,22 @@ def _floors(run: Run) -> dict[str, float]:
     return floors(run.rows, shapes)
 
 
+def _comes_along(source: str) -> bool:
+    """Tell whether a source is on the ladder, in the catalogue or bundled, so that no file may name a folder or hub."""
+    known = source.startswith(ladder.PREFIX) or catalogue.find(source) is not None
+    return known or source in describe.bundled_names()
+
+
 def rows_table(run: Run) -> None:
     """List the rows of a run as they are stored, with the code that ran and the parity that was found."""
     with st.expander(t("benchmark.rows.title", count=len(run.rows)), key=f"{PAGE}.rows"):
         st.dataframe([_columns(row) for row in run.rows], key=f"{PAGE}.table", hide_index=True, width="stretch")
+
+
+def captured(said: str) -> str:
+    """Say whether steps were captured; what torch said stays in its words."""
+    key = f"benchmark.graph.{said.lower().replace(' ', '_')}"
+    return t(key) if said and i18n.has(session.language(), key) else said
 
 
 def _live(run_id: str, drawn: int) -> None:
@@ -149,7 +161,7 @@ def _live_text(now: Progress) -> str:
 def _headline(run: Run) -> str:
     machine = run.environment.get("host_cpu") or ""
     when = datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-    key = "recorded" if run.recorded else run.ended or "interrupted"
+    key = "recorded" if run.recorded else "imported" if run.imported else run.ended or "open"
     done = sum(row.measured for row in run.rows)
     return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
 
@@ -183,12 +195,6 @@ def _why(row: Measurement) -> str:
     return row.reason
 
 
-def _graph(said: str) -> str:
-    """Say whether steps were captured; what torch said stays in its words."""
-    key = f"benchmark.graph.{said.lower().replace(' ', '_')}"
-    return t(key) if said and i18n.has(session.language(), key) else said
-
-
 def _columns(row: Measurement) -> dict[str, object]:
     """Choose what a person wants to see of a row; the download has everything."""
     values = {
@@ -211,7 +217,7 @@ def _columns(row: Measurement) -> dict[str, object]:
         "parity": row.parity_max_rel and f"{row.parity_max_rel:.0e}",
         "chunked": row.parity_chunk_rel and f"{row.parity_chunk_rel:.0e}",
         "experts": row.experts_distinct and round(row.experts_distinct, 1),
-        "graph": _graph(row.graph),
+        "graph": captured(row.graph),
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
     }
     return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}

@@ -3,22 +3,27 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
+from typing import Any
 
 import streamlit as st
 
 from models.bench import exchange, runner
-from models.bench.comparing import Comparison, Pair, compare
+from models.bench.comparing import BETWEEN_RUNS, Comparison, Pair, compare
 from models.bench.runs import Run
 from models.bench.store import Store, Summary
 from models.errors import ContextscopeError
 from pages.compare.bench.planning import PAGE
+from pages.compare.bench.results import captured
 from pages.compare.bench.verdicts import sentence
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
+from pages.shared.layout import bytes_text
+from pages.shared.provenance import implementation
 
 SHOWN = 200  # runs in the list
 REFUSED = 4  # refusals told in full; more are counted
 PHASES = ("prefill", "decode")
+LONGEST = 80  # characters of a value that changed
 
 
 def chosen_run() -> Run | None:
@@ -150,9 +155,9 @@ def _draw(found: Comparison) -> None:
             f'<th scope="col">{escape(t(f"benchmark.beside.{name}"))}</th>' for name in ("cell", *PHASES, "memory")
         )
         body = "".join(map(_pair, found.pairs))
-        st.html(f'<div class="cs-scroll"><table class="cs-table"><thead><tr>{head}</tr></thead>'
+        st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
                 f"<tbody>{body}</tbody></table></div>")  # fmt: skip
-        st.caption(t("benchmark.beside.note"))
+        st.caption(t("benchmark.beside.note", margin=f"{100 * BETWEEN_RUNS:g}"))
     else:
         st.text(t("benchmark.beside.nothing"))
     if found.refused:
@@ -162,15 +167,49 @@ def _draw(found: Comparison) -> None:
 
 
 def _pair(pair: Pair) -> str:
+    """Write one cell: its name and batch, what can be said of it, and under it what else differs."""
     row = pair.a
     name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
-    title = f'<th scope="row" class="cs-{escape(row.architecture)}">{escape(name)}</th>'
-    cells = "".join(
-        f"<td>{escape(sentence(pair.verdicts[phase], t('benchmark.beside.this'), t('benchmark.beside.that')))}</td>"
-        if phase in pair.verdicts
-        else "<td></td>"
-        for phase in PHASES
+    batch = t("benchmark.plan.batch", count=row.batch)
+    batch += f" · {t('benchmark.beside.largest')}" if row.batch_limit else ""
+    title = (
+        f'<th scope="row" class="cs-{escape(row.architecture)}">{escape(name)}<br><small>{escape(batch)}</small></th>'
     )
+    cells = "".join(_said(pair, phase) for phase in PHASES)
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
-    return f"<tr>{title}{cells}<td>{escape(memory)}</td></tr>"
+    return f"<tr>{title}{cells}<td>{escape(memory)}</td></tr>{_changed(pair)}"
+
+
+def _said(pair: Pair, phase: str) -> str:
+    if phase not in pair.verdicts:
+        return "<td></td>"
+    this, that = t("benchmark.beside.this"), t("benchmark.beside.that")
+    quiet = " cs-quiet" if pair.verdicts[phase].kind == "indistinguishable" else ""
+    return f'<td class="cs-say{quiet}">{escape(sentence(pair.verdicts[phase], this, that, margin=BETWEEN_RUNS))}</td>'
+
+
+def _changed(pair: Pair) -> str:
+    """Write a row of what else differs between the two cells, this run first; nothing where nothing does."""
+    if not pair.changed:
+        return ""
+    told = " · ".join(
+        f"{_label(name)} {_value(name, mine)} / {_value(name, theirs)}" for name, (mine, theirs) in pair.changed.items()
+    )
+    line = escape(t("benchmark.beside.changed", list=told))
+    return f'<tr><td colspan="{len(PHASES) + 2}" class="cs-say cs-quiet"><small>{line}</small></td></tr>'
+
+
+def _label(name: str) -> str:
+    """Name a setting, a function or a fact of the machine; names of packages stay as they are."""
+    keys = (f"benchmark.differs.{name}", f"ran.function.{name}")
+    return next((t(key) for key in keys if i18n.has(session.language(), key)), name)
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if name.endswith("_bytes") and isinstance(value, int | float):
+        return bytes_text(value)
+    text = captured(str(value)) if name == "graph" else implementation(str(value))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

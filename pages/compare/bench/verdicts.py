@@ -9,9 +9,10 @@ import streamlit as st
 from models.bench import comparing, verdicts
 from models.bench.rows import Measurement
 from models.bench.runs import Run
-from models.bench.statistics import Verdict, compare_exponents, growth_exponent
+from models.bench.statistics import NEGLIGIBLE, Interval, Verdict, compare_exponents, growth_exponent
 from models.bench.verdicts import Judged
 from pages.compare.bench.planning import PAGE
+from pages.shared import notices
 from pages.shared.i18n import t
 
 LEAST_SIZES = 3  # contexts from which growth can be fitted
@@ -41,16 +42,18 @@ def _verdicts(run: Run) -> None:
             f"<tbody>{body}</tbody></table></div>")  # fmt: skip
     st.caption(t("benchmark.verdict.note"))
     if line := growth_line(run.rows):
-        st.markdown(line)
+        st.markdown(notices.plain(line))
 
 
-def sentence(found: Verdict, a: str, b: str) -> str:
-    """Say what a verdict says: faster by how much, or not distinguishable and what the ratio may be."""
+def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> str:
+    """Say what a verdict says: faster by how much, or not distinguishable and what the ratio may be.
+
+    margin: the share from which a difference counted when the verdict was made.
+    """
     if not math.isfinite(found.ratio.high):
         return t("benchmark.verdict.once")
     if found.kind == "indistinguishable":
-        low, high = found.decisive.low, found.decisive.high
-        return t("benchmark.verdict.indistinguishable", a=a, b=b, low=f"{low:.2f}", high=f"{high:.2f}")
+        return _alike(found.decisive, a, b, margin)
     ratio, low, high = found.ratio.value, found.ratio.low, found.ratio.high
     if found.kind == "faster":  # a takes less time: say how many times as fast it is
         ratio, low, high = 1 / ratio, 1 / high, 1 / low
@@ -78,6 +81,16 @@ def growth_line(rows: tuple[Measurement, ...]) -> str:
     if not apart:
         return t("benchmark.verdict.growth_same", **values)
     return t("benchmark.verdict.growth_apart", others=names, **values)
+
+
+def _alike(found: Interval, a: str, b: str, margin: float) -> str:
+    """Say why two cells do not count as different: the ratio may be 1, or it may be too close to 1."""
+    if not found.excludes(1):
+        low, high = f"{found.low:.2f}", f"{found.high:.2f}"
+        return t("benchmark.verdict.indistinguishable", a=a, b=b, low=low, high=high)
+    small = 1 / (1 + margin) <= found.low and found.high <= 1 + margin
+    key = f"benchmark.verdict.{'small' if small else 'perhaps_small'}"
+    return t(key, a=a, b=b, low=f"{found.low:.3f}", high=f"{found.high:.3f}", margin=f"{100 * margin:g}")
 
 
 def _row(phases: Mapping[str, Judged], *, batches: bool) -> str:
