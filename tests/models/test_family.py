@@ -14,8 +14,8 @@ FAMILY = registry.bundled()
 MOST_BYTES = 64 * 10**6
 APART = 1.02  # sizes
 SHARE = (0.25, 4.0)  # of its fair share, for every expert
-FAR_BELOW = 0.8  # of the bits that token frequencies alone need
-EXPLAINED = 1.25  # between the best and the last of a language; the cards say why there is one
+FAR_BELOW = 0.75  # of the bits that token frequencies alone need
+EXPLAINED = 1.15  # between the best and the last of a language; the cards say why there is one
 
 
 def card(name: str) -> dict[str, Any]:
