@@ -137,6 +137,9 @@ def _run(job: _Job) -> None:
 def _fetch(job: _Job) -> None:
     api = HfApi(endpoint=constants.ENDPOINT)
     commit, files = _listing(api, job.model, job.revision)
+    if not hub.has_tokenizer(file.name for file in files):
+        message = f"the hub model {job.model!r} has no tokenizer, so it could not read a text"
+        raise SourceError("no_tokenizer", message, source=job.model)
     job.total = sum(file.size for file in files)
     job.here = job.done = sum(_kept(job.model, file) for file in files)
     _check_disk(job)

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -78,9 +80,11 @@ def read_model(source: str, *, device: str, dtype: str, attends: bool) -> PreTra
     if attends:
         options["attn_implementation"] = ATTENTION
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(place, config=config, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(place, config=config, output_loading_info=True, **options)
     except Exception as error:
         raise _translated(source, place, error) from error
+    model, found = loaded
+    _check_complete(source, model, found)
     ready: PreTrainedModel = model.to(_device(device)).eval().requires_grad_(False)
     return ready
 
@@ -124,11 +128,27 @@ def check_weights(folder: str, *, name: str | None = None) -> None:
     raise SourceError("no_weights", f"the folder {source!r} has no *.safetensors file", source=source)
 
 
+def _check_complete(source: str, model: PreTrainedModel, found: Mapping[str, Any]) -> None:
+    """Raise SourceError where weights were missing, which transformers then draws at random, or are no numbers."""
+    missing = sorted(found["missing_keys"])
+    if missing:
+        message = (
+            f"{source!r} lacks {len(missing)} of its weights, the first {missing[0]}: they belong to another model"
+        )
+        raise SourceError("weights_missing", message, source=source, count=len(missing), first=missing[0])
+    broken = next((name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()), None)
+    if broken is not None:
+        raise SourceError("weights_broken", f"{source!r}: {broken} has entries that are no numbers", source=source,
+                          first=broken)  # fmt: skip
+
+
 def _translated(source: str, place: str, error: Exception) -> ContextscopeError:
     """Turn whatever transformers raised into one sentence."""
     if Path(place).is_dir():
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return SourceError("bad_config", f"{source!r} cannot be loaded: {first}", source=source)
+        weights = isinstance(error, SafetensorError | RuntimeError)  # cut off, or of other sizes than configured
+        key = "weights_unreadable" if weights else "bad_config"
+        return SourceError(key, f"{source!r} cannot be loaded: {first}", source=source)
     return hub.translated(source, error)
 
 

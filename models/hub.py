@@ -1,5 +1,6 @@
 """The local Hugging Face cache: what is complete in it, which files are ever taken, and errors in one sentence."""
 
+import errno
 import json
 import re
 from collections.abc import Iterable
@@ -18,6 +19,12 @@ _MISSING = frozenset(
     {"RepositoryNotFoundError", "GatedRepoError", "RevisionNotFoundError", "HFValidationError", "DisabledRepoError"}
 )
 _NO_FILE = frozenset({"EntryNotFoundError", "RemoteEntryNotFoundError"})
+_UNREACHED = frozenset(
+    {"TransportError", "ConnectionError", "TimeoutError", "LocalEntryNotFoundError", "XetDownloadError"}
+)  # and what is derived from them: the client's own tree of connection errors changes between releases
+_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+_BUSY = frozenset({408, 429})  # the hub asks to come back later
+_TOKENIZERS = ({"tokenizer.json"}, {"tokenizer.model"}, {"vocab.json", "merges.txt"})
 
 
 def storage(model: str) -> Path:
@@ -61,22 +68,49 @@ def translated(source: str, error: Exception) -> ContextscopeError:
         return SourceError("hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
     if names & _NO_FILE:
         return SourceError("no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
-    message = f"the hub cannot be reached for {source!r}: use a bundled model or a local folder, or try again online"
-    return SourceError("hub_unreachable", message, source=source)
+    if any(map(_is_unreached, _chain(error))):
+        message = (
+            f"the hub cannot be reached for {source!r}: use a bundled model or a local folder, or try again online"
+        )
+        return SourceError("hub_unreachable", message, source=source)
+    if any(isinstance(found, OSError) and found.errno in _UNWRITABLE for found in _chain(error)):
+        place = str(constants.HF_HUB_CACHE)
+        message = f"{source!r} cannot be kept in {place!r}: let this program write there, and make room on its disk"
+        return SourceError("cache_unwritable", message, source=source, path=place)
+    detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return SourceError(
+        "hub_failed", f"{source!r} cannot be loaded from the hub: {detail}", source=source, detail=detail
+    )
+
+
+def has_tokenizer(names: Iterable[str]) -> bool:
+    """Tell whether files hold a whole tokenizer, in one of the forms that are taken."""
+    present = set(names)
+    return any(files <= present for files in _TOKENIZERS)
+
+
+def _is_unreached(error: BaseException) -> bool:
+    """Tell whether an error is one of the connection, or an answer that says the hub is out of order."""
+    if any(kind.__name__ in _UNREACHED for kind in type(error).__mro__):
+        return True
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return isinstance(status, int) and (status >= 500 or status in _BUSY)
 
 
 def _is_complete(snapshot: Path) -> bool:
-    """Tell whether a snapshot has its configuration and all of its weights."""
-    if not (snapshot / "config.json").is_file():
+    """Tell whether a snapshot has its configuration, its tokenizer and all of its weights."""
+    names = {path.name for path in snapshot.iterdir() if path.is_file()} if snapshot.is_dir() else set()
+    if "config.json" not in names or not has_tokenizer(names):
         return False
-    index = snapshot / "model.safetensors.index.json"
-    if (snapshot / "model.safetensors").is_file() or not index.is_file():
-        return any(path.is_file() for path in snapshot.glob("*.safetensors"))
+    weights = {name for name in names if name.endswith(".safetensors")}
+    index = "model.safetensors.index.json"
+    if "model.safetensors" in names or not (index in names or any("-of-" in name for name in weights)):
+        return bool(weights)
     try:
-        pieces = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError):
+        pieces = set(json.loads((snapshot / index).read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return False
-    return all((snapshot / Path(str(piece)).name).is_file() for piece in pieces)
+    return bool(pieces) and pieces <= names
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

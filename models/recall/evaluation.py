@@ -63,8 +63,8 @@ def evaluate(
 
 
 def one_example(cell: Cell, task: Task, *, seed: int = SEED, question: int = 0) -> Example:
-    """Draw one sequence of a cell and say what is asked at its question-th question and where the answer stands."""
-    drawn = cell.draw(1, seed=_seed(task, cell, seed, 0))
+    """Draw a sequence of a cell, another for every question, and say what is asked and where the answer stands."""
+    drawn = cell.draw(1, seed=_seed(task, cell, seed, question))
     at = int((drawn.targets[0] != NOTHING).nonzero()[question % cell.answers])
     source = int(drawn.sources[0, at])
     ids = tuple(int(i) for i in drawn.ids[0])

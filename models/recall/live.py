@@ -127,7 +127,8 @@ class LiveRuns:
         """Return the run of a key, begun now unless it is under way or was finished."""
         with self._lock:
             known = self._runs.get(key)
-            if known is not None and (known.running or known.measured == known.planned):
+            going = known is not None and known.running and not known.stopping
+            if known is not None and (going or known.measured == known.planned):
                 known.watchers += 1
                 return known
             ended = [other for other, run in self._runs.items() if not run.running]

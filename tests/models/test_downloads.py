@@ -1,5 +1,6 @@
 """Downloads against a small hub of our own on this machine: progress, interruption and resumption, refusals."""
 
+import errno
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from models import downloads, hf, hub, registry
@@ -337,7 +339,44 @@ def test_an_interrupted_copy_in_the_cache_is_not_complete(tmp_path: Path, monkey
     (snapshot / "model-00001-of-00002.safetensors").write_bytes(b"x")
     assert not hub.downloaded(MODEL)
     (snapshot / "model-00002-of-00002.safetensors").write_bytes(b"x")
+    assert not hub.downloaded(MODEL)  # no tokenizer yet
+    (snapshot / "tokenizer.json").write_text("{}")
     assert hub.folder_of(MODEL) == snapshot
+    (snapshot / "model.safetensors.index.json").unlink()
+    assert not hub.downloaded(MODEL)
+    (snapshot / "model.safetensors").write_bytes(b"x")
+    assert hub.folder_of(MODEL) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("names", "whole"),
+    [
+        (["tokenizer.json"], True),
+        (["tokenizer.model"], True),
+        (["vocab.json", "merges.txt"], True),
+        (["tokenizer_config.json", "vocab.json"], False),
+    ],
+)
+def test_what_counts_as_a_tokenizer(names: list[str], whole: bool) -> None:
+    assert hub.has_tokenizer(["config.json", *names]) is whole
+
+
+def test_a_copy_without_its_tokenizer_is_repaired(serve: Serve, files: dict[str, bytes]) -> None:
+    serve(files)
+    snapshot = hub.storage(MODEL) / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).write_bytes(files[name])
+    downloads.start(MODEL)
+    assert ended().state == "done"
+    assert registry.load(MODEL).tokenizer is not None
+
+
+def test_without_a_tokenizer_nothing_comes(serve: Serve, files: dict[str, bytes]) -> None:
+    served = serve({name: files[name] for name in ("config.json", "model.safetensors")})
+    downloads.start(MODEL)
+    assert key_of(ended()) == "no_tokenizer"
+    assert not any("/resolve/" in path for path, _ in served.asked)
 
 
 def test_only_the_files_that_are_needed_are_taken() -> None:
@@ -352,3 +391,48 @@ def test_only_the_files_that_are_needed_are_taken() -> None:
 def test_our_own_errors_pass_through() -> None:
     error = SourceError("no_weights", "none", source="x")
     assert hub.translated("x", error) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        (PermissionError(errno.EACCES, "denied"), "cache_unwritable"),
+        (OSError(errno.EROFS, "read-only"), "cache_unwritable"),
+        (OSError(errno.ENOSPC, "full"), "cache_unwritable"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "hub_unreachable"),
+        (TimeoutError("slow"), "hub_unreachable"),
+        (OfflineModeIsEnabled("offline"), "hub_unreachable"),
+        (LocalEntryNotFoundError("not here"), "hub_unreachable"),
+        (ValueError("bad value\nmore"), "hub_failed"),
+        (KeyError(), "hub_failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_went_wrong_is_told_apart(error: Exception, key: str) -> None:
+    found = hub.translated("a/b", error)
+    assert found.key == key and "\n" not in str(found)
+    wrapped = OSError("as transformers wraps it")
+    wrapped.__cause__ = error
+    assert hub.translated("a/b", wrapped).key == key
+
+
+def test_a_hub_that_is_out_of_order_is_unreachable() -> None:
+    def fail(status: int) -> str:
+        error = OSError("the hub answered")
+        error.response = type("R", (), {"status_code": status})()  # type: ignore[attr-defined]
+        return hub.translated("a/b", error).key
+
+    assert [fail(status) for status in (503, 429, 400)] == ["hub_unreachable", "hub_unreachable", "hub_failed"]
+
+
+def test_a_cache_that_cannot_be_written_is_said_so(
+    serve: Serve, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(files)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    downloads.start(MODEL)
+    assert key_of(ended()) == "cache_unwritable"

@@ -1,14 +1,21 @@
 """Every kind of source: bundled, folder, hub; bad ones get one clear sentence and nothing foreign is run."""
 
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from models import hf, registry
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.spec import Adapter
+
+
+FOURTH = re.compile(r"(layers|blocks)\.3\.")  # layer
 
 
 def key_of(source: str, **options: str) -> str:
@@ -51,6 +58,25 @@ def test_a_local_folder_is_the_same_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        (lambda kept: {"a": torch.zeros(3)}, "weights_missing"),
+        (lambda kept: {name: x for name, x in kept.items() if not FOURTH.search(name)}, "weights_missing"),
+        (lambda kept: {name: x * float("nan") for name, x in kept.items()}, "weights_broken"),
+        (lambda kept: {name: x[..., :8].contiguous() for name, x in kept.items()}, "weights_unreadable"),
+    ],
+    ids=["another model's", "a layer short", "no numbers", "of other sizes"],
+)
+@pytest.mark.parametrize("bundled", registry.bundled())
+def test_weights_that_are_not_the_model_s_are_said_so(bundled: str, change: Any, key: str, tmp_path: Path) -> None:
+    """transformers would draw at random what is missing, and show it as a trained model."""
+    shutil.copytree(hf.CHECKPOINTS / bundled, tmp_path / bundled)
+    path = tmp_path / bundled / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+    assert key_of(str(tmp_path / bundled)) == key
+
+
+@pytest.mark.parametrize(
     "source", ("", "no such thing!", "../../nowhere", "a/b/c", "x\x00y", "~nobody-there/x"), ids=repr
 )
 def test_what_is_no_source_is_said_so(source: str) -> None:
@@ -72,6 +98,7 @@ def test_an_endless_name_is_said_so() -> None:
         ({"model_type": "llama"}, {}, "no_weights"),
         ({"model_type": "llama"}, {"pytorch_model__bin": b"x"}, "unsafe_weights"),
         ({"model_type": "llama", "hidden_size": 8}, {"model__safetensors": b"garbage"}, "bad_config"),
+        ({"model_type": "rwkv", "hidden_size": 8}, {"model__safetensors": b"garbage"}, "weights_unreadable"),
     ],
 )
 def test_bad_folders(tmp_path: Path, config: object, files: dict[str, bytes], key: str) -> None:

@@ -125,11 +125,14 @@ def test_wilson_against_a_table() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_an_example_can_be_opened(name: str) -> None:
     chosen = task(name)
-    for question in (0, 1):
+    seen = set()
+    for question in range(6):
         example = evaluation.one_example(chosen.cells[-1], chosen, question=question)
         assert example.ids[example.asked_at] == example.asked
         assert example.ids[example.answer_at] == example.answer
         assert example.answer_at < example.asked_at
+        seen.add(example.ids)
+    assert len(seen) == 6, "another question is another sequence"
     assert evaluation.one_example(chosen.cells[-1], chosen) == evaluation.one_example(chosen.cells[-1], chosen)
 
 
