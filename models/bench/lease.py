@@ -29,10 +29,9 @@ class Lease:
         if self._path is None or fcntl is None or self._file is not None:
             return True
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = _opened(self._path)
         except OSError:
             return True
-        file = os.fdopen(descriptor, "r+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -51,3 +50,19 @@ class Lease:
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_UN)
             file.close()
+
+
+def _opened(path: Path) -> IO[Any]:
+    """Open a lock file to read, which is enough for flock and allowed on another user's; make it where it is missing.
+
+    O_CREAT only with O_EXCL: fs.protected_regular refuses the one without the other on another user's file in /tmp.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return path.open("rb")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:  # made by another program just now
+        return path.open("rb")
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, 0o644)  # whatever the umask
+    return os.fdopen(descriptor, "rb")

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 LEASE_POLL_S = 0.3
 STORE_ATTEMPTS = 20  # to store the end of a run
 STORE_WAIT_S = 3.0
+CANCEL_WAIT_S = 3.0  # for the end of a queued run to be stored
+KEPT_JOBS = 50  # newest ended runs whose progress can be asked for
 LEARNT_ROWS = 500  # newest rows that predictions are learnt from
 
 
@@ -70,6 +72,7 @@ class Runner:
         self._queues: dict[str, deque[Job]] = {}
         self._jobs: dict[str, Job] = {}
         self._hosts: dict[str, WorkerHost] = {}
+        self._ended = 0
         self._closed = False
         self._rates: tuple[int, Rates] | None = None
 
@@ -93,7 +96,7 @@ class Runner:
         return run_id
 
     def progress(self, run_id: str) -> Progress | None:
-        """Return where a run of this process stands, or None for any other."""
+        """Return where a run of this process stands, or None for any other and for one that ended long ago."""
         with self._lock:
             job = self._jobs.get(run_id)
             if job is None:
@@ -117,13 +120,25 @@ class Runner:
             )
 
     def cancel(self, run_id: str) -> bool:
-        """End a run at once; its worker is killed and the cells left get rows that say so. False for an unknown run."""
+        """End a run at once; its worker is killed and the cells left get rows that say so. False for an unknown run.
+
+        One that waits leaves the line; this waits a moment for its end to be stored.
+        """
         with self._lock:
             job = self._jobs.get(run_id)
             if job is None or job.state not in ("queued", "running"):
                 return False
             job.cancelled.set()
-            return True
+            line = self._queues[job.plan.cells[0].device]
+            if job is line[0]:
+                return True
+            line.remove(job)
+            self._note_end(job)
+        unasked = self._make_host(job.plan.cells[0].threads)
+        ending = threading.Thread(target=self._go_through, args=(job, unasked), name="bench-cancel", daemon=True)
+        ending.start()
+        ending.join(CANCEL_WAIT_S)
+        return True
 
     def waiting(self, device: str) -> int:
         """Count the runs of this process that stand in the line of a device, the running one among them."""
@@ -133,15 +148,15 @@ class Runner:
     def rates(self) -> Rates:
         """Return how fast this machine is taken to be, learnt anew after each run of this process."""
         with self._lock:
-            ended = sum(job.ended is not None for job in self._jobs.values())
-            if self._rates is None or self._rates[0] != ended:
-                self._rates = (ended, measure_rates(self.store.recent_rows(LEARNT_ROWS)))
+            if self._rates is None or self._rates[0] != self._ended:
+                self._rates = (self._ended, measure_rates(self.store.recent_rows(LEARNT_ROWS)))
             return self._rates[1]
 
     def wait(self, run_id: str, *, timeout_s: float | None = None) -> bool:
-        """Block until a run has ended. False when the time ran out first."""
+        """Block until a run has ended. False when the time ran out first; one that is not known here has ended."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._jobs[run_id].state in ("done", "cancelled"), timeout=timeout_s)
+            job = self._jobs.get(run_id)
+            return job is None or self._lock.wait_for(lambda: job.state in ("done", "cancelled"), timeout=timeout_s)
 
     def close(self) -> None:
         """Cancel everything and end the workers."""
@@ -177,9 +192,7 @@ class Runner:
                 lease.give_back()
                 with self._lock:
                     line.popleft()
-                    job.state = "cancelled" if job.cancelled.is_set() else "done"
-                    job.cell, job.ended = None, time.monotonic()
-                    self._lock.notify_all()
+                    self._note_end(job)
 
     def _measure(self, job: Job, device: str) -> None:
         host = self._hosts.get(device)
@@ -187,11 +200,24 @@ class Runner:
             if host is not None:
                 host.stop()
             host = self._hosts[device] = self._make_host(job.plan.cells[0].threads)
+        self._go_through(job, host)
+
+    def _go_through(self, job: Job, host: WorkerHost) -> None:
+        """Give every cell of a run its row, and the run its end. The host of a cancelled run is asked for nothing."""
         turns = Turns(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
         for group in job.plan.groups():
             turns.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
         if not self._closed:
             self._end(job)
+
+    def _note_end(self, job: Job) -> None:
+        """Write that a run has left the line, and forget the oldest ended ones. Call it under the lock."""
+        job.state = "cancelled" if job.cancelled.is_set() else "done"
+        job.cell, job.ended = None, time.monotonic()
+        self._ended += 1
+        for run_id in [run_id for run_id, one in self._jobs.items() if one.ended is not None][:-KEPT_JOBS]:
+            del self._jobs[run_id]
+        self._lock.notify_all()
 
     def _note(self, job: Job, **changes: Any) -> None:
         with self._lock:
@@ -210,10 +236,14 @@ class Runner:
                 self._lock.notify_all()
 
     def _flush(self, job: Job) -> None:
-        """Store what is not stored yet; what a store out of reach refuses is kept and tried again with the next row."""
+        """Store what is not stored yet; what a store out of reach refuses is kept and tried again with the next row.
+
+        A run that has been deleted meanwhile is cancelled.
+        """
         try:
             while job.unstored:
-                self.store.append(job.unstored[0])
+                if not self.store.append(job.unstored[0]):
+                    job.cancelled.set()
                 job.unstored.popleft()
         except SourceError as error:
             _log.warning("%d rows of run %s wait to be stored: %s", len(job.unstored), job.run_id, error)

@@ -124,8 +124,8 @@ def failure(error: BaseException) -> dict[str, Any]:
         return {"state": "unsupported", "key": error.key, "message": str(error), "values": error.values}
     text = str(error).strip()
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _ALLOCATION.search(text):
-        asked = _BYTES.search(text)
-        values = {"requested": int(asked[1])} if asked else {}
+        asked = _ASKED.search(text)
+        values = {"requested": round(float(asked[1]) * _UNITS[asked[2]])} if asked else {}
         return {
             "state": "oom",
             "key": "errors.cell_oom",
@@ -142,7 +142,8 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 _ALLOCATION = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
-_BYTES = re.compile(r"allocate (\d+) bytes")
+_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_ASKED = re.compile(rf"allocate (\d+(?:\.\d+)?) ({'|'.join(_UNITS)})")  # torch: bytes on a CPU, GiB on a GPU
 
 
 def _own_stdout() -> TextIO:
@@ -153,7 +154,10 @@ def _own_stdout() -> TextIO:
 
 
 def serve(out: TextIO, child: Child) -> int:
-    """Fork a child per open cell and pass lines on both ways; a child that ends, however, is told as an exit."""
+    """Fork a child per open cell and pass lines on both ways; a child that ends of itself, however, is told as an exit.
+
+    children holds those that are heard: of one that was killed, or has a namesake after it, nothing more is told.
+    """
     asked = _Lines(0)
     children: dict[str, _Process] = {}
     with selectors.DefaultSelector() as selector:
@@ -167,11 +171,8 @@ def serve(out: TextIO, child: Child) -> int:
                         return 0
                     for message in asked.held():
                         _obey(message, child, children, selector)
-                elif not key.data.relay(out):
-                    process = key.data
-                    selector.unregister(process.watched)
-                    children.pop(process.name, None)
-                    say(out, event="exit", cell_id=process.name, signal=process.end())
+                else:
+                    _hear(key.data, children, selector, out)
 
 
 def serve_one(out: TextIO, child: Child) -> int:
@@ -192,10 +193,24 @@ def _obey(
         children[process.name] = process
         selector.register(process.watched, selectors.EVENT_READ, process)
         return
-    name = next((message[verb] for verb in ("round", "finish", "kill") if verb in message), None)
-    process = children.get(str(name))  # type: ignore[assignment]
-    if process is not None:
-        process.kill() if "kill" in message else process.send(message)
+    name = str(next((message[verb] for verb in ("round", "finish", "kill") if verb in message), None))
+    if name not in children:
+        return
+    if "kill" in message:
+        children.pop(name).kill()
+    else:
+        children[name].send(message)
+
+
+def _hear(process: "_Process", children: "dict[str, _Process]", selector: selectors.BaseSelector, out: TextIO) -> None:
+    heard = children.get(process.name) is process
+    if process.relay(out if heard else None):
+        return
+    selector.unregister(process.watched)
+    number = process.end()
+    if heard:
+        del children[process.name]
+        say(out, event="exit", cell_id=process.name, signal=number)
 
 
 class _Process:
@@ -219,11 +234,12 @@ class _Process:
         except OSError:
             return
 
-    def relay(self, out: TextIO) -> bool:
-        """Pass on what the child has said; False once it has ended."""
+    def relay(self, out: TextIO | None) -> bool:
+        """Pass on what the child has said, or drop it where out is None; False once it has ended."""
         more = self._said.fill()
         for event in self._said.held():
-            say(out, **(event | {"cell_id": self.name}))
+            if out is not None:
+                say(out, **(event | {"cell_id": self.name}))
         return more
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -205,6 +206,72 @@ def test_runs_wait_in_line(runner, plan_of):
     assert runner.progress(first).state == "done"
     assert runner.progress(first).done == 2
     assert runner.progress("unknown") is None
+
+
+def test_a_queued_run_leaves_the_line_when_it_is_cancelled(runner, plan_of):
+    first, second, third = (runner.submit(plan_of(*sources)) for sources in (["hang"], ["ok", "ok"], ["ok"]))
+    until(lambda: runner.progress(first).phase == "prefill")
+    assert runner.progress(third).position == 2
+    assert runner.cancel(second)
+    assert runner.progress(second).state == "cancelled"
+    assert runner.progress(third).position == 1
+    assert runner.waiting("cpu") == 2
+    assert runner.store.run(second).ended == "cancelled"
+    assert states(runner, second) == ["cancelled", "cancelled"]
+    assert not runner.cancel(second)
+    assert runner.progress(first).state == "running"
+    runner.cancel(first)
+    assert states(runner, third) == ["ok"]
+
+
+def test_cancelling_a_queued_run_does_not_hang_on_a_store_out_of_reach(runner, plan_of, monkeypatch):
+    from models.bench import runner as runners
+    from models.errors import SourceError
+
+    monkeypatch.setattr(runners, "STORE_WAIT_S", 0.05)
+    monkeypatch.setattr(runners, "CANCEL_WAIT_S", 0.1)
+    first, second = runner.submit(plan_of("hang")), runner.submit(plan_of("ok", "ok"))
+    until(lambda: runner.progress(first).phase == "prefill")
+    append, reachable = runner.store.append, threading.Event()
+
+    def unwilling(row):
+        if not reachable.is_set():
+            raise SourceError("store_locked", "in use by another program", place="here")
+        return append(row)
+
+    monkeypatch.setattr(runner.store, "append", unwilling)
+    assert runner.cancel(second)
+    assert runner.progress(second).state == "cancelled"
+    assert not runner.store.run(second).ended
+    reachable.set()
+    until(lambda: runner.store.run(second).ended == "cancelled")
+    assert states(runner, second) == ["cancelled", "cancelled"]
+
+
+def test_a_run_that_another_program_deletes_is_cancelled(runner, plan_of):
+    from models.bench.store import Store
+
+    run_id = runner.submit(plan_of("hang", "ok", "ok", "ok", "hang"))
+    hanging = until(lambda: (now := runner.progress(run_id)).phase == "prefill" and now.worker_pid)
+    Store(runner.store.folder, recorded=None).delete(run_id)
+    os.kill(hanging, signal.SIGKILL)
+    assert runner.wait(run_id, timeout_s=10), runner.progress(run_id)
+    assert runner.progress(run_id).state == "cancelled"
+    assert runner.store.run(run_id) is None
+    assert states(runner, runner.submit(plan_of("ok"))) == ["ok"]
+
+
+def test_runs_that_ended_long_ago_are_forgotten(runner, plan_of, monkeypatch):
+    from models.bench import runner as runners
+
+    monkeypatch.setattr(runners, "KEPT_JOBS", 1)
+    hanging, *others = (runner.submit(plan_of(source)) for source in ("hang", "ok", "ok"))
+    for run_id in others:
+        assert runner.cancel(run_id)
+    assert runner.progress(others[0]) is None
+    assert runner.wait(others[0], timeout_s=0)
+    assert runner.progress(others[1]).state == "cancelled"
+    assert runner.progress(hanging).live
 
 
 def test_an_empty_plan_is_refused(runner, plan_of):

@@ -1,5 +1,6 @@
 """The real worker on the bundled models: exact bytes, parity gate, provenance, containment."""
 
+import json
 import os
 import signal
 import subprocess
@@ -237,3 +238,67 @@ def test_failures_become_states(error, state):
     said = worker.failure(error)
     assert said["state"] == state
     assert "\n" not in said["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "requested"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1099511627776 bytes.", 2**40),
+        ("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB", 20 * 2**30),
+        ("CUDA out of memory. Tried to allocate 1.50 MiB. GPU 0 has 3.00 GiB free", 3 * 2**19),
+        ("HIP out of memory. Tried to allocate 2.00 KiB.", 2048),
+        ("CUDA error: out of memory", None),
+    ],
+)
+def test_the_bytes_that_were_refused_are_read_from_what_torch_says(text, requested):
+    assert worker.failure(RuntimeError(text))["values"].get("requested") == requested
+
+
+@pytest.mark.skipif(not worker.FORKS, reason="the server is itself the child")
+@pytest.mark.parametrize("apart", [False, True], ids=["in one read", "apart"])
+def test_a_killed_child_is_not_taken_for_its_namesake(apart):
+    server = subprocess.Popen(
+        [sys.executable, "-u", str(Path(__file__).with_name("stand_in_worker.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+
+    def say(*messages):
+        server.stdin.write("".join(json.dumps(message) + "\n" for message in messages))
+        server.stdin.flush()
+
+    def heard(until):
+        events = []
+        while not {"exit", until} & set(events):
+            if (line := server.stdout.readline()).startswith("{"):
+                event = json.loads(line)
+                events += [event["event"]]
+        return events, event
+
+    def gone(pid):
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    opened = {"open": "x", "run_id": "r", "cell": {"source": "hang", "context": 16}, "ceilings": None}
+    again = opened | {"cell": {"source": "ok", "context": 16}}
+    try:
+        say(opened)
+        _, started = heard("started")
+        heard("phase")
+        if apart:
+            say({"kill": "x"})
+            gone(started["pid"])
+            say(again)
+        else:
+            say({"kill": "x"}, again)
+        assert heard("ready")[0] == ["started", "ready"]
+        gone(started["pid"])
+        say({"round": "x"})
+        assert heard("round")[0] == ["round"]
+    finally:
+        server.kill()
+        server.communicate()
