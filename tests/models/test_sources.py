@@ -14,7 +14,6 @@ from models import hf, registry
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.spec import Adapter
 
-
 FOURTH = re.compile(r"(layers|blocks)\.3\.")  # layer
 
 
