@@ -1,1 +1,1 @@
-"""Micro-models for tasks with a known answer: what four architectures of equal size and budget can recall."""
+"""Micro-models for tasks with a known answer: what four architectures of like size and one budget can recall."""

@@ -124,7 +124,7 @@ class LiveRuns:
         self._lock = threading.Lock()
 
     def start(self, key: Key) -> LiveRun:
-        """Return the run of a key, begun now unless it is under way or was finished."""
+        """Return the run of a key, begun now unless it was finished or is under way and not being stopped."""
         with self._lock:
             known = self._runs.get(key)
             going = known is not None and known.running and not known.stopping
@@ -134,8 +134,10 @@ class LiveRuns:
             ended = [other for other, run in self._runs.items() if not run.running]
             for other in ended[: max(0, len(ended) - KEPT + 1)]:
                 del self._runs[other]
-            run = self._runs[key] = LiveRun(key)
+            run = LiveRun(key)
             run.watchers = 1
+            self._runs.pop(key, None)  # one that is stopping ends by itself; its successor is the youngest entry
+            self._runs[key] = run
             run.start()
             return run
 

@@ -1,4 +1,4 @@
-"""Build the four architectures at equal size: two layers of width 64, or what counts as two."""
+"""Build the four architectures, equal in the parameters one token uses: two layers of width 64, or their like."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -137,7 +137,7 @@ def folder(task: str, architecture: str) -> Path:
 def load(task: str, architecture: str, *, device: str = "cpu") -> Checkpoint:
     """Load a trained micro-model in float32, without tokenizer; SourceError when it is not there."""
     place = folder(task, architecture)
-    if not (place / "config.json").is_file():
+    if not saved(place):
         message = f"there is no trained {architecture} for {task} in {place}: python -m models recall train makes it"
         raise SourceError("source_not_found", message, source=str(place))
     return registry.load(str(place), device=device)
@@ -145,4 +145,9 @@ def load(task: str, architecture: str, *, device: str = "cpu") -> Checkpoint:
 
 def trained(task: str) -> tuple[str, ...]:
     """Return the architectures that have a trained micro-model for a task."""
-    return tuple(name for name in BUILDERS if (folder(task, name) / "config.json").is_file())
+    return tuple(name for name in BUILDERS if saved(folder(task, name)))
+
+
+def saved(place: Path) -> bool:
+    """Tell whether a folder holds a whole model: its configuration and its weights."""
+    return all((place / name).is_file() for name in ("config.json", "model.safetensors"))

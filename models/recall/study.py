@@ -31,10 +31,14 @@ def run(
     task: Task, architecture: str, budget: Budget, *, lr: float, seed: int, queries: int = evaluation.QUERIES,
     results: Path = RESULTS, checkpoints: Path = micro.FOLDER,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train and measure one run, or return what is recorded of it; seed 0 also saves the model."""
+    """Train and measure one run, or return what is recorded of it; seed 0 also saves the model.
+
+    A recorded run of seed 0 whose model is missing is made again.
+    """
     path = log_path(task.name, architecture, seed, results=results)
     settings = {"budget": _plain(budget), "lr": lr, "queries": queries}
-    known = finished(path)
+    place = checkpoints / task.name / architecture
+    known = finished(path) if seed != 0 or micro.saved(place) else None
     if known is not None and all(known[name] == value for name, value in settings.items()):
         return known
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +55,7 @@ def run(
             "cells": cells,
         }  # fmt: skip
         if seed == 0:
-            _save(model, task, record, checkpoints / task.name / architecture)
+            _save(model, task, record, place)
         log.write(json.dumps(record) + "\n")
     mean = sum(cell["accuracy"] for cell in cells) / len(cells)
     _say(f"{task.name} {architecture} seed {seed}: mean accuracy {mean:.3f} after {trained_s} s")

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models.recall import evaluation, live
+from models.recall import evaluation, live, study
 from models.recall.evaluation import Accuracy
+from models.recall.lessons import TASKS
 from models.recall.tasks import values_of
-from pages.compare.recalling import measuring, results
+from pages.compare.recalling import measuring, question, results
 from pages.shared import content, i18n
 
 PAGE = "recall"
@@ -108,15 +109,42 @@ def test_stop_ends_after_the_running_cell_and_keeps_what_is_finished(open_task, 
     assert "after 1 of 16 cells" in captions(second)
 
 
-def test_another_question_is_another_sequence(open_page) -> None:
-    at = open_page(PAGE)
+@pytest.mark.parametrize("task", range(len(results.TASKS)))
+def test_another_question_is_another_sequence(open_task, task: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, ...]] = []
+    sentence = question._sentence
 
-    def sentence() -> str:
-        return next(m.value for m in at.markdown if m.value.startswith("The key"))
+    def noted(record, found) -> None:
+        shown.append(tuple(token.id for token in found.tokens))
+        sentence(record, found)
 
-    before = sentence()
-    at.button(f"{PAGE}.another").click().run()
-    assert sentence() != before
+    monkeypatch.setattr(question, "_sentence", noted)
+    at = open_task(task)
+    del shown[:-1]  # the first task, before the chosen one
+    for _ in range(3):
+        at.button(f"{PAGE}.another").click().run()
+    assert len(set(shown)) == 4
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_the_words_agree_with_the_tasks_and_the_sizes(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many keys are asked, how large the models are, what a step and a point are called."""
+    monkeypatch.setenv(i18n.STRICT_VARIABLE, "1")
+    assert {cell.answers for cell in TASKS["mqar"].cells} == {2, 4}
+    asked = {"en": "two or four of the keys", "ko": "키 둘이나 넷"}[lang]
+    assert asked in content.section(PAGE, "task.mqar", lang=lang)
+    single = {"en": "only one question", "ko": "물음은 하나뿐"}[lang]
+    assert single not in content.section(PAGE, "check", lang=lang)
+    records = [study.recorded(task)["architectures"] for task in TASKS]
+    used = [entry["parameters_active"] for record in records for entry in record.values()]
+    assert (round(min(used), -3), round(max(used), -3)) == (130_000, 133_000)
+    assert {round(record["jamba"]["parameters"], -3) for record in records} <= {185_000, 186_000}
+    sizes = {"en": ("130 to 133 thousand", "185 thousand"), "ko": ("13만~13만 3천", "18만 5천")}[lang]
+    assert all(size in content.section(PAGE, "promise", lang=lang) for size in sizes)
+    if lang == "ko":
+        assert "5%p" in i18n.say("ko", "recall.finding.selection_distance.expected")
+        assert "걸음" in i18n.say("ko", "recall.budget", steps="1", tokens="1", seeds=1)
+        assert "목록 값" not in content.section(PAGE, "chapter1.text", lang="ko")
 
 
 def test_agreement_compares_the_same_cells_only() -> None:

@@ -22,6 +22,16 @@ def test_the_answer_stands_where_it_is_said_to(task: str, place: int) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_every_question_is_asked_in_a_sequence_of_its_own(task: str) -> None:
+    for cell in TASKS[task].cells:
+        drawn = [evaluation.one_example(cell, TASKS[task], seed=3, question=number) for number in range(20)]
+        assert len({example.ids for example in drawn}) == 20, values_of(cell)
+        assert len({example.asked_at for example in drawn}) >= min(2, cell.answers), "not the same place each time"
+        first = cell.draw(1, seed=evaluation._seed(TASKS[task], cell, 3, 0))
+        assert drawn[0].ids == tuple(first.ids[0].tolist())
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_answers_are_the_models_own(task: str) -> None:
     cell = TASKS[task].cells[1]
     found = examples.opened(task, values_of(cell), seed=5)

@@ -34,7 +34,7 @@ def test_attention_must_reach_its_limit_with_the_whole_interval(many: float, ver
     assert found["attention_pairs"].observed == {"few": 1.0, "many": pytest.approx(many), "limit": 0.95}
 
 
-@pytest.mark.parametrize(("many", "verdict"), [(0.7, "yes"), (0.92, "no"), (0.89, "unclear")])
+@pytest.mark.parametrize(("many", "verdict"), [(0.7, "yes"), (0.95, "no"), (0.92, "unclear"), (0.89, "unclear")])
 def test_a_state_that_fills_up_must_fall_beyond_its_intervals(many: float, verdict: str) -> None:
     found = judged({"mamba": [cells({(16, 2): 0.9, (16, 8): many})]})
     assert found["mamba_pairs"].verdict == verdict
@@ -55,7 +55,7 @@ def test_cells_beyond_training_do_not_count_inside() -> None:
 @pytest.mark.parametrize(
     ("attention", "recurrent", "verdict"), [(0.2, 0.6, "yes"), (0.6, 0.2, "no"), (0.59, 0.6, "unclear")]
 )
-def test_beyond_training_the_better_recurrent_model_is_compared(attention, recurrent, verdict) -> None:
+def test_beyond_training_the_recurrent_model_that_loses_less_is_compared(attention, recurrent, verdict) -> None:
     runs = {
         "transformer": [cells(flat(1.0, beyond=attention))],
         "mamba": [cells(flat(1.0, beyond=recurrent))],
@@ -63,7 +63,43 @@ def test_beyond_training_the_better_recurrent_model_is_compared(attention, recur
     }
     found = judged(runs)["beyond_training"]
     assert found.verdict == verdict
-    assert found.observed == pytest.approx({"attention": attention, "recurrent": recurrent})
+    assert found.observed == pytest.approx({"attention": 1 - attention, "recurrent": 1 - recurrent})
+
+
+def test_beyond_training_what_is_lost_counts_and_not_what_is_left() -> None:
+    """Attention is left with less than Mamba in both seeds, and has lost less."""
+    runs = {
+        "transformer": [cells(flat(0.5, beyond=0.4)), cells(flat(0.6, beyond=0.5))],
+        "mamba": [cells(flat(1.0, beyond=0.6)), cells(flat(0.9, beyond=0.6))],
+        "rwkv": [cells(flat(1.0, beyond=0.1)), cells(flat(1.0, beyond=0.1))],
+    }
+    found = judged(runs)["beyond_training"]
+    assert found.verdict == "no"
+    assert found.observed == pytest.approx({"attention": 0.1, "recurrent": 0.35})
+    runs["mamba"][1] = cells(flat(0.65, beyond=0.6))  # this seed loses less than attention, the other more
+    assert judged(runs)["beyond_training"].verdict == "unclear"
+
+
+@pytest.mark.parametrize(
+    ("hybrid", "verdict"),
+    [((0.97, 0.98), "yes"), ((0.93, 0.99), "yes"), ((0.5, 0.98), "unclear"), ((0.92, 0.93), "no"), ((0.5, 0.6), "no")],
+)
+def test_a_hybrid_recalls_like_attention_only_where_every_seed_does(hybrid: Sequence[float], verdict: str) -> None:
+    runs = {
+        "transformer": [cells(flat(0.97)), cells(flat(0.98))],
+        "jamba": [cells(flat(value)) for value in hybrid],
+    }
+    assert judged(runs)["hybrid_recalls"].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "verdict"),
+    [((0.9,), (0.9,), "yes"), ((0.9,), (0.86,), "unclear"), ((0.9,), (0.84,), "unclear"), ((0.9,), (0.8,), "no"),
+     ((0.9, 0.6), (0.88, 0.58), "yes"), ((0.9, 0.9), (0.95, 0.82), "unclear"), ((0.9, 0.6), (0.8, 0.5), "no")],
+)  # fmt: skip
+def test_selection_loses_nothing_only_where_the_whole_interval_says_so(near, far, verdict: str) -> None:
+    runs = {"mamba": [cells({(16, 8): a, (64, 8): b}) for a, b in zip(near, far, strict=True)]}
+    assert judged(runs, "induction")["selection_distance"].verdict == verdict
 
 
 def test_what_was_not_measured_is_not_judged() -> None:

@@ -110,6 +110,33 @@ def test_a_run_ends_when_the_last_of_its_watchers_leaves(monkeypatch: pytest.Mon
     assert run.cancelled and run.measured == 1
 
 
+def test_who_asks_for_a_run_that_is_stopping_gets_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
+    runs, reached, may_go_on = LiveRuns(), threading.Event(), threading.Event()
+
+    def slow(model, task, cells, **_):
+        reached.set()
+        may_go_on.wait(SOON)
+        return iter([fake(0.5)])
+
+    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+    key, other = Key("induction", 0, 1), Key("induction", 1, 1)
+    dying = runs.start(key)
+    assert reached.wait(SOON)
+    runs.start(other)
+    runs.leave(key)
+    assert dying.running and dying.stopping
+    fresh = runs.start(key)
+    assert fresh is not dying and runs.get(key) is fresh and not fresh.stopping
+    assert runs.start(key) is fresh
+    assert list(runs._runs) == [other, key], "its successor is the youngest, and the last to be forgotten"
+    may_go_on.set()
+    dying.wait(SOON)
+    assert dying.measured == 1
+    fresh.wait(SOON)
+    assert fresh.measured == fresh.planned and not fresh.cancelled
+
+
 def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(task, name, *, device):
         raise SourceError("source_not_found", f"no {name}", source=name)

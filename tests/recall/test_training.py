@@ -84,6 +84,23 @@ def test_a_run_is_recorded_once_and_gathered(tmp_path: Path) -> None:
     assert card["cells"] == record["cells"]
 
 
+@pytest.mark.parametrize("gone", ["config.json", "model.safetensors"])
+def test_a_model_that_is_missing_is_made_again(tmp_path: Path, gone: str) -> None:
+    small = replace(task("induction"), cells=task("induction").cells[:1])
+    where = {"results": tmp_path / "results", "checkpoints": tmp_path / "micro"}
+    settings, budget = {"lr": 1e-3, "queries": 20, **where}, Budget(steps=2, tokens=128)
+    before = [study.run(small, "rwkv", budget, seed=seed, **settings) for seed in (0, 1)]
+    stamps = [study.log_path("induction", "rwkv", s, results=where["results"]).stat().st_mtime_ns for s in (0, 1)]
+    place = where["checkpoints"] / "induction" / "rwkv"
+    (place / gone).unlink()
+    assert not micro.saved(place)
+    again = [study.run(small, "rwkv", budget, seed=seed, **settings) for seed in (0, 1)]
+    assert micro.saved(place)
+    assert again[0]["cells"] == before[0]["cells"]
+    after = [study.log_path("induction", "rwkv", s, results=where["results"]).stat().st_mtime_ns for s in (0, 1)]
+    assert after[0] > stamps[0] and after[1] == stamps[1], "other seeds save no model and are not repeated"
+
+
 class Reader(torch.nn.Module):
     """A model that is right in every second question: it has the answers beside it."""
 
