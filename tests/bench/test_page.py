@@ -305,14 +305,16 @@ def test_every_rung_has_its_parameters_without_being_called_bundled(monkeypatch,
     assert "bundled" not in told and "제공하는" not in told
 
 
-def test_a_largest_batch_is_said_to_be_predicted(said_in):
-    word = {"en": "predicted", "ko": "예측"}[said_in]
-    assert all(word in i18n.say(said_in, f"{key}.limit.memory") for key in ("benchmark", "viz.largest_batch"))
+def test_a_batch_that_was_never_tried_is_not_said_to_fill_the_memory(said_in):
+    assert {"en": "predicted", "ko": "예측"}[said_in] in i18n.say(said_in, "benchmark.limit.memory")
+    assert {"en": "would not fit", "ko": "들어가지 않음"}[said_in] in i18n.say(
+        said_in, "viz.largest_batch.limit.memory"
+    )
 
 
 def test_korean_names_for_the_same_things_are_the_same_on_one_screen():
     words = {key: text for key, text in i18n.words("ko").items() if key.startswith(("store.", "benchmark."))}
-    others = re.compile(r"아키텍처|수 형식|기기|배치|이 실행|다른 실행|실행 결과|규모|\b행\b")
+    others = re.compile(r"아키텍처|수 형식|기기|묶음|이 실행|다른 실행|실행 결과|규모|\b행\b")
     assert {key: text for key, text in words.items() if others.search(text)} == {}
     for column in ("architecture", "batch", "state"):
         assert words[f"store.report.columns.{column}"] == words[f"benchmark.rows.{column}"]
