@@ -51,10 +51,10 @@ def look_into(clock: Clock, logits: torch.Tensor, cache: Any) -> Profile:
             pass
         watched_ms = (time.perf_counter_ns() - start) / 1e6 / STEPS
     events = list(seen.events() or ())
-    busy_us = _on_device(events) if clock.cuda else _in_operators(events)
+    busy_ms = (_on_device(events) if clock.cuda else _in_operators(events)) / 1e3 / STEPS
     return Profile(
         counting.count,
-        busy_us / 1e3 / STEPS,
+        busy_ms,
         None if clock.cuda else watched_ms,
         sum(distinct) / len(distinct) if distinct else None,
         _attention_kernel(events) if clock.cuda else "",

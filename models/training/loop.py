@@ -51,11 +51,9 @@ class Training:
         self.step = 0  # steps done
         self.seconds = 0.0  # of training, over every session of the run
         self.saved = time.monotonic()
-        finished = _recipe_of(folder)
-        further = finished and finished.steps in recipe.restarts and recipe.begins_as(finished, finished.steps)
         if (folder / UNFINISHED).is_file():
             self._take_up()
-        elif finished and further:
+        elif (finished := _recipe_of(folder)) and recipe.goes_on_from(finished):
             self._take_further(finished.steps)
         elif (folder / "card.json").is_file():
             message = f"{folder} holds a model of another recipe: choose another --out, or delete it"
@@ -147,8 +145,8 @@ class Training:
         kept = self.folder / UNFINISHED
         with safe_open(kept, framework="pt") as file:
             known = file.metadata()
-        step, begun = int(known["step"]), Recipe.read(json.loads(known["recipe"]))
-        if not self.recipe.begins_as(begun, step):
+        step, begun = int(known["step"]), Recipe.read(known["recipe"])
+        if begun is None or not self.recipe.begins_as(begun, step):
             message = f"{kept} was begun with another recipe: finish it with that one, or delete the file"
             raise SettingError("setting_value", message, name="recipe", value=str(kept))
         tensors = load_file(kept, device=str(self.model.device))
@@ -196,10 +194,7 @@ def trained(recipe: Recipe, folder: Path) -> bool:
 def _recipe_of(folder: Path) -> Recipe | None:
     """Return the recipe of the finished model in a folder; None without one, or where recipes have changed since."""
     path = folder / "card.json"
-    try:
-        return Recipe.read(json.loads(path.read_text(encoding="utf-8"))["recipe"]) if path.is_file() else None
-    except (ValueError, KeyError, TypeError):
-        return None
+    return Recipe.read(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def batch_of(rows: Rows, step: int, size: int) -> Rows:

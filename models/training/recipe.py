@@ -1,6 +1,7 @@
 """Train the bundled models: one command, one seed, the same tokens in the same order for every architecture."""
 
 import argparse
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,10 +40,15 @@ class Recipe:
     restarts: tuple[int, ...] = ()  # steps at which a finished model is taken further: see Training
 
     @classmethod
-    def read(cls, known: Mapping[str, Any]) -> "Recipe":
-        """Read a recipe from a card; TypeError or KeyError for one that has other settings."""
-        tuples = {name: tuple(known[name]) for name in ("betas", "restarts") if name in known}
-        return cls(**{**known, **tuples, "shape": Shape(**known["shape"])})
+    def read(cls, text: str) -> "Recipe | None":
+        """Read a recipe from JSON, alone or in a card; None for one that has other settings than today's."""
+        try:
+            known: dict[str, Any] = json.loads(text)
+            known = known.get("recipe", known)
+            known |= {name: tuple(known[name]) for name in ("betas", "restarts") if name in known}
+            return cls(**(known | {"shape": Shape(**known["shape"])}))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step: a linear warm-up, a plateau, a linear cool-down to lr_end.
@@ -55,6 +61,10 @@ class Recipe:
         rise = min(1.0, (step - begun + 1) / self.warmup)
         left = min(1.0, (end - step) / (self.cooldown + 1)) if self.cooldown else 1.0
         return min(self.lr * rise, self.lr_end + (self.lr - self.lr_end) * left)
+
+    def goes_on_from(self, finished: "Recipe") -> bool:
+        """Whether a model that was finished by another recipe stands where this one has a restart."""
+        return finished.steps in self.restarts and self.begins_as(finished, finished.steps)
 
     def begins_as(self, other: "Recipe", steps: int) -> bool:
         """Whether the first steps of a run are the same by both recipes."""

@@ -3,12 +3,16 @@
 import dataclasses
 import re
 
+import pytest
+
 from models.bench import exchange
 from models.bench.store import RECORDED, Run
 from pages.compare.bench import comparison
+from pages.shared import i18n
 
 
-def test_rows_of_other_batches_are_left_out() -> None:
+def test_rows_of_other_batches_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "t", i18n.translator("en"))
     (path,) = RECORDED.glob("quick-cpu.jsonl")
     run = exchange.parse(path.name, path.read_bytes())
     plain = comparison._by_architecture(run)
@@ -19,3 +23,7 @@ def test_rows_of_other_batches_are_left_out() -> None:
     assert comparison._by_architecture(mixed) == plain
     said = comparison.measured_text(comparison._by_architecture(mixed)["mamba"], "memory")
     assert len(set(re.findall(r"[0-9.]+ [KM]iB", said))) == 1, said
+    alone = comparison._by_architecture(dataclasses.replace(run, rows=tuple(eight)))
+    assert {row.batch for rows in alone.values() for row in rows} == {8}
+    told = comparison.measured_text(alone["mamba"], "memory")
+    assert told.startswith(i18n.say("en", "benchmark.plan.batch", count=8)), told

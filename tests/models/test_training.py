@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +191,18 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     assert [{k: v for k, v in row.items() if k != "seconds"} for row in logs[0]] == [
         {k: v for k, v in row.items() if k != "seconds"} for row in logs[1]
     ]
+
+
+@pytest.mark.parametrize("text", ("Recipe(steps=0)", "[]", "{}", '{"recipe": null}', '{"shape": {}, "pace": 3}'))
+def test_a_recipe_of_other_settings_is_none(text: str) -> None:
+    assert recipe.Recipe.read(text) is None
+
+
+@pytest.mark.parametrize("named", recipe.RECIPES)
+def test_a_recipe_is_read_as_it_was_written(named: str) -> None:
+    known = asdict(recipe.RECIPES[named])
+    assert recipe.Recipe.read(json.dumps(known)) == recipe.RECIPES[named]
+    assert recipe.Recipe.read(json.dumps({"recipe": known, "tokens_seen": 1})) == recipe.RECIPES[named]
 
 
 @pytest.mark.parametrize("model", ("rwkv", "jamba"))

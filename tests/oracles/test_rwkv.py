@@ -1,6 +1,7 @@
 """RWKV-4 against its author's own inference code (the rwkv package), on our bundled weights."""
 
 import copy
+import math
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -29,7 +30,8 @@ NAMES = (  # transformers -> RWKV-LM, in the order they are replaced
 )
 STATES = ("ffn_xx", "att_xx", "aa", "bb", "pp")  # in the order of our cache
 PLACES = {"att_xx": 0, "aa": 1, "bb": 2, "pp": 3, "ffn_xx": 4}  # theirs: five tensors (d,) per layer
-KEY_SCALES = (1.0, 30.0)  # as trained, and with exponents that overflow without the running maximum
+KEY_SCALES = (1.0, 12.0)  # as trained, and with exponents that overflow without the running maximum
+OVERFLOWS = math.log(torch.finfo(torch.float32).max)  # of e^key, about 88.7
 
 
 class Theirs:
@@ -82,24 +84,22 @@ def prompts(batch: int, vocab: int) -> Tensor:
     return (ids * ids * 37 + ids * 101 + 11) % vocab
 
 
-def rounding(theirs: Theirs, state: list[Tensor]) -> float:
-    """Return what rounding the largest key does to e^key, relative to it."""
-    return EPS * theirs.part(state, "pp").abs().max().item()
-
-
-def tolerance(theirs: Theirs, state: list[Tensor], least: float) -> float:
-    """Return the least tolerance, or where keys are so large that it is more, their rounding: 4e-5 for keys of 310."""
-    return max(least, rounding(theirs, state))
-
-
 def equal_states(cache: Any, theirs: Theirs, states: list[list[Tensor]]) -> None:
     """Compare our cache of a batch with one state of theirs per row."""
     for name, ours in zip(STATES, registry.adapter("rwkv").cache_tensors(cache), strict=True):
         for row, state in enumerate(states):
-            most = tolerance(theirs, state, STATE)
-            if name in ("aa", "bb"):  # e^(key - max): two rounded on each side
-                most = STATE + 4 * rounding(theirs, state)
-            assert relative(ours[row].float(), theirs.part(state, name)) < most, (name, row)
+            exponents = 4 if name in ("aa", "bb") else 0  # e^(key - max): two rounded on each side
+            rounding = exponents * EPS * theirs.part(state, "pp").abs().max().item()
+            assert relative(ours[row].float(), theirs.part(state, name)) < STATE + rounding, (name, row)
+
+
+def test_the_larger_keys_overflow_without_the_running_maximum(pair: tuple[Checkpoint, Theirs]) -> None:
+    """What the second of KEY_SCALES is for; with these weights its keys reach 120."""
+    checkpoint, theirs = pair
+    _, state = theirs(prompts(1, checkpoint.config.vocab_size)[0])
+    key = theirs.model.w["blocks.0.att.key.weight"].abs().max()
+    scaled = key > 2 * registry.load("rwkv").model.rwkv.blocks[0].attention.key.weight.abs().max()
+    assert (theirs.part(state, "pp").max().item() > OVERFLOWS) == scaled
 
 
 def test_every_weight_has_a_name_over_there(pair: tuple[Checkpoint, Theirs]) -> None:
@@ -117,8 +117,8 @@ def test_the_whole_prompt(pair: tuple[Checkpoint, Theirs], batch: int, choice: b
     with backends.use(choice), torch.inference_mode():
         logits, cache = registry.adapter("rwkv").forward(checkpoint.model, ids, None, last_only=False)
     found = [theirs(row) for row in ids]
-    for row, (expected, state) in enumerate(found):
-        assert relative(logits[row], expected) < tolerance(theirs, state, LOGITS), row
+    for row, (expected, _) in enumerate(found):
+        assert relative(logits[row], expected) < LOGITS, row
     equal_states(cache, theirs, [state for _, state in found])
 
 
@@ -133,7 +133,7 @@ def test_continued_from_the_state(pair: tuple[Checkpoint, Theirs], batch: int, s
         logits, cache = adapter.step(checkpoint, piece, cache)
         for row in range(batch):
             expected, states[row] = theirs(piece[row], states[row])
-            assert relative(logits[row], expected[-1]) < tolerance(theirs, states[row], LOGITS), row
+            assert relative(logits[row], expected[-1]) < LOGITS, row
         equal_states(cache, theirs, states)
 
 
@@ -144,8 +144,7 @@ def test_their_state_continues_in_ours(pair: tuple[Checkpoint, Theirs]) -> None:
     _, state = theirs(ids[:30])
     cache = [theirs.part(state, name)[None] for name in STATES]
     logits, _ = registry.adapter("rwkv").step(checkpoint, ids[None, 30:], cache)
-    expected, last = theirs(ids)
-    assert relative(logits[0], expected[-1]) < tolerance(theirs, last, LOGITS)
+    assert relative(logits[0], theirs(ids)[0][-1]) < LOGITS
 
 
 def test_importing_it_leaves_the_numerics_of_torch_alone(pair: tuple[Checkpoint, Theirs]) -> None:

@@ -14,6 +14,24 @@ FEW = 24  # questions per cell
 SOON = 300.0  # seconds
 
 
+Held = tuple[threading.Event, threading.Event]  # a cell is reached, and may go on
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    """Measure one architecture, each cell of which waits until it may go on."""
+    reached, may_go_on = threading.Event(), threading.Event()
+
+    def slow(model, task, cells, **_):
+        reached.set()
+        may_go_on.wait(SOON)
+        return iter([fake(0.5)])
+
+    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
+    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+    return reached, may_go_on
+
+
 def finished(key: Key) -> LiveRun:
     run = LiveRuns().start(key)
     run.wait(SOON)
@@ -59,17 +77,8 @@ def test_the_same_run_is_made_once_and_old_ones_are_forgotten(monkeypatch: pytes
     assert runs.get(Key("induction", live.KEPT + 2, 1)) is not None
 
 
-def test_a_stopped_run_keeps_what_it_has_and_may_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
-    runs, reached = LiveRuns(), threading.Event()
-    may_go_on = threading.Event()
-
-    def slow(model, task, cells, **_):
-        reached.set()
-        may_go_on.wait(SOON)
-        return iter([fake(0.5)])
-
-    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+def test_a_stopped_run_keeps_what_it_has_and_may_begin_again(held: Held) -> None:
+    (reached, may_go_on), runs = held, LiveRuns()
     run = runs.start(Key("induction", 0, 1))
     assert reached.wait(SOON)
     run.cancel()
@@ -83,16 +92,8 @@ def test_a_stopped_run_keeps_what_it_has_and_may_begin_again(monkeypatch: pytest
     assert again.measured == again.planned
 
 
-def test_a_run_ends_when_the_last_of_its_watchers_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
-    runs, reached, may_go_on = LiveRuns(), threading.Event(), threading.Event()
-
-    def slow(model, task, cells, **_):
-        reached.set()
-        may_go_on.wait(SOON)
-        return iter([fake(0.5)])
-
-    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+def test_a_run_ends_when_the_last_of_its_watchers_leaves(held: Held) -> None:
+    (reached, may_go_on), runs = held, LiveRuns()
     key = Key("induction", 0, 1)
     run = runs.start(key)
     assert runs.start(key) is run
@@ -110,16 +111,8 @@ def test_a_run_ends_when_the_last_of_its_watchers_leaves(monkeypatch: pytest.Mon
     assert run.cancelled and run.measured == 1
 
 
-def test_who_asks_for_a_run_that_is_stopping_gets_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
-    runs, reached, may_go_on = LiveRuns(), threading.Event(), threading.Event()
-
-    def slow(model, task, cells, **_):
-        reached.set()
-        may_go_on.wait(SOON)
-        return iter([fake(0.5)])
-
-    monkeypatch.setattr(live.evaluation, "evaluate", slow)
+def test_who_asks_for_a_run_that_is_stopping_gets_a_new_one(held: Held) -> None:
+    (reached, may_go_on), runs = held, LiveRuns()
     key, other = Key("induction", 0, 1), Key("induction", 1, 1)
     dying = runs.start(key)
     assert reached.wait(SOON)

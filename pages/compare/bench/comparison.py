@@ -33,20 +33,18 @@ def comparison(run: Run | None) -> None:
 def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
     """Say what a run found about one aspect of one architecture; empty where it found nothing."""
     found = _FOUND[aspect](rows) if rows else ""
+    if found and rows[0].batch > 1:
+        found = f"{t('benchmark.plan.batch', count=rows[0].batch)}: {found}"
     doubtful = found and aspect in TIMED and any(unsteady(row) for row in rows)
     return f"{found}. {t('benchmark.measured.unsteady')}" if doubtful else found
 
 
 def _by_architecture(run: Run | None) -> dict[str, list[Measurement]]:
     """Return each architecture's rows by length, all of one batch: the smallest, as larger ones cost something else."""
-    rows = sorted((row for row in (run.rows if run else ()) if row.measured and not row.batch_limit), key=_length)
+    rows = [row for row in (run.rows if run else ()) if row.measured and not row.batch_limit]
     smallest = min((row.batch for row in rows), default=1)
-    alike = [row for row in rows if row.batch == smallest]
+    alike = sorted((row for row in rows if row.batch == smallest), key=lambda row: row.context)
     return {name: [row for row in alike if row.architecture == name] for name in cache.bundled()}
-
-
-def _length(row: Measurement) -> int:
-    return row.context
 
 
 def _table(measured: Mapping[str, Sequence[Measurement]]) -> str:
