@@ -90,9 +90,13 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
 
 
 def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Average the second of each pair over its neighbours, fewer at both ends so that the mean stays centred."""
+    """Average the second of each pair over its neighbours.
+
+    At the start fewer, so that the mean stays centred where it falls; at the end those before it, so that the line does
+    not end on the loss of one batch.
+    """
     half = len(points) // (2 * SMOOTHED)
-    reach = [min(half, i, len(points) - 1 - i) for i in range(len(points))]
+    reach = [min(half, i) for i in range(len(points))]
     values = [float(np.mean([y for _, y in points[i - r : i + r + 1]])) for i, r in enumerate(reach)]
     return tuple((float(x), value) for (x, _), value in zip(points, values, strict=True))
 

@@ -248,14 +248,19 @@ def test_what_changed_and_the_batch_stand_with_a_cell_of_two_runs(said_in, measu
     a = measurement(threads=2, batch=8, batch_limit="memory", graph="captured", implementation={"scan": "x" * 500})
     b = measurement(threads=8, batch=8, graph="no GPU", implementation={"scan": "<b>"})
     (pair,) = comparing.compare(*(Run("r", "", 1, (), {}, (row,)) for row in (a, b))).pairs
-    drawn = runs._pair(pair)
+    drawn = runs._pair(pair, {})
     for key in ("benchmark.differs.threads", "benchmark.graph.captured", "benchmark.beside.largest"):
         assert i18n.say(said_in, key) in drawn
     assert " 2 / 8" in drawn
     assert i18n.say(said_in, "benchmark.plan.batch", count=8) in drawn
     assert "<b>" not in drawn and "x" * 100 not in drawn
-    alike = runs._pair(dataclasses.replace(pair, changed={}))
-    assert alike.count("<tr>") == 1
+    assert runs._pair(dataclasses.replace(pair, changed={}), {}).count("<tr>") == 1
+    other = dataclasses.replace(pair, changed=pair.changed | {"threads": (2, 4)})
+    everywhere = runs._everywhere([pair, other])
+    assert everywhere and "threads" not in everywhere
+    alone = runs._pair(other, everywhere)
+    assert " 2 / 4" in alone and i18n.say(said_in, "benchmark.graph.captured") not in alone
+    assert runs._pair(pair, runs._everywhere([pair])).count("<tr>") == 1, "what all share is said once, above"
 
 
 def test_korean_sentences_of_two_names_need_no_particle_that_depends_on_them():

@@ -1,5 +1,8 @@
 """Charts of cost by formula and of training: the drawn points are the given numbers."""
 
+import numpy as np
+import pytest
+
 from viz.curves import carried_bytes, growth, training_curves
 from viz.theme import LIGHT
 
@@ -43,3 +46,13 @@ def test_every_line_has_marker_dash_and_name(english):
     assert any("strokeDash" in layer["encoding"] for layer in spec["layer"])
     assert spec["config"]["legend"]["disable"]
     assert "Mamba" in [row["text"] for rows in spec["datasets"].values() for row in rows if "text" in row]
+
+
+def test_a_smoothed_line_does_not_end_on_one_batch(english):
+    """Of 400 logged losses six make the end: a last one that is far off moves it by a sixth."""
+    points = [(float(i), 5.0) for i in range(400)]
+    level = training_curves({"mamba": points}, theme=LIGHT, t=english).data["mamba"].values
+    np.testing.assert_allclose(level[:, 1], 5.0)
+    odd = training_curves({"mamba": [*points[:-1], (399.0, 11.0)]}, theme=LIGHT, t=english).data["mamba"].values
+    assert odd[-1, 1] == pytest.approx(5.0 + 6.0 / 6, rel=1e-9)
+    assert odd[0, 1] == 5.0

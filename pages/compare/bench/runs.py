@@ -1,6 +1,6 @@
 """Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -24,6 +24,8 @@ SHOWN = 200  # runs in the list
 REFUSED = 4  # refusals told in full; more are counted
 PHASES = ("prefill", "decode")
 LONGEST = 80  # characters of a value that changed
+
+Changed = Mapping[str, tuple[Any, Any]]  # this run's value and the other's, by what differs
 
 
 def chosen_run() -> Run | None:
@@ -154,7 +156,10 @@ def _draw(found: Comparison) -> None:
         head = "".join(
             f'<th scope="col">{escape(t(f"benchmark.beside.{name}"))}</th>' for name in ("cell", *PHASES, "memory")
         )
-        body = "".join(map(_pair, found.pairs))
+        everywhere = _everywhere(found.pairs)
+        body = "".join(_pair(pair, everywhere) for pair in found.pairs)
+        if everywhere:
+            st.text(_differing(everywhere))
         st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
                 f"<tbody>{body}</tbody></table></div>")  # fmt: skip
         st.caption(t("benchmark.beside.note", margin=f"{100 * BETWEEN_RUNS:g}"))
@@ -166,8 +171,15 @@ def _draw(found: Comparison) -> None:
         st.caption("\n".join([t("benchmark.beside.refused", count=len(found.refused)), "", *lines]))
 
 
-def _pair(pair: Pair) -> str:
-    """Write one cell: its name and batch, what can be said of it, and under it what else differs."""
+def _everywhere(pairs: Sequence[Pair]) -> Changed:
+    """Return what differs alike in every cell, so that it is said once."""
+    return {
+        name: values for name, values in pairs[0].changed.items() if all(p.changed.get(name) == values for p in pairs)
+    }
+
+
+def _pair(pair: Pair, said: Changed) -> str:
+    """Write one cell: its name and batch, what can be said of it, and under it what else differs and was not said."""
     row = pair.a
     name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
     batch = t("benchmark.plan.batch", count=row.batch)
@@ -178,7 +190,8 @@ def _pair(pair: Pair) -> str:
     cells = "".join(_said(pair, phase) for phase in PHASES)
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
-    return f"<tr>{title}{cells}<td>{escape(memory)}</td></tr>{_changed(pair)}"
+    changed = {name: values for name, values in pair.changed.items() if name not in said}
+    return f"<tr>{title}{cells}<td>{escape(memory)}</td></tr>{_changed(changed)}"
 
 
 def _said(pair: Pair, phase: str) -> str:
@@ -189,15 +202,18 @@ def _said(pair: Pair, phase: str) -> str:
     return f'<td class="cs-say{quiet}">{escape(sentence(pair.verdicts[phase], this, that, margin=BETWEEN_RUNS))}</td>'
 
 
-def _changed(pair: Pair) -> str:
-    """Write a row of what else differs between the two cells, this run first; nothing where nothing does."""
-    if not pair.changed:
+def _changed(changed: Changed) -> str:
+    """Write a row of what else differs between the two cells; nothing where nothing does."""
+    if not changed:
         return ""
-    told = " · ".join(
-        f"{_label(name)} {_value(name, mine)} / {_value(name, theirs)}" for name, (mine, theirs) in pair.changed.items()
-    )
-    line = escape(t("benchmark.beside.changed", list=told))
+    line = escape(_differing(changed))
     return f'<tr><td colspan="{len(PHASES) + 2}" class="cs-say cs-quiet"><small>{line}</small></td></tr>'
+
+
+def _differing(changed: Changed) -> str:
+    """Say what differs, this run first."""
+    told = (f"{_label(name)} {_value(name, mine)} / {_value(name, theirs)}" for name, (mine, theirs) in changed.items())
+    return t("benchmark.beside.changed", list=" · ".join(told))
 
 
 def _label(name: str) -> str:
