@@ -17,12 +17,14 @@ import torch
 from seqops import backends as paths
 from torch import Tensor
 
-Choice = Literal["fast", "reference", "package", "transformers"]
+Choice = Literal["fast", "reference", "package", "transformers", "batched", "loop"]
 Function = paths.Operator
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
-EXPERTS_PACKAGE = "transformers grouped_mm"
+# How transformers calls what serves its experts; "transformers" is whichever of them a configuration names.
+EXPERTS: Mapping[Choice, str] = {"package": "grouped_mm", "batched": "batched_mm", "loop": "eager"}
+_OF_EXPERTS: tuple[Choice, ...] = ("batched", "loop")  # choices that no other function has
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,19 @@ def use(choice: Choice = "fast", /, **functions: Choice) -> Iterator[None]:
 
     "fast": the project's compiled loops on a CPU; on a CUDA device a package where one is installed, else Triton.
     "reference": the loops that read like the equations. "package": mamba-ssm, causal-conv1d and transformers' grouped
-    experts, for functions and tensors they serve; the others run as "fast". "transformers": upstream's own fallbacks.
-    use("fast", scan="reference") chooses per function (FUNCTIONS). The default outside every block is "fast".
+    experts, for functions and tensors they serve; the others run as "fast". "transformers": upstream's own fallbacks,
+    and of its experts what the configuration names, which is grouped_mm unless somebody chose otherwise.
+    use("fast", scan="reference") chooses per function (FUNCTIONS). Experts alone may also be "batched", transformers'
+    batched_mm, or "loop", its loop over experts. The default outside every block is "fast".
     Raises ValueError for another choice or function.
     """
     for name in functions:
         if name not in FUNCTIONS:
             raise ValueError(f"function {name!r}: expected one of {FUNCTIONS}")
-    for value in (choice, *functions.values()):
-        if value not in CHOICES:
-            raise ValueError(f"implementation {value!r}: expected one of {CHOICES}")
+    for name, value in (("all", choice), *functions.items()):
+        offered = CHOICES if name == "experts" else tuple(one for one in CHOICES if one not in _OF_EXPERTS)
+        if value not in offered:
+            raise ValueError(f"implementation {value!r} of {name}: expected one of {offered}")
     token = _choices.set({name: functions.get(name, choice) for name in FUNCTIONS})
     try:
         yield
@@ -115,26 +120,29 @@ def carried_state() -> Tensor | None:
     return _carried.get()
 
 
-def resolve(function: Function, tensor: Tensor) -> Choice:
-    """Return what serves a function for a tensor now, and note it. Never returns a package that cannot serve it."""
+def resolve(function: Function, tensor: Tensor, *, named: str = "") -> Choice:
+    """Return what serves a function for a tensor now, and note it. Never returns a package that cannot serve it.
+
+    named: what transformers' configuration names for it, so that the note can say so.
+    """
     wanted = _choices.get()[function]
     choice = _served(function, wanted, tensor)
     used = _used.get()
     if used is not None:
-        used[function] = label(function, choice, tensor.device)
+        used[function] = label(function, choice, tensor.device, named=named)
     return choice
 
 
-def label(function: Function, choice: Choice, device: torch.device) -> str:
+def label(function: Function, choice: Choice, device: torch.device, *, named: str = "") -> str:
     """Name an implementation for people."""
+    if function == "experts" and (found := EXPERTS.get(choice) or (choice == "transformers" and named)):
+        return "transformers loop over experts" if found == "eager" else f"transformers {found}"
     if choice == "transformers":
         return f"transformers fallback ({device.type.upper()})"
     if choice == "reference":
         return paths.LABELS["reference"]
     if choice == "fast":
         return paths.label(function, device)
-    if function == "experts":
-        return EXPERTS_PACKAGE
     package = PACKAGES[function]
     return f"{package.distribution} {metadata.version(package.distribution)} {package.function}"
 
@@ -190,8 +198,10 @@ def _served(function: Function, wanted: Choice, tensor: Tensor) -> Choice:
         if function == "scan" and wanted == "transformers" and _carried.get() is not None:
             return "fast"  # upstream cannot continue a state
         return wanted
+    if function == "experts" and wanted != "fast":
+        return wanted
     if function == "experts":
-        return "package" if wanted == "package" or tensor.device.type == "cuda" else "fast"
+        return "package" if tensor.device.type == "cuda" else "fast"
     continues = function == "scan" and _carried.get() is not None  # mamba-ssm cannot continue a state either
     if tensor.device.type == "cuda" and not continues and package(function) is not None:
         return "package"

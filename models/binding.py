@@ -175,11 +175,12 @@ def _wkv(original: Operator) -> Operator:
 def _experts(original: Operator) -> Operator:
     def forward(self: Any, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Any:
         backends.note_experts(top_k_index)
-        choice = backends.resolve("experts", hidden_states)
-        if choice == "transformers":
-            return original(self, hidden_states, top_k_index, top_k_weights)
-        if choice == "package":
-            return ALL_EXPERTS_FUNCTIONS["grouped_mm"](self, hidden_states, top_k_index, top_k_weights)
+        configured = self.config._experts_implementation or "eager"
+        choice = backends.resolve("experts", hidden_states, named=configured)
+        name = configured if choice == "transformers" else backends.EXPERTS.get(choice)
+        if name is not None:
+            run = ALL_EXPERTS_FUNCTIONS.get_interface(name, original)
+            return run(self, hidden_states, top_k_index, top_k_weights)
         moe = moe_fast if choice == "fast" else moe_ref
         return moe(hidden_states, self.gate_up_proj, self.down_proj, top_k_index, top_k_weights, self.act_fn)
 

@@ -9,9 +9,10 @@ from viz.labels import Translate
 from viz.theme import LIGHT
 
 MEASURED = ("ok", "unstable")
-APART = ("size", "view", "dtype", "device", "attention", "kernels")  # rows that differ in one are never one line
+# Rows that differ in one of these are never one line.
+APART = ("size", "view", "dtype", "device", "attention", "kernels", "experts")
 ORDER = tuple(LIGHT.colors)  # of architectures, in every picture
-USUAL = {"view": "architecture", "attention": "auto", "kernels": "fast"}  # values that need no word
+USUAL = {"view": "architecture", "attention": "auto", "kernels": "fast", "experts": "auto"}  # values that need no word
 
 
 class Measured(Protocol):
@@ -60,6 +61,10 @@ class Measured(Protocol):
     @property
     def kernels(self) -> str:
         """Fast or reference."""
+
+    @property
+    def experts(self) -> str:
+        """How a mixture of experts was computed, as asked for."""
 
     @property
     def prefill_ms_samples(self) -> Sequence[float]:
@@ -134,6 +139,10 @@ class Measured(Protocol):
         """The same after it."""
 
     @property
+    def noise(self) -> str:
+        """How far its times can be trusted: "" as they are, "noisy", or "unusable"."""
+
+    @property
     def started_ns(self) -> int | None:
         """When the cell began."""
 
@@ -177,11 +186,11 @@ def batches_of(rows: Iterable[Measured]) -> list[int]:
 
 def hollow(row: Measured) -> bool:
     """Tell whether a row is drawn hollow: reference kernels, or times that are not to be trusted."""
-    return row.kernels == "reference" or row.state == "unstable"
+    return row.kernels == "reference" or row.noise == "unusable"
 
 
 def _named(key: tuple[str, ...], differing: Sequence[str], t: Translate) -> Iterable[str]:
     yield t(f"viz.architecture.{key[0]}")
     for name, value in zip(differing, key[1:], strict=True):
         if USUAL.get(name) != value:
-            yield t(f"viz.bench.{name}.{value}") if name in ("kernels", "view") else value
+            yield t(f"viz.bench.{name}.{value}") if name in ("kernels", "view", "experts") else value

@@ -24,6 +24,7 @@ class Cell:
     size: str = "bundled"
     attention: str = "auto"
     kernels: str = "fast"
+    experts: str = "auto"  # how the products of experts are computed; "auto" in a model without any
     largest: bool = False  # batch is the largest predicted to fit: halved when it does not
     batch_limit: str = ""  # what limits a largest batch: "memory", "time" or "cap"
 
@@ -31,7 +32,7 @@ class Cell:
     def cell_id(self) -> str:
         """Name the cell within its run."""
         named = (self.architecture, self.size, self.context, f"b{self.batch}", self.dtype, self.device.replace(":", ""))
-        changed = (("view", "architecture"), ("attention", "auto"), ("kernels", "fast"))
+        changed = (("view", "architecture"), ("attention", "auto"), ("kernels", "fast"), ("experts", "auto"))
         unusual = [getattr(self, name) for name, usual in changed if getattr(self, name) != usual]
         return "-".join(map(str, (*named, *unusual, *(["largest"] if self.largest else []))))
 

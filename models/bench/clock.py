@@ -1,7 +1,7 @@
 """Run and time one cell's steps: ids from its seed, device-side clocks, the sentinel, what the clock itself costs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -117,8 +117,14 @@ def pinned(cell: Cell) -> AbstractContextManager[Any]:
     return sdpa_kernel([ATTENTION[cell.attention]])
 
 
+EXPERTS: Mapping[str, backends.Choice] = {
+    "sorted": "fast", "grouped": "package", "batched": "batched", "loop": "loop",
+}  # fmt: skip
+
+
 def implementation(cell: Cell) -> AbstractContextManager[None]:
-    """Choose the operators of a cell: transformers' own as shipped, else ours, fast or reference."""
+    """Choose the operators of a cell: transformers' own as shipped, else ours, fast or reference; then its experts."""
+    every: backends.Choice = "reference" if cell.kernels == "reference" else "fast"
     if cell.view == "as_shipped":
-        return backends.use("transformers")
-    return backends.use("reference" if cell.kernels == "reference" else "fast")
+        every = "transformers"
+    return backends.use(every, **({"experts": EXPERTS[cell.experts]} if cell.experts != "auto" else {}))

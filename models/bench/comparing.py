@@ -27,10 +27,12 @@ _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
     ("decode_tokens", lambda row: row.decode_tokens),
     ("kernels", lambda row: row.kernels),
     ("attention", lambda row: row.attention),
+    ("experts", lambda row: row.experts),
 )
 REASONS = (*(name for name, _ in _SAME), "state", "once")
 
 # What may differ, as it can be the very thing that is compared, but has to be said.
+_MOMENT = ("sm_clock_mhz", "temperature_c")  # of the machine, other at every look
 _TOLD = ("threads", "rounds", "seed", "graph", "source")
 
 
@@ -80,10 +82,10 @@ def compare(a: Run, b: Run) -> Comparison:
     """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
     pairs: list[Pair] = []
     refused: list[Refusal] = []
-    free = {id(row): row for row in b.rows}
+    free = {id(row): row for row in b.current}
     named: set[int] = set()  # rows of b that a refusal has already spoken of
-    for row in a.rows:
-        partners, reason, values = _partners(row, b.rows)
+    for row in a.current:
+        partners, reason, values = _partners(row, b.current)
         left = [other for other in partners if id(other) in free]
         if reason:
             named.update(id(other) for other in partners)
@@ -98,7 +100,7 @@ def compare(a: Run, b: Run) -> Comparison:
             else:
                 refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
     for row in (row for key, row in free.items() if key not in named):
-        _, reason, values = _partners(row, a.rows)
+        _, reason, values = _partners(row, a.current)
         refused.append(Refusal(row, True, reason or "once", values))
     return Comparison(tuple(pairs), tuple(refused))
 
@@ -136,6 +138,6 @@ def _pair(a: Measurement, b: Measurement) -> Pair:
     changed = {name: (getattr(a, name), getattr(b, name)) for name in _TOLD if getattr(a, name) != getattr(b, name)}
     for one, other in ((a.implementation, b.implementation), (a.environment, b.environment)):
         for name in sorted({*one, *other}):
-            if one.get(name) != other.get(name):
+            if one.get(name) != other.get(name) and name not in _MOMENT:
                 changed[name] = (one.get(name), other.get(name))
     return Pair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))

@@ -1,7 +1,9 @@
 """Climb from the bundled models to published shapes: one model of each architecture on every rung of a size ladder.
 
 The rungs stand in assets/ladder.yaml. A model that is in no catalogue is called "ladder:<rung>/<architecture>"; like a
-catalogue id it is measured with seeded random weights. Imports no torch.
+catalogue id it is measured with seeded random weights. Models with experts store more than one token uses, so they are
+matched to the others by either: "active" parameters, or "total" ones ("ladder:<rung>/<architecture>-total"). Imports no
+torch.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,18 +20,24 @@ from models.errors import SettingError, SourceError
 LADDER = Path(__file__).resolve().parent.parent.parent / "assets" / "ladder.yaml"
 RUNGS = ("bundled", "130m", "1.4b", "2.8b", "7b")  # the keys of the file, from small to large
 CUSTOM = "custom"  # the size of sources that are no rung
+MATCHES = ("active", "total")  # which parameters of the models of a rung are as many
 PREFIX = "ladder:"
+_TOTAL = "-total"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One architecture's model on a rung. config: its sizes where it is in no catalogue; note: per language."""
+    """One architecture's model on a rung. config: its sizes where it is in no catalogue; note: per language.
+
+    total: the model matched by stored parameters, None where the same model is matched by both.
+    """
 
     architecture: str
     source: str
     published: bool
     note: Mapping[str, str]
     config: Mapping[str, Any] | None = None
+    total: "Member | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +62,58 @@ def rung(key: str) -> Rung:
     """Return a rung; SettingError for a size that is not on the ladder."""
     found = rungs().get(key)
     if found is None:
-        raise SettingError(
-            "errors.setting_value", f"there is no size {key!r}: choose among {', '.join(RUNGS)}", name="size", value=key
-        )
+        raise _bad("size", key, f"there is no size {key!r}", RUNGS)
     return found
 
 
-def sources(key: str, architectures: Iterable[str] = ()) -> dict[str, str]:
-    """Map architecture to source on a rung, for the architectures named or for all.
-
-    Raises SettingError for a size or an architecture that is not there.
-    """
+def chosen(key: str, architecture: str, *, match: str = MATCHES[0]) -> Member:
+    """Return an architecture's model on a rung; SettingError for a size, architecture or match that is not there."""
     members = rung(key).members
-    for name in (wanted := tuple(architectures)):
-        if name not in members:
-            raise SettingError(
-                "errors.setting_value",
-                f"{name!r} is no architecture of the ladder: choose among {', '.join(members)}",
-                name="sources",
-                value=name,
-            )
-    return {name: members[name].source for name in members if not wanted or name in wanted}
+    if architecture not in members:
+        raise _bad("sources", architecture, f"{architecture!r} is no architecture of the ladder", members)
+    if match not in MATCHES:
+        raise _bad("match", match, f"models are not matched by {match!r}", MATCHES)
+    found = members[architecture]
+    return found.total if match == "total" and found.total is not None else found
+
+
+def sources(key: str, architectures: Iterable[str] = (), *, match: str = MATCHES[0]) -> dict[str, str]:
+    """Map architecture to source on a rung, for the architectures named or for all; see `chosen` for what is raised."""
+    wanted = tuple(architectures)
+    found = {name: chosen(key, name, match=match).source for name in wanted or rung(key).members}
+    return {name: found[name] for name in rung(key).members if name in found}
 
 
 def size_of(named: Mapping[str, str]) -> str:
     """Return the rung that holds all these sources (architecture -> source), CUSTOM when there is none."""
-    return next((key for key in RUNGS if named and named.items() <= sources(key).items()), CUSTOM)
+    return _place_of(named)[0]
+
+
+def match_of(named: Mapping[str, str]) -> str:
+    """Return by which parameters these sources (architecture -> source) are matched; "active" off the ladder."""
+    return _place_of(named)[1]
 
 
 def member(source: str) -> Member:
-    """Return the model of a source "ladder:<rung>/<architecture>"; SourceError when the ladder has no such name."""
-    key, _, architecture = source.removeprefix(PREFIX).partition("/")
-    found = rungs()[key].members.get(architecture) if key in rungs() else None
-    if found is None or found.source != source:
+    """Return the model of a source "ladder:<rung>/<name>"; SourceError when the ladder has no such name."""
+    key, _, name = source.removeprefix(PREFIX).partition("/")
+    there = rungs()[key].members.get(name.removesuffix(_TOTAL)) if key in rungs() else None
+    found = next((one for one in (there, there and there.total) if one and one.source == source), None)
+    if found is None:
         raise SourceError("errors.source_not_found", f"{source!r} is not on the ladder", source=source)
     return found
+
+
+def _place_of(named: Mapping[str, str]) -> tuple[str, str]:
+    for key in RUNGS:
+        for match in MATCHES:
+            if named and named.items() <= sources(key, match=match).items():
+                return key, match
+    return CUSTOM, MATCHES[0]
+
+
+def _bad(name: str, value: str, what: str, choices: Iterable[str]) -> SettingError:
+    return SettingError("errors.setting_value", f"{what}: choose among {', '.join(choices)}", name=name, value=value)
 
 
 def _rung(entry: Mapping[str, Any]) -> Rung:
@@ -97,6 +122,10 @@ def _rung(entry: Mapping[str, Any]) -> Rung:
 
 
 def _member(key: str, architecture: str, given: Mapping[str, Any]) -> Member:
-    config = given.get("config")
-    source = given["source"] if config is None else f"{PREFIX}{key}/{architecture}"
-    return Member(architecture, source, given["published"], given.get("note") or {}, config)
+    config, total = given.get("config"), given.get("total")
+    name = f"{PREFIX}{key}/{architecture}"
+    stored = total and Member(
+        architecture, f"{name}{_TOTAL}", False, total["note"], {**(config or {}), **total["config"]}
+    )  # fmt: skip
+    source = given["source"] if config is None else name
+    return Member(architecture, source, given["published"], given.get("note") or {}, config, stored)

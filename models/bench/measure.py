@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -44,6 +44,7 @@ class Round:
     sentinel_before: float
     sentinel_after: float
     steady: bool
+    attempts: int = 1  # the last of which this is
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class CellRun:
                 made = self._attempt()
                 if made.steady or attempt == ATTEMPTS - 1 or time.monotonic() - began > RETRY_BELOW_S:
                     break
+        made = replace(made, attempts=attempt + 1)
         self.rounds.append(made)
         return made
 
@@ -246,11 +248,14 @@ def _row(run: CellRun) -> Measurement:
         size=cell.size,
         attention=cell.attention,
         kernels=cell.kernels,
+        experts=cell.experts,
         params_total=sum(p.numel() for p in run.checkpoint.model.parameters()),
         params_active=accounting.params_active(shape),
         config_hash=config_hash(run.checkpoint),
         threads=cell.threads,
         rounds=len(rounds),
+        rounds_unsteady=unsteady,
+        rounds_repeated=sum(r.attempts - 1 for r in rounds),
         prefill_ms_samples=prefill,
         decode_ms_samples=decode,
         first_token_ms_samples=tuple(r.first_token for r in rounds),

@@ -6,8 +6,8 @@ import importlib.util
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,15 +204,36 @@ def _siblings() -> set[int]:
 
 
 def device_facts(device: str) -> dict[str, Any]:
-    """Name a GPU with its driver-independent identity and the CUDA version; nothing for the CPU."""
+    """Name a GPU with its driver-independent identity, the CUDA version and its state now; nothing for the CPU."""
     if device == "cpu":
         return {}
     properties = torch.cuda.get_device_properties(device)
+    uuid = _uuid(torch.device(device))
     return {
         "device_name": properties.name,
-        "device_uuid": _uuid(torch.device(device)),
+        "device_uuid": uuid,
         "cuda": torch.version.cuda or "",
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+        **_state_of(uuid),
     }
+
+
+def _state_of(uuid: str) -> dict[str, Any]:
+    """Return a GPU's driver, clock (MHz), temperature (deg C) and why it is held back, as far as the driver tells."""
+    nvml, handle = _nvml(uuid)
+    if nvml is None:
+        return {}
+    asked: dict[str, Callable[[], Any]] = {
+        "driver": nvml.nvmlSystemGetDriverVersion,
+        "sm_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+        "temperature_c": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+        "throttle_reasons": lambda: hex(nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)),
+    }
+    found: dict[str, Any] = {}
+    for name, ask in asked.items():
+        with suppress(nvml.NVMLError):
+            found[name] = ask()
+    return found
 
 
 def _return_freed_from(size: int) -> None:

@@ -1,21 +1,22 @@
 """Choose the cells of a run within a time, check them, and predict each one's bytes and time before anything starts."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
-from models import describe
+from models import accounting, describe
 from models.accounting import Shape
 from models.bench import environment
-from models.bench.budget import LEAST_ROUNDS, Place, choose
+from models.bench.budget import LEAST_ROUNDS, Choice, Place, choose
 from models.bench.cells import Cell, Prediction, kind_of
 from models.bench.prediction import FITS, Rates, predict, total_bytes
 from models.bench.rates import measure_rates
-from models.bench.settings import LIMITS, bad, check, check_all
+from models.bench.settings import LIMITS, bad, check, check_all, check_device
 from models.errors import SourceError
 
-__all__ = ["Cell", "Plan", "Prediction", "Rates", "make_plan", "measure_rates", "predict", "sources_of"]
+__all__ = ["Cell", "Plan", "Prediction", "Rates", "make_plan", "measure_rates", "plan_of", "predict", "sources_of"]
 
 RUN_S: Mapping[str, float] = {"cpu": 6.0, "cuda": 20.0}  # starting the server, importing torch, measuring the ceilings
 PROCESS_BYTES: Mapping[str, int] = {"cpu": 150 * 2**20, "cuda": 600 * 2**20}  # a worker itself, beside its model
@@ -118,18 +119,22 @@ def make_plan(
     size: str = "bundled",
     attention: str = "auto",
     kernels: str = "fast",
+    experts: str = "auto",
     throughput: bool = False,
     budget_s: float | None = None,
     rates: Rates | None = None,
+    places: Collection[Place] = (),
 ) -> Plan:
     """Plan every source (architecture -> bundled name, folder, hub, catalogue or ladder id) at every context and batch.
 
+    places: exactly these pairs of batch and context, instead of what time allows of all pairs of the two lists.
     A budget leaves out contexts and batches and lowers rounds, never below three, until the predicted time fits; what
     is left out is in dropped and said in notes. throughput: also one cell per architecture at the largest batch that
     fits memory and time. Batches and contexts rise; within each pair the architectures run in turn, forwards and then
     backwards. Raises SettingError for a value out of range.
     """
-    every = tuple(batches) or (batch,)
+    every = tuple(dict.fromkeys(place[0] for place in places)) or tuple(batches) or (batch,)
+    contexts = tuple(dict.fromkeys(place[1] for place in places)) or contexts
     template = Cell(
         "",
         "",
@@ -144,12 +149,22 @@ def make_plan(
         size=size,
         attention=attention,
         kernels=kernels,
+        experts=experts,
     )
-    check_all(template, contexts, every, cells=len(sources) * (len(set(contexts)) * len(set(every)) + throughput))
+    wanted = set(places) or {*product(every, contexts)}
+    check_all(template, contexts, every, cells=len(sources) * (len(wanted) + throughput))
     if budget_s is not None:
         check("budget_s", budget_s)
     maker = _Maker(sources, template, rates or measure_rates(), _free_bytes(device))
-    return maker.plan(contexts, every, throughput=throughput, budget_s=budget_s)
+    return maker.plan(contexts, every, throughput=throughput, budget_s=budget_s, places=places)
+
+
+def plan_of(cells: Sequence[Cell], *, rates: Rates) -> Plan:
+    """Plan exactly these cells, all of one device. Raises SettingError for a device that is not on this machine."""
+    check_device(cells[0].device)
+    free_bytes = _free_bytes(cells[0].device)
+    found = tuple(predict(cell, _shape(cell.source), rates=rates, free_bytes=free_bytes) for cell in cells)
+    return Plan(tuple(cells), found, free_bytes=free_bytes)
 
 
 class _Maker:
@@ -160,20 +175,41 @@ class _Maker:
         self.shapes = {source: _shape(source) for source in sources.values()}
 
     def plan(
-        self, contexts: Sequence[int], batches: Sequence[int], *, throughput: bool, budget_s: float | None
+        self,
+        contexts: Sequence[int],
+        batches: Sequence[int],
+        *,
+        throughput: bool,
+        budget_s: float | None,
+        places: Collection[Place] = (),
     ) -> Plan:
         left = None if budget_s is None else max(budget_s - RUN_S[kind_of(self.template.device)], 0.0)
         share = None if left is None or not throughput else left * THROUGHPUT_SHARE
         rest = left if left is None or share is None else left - share
-        choice = choose(contexts, batches, rounds=self.template.rounds, seconds=self.seconds, budget_s=rest)
+        choice = Choice(tuple(set(places)), self.template.rounds)
+        if not places:
+            choice = choose(contexts, batches, rounds=self.template.rounds, seconds=self.seconds, budget_s=rest)
         cells = self._cells(choice.places, choice.rounds)
-        wanted = self._cells([(batch, context) for batch in set(batches) for context in set(contexts)], choice.rounds)
+        wanted = self._cells(places or product(set(batches), set(contexts)), choice.rounds)
         dropped = tuple(cell for cell in wanted if (cell.batch, cell.context) not in choice.places)
         if throughput:
             depth = max((c for c in contexts if c <= THROUGHPUT_CONTEXT), default=min(contexts))
             cells += tuple(self._largest(name, depth, share) for name in self.sources)
         made = Plan(cells, tuple(map(self.predict, cells)), dropped, budget_s, self.free_bytes)
-        return replace(made, notes=tuple(_notes(made, wanted_rounds=self.template.rounds, rounds=choice.rounds)))
+        notes = [*_notes(made, wanted_rounds=self.template.rounds, rounds=choice.rounds), *self._crossings()]
+        return replace(made, notes=tuple(notes))
+
+    def _crossings(self) -> Iterable[Note]:
+        """Say from which context on the keys and values of one sequence are more bytes than the weights."""
+        for name, source in self.sources.items():
+            shape, dtype = self.shapes[source], self.template.dtype
+            token = accounting.kv_bytes(shape, context=1, batch=1, dtype=dtype)
+            if not token or any(layer.window is not None for layer in shape.layers):
+                continue
+            crossing = -(-accounting.weight_bytes(shape, dtype=dtype) // token)
+            values = {"architecture": name, "tokens": f"{crossing:,}"}
+            message = f"{name}: from {crossing:,} tokens on, keys and values take more bytes than the weights"
+            yield Note("plan.crossing", message, values)
 
     def predict(self, cell: Cell) -> Prediction:
         return predict(cell, self.shapes[cell.source], rates=self.rates, free_bytes=self.free_bytes)
@@ -190,7 +226,9 @@ class _Maker:
         )
 
     def _cell(self, name: str) -> Cell:
-        return replace(self.template, architecture=name, source=self.sources[name])
+        source = self.sources[name]
+        experts = self.template.experts if self.shapes[source].n_experts else "auto"
+        return replace(self.template, architecture=name, source=source, experts=experts)
 
     def _largest(self, name: str, context: int, share_s: float | None) -> Cell:
         """Return the cell of the largest power of two of sequences that memory and its share of the time allow."""

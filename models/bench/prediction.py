@@ -32,7 +32,7 @@ SLOW_OP_S = 8e-6
 # One element of a recurrence, with its exponential: d_inner d_state a token for Mamba, ten times the width for RWKV.
 ELEMENT_S: Mapping[str, float] = {"cpu": 1e-9, "cuda": 3e-11}
 
-Mode = tuple[str, str, str, str]  # view, kernels, attention, dtype
+Mode = tuple[str, str, str, str, str]  # view, kernels, attention, experts, dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,12 @@ UNKNOWN_GPU = Rates(3e12, 1.5e11, overhead_s=4e-4, known=False)
 
 def mode_of(cell: Cell) -> Mode:
     """Return what must be equal for one cell's time to say something about another's."""
-    return (cell.view, cell.kernels, cell.attention, cell.dtype)
+    return (cell.view, cell.kernels, cell.attention, cell.experts, cell.dtype)
 
 
 def usual(cell: Cell) -> bool:
     """Tell whether a cell runs as cells usually do, so that it may teach the default of its architecture."""
-    return mode_of(cell) == ("architecture", "fast", "auto", USUAL_DTYPE[kind_of(cell.device)])
+    return mode_of(cell) == ("architecture", "fast", "auto", "auto", USUAL_DTYPE[kind_of(cell.device)])
 
 
 def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = None) -> Prediction:
@@ -139,10 +139,19 @@ def _activations(layer: Layer, shape: Shape, cell: Cell) -> tuple[int, int]:
     tanh = shape.model_type == "gpt2"  # its activation is written out in five operators
     dense = (3 if shape.gated_ffn else 5 if tanh else 2) * f + 4 * d + 2 * shape.d_head
     routed = 4 * d + shape.n_experts
-    if shape.n_experts:  # one expert after the other on a CPU, all at once on a GPU
-        routed += shape.top_k * (2 * d + 3 * f) // (shape.n_experts if cpu else 1)
+    if shape.n_experts:
+        routed += shape.top_k * (2 * d + 3 * f) // (shape.n_experts if _one_by_one(cell) else 1)
+    if cell.experts == "batched":  # every token gets a copy of the weights of its experts
+        routed += shape.top_k * accounting.expert_parameters(shape)
     ffn = {"dense": dense, "moe": routed, "channel_mix": 6 * d + 2 * f}
     return mixer[layer.mixer], ffn.get(layer.ffn, 0)
+
+
+def _one_by_one(cell: Cell) -> bool:
+    """Tell whether one expert after the other is computed, so that only one holds its activations."""
+    if cell.experts == "auto":
+        return kind_of(cell.device) == "cpu" and cell.view == "architecture"
+    return cell.experts in ("sorted", "loop")
 
 
 def _pass_s(cell: Cell, shape: Shape, here: Rates, *, tokens: int) -> float:

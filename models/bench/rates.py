@@ -10,7 +10,7 @@ from models import accounting, describe
 from models.accounting import Shape
 from models.bench import environment
 from models.bench.cells import Cell
-from models.bench.prediction import UNKNOWN_GPU, Rates, mode_of, predict, usual
+from models.bench.prediction import UNKNOWN_GPU, Mode, Rates, mode_of, predict, usual
 from models.bench.rows import Measurement
 from models.errors import SourceError
 
@@ -64,7 +64,7 @@ def _ceilings(rows: list[Measurement]) -> Rates:
 def _learn(rows: list[Measurement], bare: Rates) -> Rates:
     """Add to the bare rates of a device the measured over predicted times of its rows."""
     kinds: dict[tuple[str, str], list[float]] = {}
-    points: dict[tuple[str, str, tuple[str, str, str, str]], dict[tuple[int, int], list[float]]] = {}
+    points: dict[tuple[str, str, Mode], dict[tuple[int, int], list[float]]] = {}
     shapes: dict[str, Shape | None] = {}
     gpus = {environment.device_name(row.device): bare for row in rows if row.device != "cpu"}
     for row in rows:
@@ -105,6 +105,7 @@ def _cell_of(row: Measurement) -> Cell:
         size=row.size,
         attention=row.attention,
         kernels=row.kernels,
+        experts=row.experts,
     )
 
 

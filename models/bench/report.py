@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from models.bench.drawing import Point, chart, legend
 from models.bench.rows import Measurement
-from models.bench.runs import Run
+from models.bench.runs import Run, fingerprint
 from models.bench.statistics import spread
 
 Words = Callable[..., str]
@@ -96,23 +96,24 @@ def _title(run: Run, words: Words) -> str:
 
 
 def _facts(run: Run, words: Words) -> list[tuple[str, str]]:
-    measured = sum(row.measured for row in run.rows)
+    measured = sum(row.measured for row in run.current)
     origin = words("store.report.recorded") if run.recorded else words("store.report.imported") if run.imported else ""
     ended = words(f"store.report.{run.ended if run.ended in ('done', 'cancelled') else 'open'}")
     facts = {
         "when": datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": str(run.environment.get("host_cpu") or ""),
         "ended": f"{ended} ({origin})" if origin else ended,
-        "rows": words("store.report.count", measured=measured, total=max(len(run.cells), len(run.rows))),
-        "protocol": ", ".join(sorted({str(row.protocol_version) for row in run.rows})),
+        "rows": words("store.report.count", measured=measured, total=max(len(run.cells), len(run.current))),
+        "protocol": ", ".join(sorted({str(row.protocol_version) for row in run.current})),
         "id": run.run_id,
+        "fingerprint": fingerprint(run),
     }
     return [(words(f"store.report.{name}"), text) for name, text in facts.items() if text]
 
 
 def _table(run: Run, words: Words) -> tuple[dict[str, str], list[list[str]], list[tuple[str, str]]]:
     """Return headings by column, the rows as text, and what is the same in all rows; empty columns are left out."""
-    rows = [_cells(row, words) for row in sorted(run.rows, key=lambda row: (row.context, row.batch))]
+    rows = [_cells(row, words) for row in sorted(run.current, key=lambda row: (row.context, row.batch))]
     headings = {name: words(f"store.report.columns.{name}") for name in _COLUMNS}
     found = {name: {row[name] for row in rows} for name in _COLUMNS}
     shared = [name for name in _SETTINGS if len(found[name]) == 1]
@@ -177,7 +178,7 @@ def _word(words: Words, key: str, otherwise: str, values: Mapping[str, object] =
 def _code(run: Run, words: Words) -> list[tuple[str, str]]:
     """List per architecture which code ran for which function."""
     found: dict[str, dict[str, None]] = {}
-    for row in run.rows:
+    for row in run.current:
         told = "; ".join(f"{function}: {code}" for function, code in row.implementation.items())
         if told:
             found.setdefault(_name(row.architecture, words), {})[told] = None
@@ -191,7 +192,7 @@ def _environment(run: Run) -> list[tuple[str, str]]:
 def _charts(run: Run, words: Words) -> str:
     """Draw time and bytes against context length, a line per model and way of measuring it."""
     groups: dict[tuple[object, ...], list[Measurement]] = {}
-    for row in sorted(run.rows, key=lambda row: row.context):
+    for row in sorted(run.current, key=lambda row: row.context):
         if row.measured:
             alike = (row.architecture, row.source, row.size, row.batch, row.device, row.dtype, row.view, row.attention)
             groups.setdefault((*alike, row.kernels), []).append(row)

@@ -22,6 +22,7 @@ STATES = (
     "killed",  # the worker died of a signal
     "failed",  # the worker ended with an error
 )
+NOISY, UNUSABLE = 0.10, 0.25  # the middle half of the steps against their median, R9
 SENTINEL_DRIFT: Mapping[str, float] = {"cpu": 0.10, "cuda": 0.03}  # from which a machine was not steady, R9
 _NESTED = {"implementation": "impl_", "environment": "env_", "reason_values": "reason_"}
 
@@ -39,6 +40,7 @@ class Measurement:
     itself adds to a step. bandwidth_bytes_per_s, peak_flops_per_s: ceilings measured on this device in the same run;
     mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
     layer that has them. batch_limit: what stopped a search for the largest batch: "memory", "time" or "cap".
+    rounds_unsteady: rounds whose sentinel drifted to the last; rounds_repeated: rounds that were made once more for it.
     reason_key and reason_values: the sentence of assets/i18n that says why a cell has no samples.
     """
 
@@ -57,6 +59,7 @@ class Measurement:
     size: str = "bundled"  # the rung of assets/ladder.yaml, or "bundled"
     attention: str = "auto"  # the backend of scaled_dot_product_attention that was asked for
     kernels: str = "fast"  # the implementation of the operators that was asked for: "fast" or "reference"
+    experts: str = "auto"  # the implementation of a mixture of experts that was asked for
     protocol_version: int = PROTOCOL_VERSION
     reason: str = ""
     reason_key: str = ""
@@ -66,6 +69,8 @@ class Measurement:
     config_hash: str = ""
     threads: int | None = None
     rounds: int | None = None
+    rounds_unsteady: int | None = None
+    rounds_repeated: int | None = None
     prefill_ms_samples: tuple[float, ...] = ()
     decode_ms_samples: tuple[float, ...] = ()
     first_token_ms_samples: tuple[float, ...] = ()
@@ -122,6 +127,16 @@ class Measurement:
     def measured(self) -> bool:
         """Tell whether the row carries samples."""
         return self.state in MEASURED
+
+    @property
+    def noise(self) -> str:
+        """Tell how far its times can be trusted: "" as they are, "noisy", or "unusable". Bytes are not affected."""
+        if not self.measured:
+            return ""
+        wide = self.tpot_iqr_rel or 0.0
+        if self.state == "unstable" or wide > UNUSABLE:
+            return "unusable"
+        return "noisy" if wide > NOISY else ""
 
     def to_row(self) -> dict[str, Any]:
         """Flatten into JSON values: impl_scan, env_torch, reason_signal and so on are columns of their own."""

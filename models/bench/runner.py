@@ -5,19 +5,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from models.bench import environment
+from models.bench import again, environment
 from models.bench.host import WorkerHost
 from models.bench.lease import Lease
 from models.bench.plan import Cell, Plan, Prediction, Rates, measure_rates
 from models.bench.rows import Measurement
 from models.bench.store import Store
 from models.bench.turns import Job, Turns
-from models.errors import SourceError
+from models.errors import SettingError, SourceError
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class Progress:
     """Where a run stands.
 
     position: how many runs are before it on its device, those of other programs included (0: it is running). round: of
-    the cell being measured, 0 while it is prepared.
+    the cell being measured, 0 while it is prepared. elapsed_s: without pauses. paused: it was asked to pause; held_s:
+    for how long it has done nothing since, None while it still ends the turn it is in.
     """
 
     run_id: str
@@ -48,6 +49,8 @@ class Progress:
     worker_pid: int | None
     elapsed_s: float
     remaining_s: float | None
+    paused: bool = False
+    held_s: float | None = None
 
     @property
     def live(self) -> bool:
@@ -84,8 +87,30 @@ class Runner:
         if not plan.cells:
             raise ValueError("a plan without cells")
         run_id = self.store.create(cells=plan.to_json(), environment=environment.environment(), title=title)
-        job = Job(run_id, plan, timeout_s)
-        device = plan.cells[0].device
+        self._queue(Job(run_id, plan, timeout_s))
+        return run_id
+
+    def again(self, run_id: str, cell_ids: Collection[str], *, timeout_s: float | None = None) -> str:
+        """Measure cells of a stored run once more and return the id of the run that gets the rows.
+
+        That is the run itself where it was measured on this machine, else a new one. Its former rows stay. Raises
+        SettingError for an unknown run or cell, one that is being measured, or a device that is not here.
+        """
+        run = self.store.run(run_id)
+        if run is None:
+            raise SettingError("errors.store_no_run", f"there is no run {run_id!r}", run=run_id[:80])
+        plan = again.plan_again(run, cell_ids, rates=self.rates())
+        if not again.own(run):
+            return self.submit(plan, title=run.title, timeout_s=timeout_s)
+        with self._lock:
+            former = self._jobs.get(run_id)
+            if former is not None and former.ended is None:
+                raise SettingError("errors.run_live", f"run {run_id} is being measured", run=run_id)
+            self._queue(Job(run_id, plan, timeout_s, ended_before=run.ended))
+        return run_id
+
+    def _queue(self, job: Job) -> None:
+        run_id, device = job.run_id, job.plan.cells[0].device
         with self._lock:
             self._jobs[run_id] = job
             fresh = device not in self._queues
@@ -93,7 +118,6 @@ class Runner:
             if fresh:
                 threading.Thread(target=self._serve, args=(device,), name=f"bench-{device}", daemon=True).start()
             self._lock.notify_all()
-        return run_id
 
     def progress(self, run_id: str) -> Progress | None:
         """Return where a run of this process stands, or None for any other and for one that ended long ago."""
@@ -104,7 +128,7 @@ class Runner:
             line = self._queues[job.plan.cells[0].device]
             position = line.index(job) if job in line else 0
             position += job.state == "queued" and job.elsewhere
-            elapsed = ((job.ended or time.monotonic()) - job.started) if job.started else 0.0
+            held_s = None if job.held_since is None else time.monotonic() - job.held_since
             return Progress(
                 run_id,
                 job.state,
@@ -115,9 +139,32 @@ class Runner:
                 job.phase,
                 job.round,
                 job.worker_pid,
-                elapsed,
-                job.remaining_s(elapsed),
+                job.worked_s,
+                job.remaining_s(),
+                not job.going.is_set(),
+                held_s,
             )
+
+    def pause(self, run_id: str) -> bool:
+        """Let a run that is being measured stop after the turn it is in; False for any other.
+
+        It keeps its device, and goes on by itself after PAUSE_LIMIT_S.
+        """
+        with self._lock:
+            job = self._jobs.get(run_id)
+            if job is None or job.state != "running" or job.cancelled.is_set():
+                return False
+            job.going.clear()
+            return True
+
+    def resume(self, run_id: str) -> bool:
+        """Let a paused run go on; False for one that is not paused."""
+        with self._lock:
+            job = self._jobs.get(run_id)
+            if job is None or job.going.is_set():
+                return False
+            job.going.set()
+            return True
 
     def cancel(self, run_id: str) -> bool:
         """End a run at once; its worker is killed and the cells left get rows that say so. False for an unknown run.
@@ -129,6 +176,7 @@ class Runner:
             if job is None or job.state not in ("queued", "running"):
                 return False
             job.cancelled.set()
+            job.going.set()
             line = self._queues[job.plan.cells[0].device]
             if job is line[0]:
                 return True
@@ -164,6 +212,7 @@ class Runner:
             self._closed = True
             for job in self._jobs.values():
                 job.cancelled.set()
+                job.going.set()
             hosts = list(self._hosts.values())
             self._lock.notify_all()
         for host in hosts:
@@ -232,7 +281,7 @@ class Runner:
             with self._lock:
                 job.done += 1
                 job.spent_predicted_s += prediction.seconds if prediction.fits else 0.0
-                job.spent_s = time.monotonic() - (job.started or time.monotonic())
+                job.spent_s = job.worked_s
                 self._lock.notify_all()
 
     def _flush(self, job: Job) -> None:
@@ -254,12 +303,20 @@ class Runner:
             self._flush(job)
             try:
                 if not job.unstored:
-                    self.store.finish(job.run_id, "cancelled" if job.cancelled.is_set() else "done")
+                    self.store.finish(job.run_id, self._how_ended(job))
                     return
             except SourceError as error:
                 _log.warning("the end of run %s waits to be stored: %s", job.run_id, error)
             time.sleep(STORE_WAIT_S)
         _log.error("%d rows of run %s could not be stored", len(job.unstored), job.run_id)
+
+    def _how_ended(self, job: Job) -> str:
+        """Return how a run ended; one that was measured again ends as before until nothing of it is missing."""
+        if job.ended_before is None:
+            return "cancelled" if job.cancelled.is_set() else "done"
+        run = self.store.run(job.run_id)
+        whole = run is not None and run.complete and all(row.state != "cancelled" for row in run.current)
+        return "done" if whole else job.ended_before
 
 
 def _unasked(_device: str) -> Lease:

@@ -1,5 +1,6 @@
 """A run of the benchmark: what was planned, what came out, and its form as JSON lines."""
 
+import hashlib
 import json
 import logging
 import math
@@ -37,6 +38,20 @@ class Run:
         """Tell whether every planned cell has a row."""
         return len({row.cell_id for row in self.rows}) >= len(self.cells)
 
+    @property
+    def current(self) -> tuple[Measurement, ...]:
+        """Return one row for each cell: the last that carries samples, else the last, where the first of it stands."""
+        found: dict[str, Measurement] = {}
+        for row in self.rows:
+            if row.measured or row.cell_id not in found or not found[row.cell_id].measured:
+                found[row.cell_id] = row
+        return tuple(found.values())
+
+    @property
+    def last(self) -> tuple[Measurement, ...]:
+        """Return the last row of each cell, whatever became of it."""
+        return tuple({row.cell_id: row for row in self.rows}.values())
+
 
 class Recorded:
     """The runs of a folder of files that are only read, such as those that come with the project."""
@@ -73,6 +88,13 @@ class Recorded:
             if run is not None:
                 found.append(run)
         return tuple(sorted(found, key=lambda run: run.created_ns, reverse=True))
+
+
+def fingerprint(run: Run) -> str:
+    """Hash the rows of a run, whatever it is called: two files with the same one hold the same results."""
+    rows = [{name: value for name, value in flat(row).items() if name != "run_id"} for row in run.rows]
+    text = json.dumps(rows, ensure_ascii=True, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def clean_title(text: str) -> str:

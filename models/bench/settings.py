@@ -16,12 +16,16 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "rounds": (2, 50),
         "threads": (1, 1024),
         "cells": (1, 128),
+        "seed": (0, 2**31 - 1),
         "budget_s": (1, 86_400),
     }
 )
 VIEWS = ("architecture", "as_shipped")
 ATTENTION = ("auto", "flash", "efficient", "math", "cudnn")
 KERNELS = ("fast", "reference")
+# Ours sorts the tokens by expert; the last three are those of transformers. Without a choice it is the first on a CPU,
+# grouped products on a GPU, and as shipped what transformers' configuration names.
+EXPERTS = ("auto", "sorted", "grouped", "batched", "loop")
 # What is wanted; budget_s keeps what it has time for. device and dtype: where they differ from the usual ones.
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -65,7 +69,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 def check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *, cells: int) -> None:
     """Raise SettingError for the first of a plan's settings that is out of range, unknown, or not on this machine."""
-    single = {name: getattr(template, name) for name in ("decode_tokens", "rounds", "threads")}
+    single = {name: getattr(template, name) for name in ("decode_tokens", "rounds", "threads", "seed")}
     many = {"batch": batches, "context": contexts}
     for name, value in (*single.items(), *((name, value) for name, values in many.items() for value in values)):
         check(name, value)
@@ -74,11 +78,16 @@ def check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *
         ("view", template.view, VIEWS),
         ("attention", template.attention, ATTENTION),
         ("kernels", template.kernels, KERNELS),
+        ("experts", template.experts, EXPERTS),
     ):
         if value not in choices:
             raise bad(name, value, f"{name} is {value!r}: choose one of {', '.join(choices)}")
-    if template.device not in environment.devices():
-        device = template.device
+    check_device(template.device)
+
+
+def check_device(device: str) -> None:
+    """Raise SettingError for a device that is not on this machine."""
+    if device not in environment.devices():
         raise SettingError("errors.device_missing", f"device {device!r} is not on this machine", device=device)
 
 

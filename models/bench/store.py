@@ -149,7 +149,8 @@ class Store:
     def summaries(self) -> tuple[Summary, ...]:
         """List every run without reading its rows, newest first."""
         self._take_over()
-        counted = select(ROWS.c.run_id, ROWS.c.measured, func.count()).group_by(ROWS.c.run_id, ROWS.c.measured)
+        cells = func.count(ROWS.c.cell_id.distinct())  # one that was measured again counts once
+        counted = select(ROWS.c.run_id, ROWS.c.measured, cells).group_by(ROWS.c.run_id, ROWS.c.measured)
         with self._database.begin() as db:
             heads = db.execute(select(RUNS)).all()
             counts = {(run_id, bool(measured)): count for run_id, measured, count in db.execute(counted)}
@@ -159,8 +160,8 @@ class Store:
         ]
         recorded = []
         for run in self.recorded_runs():
-            measured = sum(row.measured for row in run.rows)
-            recorded.append(_summary(run, measured, len(run.rows) - measured))
+            measured = sum(row.measured for row in run.current)
+            recorded.append(_summary(run, measured, len(run.current) - measured))
         return tuple(sorted([*own, *recorded], key=lambda run: run.created_ns, reverse=True))
 
     def latest(self) -> Run | None:

@@ -21,10 +21,19 @@ from models.bench.rows import Measurement, from_row
 ENOUGH_ROUNDS = 5  # after which a cell may stop early
 AGREED = 0.03  # middle half of the rounds against their median, at which it does
 FINISH_S = 5.0  # to put measured rounds into a row
+PAUSE_LIMIT_S = 900.0  # after which a paused run goes on by itself: others may wait for the device
+PROBE_ABOVE = 1.5  # times the longest context that fitted, from which the place between it and the failure is tried
 
 CANCELLED = Outcome("cancelled", "cancelled", "errors.cell_cancelled")
 
+Family = tuple[str, str, str, int]  # architecture, size, view and batch
 Keep = Callable[[Measurement, Prediction | None], None]
+
+
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 @dataclass(slots=True)
@@ -34,7 +43,11 @@ class Job:
     run_id: str
     plan: Plan
     timeout_s: float | None
+    ended_before: str | None = None  # how the run had ended whose cells are measured again, None for a new run
     cancelled: threading.Event = field(default_factory=threading.Event)
+    going: threading.Event = field(default_factory=_set)  # cleared: paused, or about to be
+    held_since: float | None = None  # since when it does not measure, paused
+    held_s: float = 0.0  # in the pauses before
     unstored: deque[Measurement] = field(default_factory=deque)
     elsewhere: bool = False  # another program measures on the device
     state: str = "queued"
@@ -49,23 +62,32 @@ class Job:
     spent_predicted_s: float = 0.0
 
     @property
+    def worked_s(self) -> float:
+        """Return how long it has measured so far, pauses left out."""
+        if self.started is None:
+            return 0.0
+        now = time.monotonic()
+        held = self.held_s + (now - self.held_since if self.held_since is not None else 0.0)
+        return (self.ended or now) - self.started - held
+
+    @property
     def pace(self) -> float:
         """Return how many times as long as predicted the cells took that are done."""
         return self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
 
-    def remaining_s(self, elapsed_s: float) -> float | None:
+    def remaining_s(self) -> float | None:
         """Scale the prediction of what is left by the pace so far, less what it has run already."""
         if self.state not in ("queued", "running"):
             return 0.0
         left = max(self.plan.seconds - self.spent_predicted_s, 0.0) * self.pace
-        return max(left - (elapsed_s - self.spent_s), 0.1 * left)
+        return max(left - (self.worked_s - self.spent_s), 0.1 * left)
 
     def lacks_time(self, group_s: float, turn_s: float) -> bool:
         """Tell whether one more turn of a group (predicted: group_s in all) would pass the budget of the plan."""
         if self.plan.budget_s is None or self.started is None:
             return False
         later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0) * self.pace
-        return time.monotonic() - self.started + turn_s + later > self.plan.budget_s
+        return self.worked_s + turn_s + later > self.plan.budget_s
 
 
 @dataclass(slots=True)
@@ -99,7 +121,9 @@ class Turns:
 
     def __init__(self, job: Job, host: WorkerHost, *, note: Callable[..., None], keep: Keep) -> None:
         self._job, self._host, self._note, self._keep = job, host, note, keep
-        self._full: dict[tuple[str, str, str, int], int] = {}  # family and batch -> the shortest context without room
+        self._full: dict[Family, int] = {}  # the shortest context without room
+        self._fitted: dict[Family, int] = {}  # the longest one with room
+        self._between: dict[Family, tuple[Cell, Prediction]] = {}  # what to try between the two, once
         self._ceilings: Mapping[str, float] | None = None
 
     def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
@@ -107,7 +131,14 @@ class Turns:
         if self._ceilings is None and not self._job.cancelled.is_set():
             self._note(phase="ceilings")
             self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
-        opened = [found for cell, prediction in group if (found := self._prepare(cell, prediction)) is not None]
+        prepared = [self._prepare(cell, prediction) for cell, prediction in group]
+        self._take_turns([one for one in prepared if one is not None])
+        for cell, prediction in self._probes():
+            probe = self._prepare(cell, prediction, planned=False)
+            self._take_turns([probe] if probe is not None else [])
+
+    def _take_turns(self, opened: list[_Open]) -> None:
+        """Make the rounds of prepared cells and store their rows. A pause falls between turns, never inside one."""
         predicted_s = sum(one.prediction.seconds for one in opened)
         turn_s = 0.0
         for turn in count():
@@ -115,6 +146,7 @@ class Turns:
             enough = all(one.rounds >= LEAST_ROUNDS for one in waiting)
             if self._job.cancelled.is_set() or not waiting or (enough and self._job.lacks_time(predicted_s, turn_s)):
                 break
+            self._hold()
             began = time.monotonic()
             for one in waiting[:: -1 if turn % 2 else 1]:
                 if not self._job.cancelled.is_set():
@@ -126,6 +158,7 @@ class Turns:
 
     def _prepare(self, cell: Cell, prediction: Prediction, *, planned: bool = True) -> _Open | None:
         """Start a cell and wait until it is ready; None when it has got its row already."""
+        self._hold()
         started = time.time_ns()
         skipped = _skip(self._job, cell, prediction, self._full)
         if skipped is not None:
@@ -163,6 +196,9 @@ class Turns:
             self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
             return
         one.worker.close()
+        if not one.cell.largest:
+            family = _family(one.cell)
+            self._fitted[family] = max(one.cell.context, self._fitted.get(family, 0))
         self._keep(from_row(event["row"]), one.prediction if one.planned else None)
 
     def _failed(
@@ -174,9 +210,32 @@ class Turns:
         if outcome.state == "oom" and cell.largest and cell.batch > 1:
             smaller = dataclasses.replace(cell, batch=cell.batch // 2, batch_limit="memory")
             return self._prepare(smaller, prediction, planned=False)
-        if outcome.state == "oom":
+        if outcome.state == "oom" and not cell.largest:
             self._full[_family(cell)] = cell.context
+            fitted = self._fitted.get(_family(cell), 0)
+            if planned and fitted and cell.context > PROBE_ABOVE * fitted:
+                between = dataclasses.replace(cell, context=(fitted + cell.context) // 2)
+                self._between[_family(cell)] = between, prediction
         return None
+
+    def _probes(self) -> list[tuple[Cell, Prediction]]:
+        """Take what to try between the longest context that fitted and the one that did not, where time is left.
+
+        The prediction is that of the longer one: an upper bound.
+        """
+        found, self._between = list(self._between.values()), {}
+        return [one for one in found if not (self._job.cancelled.is_set() or self._job.lacks_time(0, one[1].seconds))]
+
+    def _hold(self) -> None:
+        """Wait while the run is paused, for a limited time."""
+        job = self._job
+        if job.going.is_set() or job.cancelled.is_set():
+            return
+        self._note(held_since=time.monotonic())
+        job.going.wait(PAUSE_LIMIT_S)
+        job.going.set()
+        since = job.held_since or time.monotonic()
+        self._note(held_s=job.held_s + time.monotonic() - since, held_since=None)
 
     def _ask(self, worker: Worker, message: str | None, until: str, prediction: Prediction) -> Event | Outcome:
         def note(event: Event) -> None:
@@ -189,13 +248,11 @@ class Turns:
         return worker.ask(message, until=until, timeout_s=timeout_s, cancelled=self._job.cancelled, on_event=note)
 
 
-def _family(cell: Cell) -> tuple[str, str, str, int]:
+def _family(cell: Cell) -> Family:
     return cell.architecture, cell.size, cell.view, cell.batch
 
 
-def _skip(
-    job: Job, cell: Cell, prediction: Prediction, full: Mapping[tuple[str, str, str, int], int]
-) -> Outcome | None:
+def _skip(job: Job, cell: Cell, prediction: Prediction, full: Mapping[Family, int]) -> Outcome | None:
     """Say why a cell is not started, or None."""
     if job.cancelled.is_set():
         return CANCELLED

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.bench.comparing import rounds
+from models.bench.comparing import BETWEEN_RUNS, rounds
 from models.bench.rows import Measurement
-from models.bench.statistics import Verdict, verdict
+from models.bench.statistics import NEGLIGIBLE, Verdict, verdict
 
 PHASES = ("prefill", "decode")
 _ALIKE = ("size", "view", "dtype", "device", "kernels", "attention", "decode_tokens", "protocol_version")
@@ -14,12 +14,16 @@ _ALIKE = ("size", "view", "dtype", "device", "kernels", "attention", "decode_tok
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Two cells that differ in nothing but the architecture, and what can be said of one phase; a over b in time."""
+    """Two cells that differ in nothing but the architecture, and what can be said of one phase; a over b in time.
+
+    margin: the share from which a difference counts, larger for cells that did not take turns.
+    """
 
     phase: str
     a: Measurement
     b: Measurement
     found: Verdict
+    margin: float
 
 
 def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
@@ -40,7 +44,14 @@ def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
 
 
 def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
+    margin = NEGLIGIBLE if _took_turns(a, b) else BETWEEN_RUNS
     for phase in PHASES:
         times = [rounds(row, phase) for row in (a, b)]
         if all(times):
-            yield Judged(phase, a, b, verdict(*times))
+            yield Judged(phase, a, b, verdict(*times, negligible=margin), margin)
+
+
+def _took_turns(a: Measurement, b: Measurement) -> bool:
+    """Tell whether two cells were measured in the same spell of the machine, as are those that do not say when."""
+    spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
+    return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)

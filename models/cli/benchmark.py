@@ -1,6 +1,7 @@
 """python -m models bench: measure without a browser, with progress; the file it writes opens in the page."""
 
 import argparse
+import re
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from models.bench import environment, exchange, ladder
 from models.bench.lease import Lease
 from models.bench.plan import Plan, make_plan, measure_rates, sources_of
 from models.bench.runner import LEARNT_ROWS, Progress, Runner
-from models.bench.settings import ATTENTION, KERNELS, PRESETS, VIEWS
+from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS
 from models.bench.store import Store
 from models.cli import bench_report
 from models.errors import SettingError
@@ -25,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--size", choices=ladder.RUNGS, default=None, help="models of this size (bundled)")
     what.add_argument(
+        "--match",
+        choices=ladder.MATCHES,
+        default=ladder.MATCHES[0],
+        help="with --size: models equal in the parameters that one token uses, or in all that are stored (active)",
+    )
+    what.add_argument(
         "--sources",
         default="",
         metavar="A,B",
@@ -33,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--contexts", default="", metavar="N,N", help="context lengths, all of them, whatever they take")
     what.add_argument("--batch", type=int, default=None, help="sequences at once (the preset's)")
     what.add_argument("--batches", default="", metavar="N,N", help="several numbers of sequences: 1,8,32")
+    what.add_argument(
+        "--places", default="", metavar="BxN,BxN", help="exactly these batches and context lengths: 1x512,1x8192,8x512"
+    )
     what.add_argument("--throughput", action="store_true", default=None, help="also the largest batch that fits")
     what.add_argument(
         "--budget", type=float, default=None, metavar="S", help="seconds to keep to; 0: no limit (the preset's)"
@@ -49,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--kernels", choices=KERNELS, default="fast", help="compiled operators or loops that read like maths"
     )
+    how.add_argument("--experts", choices=EXPERTS, default="auto", help="how a mixture of experts is computed (auto)")
     how.add_argument("--decode", type=int, default=None, metavar="N", help="tokens to decode at depth, each round")
     how.add_argument(
         "--rounds", type=int, default=None, metavar="N", help="times to measure each cell, in turn with others"
@@ -89,9 +100,9 @@ def main(args: argparse.Namespace) -> int:
         raise SettingError("errors.setting_value", f"run {run_id} is gone from {store.place}", name="run", value=run_id)
     if args.out is not None:
         _write(args.out, exchange.export(run, "jsonl"))
-    bench_report.print_rows(run.rows, as_json=args.json)
+    bench_report.print_rows(run.current, as_json=args.json)
     if not args.json:
-        bench_report.print_verdicts(run.rows)
+        bench_report.print_verdicts(run.current)
     print(f"run {run_id} is in {store.place}" + (f" and {args.out}" if args.out else ""), file=sys.stderr)
     return code or (0 if all(row.measured for row in run.rows) else 1)
 
@@ -99,11 +110,14 @@ def main(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace, store: Store) -> Plan:
     preset = PRESETS[args.preset]
     names = [name.strip() for name in args.sources.split(",") if name.strip()]
-    sources = sources_of(names) if args.size is None else ladder.sources(args.size, names)
-    contexts = _numbers("contexts", args.contexts)
+    sources = _sources(args, names)
+    contexts, places = _numbers("contexts", args.contexts), _places(args.places)
+    if places and (contexts or args.batches or args.batch is not None):
+        raise _bad("places", args.places, "give --places, or --contexts and --batches, not both")
+    exact = bool(contexts or places)
     if args.batch is not None and args.batches:
         raise _bad("batches", args.batches, "give --batch or --batches, not both")
-    budget_s = args.budget if args.budget is not None else None if contexts else preset["budget_s"]
+    budget_s = args.budget if args.budget is not None else None if exact else preset["budget_s"]
     return make_plan(
         sources,
         contexts or preset["contexts"],
@@ -118,10 +132,27 @@ def _plan(args: argparse.Namespace, store: Store) -> Plan:
         size=args.size or ladder.size_of(sources),
         attention=args.attention,
         kernels=args.kernels,
-        throughput=bool(args.throughput or (preset["throughput"] and not contexts)),
+        experts=args.experts,
+        places=places,
+        throughput=bool(args.throughput or (preset["throughput"] and not exact)),
         budget_s=budget_s or None,
         rates=measure_rates(store.recent_rows(LEARNT_ROWS)),
     )
+
+
+def _sources(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
+    if args.size is not None:
+        return ladder.sources(args.size, names, match=args.match)
+    if args.match != ladder.MATCHES[0]:
+        raise _bad("match", args.match, f"--match {args.match} needs --size: it chooses among the models of a size")
+    return sources_of(names)
+
+
+def _places(text: str) -> tuple[tuple[int, int], ...]:
+    found = [re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})\s*", part) for part in text.split(",") if part.strip()]
+    if None in found:
+        raise _bad("places", text, f"--places {text!r} is not a list of batch x tokens like 1x512,8x4096")
+    return tuple((int(one[1]), int(one[2])) for one in found if one)
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:

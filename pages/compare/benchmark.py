@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.compare.bench import checks, comparison, planning, results, runs, verdicts
+from pages.compare.bench import checks, comparison, guess, planning, provenance, results, rows, runs, verdicts
 from pages.shared import content, layout, notices
 from pages.shared.i18n import t
 
@@ -11,7 +11,9 @@ PAGE = planning.PAGE
 st.html(content.ASSETS / "style" / "bench.css")
 layout.hero(PAGE)
 with notices.guarded():
-    planning.start_button(planning.planner())
+    plan = planning.planner()
+    guess.ask(plan)
+    planning.start_button(plan, begun=guess.keep)
 
 run = None
 with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
@@ -22,13 +24,18 @@ with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
     if run is not None:
         results.status(run)
         results.failures(run)
+        rows.missing(run)
 if run is not None:
+    with notices.guarded():
+        guess.answer(run)
     with notices.guarded():
         results.pictures(run)
     with notices.guarded():
         verdicts.section(run)
     with notices.guarded():
-        results.rows_table(run)
+        rows.table(run)
+    with notices.guarded():
+        provenance.drawer(run)
     with notices.guarded():
         runs.beside(run)
 with notices.guarded():

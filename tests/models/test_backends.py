@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,13 @@ Loader = Callable[[str], Checkpoint]
 
 SHIFTED = "seqops shifted products (torch)"
 LOOP, REFERENCE, FALLBACK = "seqops compiled loop (CPU)", "seqops reference loop", "transformers fallback (CPU)"
+EVERYWHERE = ("fast", "reference", "package", "transformers")
+EXPERTS = {
+    "transformers": "transformers grouped_mm",
+    "package": "transformers grouped_mm",
+    "batched": "transformers batched_mm",
+    "loop": "transformers loop over experts",
+}
 FUNCTIONS_OF = {
     "mamba": {"conv", "scan"},
     "rwkv": {"wkv"},
@@ -70,18 +78,19 @@ def test_each_function_may_have_its_own_implementation(checkpoint_of: Loader) ->
     with torch.inference_mode():
         whole, _ = forward(checkpoint.model, ids(33), None, last_only=False)
         for function in ("conv", "scan", "experts"):
-            for choice in backends.CHOICES:
+            for choice in backends.CHOICES if function == "experts" else EVERYWHERE:
                 with backends.use(**{function: choice}), backends.recording() as used:
                     logits, _ = forward(checkpoint.model, ids(33), None, last_only=False)
                 assert relative(logits, whole) < 1e-5, (function, choice)
-                grouped = "transformers grouped_mm" if function == "experts" else "seqops"
-                wanted = {"reference": REFERENCE, "transformers": FALLBACK, "package": grouped}.get(choice, "seqops")
+                wanted = {"reference": REFERENCE, "transformers": FALLBACK}.get(choice, "seqops")
+                if function == "experts":
+                    wanted = EXPERTS.get(choice, wanted)
                 assert used[function].startswith(wanted)
                 assert all(ran != REFERENCE for other, ran in used.items() if other != function)
 
 
 @pytest.mark.parametrize("model", ("mamba", "rwkv", "jamba"))
-@pytest.mark.parametrize("choice", backends.CHOICES)
+@pytest.mark.parametrize("choice", EVERYWHERE)
 def test_steps_and_chunks_are_right_on_every_implementation(model: str, choice: str, checkpoint_of: Loader) -> None:
     checkpoint = checkpoint_of(model)
     adapter, prompt = registry.adapter(model), ids(23, batch=3)
@@ -126,6 +135,33 @@ def test_an_unknown_choice_or_function_is_named() -> None:
         pass
     with pytest.raises(ValueError, match="'softmax'"), backends.use(softmax="fast"):
         pass
+    with pytest.raises(ValueError, match="'batched' of scan"), backends.use(scan="batched"):
+        pass
+    with pytest.raises(ValueError, match="'loop' of all"), backends.use("loop"):
+        pass
+
+
+@pytest.mark.parametrize("configured", ("grouped_mm", "batched_mm", "eager"))
+def test_experts_as_transformers_ships_them_are_what_the_configuration_names(
+    configured: str, checkpoint_of: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own loop is only one of three, and since 5.23 not the one that runs unless it is asked for."""
+    checkpoint, ran = checkpoint_of("jamba"), []
+    assert checkpoint.model.config._experts_implementation == "grouped_mm"
+    get = binding.ALL_EXPERTS_FUNCTIONS.get_interface
+
+    def watched(name: str, default: Any) -> Any:
+        ran.append(name)
+        return get(name, default)
+
+    monkeypatch.setattr(binding.ALL_EXPERTS_FUNCTIONS, "get_interface", watched)
+    monkeypatch.setattr(checkpoint.model.config, "_experts_implementation_internal", configured)
+    with backends.use("transformers"), backends.recording() as used:
+        registry.adapter("jamba").step(checkpoint, ids(9), None)
+    assert set(ran) == {configured}
+    assert used["experts"] == (
+        "transformers loop over experts" if configured == "eager" else f"transformers {configured}"
+    )
 
 
 def test_a_package_serves_what_it_can_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

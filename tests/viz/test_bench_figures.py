@@ -40,6 +40,7 @@ class Row:
     device: str = "cpu"
     attention: str = "auto"
     kernels: str = "fast"
+    experts: str = "auto"
     bytes_weights: int | None = None
     bytes_logits: int | None = None
     pred_bytes: int | None = None
@@ -55,6 +56,10 @@ class Row:
     sentinel_before_ms: float | None = None
     sentinel_after_ms: float | None = None
     started_ns: int | None = None
+
+    @property
+    def noise(self) -> str:
+        return "unusable" if self.state == "unstable" else ""
 
     @property
     def cell_id(self) -> str:

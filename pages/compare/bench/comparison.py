@@ -10,7 +10,6 @@ from models.bench.rows import Measurement
 from models.bench.statistics import growth_exponent, spread
 from models.bench.store import Run
 from pages.compare.bench.planning import PAGE
-from pages.compare.bench.results import unsteady
 from pages.shared import cache, content, session
 from pages.shared.content import section
 from pages.shared.i18n import t
@@ -35,13 +34,13 @@ def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
     found = _FOUND[aspect](rows) if rows else ""
     if found and rows[0].batch > 1:
         found = f"{t('benchmark.plan.batch', count=rows[0].batch)}: {found}"
-    doubtful = found and aspect in TIMED and any(unsteady(row) for row in rows)
+    doubtful = found and aspect in TIMED and any(row.noise == "unusable" for row in rows)
     return f"{found}. {t('benchmark.measured.unsteady')}" if doubtful else found
 
 
 def _by_architecture(run: Run | None) -> dict[str, list[Measurement]]:
     """Return each architecture's rows by length, all of one batch: the smallest, as larger ones cost something else."""
-    rows = [row for row in (run.rows if run else ()) if row.measured and not row.batch_limit]
+    rows = [row for row in (run.current if run else ()) if row.measured and not row.batch_limit]
     smallest = min((row.batch for row in rows), default=1)
     alike = sorted((row for row in rows if row.batch == smallest), key=lambda row: row.context)
     return {name: [row for row in alike if row.architecture == name] for name in cache.bundled()}

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from models.bench.cells import Cell, Prediction
-from models.bench.plan import Plan
+from models.bench.plan import Note, Plan
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 
@@ -17,7 +17,14 @@ def draw(plan: Plan) -> None:
     st.html(f'<div class="cs-scroll">{_table(plan)}</div>')
     if largest := [cell for cell in plan.cells if cell.largest]:
         st.html(_largest(largest))
-    st.caption(" ".join([t("benchmark.plan.predicted"), *(f"{t(note.key, **note.values)}." for note in plan.notes)]))
+    st.caption(" ".join([t("benchmark.plan.predicted"), *(f"{_said(note)}." for note in plan.notes)]))
+
+
+def _said(note: Note) -> str:
+    values = dict(note.values)
+    if "architecture" in values:
+        values["name"] = t(f"nav.{values['architecture']}")
+    return t(note.key, **values)
 
 
 def duration(seconds: float) -> str:

@@ -1,15 +1,15 @@
 """Choose what to measure: a ready plan, or every setting of it; the plan that follows is shown before anything runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from models.bench import environment, ladder, runner
 from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
-from models.bench.settings import ATTENTION, KERNELS, LIMITS, PRESETS, VIEWS
+from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
 from pages.compare.bench import grid
 from pages.shared import cache, notices, session
 from pages.shared.i18n import t
@@ -39,20 +39,21 @@ def planner() -> Plan | None:
         plan: Plan | None = None
         with notices.guarded():
             plan = make_plan(
-                ladder.sources(size, names), asked.pop("contexts"), device=device, size=size,
+                ladder.sources(size, names, match=_match()), asked.pop("contexts"), device=device, size=size,
                 rates=runner.shared().rates(), **asked,
             )  # fmt: skip
             grid.draw(plan)
         return plan
 
 
-def start_button(plan: Plan | None) -> None:
-    """Offer to run the plan; the run's id goes into the address, so that a reload keeps it."""
+def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
+    """Offer to run the plan; the run's id goes into the address, so that a reload keeps it, and to begun."""
 
     def start() -> None:
         if plan is not None:
             with notices.guarded():
-                st.query_params["run"] = runner.shared().submit(plan)
+                st.query_params["run"] = run_id = runner.shared().submit(plan)
+                begun(run_id)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"start-{PAGE}"):
         words, icon = t("benchmark.run"), ":material/play_arrow:"
@@ -85,11 +86,12 @@ def _notes(device: str) -> None:
     name = environment.device_name(device)
     key = "benchmark.machine.cpu" if device == "cpu" else "benchmark.machine.gpu"
     st.caption(notices.plain(t(key, name=name, cores=environment.usable_cores())))
-    rung = ladder.rung(str(st.session_state[f"{PAGE}.size"]))
-    if rung.key != ladder.RUNGS[0]:
-        lang = session.language()
-        notes = [rung.note[lang], *(t("benchmark.plan.scaled", name=t(f"nav.{m.architecture}"), note=m.note[lang])
-                                    for m in rung.members.values() if not m.published and m.note)]  # fmt: skip
+    rung, lang = ladder.rung(str(st.session_state[f"{PAGE}.size"])), session.language()
+    members = [ladder.chosen(rung.key, name, match=_match()) for name in rung.members]
+    notes = [rung.note[lang]] if rung.key != ladder.RUNGS[0] else []
+    notes += [t("benchmark.plan.scaled", name=t(f"nav.{m.architecture}"), note=m.note[lang])
+              for m in members if not m.published and m.note]  # fmt: skip
+    if notes:
         st.caption("  \n".join(notices.plain(note) for note in notes))
 
 
@@ -99,30 +101,46 @@ def _how(device: str) -> dict[str, object]:
     for name in _SET:
         st.session_state.setdefault(f"{PAGE}.{name}", _plain(preset[name]))
     with st.expander(t("benchmark.settings"), key=f"{PAGE}.settings"):
-        contexts = _many("contexts", CONTEXTS, lambda n: f"{n:,}", preset["contexts"])
-        batches = _many("batches", BATCHES, str, preset["batches"])
-        left, middle, right = st.columns(3, gap="medium")
-        with left:
-            budget = _number("budget_s", step=30)
-        with middle:
-            rounds = _number("rounds")
-        with right:
-            decode = _number("decode_tokens", step=8)
-        usual = str(preset.get("dtype", USUAL_DTYPE[kind_of(device)]))
-        dtype = _one("dtype", (usual, *(name for name in DTYPES if name != usual)))
-        view = _one("view", VIEWS, lambda name: t(f"benchmark.views.{name}"))
-        kernels = _one("kernels", KERNELS, lambda name: t(f"benchmark.kernel.{name}"))
-        offered = [name for name in ATTENTION if device != "cpu" or name not in _GPU_ATTENTION]
-        attention = _one("attention", offered)
-        throughput = st.toggle(
+        asked = _how_much(preset) | _which_way(device, str(preset.get("dtype", USUAL_DTYPE[kind_of(device)])))
+        asked["throughput"] = st.toggle(
             t("benchmark.throughput"), key=f"{PAGE}.throughput", help=t("benchmark.throughput_help"),
             persist_state="session",
         )  # fmt: skip
         st.caption(t("benchmark.settings_note"))
-    return {
-        "contexts": contexts, "batches": batches, "budget_s": budget, "rounds": rounds, "decode_tokens": decode,
-        "dtype": dtype, "view": view, "kernels": kernels, "attention": attention, "throughput": throughput,
-    }  # fmt: skip
+    return asked
+
+
+def _how_much(preset: Mapping[str, Any]) -> dict[str, object]:
+    asked: dict[str, object] = {
+        "contexts": _many("contexts", CONTEXTS, lambda n: f"{n:,}", preset["contexts"]),
+        "batches": _many("batches", BATCHES, str, preset["batches"]),
+    }
+    steps = {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}
+    for place, (name, step) in zip(st.columns(4, gap="medium"), steps.items(), strict=True):
+        with place:
+            asked[name] = _number(name, step=step)
+    return asked
+
+
+def _which_way(device: str, usual: str) -> dict[str, object]:
+    """Ask how it is computed, two questions a line."""
+    attention = [name for name in ATTENTION if device != "cpu" or name not in _GPU_ATTENTION]
+    asked: dict[str, object] = {}
+    with st.container(key=f"ways-{PAGE}"):
+        asked["dtype"] = _one("dtype", (usual, *(name for name in DTYPES if name != usual)))
+        asked["view"] = _one("view", VIEWS, lambda name: t(f"benchmark.views.{name}"))
+        asked["kernels"] = _one("kernels", KERNELS, lambda name: t(f"benchmark.kernel.{name}"))
+        asked["attention"] = _one("attention", attention)
+        asked["experts"] = _one(
+            "experts", EXPERTS, lambda name: t(f"benchmark.expert.{name}"), help_key="benchmark.experts_help"
+        )
+        _one("match", ladder.MATCHES, lambda name: t(f"benchmark.matches.{name}"), help_key="benchmark.match_help")
+    return asked
+
+
+def _match() -> str:
+    """Return by which parameters the models are matched; its control comes after the first use of its value."""
+    return str(st.session_state.get(f"{PAGE}.match", ladder.MATCHES[0]))
 
 
 def _preset_name(name: str) -> str:
@@ -154,7 +172,12 @@ def _many(name: str, options: Sequence[T], label: Callable[[T], str], default: S
 
 
 def _one(
-    name: str, options: Sequence[T], label: Callable[[T], str] = str, *, on_change: Callable[[], None] | None = None
+    name: str,
+    options: Sequence[T],
+    label: Callable[[T], str] = str,
+    *,
+    on_change: Callable[[], None] | None = None,
+    help_key: str = "",
 ) -> T:
     key = f"{PAGE}.{name}"
     st.session_state.setdefault(key, _FIRST if name == "preset" else options[0])
@@ -162,8 +185,9 @@ def _one(
         st.session_state[key] = options[0]
     words = t(f"benchmark.{name}")
     st.segmented_control(
-        words, options, key=key, required=True, format_func=label, persist_state="session", on_change=on_change
-    )
+        words, options, key=key, required=True, format_func=label, persist_state="session", on_change=on_change,
+        help=t(help_key) if help_key else None,
+    )  # fmt: skip
     value: T = st.session_state[key]
     return value if value in options else options[0]
 
@@ -171,5 +195,6 @@ def _one(
 def _number(name: str, *, step: int = 1) -> int:
     low, high = LIMITS[name]
     key = f"{PAGE}.{name}"
+    st.session_state.setdefault(key, low)
     st.number_input(t(f"benchmark.{name}"), low, high, key=key, step=step, persist_state="session")
     return int(st.session_state[key])

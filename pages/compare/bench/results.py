@@ -6,27 +6,25 @@ from functools import partial
 
 import streamlit as st
 
-from models import catalogue, describe
-from models.bench import comparing, ladder, runner
+from models import describe
+from models.bench import again, comparing, runner
 from models.bench.roofline import floors
 from models.bench.rows import SENTINEL_DRIFT, Measurement
 from models.bench.runner import Progress
 from models.bench.runs import Run
 from models.bench.statistics import growth_exponent, median_time
+from models.bench.turns import PAUSE_LIMIT_S
 from models.errors import ContextscopeError
 from pages.compare.bench.grid import duration
 from pages.compare.bench.planning import PAGE
 from pages.shared import figure, i18n, layout, notices, session, style
 from pages.shared.i18n import t
-from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
-from pages.shared.provenance import implementation
 from viz import bench_batches, bench_device, bench_memory, bench_speed
 from viz.figure import Figure
 
 POLL_S = 0.7
 NAMED = 4  # cells listed by name; more are counted
-NOISY = 0.25  # the middle half wider than this share of the median: unusable, says torch.utils.benchmark
 QUANTITIES = ("carried", "peak", "parts")
 
 
@@ -41,24 +39,50 @@ def status(run: Run) -> None:
 
 def failures(run: Run) -> None:
     """Say in a sentence what happened to each cell without a measurement, and which measurements to distrust."""
-    lines = [f"- {notices.plain(_cell_name(row))}: {notices.plain(_why(row))}" for row in run.rows if not row.measured]
+    failed = [row for row in run.last if not row.measured]
+    reasons: dict[str, list[Measurement]] = {}
+    for row in failed:
+        reasons.setdefault(_why(row), []).append(row)
+    lines = [f"- {notices.plain(_cells(rows))}: {notices.plain(why)}" for why, rows in reasons.items()]
     if lines:
-        st.warning("\n".join([t("benchmark.failures", count=len(lines)), "", *lines]), icon=":material/info:")
-    shaky = [row for row in run.rows if unsteady(row)]
-    if shaky:
-        named = shaky if len(shaky) <= NAMED else ()
-        cells = "".join(f" · {notices.plain(_cell_name(row))}" for row in named)
-        st.caption(t("benchmark.noisy", count=len(shaky), total=len(run.rows)) + cells)
+        lines += [f"- {notices.plain(line)}" for line in _room(run)]
+        st.warning("\n".join([t("benchmark.failures", count=len(failed)), "", *lines]), icon=":material/info:")
+    for level in ("unusable", "noisy"):
+        shaky = [row for row in run.current if row.noise == level]
+        if shaky:
+            named = f" {notices.plain(_cells(shaky))}" if len(shaky) <= NAMED else ""
+            st.caption(t(f"benchmark.noise.{level}", count=len(shaky), total=len(run.current)) + named)
 
 
-def unsteady(row: Measurement) -> bool:
-    """Tell whether a measurement's times are to be distrusted; its bytes are not affected."""
-    return row.measured and (row.state == "unstable" or (row.tpot_iqr_rel or 0) > NOISY)
+def _cells(rows: list[Measurement]) -> str:
+    """Name a few cells; count more."""
+    return " · ".join(map(cell_name, rows)) if len(rows) <= NAMED else t("benchmark.cells", count=len(rows))
+
+
+def _room(run: Run) -> list[str]:
+    """Say between which lengths the memory ran out, for every architecture and batch for which it did."""
+    found = []
+    for row in run.current:
+        if row.state == "oom" and not row.batch_limit:
+            kind = (row.architecture, row.batch)
+            alike = [one for one in run.current if (one.architecture, one.batch) == kind and not one.batch_limit]
+            fits = max((one.context for one in alike if one.measured and one.context < row.context), default=None)
+            least = min(one.context for one in alike if one.state == "oom")
+            if fits is not None and row.context == least:
+                name = t(f"nav.{row.architecture}")
+                found.append(t("benchmark.room", name=name, batch=row.batch, fits=f"{fits:,}", full=f"{least:,}"))
+    return found
+
+
+def cell_name(row: Measurement) -> str:
+    """Name the cell of a row."""
+    key = "benchmark.cell" if row.batch == 1 else "benchmark.cell_batch"
+    return t(key, name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}", batch=row.batch)
 
 
 def pictures(run: Run) -> None:
     """Draw memory, reading and writing against context length, each beside its words, and what explains them below."""
-    rows = [row for row in run.rows if row.state != "cancelled"]  # a cancelled cell says nothing about the model
+    rows = [row for row in run.current if row.state != "cancelled"]  # a cancelled cell says nothing about the model
     if not any(row.measured for row in rows):
         st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
         return
@@ -108,30 +132,12 @@ def _show(name: str, draw: Callable[..., Figure | None]) -> None:
 def _floors(run: Run) -> dict[str, float]:
     """Return the least time of each cell's step, for the sources whose shapes are known here."""
     shapes = {}
-    for source in {row.source for row in run.rows if not run.imported or _comes_along(row.source)}:
+    for source in {row.source for row in run.rows if not run.imported or again.comes_along(row.source)}:
         try:
             shapes[source] = describe.resolve(source).shape
         except ContextscopeError:  # a run of another machine, with a folder that is not here
             continue
-    return floors(run.rows, shapes)
-
-
-def _comes_along(source: str) -> bool:
-    """Tell whether a source is on the ladder, in the catalogue or bundled, so that no file may name a folder or hub."""
-    known = source.startswith(ladder.PREFIX) or catalogue.find(source) is not None
-    return known or source in describe.bundled_names()
-
-
-def rows_table(run: Run) -> None:
-    """List the rows of a run as they are stored, with the code that ran and the parity that was found."""
-    with st.expander(t("benchmark.rows.title", count=len(run.rows)), key=f"{PAGE}.rows"):
-        st.dataframe([_columns(row) for row in run.rows], key=f"{PAGE}.table", hide_index=True, width="stretch")
-
-
-def captured(said: str) -> str:
-    """Say whether steps were captured; what torch said stays in its words."""
-    key = f"benchmark.graph.{said.lower().replace(' ', '_')}"
-    return t(key) if said and i18n.has(session.language(), key) else said
+    return floors(run.current, shapes)
 
 
 def _live(run_id: str, drawn: int) -> None:
@@ -141,6 +147,11 @@ def _live(run_id: str, drawn: int) -> None:
         st.rerun(scope="app")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"live-{PAGE}"):
         st.progress(now.done / now.total, text=_live_text(now))
+        key, icon, act = ("resume", "play_arrow", here.resume) if now.paused else ("pause", "pause", here.pause)
+        if now.state == "running":
+            st.button(
+                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=act, args=(run_id,)
+            )
         st.button(
             t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=here.cancel, args=(run_id,)
         )
@@ -149,6 +160,10 @@ def _live(run_id: str, drawn: int) -> None:
 def _live_text(now: Progress) -> str:
     if now.state == "queued":
         return t("benchmark.queued", position=now.position)
+    if now.held_s is not None:
+        return f"{now.done}/{now.total} · " + t("benchmark.paused", time=duration(PAUSE_LIMIT_S - now.held_s))
+    if now.paused:
+        return f"{now.done}/{now.total} · {t('benchmark.pausing')}"
     left = "" if now.remaining_s is None else t("benchmark.left", time=duration(now.remaining_s))
     if now.cell is None:
         return f"{now.done}/{now.total} · {t(f'benchmark.phase.{now.phase}') if now.phase else left}"
@@ -162,7 +177,7 @@ def _headline(run: Run) -> str:
     machine = run.environment.get("host_cpu") or ""
     when = datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
     key = "recorded" if run.recorded else "imported" if run.imported else run.ended or "open"
-    done = sum(row.measured for row in run.rows)
+    done = sum(row.measured for row in run.current)
     return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
 
 
@@ -182,42 +197,9 @@ def _memory(rows: list[Measurement]) -> None:
         panel(bench_memory.memory_vs_context, rows, key=f"{PAGE}.memory", follow=False, peak=shown == "peak")
 
 
-def _cell_name(row: Measurement) -> str:
-    key = "benchmark.cell" if row.batch == 1 else "benchmark.cell_batch"
-    return t(key, name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}", batch=row.batch)
-
-
 def _why(row: Measurement) -> str:
     """Return the sentence of a row's reason in the visitor's language, or the stored English one."""
     lang = session.language()
     if row.reason_key and i18n.has(lang, row.reason_key):
         return i18n.say(lang, row.reason_key, **row.reason_values)
     return row.reason
-
-
-def _columns(row: Measurement) -> dict[str, object]:
-    """Choose what a person wants to see of a row; the download has everything."""
-    values = {
-        "architecture": t(f"nav.{row.architecture}"),
-        "batch": row.batch,
-        "context": row.context,
-        "state": t(f"viz.state.{row.state}") if row.state != "ok" else "ok",
-        "carried": bytes_text(row.cache_bytes) if row.cache_bytes is not None else None,
-        "formula": row.cache_bytes is not None and row.cache_bytes == row.cache_bytes_formula,
-        "peak": bytes_text(row.peak_bytes) if row.peak_bytes is not None else None,
-        "reserved": bytes_text(row.peak_reserved_bytes) if row.peak_reserved_bytes is not None else None,
-        "process": bytes_text(row.peak_process_bytes) if row.peak_process_bytes is not None else None,
-        "predicted": bytes_text(row.pred_bytes) if row.pred_bytes is not None else None,
-        "prefill": row.ttft_ms_med and round(row.ttft_ms_med, 2),
-        "decode": row.tpot_ms_med and round(row.tpot_ms_med, 3),
-        "spread": row.tpot_iqr_rel and f"{row.tpot_iqr_rel:.0%}",
-        "rounds": row.rounds,
-        "e2e": row.e2e_tokens_per_s and round(row.e2e_tokens_per_s, 1),
-        "harness": row.harness_ms and round(row.harness_ms, 4),
-        "parity": row.parity_max_rel and f"{row.parity_max_rel:.0e}",
-        "chunked": row.parity_chunk_rel and f"{row.parity_chunk_rel:.0e}",
-        "experts": row.experts_distinct and round(row.experts_distinct, 1),
-        "graph": captured(row.graph),
-        "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
-    }
-    return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}

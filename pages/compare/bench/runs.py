@@ -13,7 +13,7 @@ from models.bench.runs import Run
 from models.bench.store import Store, Summary
 from models.errors import ContextscopeError
 from pages.compare.bench.planning import PAGE
-from pages.compare.bench.results import captured
+from pages.compare.bench.rows import captured
 from pages.compare.bench.verdicts import sentence
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t

@@ -27,7 +27,7 @@ def section(run: Run) -> None:
 
 
 def _verdicts(run: Run) -> None:
-    found = list(verdicts.judged(run.rows))
+    found = list(verdicts.judged(run.current))
     if not found:
         st.caption(t("benchmark.verdict.none"))
         return
@@ -41,7 +41,7 @@ def _verdicts(run: Run) -> None:
     st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>")  # fmt: skip
     st.caption(t("benchmark.verdict.note"))
-    if line := growth_line(run.rows):
+    if line := growth_line(run.current):
         st.markdown(notices.plain(line))
 
 
@@ -107,4 +107,4 @@ def _said(one: Judged | None, a: str, b: str) -> str:
     if one is None:
         return "<td></td>"
     quiet = " cs-quiet" if one.found.kind == "indistinguishable" else ""
-    return f'<td class="cs-say{quiet}">{escape(sentence(one.found, a, b))}</td>'
+    return f'<td class="cs-say{quiet}">{escape(sentence(one.found, a, b, margin=one.margin))}</td>'

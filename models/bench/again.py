@@ -1,0 +1,106 @@
+"""Measure a stored run again: the plan of some of its cells, and the command that makes the whole run anew."""
+
+import dataclasses
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from models import catalogue, describe
+from models.bench import environment, ladder
+from models.bench.cells import Cell
+from models.bench.plan import Plan, Rates, plan_of
+from models.bench.runs import Run
+from models.errors import SettingError
+
+COMMAND = "python -m models bench"
+_FIELDS = {item.name: item for item in dataclasses.fields(Cell)}
+# The options of the command that say what all cells of a run share, in the order they are written.
+_OPTIONS = ("device", "dtype", "view", "attention", "kernels", "experts", "decode", "rounds", "threads", "seed")
+_COLUMNS: Mapping[str, str] = {"decode": "decode_tokens"}  # where the option has another name than the cell's field
+
+
+def own(run: Run) -> bool:
+    """Tell whether a run was measured on this machine, so that a cell may be measured again beside its others."""
+    here = environment.environment()
+    alike = all(run.environment.get(name) == here[name] for name in ("host_cpu", "cores"))
+    return alike and not run.recorded and not run.imported
+
+
+def comes_along(source: str) -> bool:
+    """Tell whether a source is on the ladder, in the catalogue or bundled: nothing that a file of others can name."""
+    known = source.startswith(ladder.PREFIX) or catalogue.find(source) is not None
+    return known or source in describe.bundled_names()
+
+
+def cells_of(run: Run) -> tuple[Cell, ...]:
+    """Return the planned cells of a run; one that this version cannot read is left out."""
+    found = []
+    for planned in run.cells:
+        try:
+            cell = Cell(**{name: planned[name] for name in _FIELDS if name in planned})
+        except TypeError:
+            continue
+        if all(isinstance(getattr(cell, name), item.type) for name, item in _FIELDS.items()):  # type: ignore[arg-type]
+            found.append(cell)
+    return tuple(found)
+
+
+def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
+    """Plan cells of a run once more, on as many threads where it was measured here, else on all cores.
+
+    Raises SettingError for a cell that the run does not have, a device or a source that is not here.
+    """
+    chosen = [cell for cell in cells_of(run) if cell.cell_id in cell_ids]
+    missing = sorted(set(cell_ids) - {cell.cell_id for cell in chosen})
+    if missing or not chosen:
+        named = ", ".join(missing)[:200] or "no cell"
+        raise SettingError("errors.setting_value", f"{named} is no cell of this run", name="cell", value=named)
+    if not own(run):
+        chosen = [dataclasses.replace(cell, threads=environment.usable_cores()) for cell in chosen]
+    for cell in chosen:
+        if run.imported and not comes_along(cell.source):
+            raise SettingError(
+                "errors.source_elsewhere",
+                f"{cell.source!r} is a model of the machine that measured this run",
+                source=cell.source,
+            )
+    return plan_of(chosen, rates=rates)
+
+
+def command(run: Run) -> str | None:
+    """Write the command that measures the cells of a run anew; None for a run without cells that say how.
+
+    Rounds are those of most cells, and a largest batch is searched for again, since it depends on the machine.
+    """
+    cells = cells_of(run)
+    if not cells:
+        return None
+    usual = [cell for cell in cells if not cell.largest] or list(cells)
+    named = {cell.architecture: cell.source for cell in cells}
+    words = [COMMAND, *_models(named), *_places(usual)]
+    for option in _OPTIONS:
+        values = [getattr(cell, _COLUMNS.get(option, option)) for cell in usual]
+        unusual = [value for value in values if value != _FIELDS[_COLUMNS.get(option, option)].default]
+        words += [f"--{option}", str((unusual or values)[0])]
+    return " ".join([*words, *(["--throughput"] if any(cell.largest for cell in cells) else [])])
+
+
+def _models(named: Mapping[str, str]) -> list[str]:
+    size = ladder.size_of(named)
+    if size == ladder.CUSTOM:
+        return ["--sources", shlex.quote(",".join(named.values()))]
+    match = ladder.match_of(named)
+    return ["--size", size, *(["--match", match] if match != ladder.MATCHES[0] else []), "--sources", ",".join(named)]
+
+
+def _places(cells: Sequence[Cell]) -> list[str]:
+    """Name contexts and batches where every pair of them was planned, else pair by pair."""
+    places = sorted({(cell.batch, cell.context) for cell in cells})
+    batches, contexts = (sorted({place[i] for place in places}) for i in range(2))
+    if len(places) == len(batches) * len(contexts):
+        return ["--contexts", _listed(contexts), "--batches", _listed(batches)]
+    return ["--places", _listed([f"{batch}x{context}" for batch, context in places])]
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ",".join(map(str, values))

@@ -1,0 +1,166 @@
+"""Say where the numbers of a run come from: machine, versions, settings, models, samples, and how to get them again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from models.bench import again, comparing, ladder
+from models.bench.rows import Measurement
+from models.bench.runs import Run, fingerprint
+from models.bench.statistics import spread
+from pages.compare.bench.planning import PAGE
+from pages.compare.bench.results import cell_name
+from pages.shared import i18n, notices, session
+from pages.shared.i18n import t
+from pages.shared.layout import bytes_text
+from pages.shared.provenance import implementation
+
+# What the rows say of the machine, in the order it is told: hardware first, then what ran on it.
+MACHINE = ("host_cpu", "cores", "memory_bytes", "device_name", "device_uuid", "os")
+VERSIONS = (
+    "python",
+    "torch",
+    "transformers",
+    "numba",
+    "numpy",
+    "mamba_ssm",
+    "causal_conv1d",
+    "cuda",
+    "driver",
+    "commit",
+)
+NAMED = {"view": "benchmark.views", "kernels": "benchmark.kernel", "experts": "benchmark.expert"}
+SETTINGS = ("size", "dtype", "view", "attention", "kernels", "experts", "decode_tokens", "rounds", "threads", "seed")
+
+
+def drawer(run: Run) -> None:
+    """Offer everything that is needed to judge the numbers and to measure them again."""
+    with st.expander(t("benchmark.provenance.title"), key=f"{PAGE}.provenance", on_change="rerun") as opened:
+        if opened.open:
+            st.html(_facts(_about(run)))
+            st.html(f'<div class="cs-scroll">{_models(run)}</div>')
+            _reproduce(run)
+            _samples([row for row in run.current if row.measured])
+
+
+def _about(run: Run) -> Iterable[tuple[str, str]]:
+    rows = [row for row in run.rows if row.measured] or list(run.rows)
+    yield t("benchmark.provenance.run"), run.run_id
+    yield t("benchmark.provenance.fingerprint"), fingerprint(run)
+    yield t("benchmark.provenance.when"), _span(rows)
+    for name in (*MACHINE, *VERSIONS):
+        yield t(f"benchmark.provenance.{name}"), _listed(name, [row.environment.get(name) for row in rows])
+    for name in SETTINGS:
+        yield t(f"benchmark.provenance.{name}"), _listed(name, [getattr(row, name) for row in rows])
+    yield t("benchmark.provenance.protocol"), _listed("protocol", [row.protocol_version for row in rows])
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    pairs = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts if text)
+    return f'<dl class="cs-facts">{pairs}</dl>'
+
+
+def _listed(name: str, values: Sequence[Any]) -> str:
+    """Write the different values of a column in their order."""
+    every = dict.fromkeys(value for value in values if value not in (None, ""))
+    return ", ".join(_value(name, value) for value in every)
+
+
+def _value(name: str, value: Any) -> str:
+    """Write a value as the settings of the page call it."""
+    if name.endswith("_bytes"):
+        return bytes_text(value)
+    if name == "size" and value in ladder.RUNGS:
+        return ladder.rung(value).name[session.language()]
+    key = f"{NAMED[name]}.{value}" if name in NAMED else ""
+    return t(key) if key and i18n.has(session.language(), key) else str(value)
+
+
+def _span(rows: Sequence[Measurement]) -> str:
+    times = [(row.started_ns, row.ended_ns) for row in rows if row.started_ns and row.ended_ns]
+    if not times:
+        return ""
+    ends = (min(began for began, _ in times), max(ended for _, ended in times))
+    first, last = (datetime.fromtimestamp(ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") for ns in ends)
+    return f"{first} – {last}"
+
+
+def _models(run: Run) -> str:
+    """Write a table: per architecture its model, parameters, the hash of its configuration, and the code that ran."""
+    found: dict[tuple[str, str, str], list[Measurement]] = {}
+    for row in run.rows:
+        if row.measured:
+            found.setdefault((row.architecture, row.source, row.config_hash), []).append(row)
+    heads = ("architecture", "source", "total", "active", "config_hash", "code")
+    head = "".join(f'<th scope="col">{escape(t(f"benchmark.provenance.{name}"))}</th>' for name in heads)
+    body = "".join(_model(*kind, rows) for kind, rows in found.items())
+    return f'<table class="cs-table cs-provenance"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _model(architecture: str, source: str, config_hash: str, rows: Sequence[Measurement]) -> str:
+    ran: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for function, code in row.implementation.items():
+            ran.setdefault(function, {})[implementation(code)] = None
+    code = "; ".join(f"{t(f'ran.function.{function}')}: {' / '.join(codes)}" for function, codes in ran.items())
+    total, active = (_millions(count) for count in (rows[0].params_total, rows[0].params_active))
+    cells = "".join(f"<td>{escape(text)}</td>" for text in (source, total, active, config_hash))
+    name = f'<th scope="row" class="cs-{escape(architecture)}">{escape(t(f"nav.{architecture}"))}</th>'
+    return f'<tr>{name}{cells}<td class="cs-say">{escape(code)}</td></tr>'
+
+
+def _millions(count: int | None) -> str:
+    return "" if count is None else f"{count / 1e6:,.2f} M"
+
+
+def _reproduce(run: Run) -> None:
+    command = again.command(run)
+    if command is None:
+        return
+    st.markdown(f"**{t('benchmark.provenance.reproduce')}**")
+    st.code(command, language="bash", wrap_lines=True)
+    st.caption(t("benchmark.provenance.reproduce_note"))
+
+
+def _samples(rows: Sequence[Measurement]) -> None:
+    """Show every round of one cell; single steps are in the files of the export."""
+    if not rows:
+        return
+    named = {row.cell_id: row for row in rows}
+    chosen = st.selectbox(
+        t("benchmark.provenance.samples"), list(named), key=f"{PAGE}.samples",
+        format_func=lambda cell_id: cell_name(named[cell_id]) if cell_id in named else "",
+    )  # fmt: skip
+    row = named.get(chosen or "")
+    if row is not None:
+        st.dataframe(_rounds(row), key=f"{PAGE}.rounds_of", hide_index=True, width="stretch")
+        unsteady, repeated = (
+            "–" if count is None else str(count) for count in (row.rounds_unsteady, row.rounds_repeated)
+        )
+        st.caption(notices.plain(t("benchmark.provenance.samples_note", unsteady=unsteady, repeated=repeated)))
+
+
+def _rounds(row: Measurement) -> list[Mapping[str, object]]:
+    """Return a line per round, in milliseconds: reading, the first token, and the middle of the tokens after it."""
+    found: list[Mapping[str, object]] = []
+    steps = comparing.rounds(row, "decode")
+    for number, taken in enumerate(steps):
+        middle = spread(taken)
+        values = {
+            "round": number + 1,
+            "prefill": _at(row.prefill_ms_samples, number),
+            "first": _at(row.first_token_ms_samples, number),
+            "median": round(middle.median, 4),
+            "least": round(min(taken), 4),
+            "most": round(max(taken), 4),
+            "e2e": _at(row.e2e_ms_samples, number),
+        }
+        found.append({t(f"benchmark.provenance.round.{name}"): value for name, value in values.items()})
+    return found
+
+
+def _at(samples: Sequence[float], number: int) -> float | None:
+    return round(samples[number], 3) if number < len(samples) else None
