@@ -19,19 +19,14 @@ from pages.shared.layout import bytes_text
 from pages.shared.provenance import implementation
 
 # What the rows say of the machine, in the order it is told: hardware first, then what ran on it.
-MACHINE = ("host_cpu", "cores", "memory_bytes", "device_name", "device_uuid", "os")
+MACHINE = (
+    "host_cpu", "cores", "memory_bytes", "device_name", "device_uuid", "sm_clock_mhz", "temperature_c",
+    "throttle_reasons", "os",
+)  # fmt: skip
 VERSIONS = (
-    "python",
-    "torch",
-    "transformers",
-    "numba",
-    "numpy",
-    "mamba_ssm",
-    "causal_conv1d",
-    "cuda",
-    "driver",
+    "python", "torch", "transformers", "numba", "numpy", "mamba_ssm", "causal_conv1d", "cuda", "driver", "tf32",
     "commit",
-)
+)  # fmt: skip
 NAMED = {"view": "benchmark.views", "kernels": "benchmark.kernel", "experts": "benchmark.expert"}
 SETTINGS = ("size", "dtype", "view", "attention", "kernels", "experts", "decode_tokens", "rounds", "threads", "seed")
 

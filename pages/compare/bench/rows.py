@@ -30,8 +30,8 @@ def table(run: Run) -> None:
         lines = [_columns(row, replaced=id(row) not in current) for row in run.rows]
         filled = [name for name in (lines[0] if lines else ()) if any(line[name] not in (None, "") for line in lines)]
         chosen = st.dataframe(
-            [{name: line[name] for name in filled} for line in lines], key=f"{PAGE}.table", hide_index=True, width="stretch", on_select="rerun",
-            selection_mode="multi-row",
+            [{name: line[name] for name in filled} for line in lines], key=f"{PAGE}.table", hide_index=True,
+            width="stretch", on_select="rerun", selection_mode="multi-row",
         )  # fmt: skip
         cells = {run.rows[at].cell_id for at in chosen.selection.rows if at < len(run.rows)}
         if cells:
