@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 from models import accounting
 from models.bench import ladder
+from models.bench.cells import Cell
 from models.bench.rows import PROTOCOL_VERSION, Measurement, from_row
 from models.bench.runs import RUN_ID, Run, clean_title, plain
+from models.bench.settings import ATTENTION, EXPERTS, KERNELS, VIEWS
 from models.errors import SourceError
 
 PREFIXES = ("impl_", "env_", "reason_")
@@ -138,12 +140,16 @@ def _sound(name: str, number: int, row: Measurement) -> None:
 
 
 def _known(name: str, number: int, row: Measurement) -> None:
-    """Refuse an architecture, a device or a number type that no page can draw."""
+    """Refuse an architecture, a device, a number type or a way of measuring that no page can draw."""
     architectures = tuple(ladder.rung("bundled").members)
     for column, choices, known in (
         ("architecture", architectures, row.architecture in architectures),
         ("device", ("cpu", "cuda", "cuda:0"), _DEVICE.fullmatch(row.device)),
         ("dtype", tuple(accounting.DTYPE_BYTES), row.dtype in accounting.DTYPE_BYTES),
+        ("view", VIEWS, row.view in VIEWS),
+        ("attention", ATTENTION, row.attention in ATTENTION),
+        ("kernels", KERNELS, row.kernels in KERNELS),
+        ("experts", EXPERTS, row.experts in EXPERTS),
     ):
         if not known:
             shown, listed = repr(getattr(row, column))[:60], ", ".join(choices)
@@ -211,8 +217,9 @@ def _created(name: str, head: Mapping[str, Any], rows: Sequence[Measurement]) ->
 def _cells(name: str, head: Mapping[str, Any], rows: Sequence[Measurement]) -> tuple[Mapping[str, Any], ...]:
     cells = head.get("cells")
     if cells is None:
-        asked = ("architecture", "source", "context", "batch", "device", "dtype", "decode_tokens", "seed", "view")
-        return tuple({column: getattr(row, column) for column in asked} for row in rows)
+        asked = [item.name for item in dataclasses.fields(Cell) if item.name in kinds()]
+        found = ({column: getattr(row, column) for column in asked} for row in rows)
+        return tuple({column: value for column, value in cell.items() if value is not None} for cell in found)
     if not isinstance(cells, list) or len(cells) > MOST_ROWS or not all(isinstance(cell, dict) for cell in cells):
         _bad(name, 0, "cells", cells)
     return tuple({str(column): _entry(name, 0, "cells", value) for column, value in cell.items()} for cell in cells)

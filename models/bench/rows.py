@@ -24,6 +24,7 @@ STATES = (
 )
 NOISY, UNUSABLE = 0.10, 0.25  # the middle half of the steps against their median, R9
 SENTINEL_DRIFT: Mapping[str, float] = {"cpu": 0.10, "cuda": 0.03}  # from which a machine was not steady, R9
+_LOOPS = ("seqops reference", "transformers fallback", "transformers loop")  # labels of models/backends.py
 _NESTED = {"implementation": "impl_", "environment": "env_", "reason_values": "reason_"}
 
 
@@ -137,6 +138,17 @@ class Measurement:
         if self.state == "unstable" or wide > UNUSABLE:
             return "unusable"
         return "noisy" if wide > NOISY else ""
+
+    @property
+    def badge(self) -> str:
+        """Sum up the code that ran: "fast", "mixed", or "reference" where every function was a loop; "" where unknown.
+
+        BENCHMARK.md R6. What counts as a loop is written for reading or for want of anything better.
+        """
+        loops = [code.startswith(_LOOPS) for code in self.implementation.values()]
+        if not loops:
+            return ""
+        return "reference" if all(loops) else "mixed" if any(loops) else "fast"
 
     def to_row(self) -> dict[str, Any]:
         """Flatten into JSON values: impl_scan, env_torch, reason_signal and so on are columns of their own."""

@@ -315,8 +315,11 @@ class Runner:
         if job.ended_before is None:
             return "cancelled" if job.cancelled.is_set() else "done"
         run = self.store.run(job.run_id)
-        whole = run is not None and run.complete and all(row.state != "cancelled" for row in run.current)
-        return "done" if whole else job.ended_before
+        if run is None:
+            return job.ended_before
+        ended = {row.cell_id for row in run.current if row.state != "cancelled"}
+        missing = {cell.cell_id for cell in again.cells_of(run)} - ended
+        return job.ended_before if missing else "done"
 
 
 def _unasked(_device: str) -> Lease:

@@ -133,11 +133,12 @@ class Session:
         return written | {name: str(value) for name, value in sorted(self._places().items())}
 
     def permalink(self, **more: str) -> str:
-        """Return the full address of what is on screen, with the language; more: further parts, such as a run."""
+        """Return the full address of what is on screen, in this language; more: further parts, if they say anything."""
         url = urlsplit(st.context.url or "")
         address = f"{url.scheme}://{url.netloc}{url.path}" if url.netloc else f"/{url_path(self.page)}"
         shown = {"run": run} if (run := st.query_params.get("run")) else {}
-        return f"{address}?{urlencode({'lang': self.lang} | self.query() | shown | more)}"
+        parts = {"lang": self.lang} | self.query() | shown | more
+        return f"{address}?{urlencode({name: value for name, value in parts.items() if value})}"
 
     def _models(self) -> dict[str, str]:
         every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}models", {})

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from models import describe
+from models.bench import plan
+from models.bench import runner as runners
 from models.bench.host import WorkerHost
-from models.bench.plan import Cell, Plan, Prediction
+from models.bench.plan import Cell, Plan, Prediction, Rates
 from models.bench.rows import Measurement
 from models.bench.runner import Runner
 from models.bench.store import Store
+from pages.compare.bench import guess, provenance, results, rows, runs, verdicts
+from pages.shared import i18n, session
 
 STAND_IN = Path(__file__).with_name("stand_in_worker.py")
 
@@ -76,3 +81,26 @@ def runner(store):
     made = Runner(store, make_host=lambda threads: WorkerHost((sys.executable, "-u", str(STAND_IN)), threads=threads))
     yield made
     made.close()
+
+
+@pytest.fixture
+def stand_in_shapes(monkeypatch):
+    """Give the sources of stand-ins the sizes of a model, so that their cells can be predicted."""
+    monkeypatch.setattr(plan, "_shape", lambda _source: describe.resolve("mamba-130m").shape)
+
+
+@pytest.fixture
+def shared(runner, monkeypatch):
+    """Put the stand-in runner in the place of the process's own."""
+    monkeypatch.setattr(runners, "shared", lambda: runner)
+    monkeypatch.setattr(runner, "rates", lambda: Rates(1e11, 1e11))
+    return runner
+
+
+@pytest.fixture(params=i18n.LANGS)
+def said_in(request, monkeypatch):
+    """Have the pages speak one language without a visitor, and return that language."""
+    for module in (guess, provenance, results, rows, runs, verdicts):
+        monkeypatch.setattr(module, "t", i18n.translator(request.param))
+    monkeypatch.setattr(session, "language", lambda: request.param)
+    return request.param

@@ -1,4 +1,4 @@
-"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, ..."""
+"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, fits-to-20, ..."""
 
 import os
 import signal
@@ -49,7 +49,8 @@ def behave(request, listen, say):
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "silent":
         return
-    if what == "oom" or (what == "fits-small" and request["cell"]["batch"] >= FULL_FROM):
+    full = what.startswith("fits-to-") and request["cell"]["context"] > int(what.removeprefix("fits-to-"))
+    if full or what == "oom" or (what == "fits-small" and request["cell"]["batch"] >= FULL_FROM):
         say(event="error", state="oom", key="errors.cell_oom", message="no memory", values={"requested": 123})
         return
     say(event="ready")

@@ -1,10 +1,15 @@
 """The terminal's words about a run: verdicts that follow the times, progress that fits a line."""
 
+import dataclasses
+
 import pytest
 
+from models.bench.comparing import BETWEEN_RUNS
 from models.bench.plan import Cell
 from models.bench.rows import Measurement
 from models.bench.runner import Progress
+from models.bench.statistics import NEGLIGIBLE
+from models.bench.verdicts import judged
 from models.cli import bench_report
 
 
@@ -45,6 +50,18 @@ def test_verdicts_follow_the_times_at_the_longest_common_context():
     (slower,) = [line for line in lines if line.startswith("decode") and "transformer is slower than mamba" in line]
     assert "3.00 times the time" in slower
     assert sum("mamba and rwkv cannot be told apart" in line for line in lines) == 2
+
+
+def test_cells_that_did_not_take_turns_must_differ_by_more():
+    """Three per cent are a difference in one spell of the machine, and none between two."""
+    first = row("mamba", 64, 1.0)
+    together, later = (row("rwkv", 64, 1.03, started_ns=began, ended_ns=began + 10_000) for began in (5_000, 50_000))
+    first = dataclasses.replace(first, started_ns=1_000, ended_ns=11_000)
+    kinds = {}
+    for name, other in (("together", together), ("later", later)):
+        found = [one for one in judged([first, other]) if one.phase == "decode"]
+        kinds[name] = found[0].found.kind, found[0].margin
+    assert kinds == {"together": ("faster", NEGLIGIBLE), "later": ("indistinguishable", BETWEEN_RUNS)}
 
 
 def test_cells_that_were_not_measured_or_differ_in_batch_have_no_verdict():

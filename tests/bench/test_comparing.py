@@ -79,6 +79,7 @@ OTHERWISE = {
     "decode_tokens": {"decode_tokens": 2},
     "kernels": {"kernels": "reference"},
     "attention": {"attention": "math"},
+    "experts": {"experts": "grouped"},
     "state": {"state": "oom", "prefill_ms_samples": (), "decode_ms_samples": (), "rounds": None},
 }
 
@@ -114,8 +115,8 @@ def test_the_same_gpu_under_another_number_is_the_same_device(cell):
 
 
 def test_every_cell_of_either_run_is_paired_or_refused(cell):
-    a = run_of(cell(64), cell(128), cell(256), cell(64, batch=2))
-    b = run_of(cell(128), cell(64), cell(512), cell(64, architecture="rwkv"))
+    a = run_of(cell(64), cell(128), cell(256), cell(64, batch=2, cell_id="two"))
+    b = run_of(cell(128), cell(64), cell(512), cell(64, architecture="rwkv", cell_id="other"))
     found = compare(a, b)
     assert [pair.a.context for pair in found.pairs] == [64, 128]
     refused = {
@@ -132,13 +133,16 @@ def test_every_cell_of_either_run_is_paired_or_refused(cell):
 
 
 def test_a_row_is_joined_once_and_a_measured_one_first(cell):
-    failed = cell(**OTHERWISE["state"])
-    found = compare(run_of(cell(), cell()), run_of(failed, cell()))
+    failed, twin = cell(**OTHERWISE["state"]), cell(cell_id="twin")
+    found = compare(run_of(cell(), twin), run_of(failed, twin))
     assert len(found.pairs) == 1 and found.pairs[0].b.measured
     assert [each.reason for each in found.refused] == ["state"]
-    lone = compare(run_of(cell(), cell()), run_of(cell()))
+    lone = compare(run_of(cell(), twin), run_of(cell()))
     assert [(each.reason, each.second) for each in lone.refused] == [("once", False)]
-    extra = compare(run_of(cell()), run_of(cell(), cell()))
+    again = cell(cache_bytes=7)
+    (pair,) = compare(run_of(cell(), again), run_of(cell(), failed)).pairs
+    assert (pair.a, pair.b) == (again, cell()), "of a cell that was measured again one row counts"
+    extra = compare(run_of(cell()), run_of(cell(), twin))
     assert [(each.reason, each.second) for each in extra.refused] == [("once", True)]
     sentences([*found.refused, *lone.refused, *extra.refused])
 

@@ -17,8 +17,11 @@ def test_rows_of_other_batches_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     run = exchange.parse(path.name, path.read_bytes())
     plain = comparison._by_architecture(run)
     assert {name: len(rows) for name, rows in plain.items()} == dict.fromkeys(plain, 4)
-    eight = [dataclasses.replace(row, batch=8, cache_bytes=8 * (row.cache_bytes or 0)) for row in run.rows]
-    largest = [dataclasses.replace(row, batch=1, batch_limit="memory") for row in run.rows]
+    eight = [
+        dataclasses.replace(row, batch=8, cell_id=f"{row.cell_id}-8", cache_bytes=8 * (row.cache_bytes or 0))
+        for row in run.rows
+    ]
+    largest = [dataclasses.replace(row, cell_id=f"{row.cell_id}-largest", batch_limit="memory") for row in run.rows]
     mixed: Run = dataclasses.replace(run, rows=(*eight, *run.rows, *largest))
     assert comparison._by_architecture(mixed) == plain
     said = comparison.measured_text(comparison._by_architecture(mixed)["mamba"], "memory")

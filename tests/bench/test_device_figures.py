@@ -6,6 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from models.bench import memory
 from models.bench.profile import Profile
@@ -21,6 +22,29 @@ def test_a_captured_step_waits_less_though_its_kernels_take_as_long() -> None:
 def test_on_a_cpu_operators_are_set_against_the_step_that_was_watched() -> None:
     seen = Profile(ops_per_token=300, busy_ms=2.0, watched_ms=4.0, experts_distinct=None, attention_kernel="")
     assert seen.waiting(2.5) == seen.waiting(100.0) == pytest.approx(0.5)
+
+
+def test_the_state_of_a_gpu_is_told_as_far_as_the_driver_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_handle: object) -> int:
+        raise OSError("not supported")
+
+    nvml = SimpleNamespace(
+        NVMLError=OSError, NVML_CLOCK_SM=1, NVML_TEMPERATURE_GPU=0,
+        nvmlSystemGetDriverVersion=lambda: "580.95.05",
+        nvmlDeviceGetClockInfo=lambda handle, kind: 1980 if kind == 1 else 0,
+        nvmlDeviceGetTemperature=lambda handle, kind: 41,
+        nvmlDeviceGetCurrentClocksEventReasons=refuse,
+    )  # fmt: skip
+    device = SimpleNamespace(name="NVIDIA H200", uuid="0-1")
+    monkeypatch.setattr(memory, "_nvml", lambda uuid: (nvml, object()))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: device)
+    facts = memory.device_facts("cuda:0")
+    assert (facts["device_name"], facts["device_uuid"]) == ("NVIDIA H200", "GPU-0-1")
+    assert (facts["driver"], facts["sm_clock_mhz"], facts["temperature_c"]) == ("580.95.05", 1980, 41)
+    assert "throttle_reasons" not in facts
+    monkeypatch.setattr(memory, "_nvml", lambda uuid: (None, None))
+    assert "driver" not in memory.device_facts("cuda:0")
+    assert memory.device_facts("cpu") == {}
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["our numbers", "other numbers"])

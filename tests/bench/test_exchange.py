@@ -398,7 +398,8 @@ def test_an_unmeasured_or_single_cell_is_drawn_without_trouble(measurement):
 
 
 def test_cells_measured_differently_are_not_one_line(measurement):
-    rows = (measurement(), measurement(context=128), measurement(batch=4), measurement(context=128, batch=4))
+    places = ((64, 1), (128, 1), (64, 4), (128, 4))
+    rows = tuple(measurement(context=n, batch=batch, cell_id=f"{n}-{batch}") for n, batch in places)
     text = exchange.export(Run("r", "", 5, (), {}, rows), "html", words=i18n.translator("en")).decode()
     assert text.count("<polyline") == 4, "two batches in two pictures"
 

@@ -8,8 +8,9 @@ from models import accounting, catalogue, describe, registry
 from models.bench import ladder
 from models.errors import SettingError, SourceError
 
-MEMBERS = [(key, member) for key in ladder.RUNGS for member in ladder.rung(key).members.values()]
-NAMES = [f"{key}-{member.architecture}" for key, member in MEMBERS]
+RUNGS = [(key, member) for key in ladder.RUNGS for member in ladder.rung(key).members.values()]
+MEMBERS = RUNGS + [(key, member.total) for key, member in RUNGS if member.total is not None]
+NAMES = [member.source if member.config else f"{key}-{member.architecture}" for key, member in MEMBERS]
 
 
 def test_the_file_has_the_rungs_in_order():
@@ -33,7 +34,7 @@ def test_a_model_resolves_to_its_architecture(key, member):
     source = describe.resolve(member.source)
     adapter = next(adapter for adapter in registry.ADAPTERS if source.shape.model_type in adapter.model_types)
     assert adapter.name == member.architecture
-    expected = "bundled" if key == "bundled" else "ladder" if member.config else "catalogue"
+    expected = "ladder" if member.config else "bundled" if key == "bundled" else "catalogue"
     assert source.origin == expected
 
 
@@ -54,10 +55,23 @@ def test_active_parameters_are_matched_as_stated(key):
     assert max(active) / min(active) <= ladder.rung(key).factor
 
 
-def test_rungs_rise():
+@pytest.mark.parametrize("key", ladder.RUNGS)
+def test_stored_parameters_are_matched_where_that_is_asked(key):
+    total = {name: accounting.params_total(describe.resolve(source).shape)
+             for name, source in ladder.sources(key, match="total").items()}  # fmt: skip
+    assert total["jamba"] / total["transformer"] == pytest.approx(1, abs=0.02)  # BENCHMARK.md R1
+    active = {name: accounting.params_active(describe.resolve(source).shape)
+              for name, source in ladder.sources(key, match="total").items()}  # fmt: skip
+    assert active["jamba"] < 0.7 * active["transformer"]
+    others = {name: source for name, source in ladder.sources(key).items() if name != "jamba"}
+    assert {name: ladder.sources(key, match="total")[name] for name in others} == others
+
+
+@pytest.mark.parametrize("match", ladder.MATCHES)
+def test_rungs_rise(match):
     for small, large in itertools.pairwise(ladder.RUNGS):
-        for name, source in ladder.sources(small).items():
-            larger = ladder.sources(large)[name]
+        for name, source in ladder.sources(small, match=match).items():
+            larger = ladder.sources(large, match=match)[name]
             assert accounting.params_active(describe.resolve(source).shape) < accounting.params_active(
                 describe.resolve(larger).shape
             )
@@ -84,9 +98,10 @@ def test_the_seven_billion_mamba_has_the_sizes_of_falcon_mamba():
     assert (shape.d_inner, shape.d_state) == (falcon["state"]["d_inner"], falcon["state"]["d_state"])
 
 
+@pytest.mark.parametrize("match", ladder.MATCHES)
 @pytest.mark.parametrize("key", ladder.RUNGS[1:])
-def test_a_scaled_jamba_keeps_the_published_pattern(key):
-    member = ladder.rung(key).members["jamba"]
+def test_a_scaled_jamba_keeps_the_published_pattern(key, match):
+    member = ladder.chosen(key, "jamba", match=match)
     published = describe.resolve("jamba-v0.1").shape
     shape = describe.resolve(member.source).shape
     assert not member.published
@@ -104,6 +119,21 @@ def test_the_rung_of_sources_is_found():
     assert ladder.size_of({"mamba": "mamba"}) == "bundled"
     assert ladder.size_of({"mamba": "mamba", "rwkv": "rwkv-4-169m"}) == ladder.CUSTOM
     assert ladder.size_of({}) == ladder.CUSTOM
+    for key in ladder.RUNGS:
+        stored = ladder.sources(key, match="total")
+        assert (ladder.size_of(stored), ladder.match_of(stored)) == (key, "total")
+    assert ladder.match_of({"jamba": "jamba"}) == ladder.match_of({"mamba": "mamba", "rwkv": "x"}) == "active"
+
+
+def test_a_narrower_jamba_is_the_bundled_one_but_for_its_width():
+    shape, own = (describe.resolve(ladder.chosen("bundled", "jamba", match=match).source).shape
+                  for match in ladder.MATCHES[::-1])  # fmt: skip
+    assert [(layer.mixer, layer.ffn) for layer in shape.layers] == [(layer.mixer, layer.ffn) for layer in own.layers]
+    assert (shape.n_experts, shape.top_k, shape.vocab, shape.n_heads, shape.n_kv_heads, shape.d_state) == (
+        own.n_experts, own.top_k, own.vocab, own.n_heads, own.n_kv_heads, own.d_state,
+    )  # fmt: skip
+    assert shape.d_model < own.d_model
+    assert shape.d_ff / shape.d_model == pytest.approx(own.d_ff / own.d_model, rel=0.02)
 
 
 def test_architectures_are_chosen_on_a_rung():
@@ -112,9 +142,22 @@ def test_architectures_are_chosen_on_a_rung():
         ladder.sources("130m", ["gpt2"])
     with pytest.raises(SettingError, match="no size"):
         ladder.sources("3t")
+    with pytest.raises(SettingError, match="not matched by"):
+        ladder.sources("130m", match="price")
 
 
-@pytest.mark.parametrize("name", ["ladder:", "ladder:7b", "ladder:7b/gpt", "ladder:9b/jamba", "ladder:7b/rwkv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ladder:",
+        "ladder:7b",
+        "ladder:7b/gpt",
+        "ladder:9b/jamba",
+        "ladder:7b/rwkv",
+        "ladder:7b/mamba-total",
+        "ladder:130m/jamba-total-total",
+    ],
+)
 def test_names_that_are_not_on_the_ladder_are_refused(name):
     with pytest.raises(SourceError, match="not on the ladder"):
         describe.resolve(name)

@@ -2,52 +2,20 @@
 
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from visiting import calm, opened, texts
 
 from models import describe, registry
 from models.bench import comparing, statistics
-from models.bench import runner as runners
-from models.bench.plan import Rates, make_plan
+from models.bench.plan import make_plan
 from models.bench.runs import Run
 from models.bench.statistics import Interval, Verdict
 from models.errors import SourceError
-from pages.compare.bench import comparison, planning, results, runs, verdicts
+from pages.compare.bench import comparison, planning, results, rows, runs, verdicts
 from pages.shared import i18n
 
-ROOT = Path(__file__).resolve().parents[2]
-FRAME = ROOT / "pages" / "frame" / "main.py"
-PAGE = ROOT / "pages" / "compare" / "benchmark.py"
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
-
-
-@pytest.fixture
-def shared(runner, monkeypatch):
-    """Put the stand-in runner in the place of the process's own."""
-    monkeypatch.setattr(runners, "shared", lambda: runner)
-    monkeypatch.setattr(runner, "rates", lambda: Rates(1e11, 1e11))
-    return runner
-
-
-def opened(lang="en", **query):
-    at = AppTest.from_file(str(FRAME), default_timeout=200)
-    for name, value in ({"lang": lang} | query).items():
-        at.query_params[name] = value
-    at.switch_page(str(PAGE))
-    return calm(at.run())
-
-
-def calm(at):
-    assert [error.value for error in (*at.exception, *at.error)] == []
-    return at
-
-
-def texts(at):
-    return " | ".join(
-        element.value for kind in (at.text, at.caption, at.warning, at.info, at.markdown) for element in kind
-    )
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
@@ -138,7 +106,7 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
     asked = {}
 
     def note(*args, **options):
-        asked.update(options, contexts=args[1])
+        asked.update(options, sources=args[0], contexts=args[1])
         return make_plan(*args, **options)
 
     monkeypatch.setattr(planning, "make_plan", note)
@@ -148,11 +116,17 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
     at.number_input(key="benchmark.rounds").set_value(4).run()
     at.number_input(key="benchmark.budget_s").set_value(7200).run()
     at.button_group(key="benchmark.kernels").set_value("reference").run()
+    at.button_group(key="benchmark.experts").set_value("grouped").run()
+    at.button_group(key="benchmark.match").set_value("total").run()
+    at.number_input(key="benchmark.seed").set_value(11).run()
     at.toggle(key="benchmark.throughput").set_value(True).run()
     calm(at)
     assert asked["contexts"] == [256, 512]
     assert asked["batches"] == [1, 8]
     assert (asked["rounds"], asked["kernels"], asked["throughput"], asked["budget_s"]) == (4, "reference", True, 7200)
+    assert (asked["experts"], asked["seed"]) == ("grouped", 11)
+    assert asked["sources"]["jamba"] == "ladder:bundled/jamba-total"
+    assert "with random weights, so that all its experts together store" in texts(at)
 
 
 def test_a_larger_size_says_that_its_weights_are_random(shared):
@@ -182,19 +156,10 @@ def test_the_verdict_says_which_is_faster_and_when_nothing_can_be_said(monkeypat
 
 @pytest.mark.parametrize(("lang", "words"), [("en", ["no GPU", "captured"]), ("ko", ["GPU 없음", "캡처함"])])
 def test_why_steps_were_not_captured_is_said_in_both_languages(monkeypatch, lang, words):
-    monkeypatch.setattr(results, "t", i18n.translator(lang))
-    monkeypatch.setattr(results.session, "language", lambda: lang)
-    assert [results.captured(said) for said in ("no GPU", "captured")] == words
-    assert results.captured("RuntimeError: what torch said.") == "RuntimeError: what torch said."
-
-
-@pytest.fixture(params=i18n.LANGS)
-def said_in(request, monkeypatch):
-    """Have the pages speak one language without a visitor, and return that language."""
-    for module in (results, runs, verdicts):
-        monkeypatch.setattr(module, "t", i18n.translator(request.param))
-    monkeypatch.setattr(results.session, "language", lambda: request.param)
-    return request.param
+    monkeypatch.setattr(rows, "t", i18n.translator(lang))
+    monkeypatch.setattr(rows.session, "language", lambda: lang)
+    assert [rows.captured(said) for said in ("no GPU", "captured")] == words
+    assert rows.captured("RuntimeError: what torch said.") == "RuntimeError: what torch said."
 
 
 STANDING = {
@@ -273,7 +238,12 @@ def test_growth_is_said_without_markdown_of_a_file(monkeypatch, measurement):
     evil = "[click](http://evil.example)"
     monkeypatch.setattr(verdicts, "t", lambda key, **values: f"{key} {values}")
     rows = tuple(
-        measurement(context=2**power, architecture=name, prefill_ms_samples=(float(power), power + 1.0))
+        measurement(
+            context=2**power,
+            architecture=name,
+            cell_id=f"{name}-{power}",
+            prefill_ms_samples=(float(power), power + 1.0),
+        )
         for name in (f"a {evil}", f"b {evil}")
         for power in (4, 5, 6)
     )

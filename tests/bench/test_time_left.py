@@ -31,8 +31,19 @@ def job(**changes):
         ({"state": "done"}, 60.0, 0.0),
     ],
 )
-def test_time_left(changes, elapsed, left):
-    assert job(**changes).remaining_s(elapsed) == pytest.approx(left)
+@pytest.mark.parametrize("held", [0.0, 500.0], ids=["", "after-pauses"])
+def test_time_left(monkeypatch, changes, elapsed, left, held):
+    monkeypatch.setattr("models.bench.turns.time.monotonic", lambda: 1000.0 + elapsed + held)
+    made = job(started=1000.0, held_s=held, **changes)
+    assert made.worked_s == pytest.approx(elapsed)
+    assert made.remaining_s() == pytest.approx(left)
+
+
+def test_a_pause_that_lasts_is_no_time_of_the_run(monkeypatch):
+    monkeypatch.setattr("models.bench.turns.time.monotonic", lambda: 1100.0)
+    assert job().worked_s == 0.0, "a run in the line has done nothing"
+    assert job(started=1000.0, held_s=20.0, held_since=1070.0).worked_s == pytest.approx(50.0)
+    assert job(started=1000.0, ended=1060.0, held_s=20.0).worked_s == pytest.approx(40.0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The real worker on the bundled models: exact bytes, parity gate, provenance, containment."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import registry
+from models import backends, registry
 from models.bench import clock, graphs, loading, measure, parity, worker
 from models.bench.plan import Cell, Plan, Prediction, make_plan, sources_of
 from models.bench.runner import Runner
@@ -136,6 +137,46 @@ def test_our_own_path_passes_the_gate(architecture):
     adapter, checkpoint = loading.load(cell)
     found = parity.check_parity(cell, adapter, checkpoint)
     assert max(found.cached, found.chunked, found.batch) < 1e-4
+
+
+@needs_models
+@pytest.mark.parametrize(
+    ("experts", "ran"),
+    [("sorted", "seqops products grouped by expert (torch)"), ("grouped", "transformers grouped_mm"),
+     ("batched", "transformers batched_mm"), ("loop", "transformers loop over experts")],
+)  # fmt: skip
+def test_experts_run_as_asked_and_pass_the_gate(experts, ran):
+    row = measure.measure(Cell("jamba", "jamba", 16, batch=2, experts=experts, decode_tokens=2, rounds=2), run_id="x")
+    assert row.implementation["experts"] == ran
+    assert row.implementation["scan"].startswith("seqops"), "the rest is as it was"
+    assert row.experts == experts
+    assert max(row.parity_max_rel, row.parity_batch_rel, row.parity_chunk_rel) < 1e-4
+    assert experts in row.cell_id
+
+
+@needs_models
+def test_as_shipped_the_experts_are_those_of_the_configuration():
+    cell, adapter, checkpoint = _shipped("jamba")
+    with clock.implementation(cell), backends.recording() as used:
+        clock.Clock(cell, adapter, checkpoint).step(torch.ones(1, 5, dtype=torch.long), None)
+    assert used["experts"] == "transformers grouped_mm"
+    with clock.implementation(dataclasses.replace(cell, experts="loop")), backends.recording() as used:
+        clock.Clock(cell, adapter, checkpoint).step(torch.ones(1, 5, dtype=torch.long), None)
+    assert used["experts"] == "transformers loop over experts"
+
+
+@needs_models
+def test_rounds_that_were_made_again_or_stayed_unsteady_are_counted(monkeypatch):
+    """The sentinel drifts in the first attempt of round 1 and in all three of round 2."""
+    run = measure.CellRun(Cell("rwkv", "rwkv", 16, decode_tokens=2, rounds=4), run_id="x")
+    run.prepare()
+    drifts = iter([True, False, True, True, True, False, False])
+    monkeypatch.setattr(measure, "drifted", lambda *_: next(drifts))
+    made = [run.round() for _ in range(4)]
+    assert [(one.steady, one.attempts) for one in made] == [(True, 2), (False, 3), (True, 1), (True, 1)]
+    row = run.row()
+    assert (row.rounds, row.rounds_repeated, row.rounds_unsteady, row.state) == (4, 3, 1, "ok")
+    assert next(drifts, None) is None
 
 
 @needs_models

@@ -1,8 +1,8 @@
 """Choose what to measure: a ready plan, or every setting of it; the plan that follows is shown before anything runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
@@ -10,23 +10,19 @@ from models.bench import environment, ladder, runner
 from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
-from pages.compare.bench import grid
+from pages.compare.bench import choices, grid
 from pages.shared import cache, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 
 PAGE = "benchmark"
 T = TypeVar("T", str, int)
-CONTEXTS = tuple(2**n for n in range(7, 18))
-BATCHES = (1, 4, 8, 16, 32)
-DTYPES = ("float32", "bfloat16", "float16")
-_FIRST = "quick"
-_SET = ("contexts", "batches", "decode_tokens", "rounds", "budget_s", "throughput")  # what a ready plan decides
 _GPU_ATTENTION = ("efficient", "cudnn")
 
 
 def planner() -> Plan | None:
     """Show the choices and the plan they make; None when nothing is chosen or the plan is impossible."""
+    _begin()
     with st.container(border=True, key=f"card-{PAGE}.plan"):
         st.html(f'<h3 class="cs-title">{escape(t("benchmark.plan.title"))}</h3>')
         device = _which()
@@ -46,13 +42,26 @@ def planner() -> Plan | None:
         return plan
 
 
+def show(run_id: str) -> None:
+    """Put a run into the address. What a link said of the rows of another one goes with it."""
+    st.query_params["run"] = run_id
+    st.query_params.pop("rows", None)
+
+
+def address() -> str:
+    """Return the address of the page with the present choices and no run."""
+    chosen = {name: st.session_state[key] for name in choices.NAMES if (key := f"{PAGE}.{name}") in st.session_state}
+    return session.current().permalink(run="", plan=choices.written(chosen))
+
+
 def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
     """Offer to run the plan; the run's id goes into the address, so that a reload keeps it, and to begun."""
 
     def start() -> None:
         if plan is not None:
             with notices.guarded():
-                st.query_params["run"] = run_id = runner.shared().submit(plan)
+                run_id = runner.shared().submit(plan)
+                show(run_id)
                 begun(run_id)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"start-{PAGE}"):
@@ -67,6 +76,15 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
             st.text(f"{total} · {t('benchmark.plan.line', count=line)}" if line else total)
 
 
+def _begin() -> None:
+    """Choose what the address asks for when a visit begins, and whatever is not chosen as usual."""
+    asked = {} if f"{PAGE}.begun" in st.session_state else choices.read(st.query_params.get("plan", ""))
+    st.session_state[f"{PAGE}.begun"] = True
+    plain = choices.usual(asked.get("preset", choices.FIRST), asked.get("device", ""))
+    for name, value in (plain | asked).items():
+        st.session_state.setdefault(f"{PAGE}.{name}", value)
+
+
 def _which() -> str:
     """Ask for the ready plan, the architectures, the size and the device; returns the device."""
     devices = environment.devices()
@@ -74,10 +92,12 @@ def _which() -> str:
     _one("preset", presets, _preset_name, on_change=_take_preset)
     with st.container(gap="small", key=f"pick-{PAGE}.what"):
         names = tuple(cache.architectures())
-        _many("architectures", names, lambda name: t(f"nav.{name}"), names)
+        _many("architectures", names, lambda name: t(f"nav.{name}"))
         lang = session.language()
         _one("size", ladder.RUNGS, lambda key: ladder.rung(key).name[lang])
-        device = _one("device", devices, lambda name: name.upper()) if len(devices) > 1 else devices[0]
+        device = devices[0]
+        if len(devices) > 1:
+            device = _one("device", devices, lambda name: name.upper(), on_change=_take_device)
     _notes(device)
     return device
 
@@ -98,10 +118,8 @@ def _notes(device: str) -> None:
 def _how(device: str) -> dict[str, object]:
     """Ask for everything a ready plan decides, folded away; returns the options of make_plan."""
     preset = PRESETS[str(st.session_state[f"{PAGE}.preset"])]
-    for name in _SET:
-        st.session_state.setdefault(f"{PAGE}.{name}", _plain(preset[name]))
     with st.expander(t("benchmark.settings"), key=f"{PAGE}.settings"):
-        asked = _how_much(preset) | _which_way(device, str(preset.get("dtype", USUAL_DTYPE[kind_of(device)])))
+        asked = _how_much() | _which_way(device, str(preset.get("dtype", USUAL_DTYPE[kind_of(device)])))
         asked["throughput"] = st.toggle(
             t("benchmark.throughput"), key=f"{PAGE}.throughput", help=t("benchmark.throughput_help"),
             persist_state="session",
@@ -110,10 +128,10 @@ def _how(device: str) -> dict[str, object]:
     return asked
 
 
-def _how_much(preset: Mapping[str, Any]) -> dict[str, object]:
+def _how_much() -> dict[str, object]:
     asked: dict[str, object] = {
-        "contexts": _many("contexts", CONTEXTS, lambda n: f"{n:,}", preset["contexts"]),
-        "batches": _many("batches", BATCHES, str, preset["batches"]),
+        "contexts": _many("contexts", choices.CONTEXTS, lambda n: f"{n:,}"),
+        "batches": _many("batches", choices.BATCHES, str),
     }
     steps = {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}
     for place, (name, step) in zip(st.columns(4, gap="medium"), steps.items(), strict=True):
@@ -127,7 +145,7 @@ def _which_way(device: str, usual: str) -> dict[str, object]:
     attention = [name for name in ATTENTION if device != "cpu" or name not in _GPU_ATTENTION]
     asked: dict[str, object] = {}
     with st.container(key=f"ways-{PAGE}"):
-        asked["dtype"] = _one("dtype", (usual, *(name for name in DTYPES if name != usual)))
+        asked["dtype"] = _one("dtype", (usual, *(name for name in choices.DTYPES if name != usual)))
         asked["view"] = _one("view", VIEWS, lambda name: t(f"benchmark.views.{name}"))
         asked["kernels"] = _one("kernels", KERNELS, lambda name: t(f"benchmark.kernel.{name}"))
         asked["attention"] = _one("attention", attention)
@@ -140,7 +158,7 @@ def _which_way(device: str, usual: str) -> dict[str, object]:
 
 def _match() -> str:
     """Return by which parameters the models are matched; its control comes after the first use of its value."""
-    return str(st.session_state.get(f"{PAGE}.match", ladder.MATCHES[0]))
+    return str(st.session_state[f"{PAGE}.match"])
 
 
 def _preset_name(name: str) -> str:
@@ -148,24 +166,26 @@ def _preset_name(name: str) -> str:
              time=grid.duration(PRESETS[name]["budget_s"]))  # fmt: skip
 
 
+def _take_device() -> None:
+    """Choose the number type that is usual on a device."""
+    st.session_state[f"{PAGE}.dtype"] = USUAL_DTYPE[kind_of(str(st.session_state[f"{PAGE}.device"]))]
+
+
 def _take_preset() -> None:
     """Replace everything chosen before by what a ready plan decides."""
-    preset = PRESETS[str(st.session_state[f"{PAGE}.preset"])]
-    for name in _SET:
-        st.session_state[f"{PAGE}.{name}"] = _plain(preset[name])
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+    preset = str(st.session_state[f"{PAGE}.preset"])
+    plain = choices.usual(preset)
+    for name in (*choices.DECIDED, *(("device", "dtype") if "device" in PRESETS[preset] else ())):
+        st.session_state[f"{PAGE}.{name}"] = plain[name]
 
 
 def _chosen(name: str, options: Sequence[T]) -> list[T]:
     return [value for value in options if value in st.session_state[f"{PAGE}.{name}"]]
 
 
-def _many(name: str, options: Sequence[T], label: Callable[[T], str], default: Sequence[T]) -> list[T]:
+def _many(name: str, options: Sequence[T], label: Callable[[T], str]) -> list[T]:
     key = f"{PAGE}.{name}"
-    st.session_state.setdefault(key, [value for value in default if value in options])
+    st.session_state[key] = [value for value in st.session_state[key] if value in options]
     words = t(f"benchmark.{name}")
     st.pills(words, options, selection_mode="multi", key=key, format_func=label, persist_state="session")
     return _chosen(name, options)
@@ -180,7 +200,6 @@ def _one(
     help_key: str = "",
 ) -> T:
     key = f"{PAGE}.{name}"
-    st.session_state.setdefault(key, _FIRST if name == "preset" else options[0])
     if st.session_state[key] not in options:  # another device has other choices
         st.session_state[key] = options[0]
     words = t(f"benchmark.{name}")
@@ -195,6 +214,5 @@ def _one(
 def _number(name: str, *, step: int = 1) -> int:
     low, high = LIMITS[name]
     key = f"{PAGE}.{name}"
-    st.session_state.setdefault(key, low)
     st.number_input(t(f"benchmark.{name}"), low, high, key=key, step=step, persist_state="session")
     return int(st.session_state[key])

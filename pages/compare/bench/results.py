@@ -47,6 +47,8 @@ def failures(run: Run) -> None:
     if lines:
         lines += [f"- {notices.plain(line)}" for line in _room(run)]
         st.warning("\n".join([t("benchmark.failures", count=len(failed)), "", *lines]), icon=":material/info:")
+    if crowded := sum(bool(row.foreign_processes) for row in run.current):
+        st.warning(t("benchmark.foreign", count=crowded, total=len(run.current)), icon=":material/group:")
     for level in ("unusable", "noisy"):
         shaky = [row for row in run.current if row.noise == level]
         if shaky:

@@ -8,7 +8,7 @@ import streamlit as st
 from models.bench import again, runner
 from models.bench.rows import Measurement
 from models.bench.runs import Run
-from pages.compare.bench.planning import PAGE
+from pages.compare.bench.planning import PAGE, show
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
@@ -56,7 +56,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 
     def measure() -> None:
         with notices.guarded():
-            st.query_params["run"] = here.again(run.run_id, planned)
+            show(here.again(run.run_id, planned))
 
     st.button(words, key=f"{PAGE}.again.{name}", icon=":material/replay:", on_click=measure)
     if not again.own(run):
@@ -93,6 +93,7 @@ def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
         "alone": _difference(row.parity_batch_rel),
         "experts": row.experts_distinct and round(row.experts_distinct, 1),
         "graph": captured(row.graph),
+        "badge": row.badge and t(f"benchmark.badge.{row.badge}"),
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
         "when": _when(row.started_ns),
     }

@@ -9,10 +9,10 @@ import streamlit as st
 
 from models.bench import exchange, runner
 from models.bench.comparing import BETWEEN_RUNS, Comparison, Pair, compare
-from models.bench.runs import Run
+from models.bench.runs import Run, fingerprint
 from models.bench.store import Store, Summary
 from models.errors import ContextscopeError
-from pages.compare.bench.planning import PAGE
+from pages.compare.bench.planning import PAGE, address, show
 from pages.compare.bench.rows import captured
 from pages.compare.bench.verdicts import sentence
 from pages.shared import i18n, notices, session
@@ -35,6 +35,11 @@ def chosen_run() -> Run | None:
     found = store.run(named) if named else None
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
+    told = st.query_params.get("rows", "")
+    if found is not None and told and told != fingerprint(found):
+        st.info(
+            t("benchmark.other_rows", there=notices.plain(told[:16]), here=fingerprint(found)), icon=":material/info:"
+        )
     return found or store.latest()
 
 
@@ -51,7 +56,10 @@ def bar(run: Run | None) -> None:
         with st.popover(t("benchmark.manage"), icon=":material/more_horiz:", key=f"{PAGE}.manage"):
             if run is not None:
                 st.caption(t("benchmark.permalink"))
-                st.code(session.current().permalink(run=run.run_id), language=None, wrap_lines=True)
+                link = session.current().permalink(run=run.run_id, rows=fingerprint(run))
+                st.code(link, language=None, wrap_lines=True)
+            st.caption(t("benchmark.permalink_plan"))
+            st.code(address(), language=None, wrap_lines=True)
             if run is not None and not run.recorded:
                 _own(store, run)
             st.file_uploader(
@@ -88,7 +96,7 @@ def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
     key = f"{PAGE}.chosen"
 
     def choose() -> None:
-        st.query_params["run"] = st.session_state[key]
+        show(st.session_state[key])
 
     st.session_state[key] = run.run_id
     st.selectbox(
@@ -127,6 +135,7 @@ def _own(store: Store, run: Run) -> None:
     def delete() -> None:
         _tried(lambda: store.delete(run.run_id))
         st.query_params.pop("run", None)
+        st.query_params.pop("rows", None)
 
     st.button(t("benchmark.delete"), key=f"{PAGE}.delete", icon=":material/delete:", disabled=not sure or live,
               on_click=delete)  # fmt: skip
@@ -138,7 +147,7 @@ def _take_file() -> None:
         return
 
     def take() -> None:
-        st.query_params["run"] = runner.shared().store.import_file(file.name, file.getvalue())
+        show(runner.shared().store.import_file(file.name, file.getvalue()))
 
     _tried(take)
 

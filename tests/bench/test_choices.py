@@ -1,0 +1,117 @@
+"""Choices go into an address and come back as they were; an address can choose nothing that is not offered."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from visiting import calm, opened, texts
+
+from models import registry
+from models.bench import environment, ladder
+from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
+from pages.compare.bench import choices, planning
+
+CPU_PRESETS = [name for name, preset in PRESETS.items() if "device" not in preset]
+
+
+def several(options):
+    return some.lists(some.sampled_from(options), min_size=1, unique=True).map(
+        lambda some: sorted(some, key=options.index)
+    )
+
+
+CHOSEN = some.fixed_dictionaries(
+    {},
+    optional={
+        "preset": some.sampled_from(CPU_PRESETS),
+        "architectures": several(tuple(ladder.rung("bundled").members)),
+        "size": some.sampled_from(ladder.RUNGS),
+        "device": some.just("cpu"),
+        "contexts": several(choices.CONTEXTS),
+        "batches": several(choices.BATCHES),
+        **{name: some.integers(*LIMITS[name]) for name in ("budget_s", "rounds", "decode_tokens", "seed")},
+        "throughput": some.booleans(),
+        "dtype": some.sampled_from(choices.DTYPES),
+        "view": some.sampled_from(VIEWS),
+        "kernels": some.sampled_from(KERNELS),
+        "attention": some.sampled_from(ATTENTION),
+        "experts": some.sampled_from(EXPERTS),
+        "match": some.sampled_from(ladder.MATCHES),
+    },
+)
+
+
+@given(CHOSEN)
+def test_what_is_written_is_read_as_it_was(chosen):
+    preset = chosen.get("preset", choices.FIRST)
+    whole = choices.usual(preset) | chosen
+    read = choices.read(choices.written(chosen))
+    assert choices.usual(preset) | read == whole
+
+
+def test_what_is_as_usual_is_not_written():
+    assert choices.written({}) == choices.written(choices.usual("quick")) == ""
+    assert choices.written(choices.usual("long")) == "preset:long"
+    assert choices.written({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
+
+
+@given(some.text() | some.sampled_from([
+    "seed:-1", "seed:99999999999", "seed:1e3", "seed:\u0663", "contexts:", "contexts:3,5", "size:9t", "device:cuda:9",
+    "dtype:int4", "preset:gpu", "throughput:yes", ";;;::", "preset", "batches:0;seed:", "run:x", "begun:1",
+]))  # fmt: skip
+def test_an_address_chooses_nothing_that_is_not_offered(text):
+    read = choices.read(text)
+    assert set(read) <= set(choices.NAMES)
+    assert choices.read(choices.written(read)).items() <= (choices.usual(read.get("preset", "quick")) | read).items()
+
+
+def test_parts_that_make_sense_are_kept_beside_those_that_do_not():
+    assert choices.read("seed:5;size:9t;contexts:256,3,512") == {"preset": "quick", "seed": 5, "contexts": [256, 512]}
+
+
+def test_a_gpu_is_chosen_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(environment, "gpus", lambda: ("NVIDIA H200",))
+    plain = choices.usual("quick")
+    assert (plain["device"], plain["dtype"]) == ("cuda:0", "bfloat16")
+    assert choices.usual("quick", "cpu")["dtype"] == "float32"
+    assert choices.written({"device": "cpu", "dtype": "float32"}) == "device:cpu"
+    assert choices.usual("quick") | choices.read("device:cpu") | {"dtype": "float32"} == choices.usual("quick", "cpu")
+    assert choices.read("preset:gpu") == {"preset": "gpu"}
+    monkeypatch.setattr(environment, "gpus", lambda: ())
+    assert choices.usual("quick")["device"] == "cpu"
+    assert choices.read("preset:gpu") == {}
+
+
+@pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
+def test_an_address_opens_the_page_with_its_choices_and_the_page_gives_it_back(shared):
+    text = "preset:long;architectures:mamba,rwkv;contexts:1024,2048;rounds:7;view:as_shipped;experts:loop"
+    at = opened(plan=text)
+    assert at.number_input(key="benchmark.rounds").value == 7
+    assert at.button_group(key="benchmark.contexts").value == [1024, 2048]
+    assert at.button_group(key="benchmark.view").value == "as_shipped"
+    links = [code.value for code in at.code if "plan=" in code.value]
+    assert len(links) == 1
+    assert "run=" not in links[0]
+    at.button_group(key="benchmark.experts").set_value("auto").run()
+    assert "experts" not in next(code.value for code in calm(at).code if "plan=" in code.value), "a link is read once"
+    assert at.number_input(key="benchmark.rounds").value == 7
+
+
+@pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
+def test_a_link_to_a_run_tells_when_its_rows_have_changed(shared, plan_of, stand_in_shapes):
+    run_id = shared.submit(plan_of("ok", "ok"))
+    assert shared.wait(run_id, timeout_s=60)
+    at = opened(run=run_id)
+    (link,) = [code.value for code in at.code if "rows=" in code.value]
+    told = link.partition("rows=")[2].partition("&")[0]
+    assert f"{told} now" not in texts(opened(run=run_id, rows=told))
+    assert f"fingerprint 0123456789abcdef then, {told} now" in texts(opened(run=run_id, rows="0123456789abcdef"))
+    shared.again(run_id, [shared.store.run(run_id).rows[0].cell_id])
+    assert shared.wait(run_id, timeout_s=60)
+    assert f"fingerprint {told} then" in texts(opened(run=run_id, rows=told))
+
+
+def test_showing_another_run_forgets_what_a_link_said_of_the_first(monkeypatch):
+    query = {"run": "a", "rows": "0"}
+    monkeypatch.setattr(planning.st, "query_params", query)
+    planning.show("b")
+    assert query == {"run": "b"}
