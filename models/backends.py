@@ -17,14 +17,14 @@ import torch
 from seqops import backends as paths
 from torch import Tensor
 
-Choice = Literal["fast", "reference", "package", "transformers", "batched", "loop"]
+Choice = Literal["fast", "reference", "package", "transformers", "sorted", "batched", "loop"]
 Function = paths.Operator
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 
 # How transformers calls what serves its experts; "transformers" is whichever of them a configuration names.
 EXPERTS: Mapping[Choice, str] = {"package": "grouped_mm", "batched": "batched_mm", "loop": "eager"}
-_OF_EXPERTS: tuple[Choice, ...] = ("batched", "loop")  # choices that no other function has
+_OF_EXPERTS: tuple[Choice, ...] = ("sorted", "batched", "loop")  # choices that no other function has
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,9 @@ def use(choice: Choice = "fast", /, **functions: Choice) -> Iterator[None]:
     "reference": the loops that read like the equations. "package": mamba-ssm, causal-conv1d and transformers' grouped
     experts, for functions and tensors they serve; the others run as "fast". "transformers": upstream's own fallbacks,
     and of its experts what the configuration names, which is grouped_mm unless somebody chose otherwise.
-    use("fast", scan="reference") chooses per function (FUNCTIONS). Experts alone may also be "batched", transformers'
-    batched_mm, or "loop", its loop over experts. The default outside every block is "fast".
+    use("fast", scan="reference") chooses per function (FUNCTIONS). Experts alone may also be "sorted", ours by expert
+    on any device, "batched", transformers' batched_mm, or "loop", its loop over experts. The default outside every
+    block is "fast".
     Raises ValueError for another choice or function.
     """
     for name in functions:
@@ -141,7 +142,7 @@ def label(function: Function, choice: Choice, device: torch.device, *, named: st
         return f"transformers fallback ({device.type.upper()})"
     if choice == "reference":
         return paths.LABELS["reference"]
-    if choice == "fast":
+    if choice in ("fast", "sorted"):
         return paths.label(function, device)
     package = PACKAGES[function]
     return f"{package.distribution} {metadata.version(package.distribution)} {package.function}"

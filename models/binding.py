@@ -181,7 +181,7 @@ def _experts(original: Operator) -> Operator:
         if name is not None:
             run = ALL_EXPERTS_FUNCTIONS.get_interface(name, original)
             return run(self, hidden_states, top_k_index, top_k_weights)
-        moe = moe_fast if choice == "fast" else moe_ref
+        moe = moe_ref if choice == "reference" else moe_fast
         return moe(hidden_states, self.gate_up_proj, self.down_proj, top_k_index, top_k_weights, self.act_fn)
 
     return forward

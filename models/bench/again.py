@@ -70,25 +70,26 @@ def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
 def command(run: Run) -> str | None:
     """Write the command that measures the cells of a run anew; None for a run without cells that say how.
 
-    Rounds are those of most cells, and a largest batch is searched for again, since it depends on the machine.
+    A largest batch is searched for again, since it depends on the machine. Whatever a file says is quoted for a shell.
     """
     cells = cells_of(run)
     if not cells:
         return None
     usual = [cell for cell in cells if not cell.largest] or list(cells)
     named = {cell.architecture: cell.source for cell in cells}
-    words = [COMMAND, *_models(named), *_places(usual)]
+    words = [*_models(named), *_places(usual)]
     for option in _OPTIONS:
         values = [getattr(cell, _COLUMNS.get(option, option)) for cell in usual]
         unusual = [value for value in values if value != _FIELDS[_COLUMNS.get(option, option)].default]
         words += [f"--{option}", str((unusual or values)[0])]
-    return " ".join([*words, *(["--throughput"] if any(cell.largest for cell in cells) else [])])
+    words += ["--throughput"] if any(cell.largest for cell in cells) else []
+    return " ".join([COMMAND, *map(shlex.quote, words)])
 
 
 def _models(named: Mapping[str, str]) -> list[str]:
     size = ladder.size_of(named)
     if size == ladder.CUSTOM:
-        return ["--sources", shlex.quote(",".join(named.values()))]
+        return ["--sources", ",".join(named.values())]
     match = ladder.match_of(named)
     return ["--size", size, *(["--match", match] if match != ladder.MATCHES[0] else []), "--sources", ",".join(named)]
 

@@ -23,6 +23,9 @@ ATTENTION = {
 }
 ORDER = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)  # "auto", the same for every cell
 ON_CPU = ("auto", "flash", "math")
+EXPERTS: Mapping[str, backends.Choice] = {
+    "sorted": "sorted", "grouped": "package", "batched": "batched", "loop": "loop",
+}  # fmt: skip
 
 
 class Clock:
@@ -115,11 +118,6 @@ def pinned(cell: Cell) -> AbstractContextManager[Any]:
     if cell.attention == "auto":
         return sdpa_kernel(list(ORDER), set_priority=True)
     return sdpa_kernel([ATTENTION[cell.attention]])
-
-
-EXPERTS: Mapping[str, backends.Choice] = {
-    "sorted": "fast", "grouped": "package", "batched": "batched", "loop": "loop",
-}  # fmt: skip
 
 
 def implementation(cell: Cell) -> AbstractContextManager[None]:

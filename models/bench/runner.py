@@ -6,17 +6,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 from models.bench import again, environment
 from models.bench.host import WorkerHost
+from models.bench.job import Job, Progress
 from models.bench.lease import Lease
-from models.bench.plan import Cell, Plan, Prediction, Rates, measure_rates
+from models.bench.plan import Plan, Prediction, Rates, measure_rates
 from models.bench.rows import Measurement
 from models.bench.store import Store
-from models.bench.turns import Job, Turns
+from models.bench.turns import Turns
 from models.errors import SettingError, SourceError
 
 _log = logging.getLogger(__name__)
@@ -27,35 +27,6 @@ STORE_WAIT_S = 3.0
 CANCEL_WAIT_S = 3.0  # for the end of a queued run to be stored
 KEPT_JOBS = 50  # newest ended runs whose progress can be asked for
 LEARNT_ROWS = 500  # newest rows that predictions are learnt from
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run stands.
-
-    position: how many runs are before it on its device, those of other programs included (0: it is running). round: of
-    the cell being measured, 0 while it is prepared. elapsed_s: without pauses. paused: it was asked to pause; held_s:
-    for how long it has done nothing since, None while it still ends the turn it is in.
-    """
-
-    run_id: str
-    state: str  # "queued", "running", "done" or "cancelled"
-    position: int
-    total: int
-    done: int
-    cell: Cell | None
-    phase: str
-    round: int
-    worker_pid: int | None
-    elapsed_s: float
-    remaining_s: float | None
-    paused: bool = False
-    held_s: float | None = None
-
-    @property
-    def live(self) -> bool:
-        """Tell whether more is to come."""
-        return self.state in ("queued", "running")
 
 
 class Runner:
@@ -128,22 +99,7 @@ class Runner:
             line = self._queues[job.plan.cells[0].device]
             position = line.index(job) if job in line else 0
             position += job.state == "queued" and job.elsewhere
-            held_s = None if job.held_since is None else time.monotonic() - job.held_since
-            return Progress(
-                run_id,
-                job.state,
-                position,
-                len(job.plan.cells),
-                job.done,
-                job.cell,
-                job.phase,
-                job.round,
-                job.worker_pid,
-                job.worked_s,
-                job.remaining_s(),
-                not job.going.is_set(),
-                held_s,
-            )
+            return job.progress(position)
 
     def pause(self, run_id: str) -> bool:
         """Let a run that is being measured stop after the turn it is in; False for any other.

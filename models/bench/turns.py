@@ -6,88 +6,28 @@ So a slow spell of the machine does not fall on one of them. Whatever happens to
 import dataclasses
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from models.bench import environment
+from models.bench import job as jobs
 from models.bench.budget import LEAST_ROUNDS
 from models.bench.host import Event, Outcome, Worker, WorkerHost
-from models.bench.plan import LEAST_TIMEOUT_S, Cell, Plan, Prediction
+from models.bench.job import Job
+from models.bench.plan import LEAST_TIMEOUT_S, Cell, Prediction
 from models.bench.prediction import LEAST_TIMED_S, MOST_ROUNDS
 from models.bench.rows import Measurement, from_row
 
 ENOUGH_ROUNDS = 5  # after which a cell may stop early
 AGREED = 0.03  # middle half of the rounds against their median, at which it does
 FINISH_S = 5.0  # to put measured rounds into a row
-PAUSE_LIMIT_S = 900.0  # after which a paused run goes on by itself: others may wait for the device
 PROBE_ABOVE = 1.5  # times the longest context that fitted, from which the place between it and the failure is tried
 
 CANCELLED = Outcome("cancelled", "cancelled", "errors.cell_cancelled")
 
 Family = tuple[str, str, str, int]  # architecture, size, view and batch
 Keep = Callable[[Measurement, Prediction | None], None]
-
-
-def _set() -> threading.Event:
-    event = threading.Event()
-    event.set()
-    return event
-
-
-@dataclass(slots=True)
-class Job:
-    """A plan on its way: where it stands, and what of it is not stored yet. Written by its runner, under a lock."""
-
-    run_id: str
-    plan: Plan
-    timeout_s: float | None
-    ended_before: str | None = None  # how the run had ended whose cells are measured again, None for a new run
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    going: threading.Event = field(default_factory=_set)  # cleared: paused, or about to be
-    held_since: float | None = None  # since when it does not measure, paused
-    held_s: float = 0.0  # in the pauses before
-    unstored: deque[Measurement] = field(default_factory=deque)
-    elsewhere: bool = False  # another program measures on the device
-    state: str = "queued"
-    done: int = 0
-    cell: Cell | None = None
-    phase: str = ""
-    round: int = 0
-    worker_pid: int | None = None
-    started: float | None = None
-    ended: float | None = None
-    spent_s: float = 0.0  # when the last cell was done
-    spent_predicted_s: float = 0.0
-
-    @property
-    def worked_s(self) -> float:
-        """Return how long it has measured so far, pauses left out."""
-        if self.started is None:
-            return 0.0
-        now = time.monotonic()
-        held = self.held_s + (now - self.held_since if self.held_since is not None else 0.0)
-        return (self.ended or now) - self.started - held
-
-    @property
-    def pace(self) -> float:
-        """Return how many times as long as predicted the cells took that are done."""
-        return self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
-
-    def remaining_s(self) -> float | None:
-        """Scale the prediction of what is left by the pace so far, less what it has run already."""
-        if self.state not in ("queued", "running"):
-            return 0.0
-        left = max(self.plan.seconds - self.spent_predicted_s, 0.0) * self.pace
-        return max(left - (self.worked_s - self.spent_s), 0.1 * left)
-
-    def lacks_time(self, group_s: float, turn_s: float) -> bool:
-        """Tell whether one more turn of a group (predicted: group_s in all) would pass the budget of the plan."""
-        if self.plan.budget_s is None or self.started is None:
-            return False
-        later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0) * self.pace
-        return self.worked_s + turn_s + later > self.plan.budget_s
 
 
 @dataclass(slots=True)
@@ -232,7 +172,7 @@ class Turns:
         if job.going.is_set() or job.cancelled.is_set():
             return
         self._note(held_since=time.monotonic())
-        job.going.wait(PAUSE_LIMIT_S)
+        job.going.wait(jobs.PAUSE_LIMIT_S)
         job.going.set()
         since = job.held_since or time.monotonic()
         self._note(held_s=job.held_s + time.monotonic() - since, held_since=None)

@@ -3,9 +3,9 @@
 import shutil
 from collections.abc import Sequence
 
+from models.bench.job import Progress
 from models.bench.plan import Cell, Plan
 from models.bench.rows import Measurement
-from models.bench.runner import Progress
 from models.bench.statistics import Verdict
 from models.bench.verdicts import judged
 from models.cli.output import byte_size, print_json, print_table

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from models.bench import environment, exchange, ladder
+from models.bench.job import Progress
 from models.bench.lease import Lease
 from models.bench.plan import Plan, make_plan, measure_rates, sources_of
-from models.bench.runner import LEARNT_ROWS, Progress, Runner
+from models.bench.runner import LEARNT_ROWS, Runner
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS
 from models.bench.store import Store
 from models.cli import bench_report

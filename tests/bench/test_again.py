@@ -179,6 +179,14 @@ def test_the_command_measures_the_same_cells(sources, contexts, options, monkeyp
     assert {cell.architecture for cell in told if cell.largest} == wanted
 
 
+def test_a_file_can_put_nothing_into_the_command_but_words():
+    evil = "x'; rm -rf ~ #\n$(reboot)"
+    cell = {"architecture": "mamba", "source": evil, "context": 64, "view": evil, "device": evil}
+    line = again.command(run_of(cells=(cell,), imported=True))
+    words = shlex.split(line.removeprefix(again.COMMAND))
+    assert [words[words.index(name) + 1] for name in ("--sources", "--view", "--device")] == [evil] * 3
+
+
 def test_the_command_of_the_recorded_run_is_whole():
     run = Store(recorded=RECORDED).run("quick-cpu")
     assert {cell.cell_id for cell in of_command(again.command(run)).cells} == {row.cell_id for row in run.rows}

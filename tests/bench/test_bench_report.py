@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from models.bench.comparing import BETWEEN_RUNS
+from models.bench.job import Progress
 from models.bench.plan import Cell
 from models.bench.rows import Measurement
-from models.bench.runner import Progress
 from models.bench.statistics import NEGLIGIBLE
 from models.bench.verdicts import judged
 from models.cli import bench_report

@@ -100,6 +100,10 @@ def test_the_drawer_says_where_the_numbers_come_from(said_in, measurement):
     table = provenance._models(run)
     assert all(text in table for text in ("8.98 M", "5.89 M", "abc", ">mamba<"))
     assert table.count("<tr>") == 3, "another configuration is another line"
+    odd = measurement(environment={"memory_bytes": "much", "torch": ["2", "3"]}, implementation={"magic": "wand"})
+    told = dict(provenance._about(Run("r", "", 1, (), {}, (odd,))))
+    assert told[say("benchmark.provenance.memory_bytes")] == "much", "what a file says is shown as it is"
+    assert "magic: wand" in provenance._models(Run("r", "", 1, (), {}, (odd,)))
     lines = provenance._rounds(rows[0])
     assert [list(line.values())[:2] for line in lines] == [[1, 3.0], [2, 4.0]]
     assert [line[say("benchmark.provenance.round.most")] for line in lines] == [2.0, 3.0]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from following import row_of, states, until
 
-from models.bench import turns
+from models.bench import job
 
 SLOW_S = 0.3  # a round of the stand-in "slow"
 
@@ -59,7 +59,7 @@ def test_the_budget_is_not_spent_by_a_pause(runner, plan_of):
 
 
 def test_a_pause_ends_by_itself_as_others_may_wait(runner, plan_of, monkeypatch):
-    monkeypatch.setattr(turns, "PAUSE_LIMIT_S", 0.4)
+    monkeypatch.setattr(job, "PAUSE_LIMIT_S", 0.4)
     run_id, waiting = runner.submit(plan_of("slow", "slow")), runner.submit(plan_of("ok"))
     until(lambda: runner.progress(run_id).round == 1)
     runner.pause(run_id)

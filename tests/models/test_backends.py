@@ -19,6 +19,7 @@ SHIFTED = "seqops shifted products (torch)"
 LOOP, REFERENCE, FALLBACK = "seqops compiled loop (CPU)", "seqops reference loop", "transformers fallback (CPU)"
 EVERYWHERE = ("fast", "reference", "package", "transformers")
 EXPERTS = {
+    "sorted": "seqops products grouped by expert (torch)",
     "transformers": "transformers grouped_mm",
     "package": "transformers grouped_mm",
     "batched": "transformers batched_mm",
@@ -100,6 +101,15 @@ def test_steps_and_chunks_are_right_on_every_implementation(model: str, choice: 
         for chunk in prompt.split((7, 1, 1, 11, 3), dim=1):
             logits, cache = adapter.step(checkpoint, chunk, cache)
     assert relative(logits, whole) < 1e-5
+
+
+def test_experts_that_are_to_be_sorted_are_so_on_a_gpu_too() -> None:
+    """Where nothing is asked for, a GPU groups them; what was asked for is not put aside."""
+    there = SimpleNamespace(device=torch.device("cuda"))
+    assert backends.resolve("experts", there) == "package"  # type: ignore[arg-type]
+    with backends.use(experts="sorted"), backends.recording() as used:
+        assert backends.resolve("experts", there) == "sorted"  # type: ignore[arg-type]
+    assert used["experts"].startswith("seqops")
 
 
 def test_the_choice_ends_with_its_block_also_by_an_error() -> None:

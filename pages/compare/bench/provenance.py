@@ -60,13 +60,12 @@ def _facts(facts: Iterable[tuple[str, str]]) -> str:
 
 def _listed(name: str, values: Sequence[Any]) -> str:
     """Write the different values of a column in their order."""
-    every = dict.fromkeys(value for value in values if value not in (None, ""))
-    return ", ".join(_value(name, value) for value in every)
+    return ", ".join(dict.fromkeys(_value(name, value) for value in values if value not in (None, "")))
 
 
 def _value(name: str, value: Any) -> str:
     """Write a value as the settings of the page call it."""
-    if name.endswith("_bytes"):
+    if name.endswith("_bytes") and isinstance(value, int | float):
         return bytes_text(value)
     if name == "size" and value in ladder.RUNGS:
         return ladder.rung(value).name[session.language()]
@@ -100,11 +99,17 @@ def _model(architecture: str, source: str, config_hash: str, rows: Sequence[Meas
     for row in rows:
         for function, code in row.implementation.items():
             ran.setdefault(function, {})[implementation(code)] = None
-    code = "; ".join(f"{t(f'ran.function.{function}')}: {' / '.join(codes)}" for function, codes in ran.items())
+    code = "; ".join(f"{_function(name)}: {' / '.join(codes)}" for name, codes in ran.items())
     total, active = (_millions(count) for count in (rows[0].params_total, rows[0].params_active))
     cells = "".join(f"<td>{escape(text)}</td>" for text in (source, total, active, config_hash))
     name = f'<th scope="row" class="cs-{escape(architecture)}">{escape(t(f"nav.{architecture}"))}</th>'
     return f'<tr>{name}{cells}<td class="cs-say">{escape(code)}</td></tr>'
+
+
+def _function(name: str) -> str:
+    """Name a function; what a file calls otherwise keeps its name."""
+    key = f"ran.function.{name}"
+    return t(key) if i18n.has(session.language(), key) else name
 
 
 def _millions(count: int | None) -> str:
@@ -125,8 +130,11 @@ def _samples(rows: Sequence[Measurement]) -> None:
     if not rows:
         return
     named = {row.cell_id: row for row in rows}
+    key = f"{PAGE}.samples"
+    if st.session_state.get(key) not in named:  # another run has other cells
+        st.session_state[key] = next(iter(named))
     chosen = st.selectbox(
-        t("benchmark.provenance.samples"), list(named), key=f"{PAGE}.samples",
+        t("benchmark.provenance.samples"), list(named), key=key,
         format_func=lambda cell_id: cell_name(named[cell_id]) if cell_id in named else "",
     )  # fmt: skip
     row = named.get(chosen or "")

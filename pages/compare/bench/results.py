@@ -8,12 +8,11 @@ import streamlit as st
 
 from models import describe
 from models.bench import again, comparing, runner
+from models.bench.job import PAUSE_LIMIT_S, Progress
 from models.bench.roofline import floors
 from models.bench.rows import SENTINEL_DRIFT, Measurement
-from models.bench.runner import Progress
 from models.bench.runs import Run
 from models.bench.statistics import growth_exponent, median_time
-from models.bench.turns import PAUSE_LIMIT_S
 from models.errors import ContextscopeError
 from pages.compare.bench.grid import duration
 from pages.compare.bench.planning import PAGE

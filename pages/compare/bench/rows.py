@@ -34,10 +34,8 @@ def table(run: Run) -> None:
             width="stretch", on_select="rerun", selection_mode="multi-row",
         )  # fmt: skip
         cells = {run.rows[at].cell_id for at in chosen.selection.rows if at < len(run.rows)}
-        if cells:
-            _button("chosen", run, cells, t("benchmark.again.chosen", count=len(cells)))
-        else:
-            st.caption(t("benchmark.again.how"))
+        _button("chosen", run, cells, t("benchmark.again.chosen", count=len(cells)))
+        st.caption(t("benchmark.again.how"))
 
 
 def captured(said: str) -> str:
@@ -51,7 +49,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
     here = runner.shared()
     now = here.progress(run.run_id)
     planned = {cell.cell_id for cell in again.cells_of(run)} & set(cell_ids)
-    if not planned or (now is not None and now.live):
+    if not planned or (now is not None and now.live):  # a cell beside the plan is found again by its plan
         return
 
     def measure() -> None:
