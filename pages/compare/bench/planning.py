@@ -10,7 +10,7 @@ from models.bench import environment, ladder, runner
 from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
-from pages.compare.bench import choices, grid
+from pages.compare.bench import grid, offered
 from pages.shared import cache, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
@@ -50,8 +50,8 @@ def show(run_id: str) -> None:
 
 def address() -> str:
     """Return the address of the page with the present choices and no run."""
-    chosen = {name: st.session_state[key] for name in choices.NAMES if (key := f"{PAGE}.{name}") in st.session_state}
-    return session.current().permalink(run="", plan=choices.written(chosen))
+    chosen = {name: st.session_state[key] for name in offered.NAMES if (key := f"{PAGE}.{name}") in st.session_state}
+    return session.current().permalink(run="", plan=offered.written(chosen))
 
 
 def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
@@ -78,9 +78,9 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
 
 def _begin() -> None:
     """Choose what the address asks for when a visit begins, and whatever is not chosen as usual."""
-    asked = {} if f"{PAGE}.begun" in st.session_state else choices.read(st.query_params.get("plan", ""))
+    asked = {} if f"{PAGE}.begun" in st.session_state else offered.read(st.query_params.get("plan", ""))
     st.session_state[f"{PAGE}.begun"] = True
-    plain = choices.usual(asked.get("preset", choices.FIRST), asked.get("device", ""))
+    plain = offered.usual(asked.get("preset", offered.FIRST), asked.get("device", ""))
     for name, value in (plain | asked).items():
         st.session_state.setdefault(f"{PAGE}.{name}", value)
 
@@ -130,8 +130,8 @@ def _how(device: str) -> dict[str, object]:
 
 def _how_much() -> dict[str, object]:
     asked: dict[str, object] = {
-        "contexts": _many("contexts", choices.CONTEXTS, lambda n: f"{n:,}"),
-        "batches": _many("batches", choices.BATCHES, str),
+        "contexts": _many("contexts", offered.CONTEXTS, lambda n: f"{n:,}"),
+        "batches": _many("batches", offered.BATCHES, str),
     }
     steps = {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}
     for place, (name, step) in zip(st.columns(4, gap="medium"), steps.items(), strict=True):
@@ -145,7 +145,7 @@ def _which_way(device: str, usual: str) -> dict[str, object]:
     attention = [name for name in ATTENTION if device != "cpu" or name not in _GPU_ATTENTION]
     asked: dict[str, object] = {}
     with st.container(key=f"ways-{PAGE}"):
-        asked["dtype"] = _one("dtype", (usual, *(name for name in choices.DTYPES if name != usual)))
+        asked["dtype"] = _one("dtype", (usual, *(name for name in offered.DTYPES if name != usual)))
         asked["view"] = _one("view", VIEWS, lambda name: t(f"benchmark.views.{name}"))
         asked["kernels"] = _one("kernels", KERNELS, lambda name: t(f"benchmark.kernel.{name}"))
         asked["attention"] = _one("attention", attention)
@@ -174,8 +174,8 @@ def _take_device() -> None:
 def _take_preset() -> None:
     """Replace everything chosen before by what a ready plan decides."""
     preset = str(st.session_state[f"{PAGE}.preset"])
-    plain = choices.usual(preset)
-    for name in (*choices.DECIDED, *(("device", "dtype") if "device" in PRESETS[preset] else ())):
+    plain = offered.usual(preset)
+    for name in (*offered.DECIDED, *(("device", "dtype") if "device" in PRESETS[preset] else ())):
         st.session_state[f"{PAGE}.{name}"] = plain[name]
 
 

@@ -8,7 +8,7 @@ from visiting import calm, opened, texts
 from models import registry
 from models.bench import environment, ladder
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
-from pages.compare.bench import choices, planning
+from pages.compare.bench import offered, planning
 
 CPU_PRESETS = [name for name, preset in PRESETS.items() if "device" not in preset]
 
@@ -26,11 +26,11 @@ CHOSEN = some.fixed_dictionaries(
         "architectures": several(tuple(ladder.rung("bundled").members)),
         "size": some.sampled_from(ladder.RUNGS),
         "device": some.just("cpu"),
-        "contexts": several(choices.CONTEXTS),
-        "batches": several(choices.BATCHES),
+        "contexts": several(offered.CONTEXTS),
+        "batches": several(offered.BATCHES),
         **{name: some.integers(*LIMITS[name]) for name in ("budget_s", "rounds", "decode_tokens", "seed")},
         "throughput": some.booleans(),
-        "dtype": some.sampled_from(choices.DTYPES),
+        "dtype": some.sampled_from(offered.DTYPES),
         "view": some.sampled_from(VIEWS),
         "kernels": some.sampled_from(KERNELS),
         "attention": some.sampled_from(ATTENTION),
@@ -42,16 +42,16 @@ CHOSEN = some.fixed_dictionaries(
 
 @given(CHOSEN)
 def test_what_is_written_is_read_as_it_was(chosen):
-    preset = chosen.get("preset", choices.FIRST)
-    whole = choices.usual(preset) | chosen
-    read = choices.read(choices.written(chosen))
-    assert choices.usual(preset) | read == whole
+    preset = chosen.get("preset", offered.FIRST)
+    whole = offered.usual(preset) | chosen
+    read = offered.read(offered.written(chosen))
+    assert offered.usual(preset) | read == whole
 
 
 def test_what_is_as_usual_is_not_written():
-    assert choices.written({}) == choices.written(choices.usual("quick")) == ""
-    assert choices.written(choices.usual("long")) == "preset:long"
-    assert choices.written({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
+    assert offered.written({}) == offered.written(offered.usual("quick")) == ""
+    assert offered.written(offered.usual("long")) == "preset:long"
+    assert offered.written({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
 
 
 @given(some.text() | some.sampled_from([
@@ -59,26 +59,26 @@ def test_what_is_as_usual_is_not_written():
     "dtype:int4", "preset:gpu", "throughput:yes", ";;;::", "preset", "batches:0;seed:", "run:x", "begun:1",
 ]))  # fmt: skip
 def test_an_address_chooses_nothing_that_is_not_offered(text):
-    read = choices.read(text)
-    assert set(read) <= set(choices.NAMES)
-    assert choices.read(choices.written(read)).items() <= (choices.usual(read.get("preset", "quick")) | read).items()
+    read = offered.read(text)
+    assert set(read) <= set(offered.NAMES)
+    assert offered.read(offered.written(read)).items() <= (offered.usual(read.get("preset", "quick")) | read).items()
 
 
 def test_parts_that_make_sense_are_kept_beside_those_that_do_not():
-    assert choices.read("seed:5;size:9t;contexts:256,3,512") == {"preset": "quick", "seed": 5, "contexts": [256, 512]}
+    assert offered.read("seed:5;size:9t;contexts:256,3,512") == {"preset": "quick", "seed": 5, "contexts": [256, 512]}
 
 
 def test_a_gpu_is_chosen_where_there_is_one(monkeypatch):
     monkeypatch.setattr(environment, "gpus", lambda: ("NVIDIA H200",))
-    plain = choices.usual("quick")
+    plain = offered.usual("quick")
     assert (plain["device"], plain["dtype"]) == ("cuda:0", "bfloat16")
-    assert choices.usual("quick", "cpu")["dtype"] == "float32"
-    assert choices.written({"device": "cpu", "dtype": "float32"}) == "device:cpu"
-    assert choices.usual("quick") | choices.read("device:cpu") | {"dtype": "float32"} == choices.usual("quick", "cpu")
-    assert choices.read("preset:gpu") == {"preset": "gpu"}
+    assert offered.usual("quick", "cpu")["dtype"] == "float32"
+    assert offered.written({"device": "cpu", "dtype": "float32"}) == "device:cpu"
+    assert offered.usual("quick") | offered.read("device:cpu") | {"dtype": "float32"} == offered.usual("quick", "cpu")
+    assert offered.read("preset:gpu") == {"preset": "gpu"}
     monkeypatch.setattr(environment, "gpus", lambda: ())
-    assert choices.usual("quick")["device"] == "cpu"
-    assert choices.read("preset:gpu") == {}
+    assert offered.usual("quick")["device"] == "cpu"
+    assert offered.read("preset:gpu") == {}
 
 
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
