@@ -34,11 +34,6 @@ class Run:
     imported: bool = False  # came in a file, perhaps from another machine
 
     @property
-    def complete(self) -> bool:
-        """Tell whether every planned cell has a row."""
-        return len({row.cell_id for row in self.rows}) >= len(self.cells)
-
-    @property
     def current(self) -> tuple[Measurement, ...]:
         """Return one row for each cell: the last that carries samples, else the last, where the first of it stands."""
         found: dict[str, Measurement] = {}

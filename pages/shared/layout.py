@@ -1,6 +1,7 @@
 """The anatomy of a page: header, picture beside words, chapters, what lies under the hood, costs, questions."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
@@ -132,6 +133,12 @@ def carried_bars(tokens: int) -> None:
         for name, count in rows
     )
     st.html(f'<ul class="cs-carried">{bars}</ul>')
+
+
+def moment_text(ns: int, *, seconds: bool = False) -> str:
+    """Write a time since 1970 in nanoseconds as a date and a time of day here: 2026-11-28 15:17."""
+    moment = datetime.fromtimestamp(ns / 1e9, tz=UTC).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
 def bytes_text(count: float) -> str:

@@ -59,7 +59,7 @@ def test_a_guess_is_set_beside_what_was_measured(shared, plan_of, monkeypatch, l
     (run_id,) = shared._jobs
     assert shared.wait(run_id, timeout_s=60)
     assert at.button_group(key="benchmark.guess.carried").value in (None, []), "the next run begins without"
-    kept = {name: at.session_state[name] for name in ("benchmark.guesses",)}
+    kept = {"benchmark.guesses": at.session_state["benchmark.guesses"]}
     said = texts(opened(lang, state=kept, run=run_id)).replace("\\", "")
     say = i18n.translator(lang)
     assert say("benchmark.guess.of.carried", name="Mamba") in said

@@ -108,7 +108,8 @@ def test_kill_9_of_the_server_ends_the_workers_and_keeps_the_rows(store):
         time.sleep(0.02)
     run = store.run(run_id)
     assert [row.context for row in run.rows] == [16]
-    assert (run.ended, run.complete) == ("", False)
+    assert run.ended == ""
+    assert len(run.cells) == 2
 
 
 def _shipped(architecture, *, batch=1):

@@ -8,12 +8,12 @@ from models.bench import verdicts
 from models.bench.plan import Plan
 from models.bench.rows import Measurement
 from models.bench.runs import Run
+from pages.compare.bench.planning import PAGE
 from pages.compare.bench.verdicts import sentence
 from pages.shared import notices
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 
-PAGE = "benchmark"
 QUESTIONS = ("carried", "prefill", "decode")
 KEPT = 20  # runs whose guesses are remembered
 
@@ -99,8 +99,8 @@ def _timed(rows: Sequence[Measurement], phase: str, name: str) -> str:
     if not judged:
         return t("benchmark.guess.open")
     beaten = [one for one in judged if one.found.kind == ("slower" if one.a.architecture == name else "faster")]
-    said = beaten[0] if beaten else None
-    if said is not None:
+    if beaten:
+        said = beaten[0]
         names = (t(f"nav.{row.architecture}") for row in (said.a, said.b))
         return t("benchmark.guess.beaten", count=len(beaten), why=sentence(said.found, *names, margin=said.margin))
     alike = [one for one in judged if one.found.kind == "indistinguishable"]

@@ -16,12 +16,6 @@ _NUMBERS = ("budget_s", "rounds", "decode_tokens", "seed")
 _LONGEST = 400  # characters of an address that may name choices
 
 
-NAMES = (
-    "preset", "architectures", "size", "device", *DECIDED, "seed", "dtype", "view", "kernels", "attention", "experts",
-    "match",
-)  # fmt: skip
-
-
 def written(chosen: Mapping[str, Any]) -> str:
     """Write choices as one part of an address, "preset:long;seed:3"; what is as usual is left out.
 
@@ -51,7 +45,7 @@ def usual(preset: str, device: str = "") -> dict[str, Any]:
     device: instead of that one, which also decides the usual number type.
     """
     ready = PRESETS[preset]
-    device = device or ready.get("device", next((one for one in _devices() if one != "cpu"), "cpu"))
+    device = device or ready.get("device", next((one for one in environment.devices() if one != "cpu"), "cpu"))
     return {
         "preset": preset,
         "architectures": list(ladder.rung(ladder.RUNGS[0]).members),
@@ -72,10 +66,6 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _devices() -> tuple[str, ...]:
-    return environment.devices()
-
-
 def _one(options: Callable[[], tuple[str, ...]]) -> Callable[[str], str | None]:
     return lambda text: text if text in options() else None
 
@@ -94,10 +84,12 @@ def _number(name: str) -> Callable[[str], int | None]:
 
 
 _READ: Mapping[str, Callable[[str], Any]] = {
-    "preset": _one(lambda: tuple(name for name, one in PRESETS.items() if one.get("device", "cpu") in _devices())),
+    "preset": _one(
+        lambda: tuple(name for name, one in PRESETS.items() if one.get("device", "cpu") in environment.devices())
+    ),
     "architectures": _many(lambda: tuple(ladder.rung(ladder.RUNGS[0]).members)),
     "size": _one(lambda: ladder.RUNGS),
-    "device": _one(_devices),
+    "device": _one(environment.devices),
     "contexts": _many(lambda: CONTEXTS),
     "batches": _many(lambda: BATCHES),
     **{name: _number(name) for name in _NUMBERS},
@@ -109,3 +101,4 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "experts": _one(lambda: EXPERTS),
     "match": _one(lambda: ladder.MATCHES),
 }
+NAMES = tuple(_READ)

@@ -1,7 +1,6 @@
 """Say where the numbers of a run come from: machine, versions, settings, models, samples, and how to get them again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -15,7 +14,7 @@ from pages.compare.bench.planning import PAGE
 from pages.compare.bench.results import cell_name
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
-from pages.shared.layout import bytes_text
+from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
 
 # What the rows say of the machine, in the order it is told: hardware first, then what ran on it.
@@ -78,8 +77,7 @@ def _span(rows: Sequence[Measurement]) -> str:
     if not times:
         return ""
     ends = (min(began for began, _ in times), max(ended for _, ended in times))
-    first, last = (datetime.fromtimestamp(ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") for ns in ends)
-    return f"{first} – {last}"
+    return " – ".join(moment_text(ns, seconds=True) for ns in ends)
 
 
 def _models(run: Run) -> str:

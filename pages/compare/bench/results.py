@@ -1,7 +1,6 @@
 """Show a run: where it stands, what happened to cells that failed, its pictures and its rows."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 
 import streamlit as st
@@ -176,7 +175,7 @@ def _live_text(now: Progress) -> str:
 
 def _headline(run: Run) -> str:
     machine = run.environment.get("host_cpu") or ""
-    when = datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    when = layout.moment_text(run.created_ns)
     key = "recorded" if run.recorded else "imported" if run.imported else run.ended or "open"
     done = sum(row.measured for row in run.current)
     return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))

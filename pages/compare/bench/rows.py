@@ -1,7 +1,6 @@
 """List the rows of a run as they are stored, and let cells be measured again: chosen ones, or those that failed."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -11,7 +10,7 @@ from models.bench.runs import Run
 from pages.compare.bench.planning import PAGE, show
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
-from pages.shared.layout import bytes_text
+from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
 
 REPEATABLE = ("cancelled", "failed", "killed", "oom", "predicted_oom_skipped", "timeout")  # may end otherwise next time
@@ -49,7 +48,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
     here = runner.shared()
     now = here.progress(run.run_id)
     planned = {cell.cell_id for cell in again.cells_of(run)} & set(cell_ids)
-    if not planned or (now is not None and now.live):  # a cell beside the plan is found again by its plan
+    if not planned or (now is not None and now.live):
         return
 
     def measure() -> None:
@@ -93,7 +92,7 @@ def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
         "graph": captured(row.graph),
         "badge": row.badge and t(f"benchmark.badge.{row.badge}"),
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
-        "when": _when(row.started_ns),
+        "when": row.started_ns and moment_text(row.started_ns),
     }
     return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}
 
@@ -116,9 +115,3 @@ def _share(value: float | None) -> str | None:
 
 def _difference(value: float | None) -> str | None:
     return None if value is None else f"{value:.0e}"
-
-
-def _when(started_ns: int | None) -> str | None:
-    if started_ns is None:
-        return None
-    return datetime.fromtimestamp(started_ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,7 +1,6 @@
 """Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -17,7 +16,7 @@ from pages.compare.bench.rows import captured
 from pages.compare.bench.verdicts import sentence
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
-from pages.shared.layout import bytes_text
+from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
 
 SHOWN = 200  # runs in the list
@@ -105,7 +104,7 @@ def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
 
 
 def _name(found: Summary) -> str:
-    when = datetime.fromtimestamp(found.created_ns / 1e9, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    when = moment_text(found.created_ns)
     kind = "recorded" if found.recorded else "imported" if found.imported else "own"
     title = found.title or t("benchmark.untitled")
     return t(f"benchmark.listed.{kind}", title=title, when=when, measured=found.measured, total=found.cells)
