@@ -1,6 +1,6 @@
 """What is recalled: accuracy over distance and load, beside the bytes that are carried to get it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,29 +50,32 @@ class Recalled(Protocol):
         """Bytes a decoder keeps of one sequence."""
 
 
+Guess = Callable[[Mapping[str, int]], float]
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The cells of a task: across is the axis from left to right, up the one from bottom to top (None: a single row).
 
-    chance: accuracy of a guess; trained_to: the largest value along across that training met; most_bytes: carried by
-    any model in any cell, where bars end.
+    guess: what guessing scores in the cell at a place along the axes; trained_to: the largest value along across that
+    training met; most_bytes: carried by any model in any cell, where bars end.
     """
 
     across: str
     up: str | None
     places: Sequence[int]
     rows: Sequence[int]
-    chance: float
+    guess: Guess
     trained_to: int
     most_bytes: int
 
 
-def layout_of(cells: Sequence[Recalled], axes: Sequence[str], *, chance: float, trained_to: int) -> Layout:
+def layout_of(cells: Sequence[Recalled], axes: Sequence[str], *, guess: Guess, trained_to: int) -> Layout:
     """Lay out all cells of a task: the first axis goes across, the second, where there is one, up."""
     places, rows = (sorted({cell.at[axis] for cell in cells}) for axis in (axes[0], axes[-1]))
     most = max(cell.bytes_carried for cell in cells)
     up = axes[1] if len(axes) > 1 else None
-    return Layout(axes[0], up, places, rows if up else [0], chance, trained_to, most)
+    return Layout(axes[0], up, places, rows if up else [0], guess, trained_to, most)
 
 
 def recall_map(
@@ -80,14 +83,15 @@ def recall_map(
 ) -> Figure:
     """Draw one map per architecture, accuracy in every cell, over a bar of the bytes carried at that distance.
 
-    Colour runs from chance to 1 on the same scale everywhere; cells that are not measured yet stay empty. Right of the
-    dashed line distances are longer than any met in training. Bytes share one linear scale over all maps.
+    Colour runs from what guessing scores in a cell to 1, alike for every architecture; cells that are not measured yet
+    stay empty. Right of the dashed line distances are longer than any met in training. Bytes share one linear scale
+    over all maps.
     """
     frame = _Frame(tuple(cells), layout)
     rows = [row for name, every in cells.items() for row in _tiles(name, every, frame, theme, t)]
     tip = [
         alt.Tooltip(f"{field}:N", title=t(f"viz.recall.tip.{field}"))
-        for field in ("name", "cell", "share", "interval", "asked", "carried")
+        for field in ("name", "cell", "share", "interval", "guess", "asked", "carried")
     ]
     done = table([row for row in rows if row["measured"]] or rows).transform_filter("datum.measured")
     ground = table(rows).mark_rect(fill=theme.chip, cornerRadius=4).encode(x=frame.x(t), y=frame.y(t))
@@ -148,11 +152,11 @@ def recall_seeds(
     theme: Theme,
     t: Translate,
     bundled: int,
-    chance: float,
+    guess: Guess,
 ) -> Figure:
     """Draw the mean accuracy over all cells of every trained seed, the bundled one filled, and the line of guessing.
 
-    runs: per architecture (seed, cells).
+    runs: per architecture (seed, cells). guess: what guessing scores in a cell; the line is its mean over the cells.
     """
     names = [t(f"viz.architecture.{a}") for a in runs]
     rows = [
@@ -179,13 +183,15 @@ def recall_seeds(
         x=x, y=y, color=color, shape=shape, tooltip=tip,
         fill=alt.condition("datum.kept", color, alt.value(theme.card)),
     )  # fmt: skip
-    guess = table([{"accuracy": chance, "text": t("viz.recall.chance")}])
-    rule = guess.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
-    said = guess.mark_text(align="left", baseline="top", dx=6, color=theme.muted, fontSize=12)
+    every_place = {tuple(c.at.items()) for every in runs.values() for _, cells in every for c in cells}
+    guessed = float(np.mean([guess(dict(at)) for at in every_place])) if every_place else 0.0
+    line = table([{"accuracy": guessed, "text": t("viz.recall.guess", share=f"{guessed:.0%}")}])
+    rule = line.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
+    said = line.mark_text(align="left", baseline="top", dx=6, color=theme.muted, fontSize=12)
     named = said.encode(x=x, y=alt.value(0), text="text:N")
     chart = styled(alt.LayerChart(layer=[rule, named, span, marks]), theme, height=44 * max(len(runs), 1) + 66)
     array = np.array([[_mean(cells, "accuracy") for _, cells in every] for every in runs.values()])
-    data = {"accuracy": Named(array, ("architecture", "seed"))}
+    data = {"accuracy": Named(array, ("architecture", "seed")), "guess": Named(np.array([guessed]), ("value",))}
     return Figure("recall_seeds", chart, data, t("viz.recall_seeds.alt", list=_spread(runs, t)))
 
 
@@ -244,14 +250,16 @@ def _tiles(name: str, cells: Sequence[Recalled], frame: _Frame, theme: Theme, t:
             cell = measured.get((place, row))
             here = {"column": frame.column(name, place), "row": str(row), "measured": cell is not None}
             words = dict.fromkeys(
-                ("name", "short", "cell", "share", "interval", "asked", "carried", "color", "ink"), ""
+                ("name", "short", "cell", "share", "interval", "guess", "asked", "carried", "color", "ink"), ""
             )
             if cell is not None:
-                level = min(max((cell.accuracy - layout.chance) / (1 - layout.chance), 0.0), 1.0)
+                guess = layout.guess(cell.at)
+                level = min(max((cell.accuracy - guess) / (1 - guess), 0.0), 1.0)
                 words = {
                     "name": t(f"viz.architecture.{name}"),
                     "color": (color := ramp[int(level * (len(ramp) - 1))]),
                     "ink": theme.text_on(color),
+                    "guess": f"{guess:.1%}",
                     **_said(cell, t),
                 }
             yield here | words

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from models.recall.lessons import task as task_of
+
 Verdict = Literal["yes", "no", "unclear"]
 MARGIN = 0.05  # of accuracy: what may be lost where nothing should be; the words of the page say it too
 
@@ -44,6 +46,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """A measured cell corrected for guessing: (accuracy - guess) / (1 - guess), so that 0 is guessing and 1 is all."""
+
+    at: Mapping[str, int]
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """A mean over cells and seeds: between the lowest and the highest seed, or a single seed's mean interval ends."""
 
@@ -71,14 +83,11 @@ def _attention_looks_up(runs: Runs, trained_to: Mapping[str, int]) -> Finding | 
 
 
 def _state_fills_up(architecture: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
-    """A state of fixed size holds the more pairs the less exactly: recall falls from few pairs to many."""
+    """A state of fixed size holds the more pairs the less exactly: recall beyond guessing falls as pairs are added."""
 
     def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
         inside = _inside(runs, architecture, trained_to)
-        if not inside:
-            return None
-        few, many = _extremes(inside, "pairs")
-        return _falls(f"{architecture}_pairs", few, many, few=few.mean, many=many.mean)
+        return _falls_along("pairs", f"{architecture}_pairs", _corrected("mqar", inside))
 
     return judge
 
@@ -97,10 +106,7 @@ def _one_attention_layer_is_enough(runs: Runs, trained_to: Mapping[str, int]) ->
 def _copying_fills_the_state(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
     """The more tokens must be kept in order, the fewer come back, in every architecture with a fixed state."""
     inside = [*_inside(runs, "mamba", trained_to), *_inside(runs, "rwkv", trained_to)]
-    if not inside:
-        return None
-    few, many = _extremes(inside, "count")
-    return _falls("copying_count", few, many, few=few.mean, many=many.mean)
+    return _falls_along("count", "copying_count", _corrected("selective_copying", inside))
 
 
 def _selection_ignores_blanks(axis: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
@@ -171,9 +177,30 @@ def _falls(key: str, before: Span, after: Span, **observed: float) -> Finding:
     return Finding(key, verdict, observed)
 
 
+def _falls_along(axis: str, key: str, runs: Sequence[Run]) -> Finding | None:
+    """Judge run by run whether accuracy falls from the smallest to the largest value along an axis."""
+    lost = _lost(_ends(runs, axis))
+    if lost is None:  # no run has both ends
+        return None
+    few, many = _extremes(runs, axis)
+    verdict: Verdict = "yes" if lost.low > 0 else "no" if lost.high <= 0 else "unclear"
+    return Finding(key, verdict, {"few": few.mean, "many": many.mean})
+
+
 def _inside(runs: Runs, architecture: str, trained_to: Mapping[str, int]) -> list[list[Measured]]:
     every = runs.get(architecture, ())
     return _filled([c for c in run if _met(c, trained_to)] for run in every)
+
+
+def _corrected(task: str, runs: Iterable[Run]) -> list[list[Measured]]:
+    """Correct every cell for what guessing scores in it: guessing itself is right less often the more there is."""
+    guess = task_of(task).guess
+
+    def correct(cell: Measured) -> Corrected:
+        by = guess(cell.at)
+        return Corrected(cell.at, *((share - by) / (1 - by) for share in (cell.accuracy, cell.low, cell.high)))
+
+    return [[correct(cell) for cell in run] for run in runs]
 
 
 def _across(run: Run, trained_to: Mapping[str, int], axis: str) -> Pair:

@@ -1,7 +1,7 @@
 """The three tasks: what each is trained on, step by step, and the cells it is measured in."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from models.recall.tasks import Cell, Induction, Mqar, SelectiveCopying
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task: its vocabulary, the chance of a guess, the cells it is measured in and those it is trained on.
+    """One task: its vocabulary, the chance of a constant answer, the cells of its measurement and of its training.
 
     steps: of the study's budget, the same for every architecture; trained_to: the largest values met in training;
     lesson(progress, rng) returns the cell of one training step; progress runs from 0 to 1.
@@ -25,6 +25,10 @@ class Task:
     cells: tuple[Cell, ...]
     lesson: Callable[[float, np.random.Generator], Cell]
     trained_to: Mapping[str, int]
+
+    def guess(self, at: Mapping[str, int]) -> float:
+        """Return what guessing scores in the cell at a place along the axes (Cell.guess)."""
+        return replace(self.cells[0], **at).guess  # type: ignore[type-var]
 
 
 def task(name: str) -> Task:

@@ -3,8 +3,10 @@
 Every record below is one cell of a task: frozen, checked when built, and able to draw seeded sequences.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -41,6 +43,11 @@ class Cell(Protocol):
     @property
     def answers(self) -> int:
         """Questions asked in a sequence."""
+        ...
+
+    @property
+    def guess(self) -> float:
+        """Share of right answers of one who read the sequence but not what is asked: says the commonest candidate."""
         ...
 
     def draw(self, batch: int, *, seed: Sequence[int] | int) -> Sequences:
@@ -87,6 +94,11 @@ class Mqar:
     def answers(self) -> int:
         """Questions asked in a sequence."""
         return self.queries
+
+    @property
+    def guess(self) -> float:
+        """Share of right answers of one who always says the commonest candidate."""
+        return commonest(self.pairs, self.values)
 
     def draw(self, batch: int, *, seed: Sequence[int] | int) -> Sequences:
         """Draw batch sequences; the same seed draws the same ones."""
@@ -144,6 +156,11 @@ class Induction:
         """Questions asked in a sequence."""
         return self.queries
 
+    @property
+    def guess(self) -> float:
+        """Share of right answers of one who always says the commonest candidate."""
+        return commonest(self.lead + self.distance + 2 - self.queries, self.symbols)
+
     def draw(self, batch: int, *, seed: Sequence[int] | int) -> Sequences:
         """Draw batch sequences; the same seed draws the same ones."""
         rng, row = _start(batch, seed)
@@ -190,6 +207,11 @@ class SelectiveCopying:
         """Questions asked in a sequence."""
         return self.count
 
+    @property
+    def guess(self) -> float:
+        """Share of right answers of one who always says the commonest candidate."""
+        return commonest(self.count, self.colours)
+
     def draw(self, batch: int, *, seed: Sequence[int] | int) -> Sequences:
         """Draw batch sequences; the same seed draws the same ones."""
         rng, row = _start(batch, seed)
@@ -213,6 +235,25 @@ def values_of(cell: Cell) -> dict[str, int]:
     """Return what a cell is called in a grid: its values along the task's axes."""
     fields: dict[str, Any] = asdict(cell)  # type: ignore[call-overload]
     return {axis: int(fields[axis]) for axis in cell.axes}
+
+
+@cache
+def commonest(draws: int, symbols: int) -> float:
+    """Return the expected share of the commonest of `symbols` among `draws` independent, evenly likely draws.
+
+    Exact: counts that add up to `draws` are independent Poisson counts of mean draws/symbols under that condition.
+    """
+    mean = draws / symbols
+    counts = np.arange(draws + 1)
+    poisson = np.exp(counts * math.log(mean) - mean - np.array([math.lgamma(n + 1) for n in counts]))
+    total = math.exp(draws * math.log(draws) - draws - math.lgamma(draws + 1))
+    expected = 0.0
+    for most in range(draws):  # the mean of a count is the sum of its chances to exceed 0, 1, ..
+        within = np.ones(1)
+        for _ in range(symbols):
+            within = np.convolve(within, poisson[: most + 1])[: draws + 1]
+        expected += 1 - (within[draws] if len(within) > draws else 0.0) / total
+    return expected / draws
 
 
 def _within(name: str, value: int, low: int, high: int | None) -> None:

@@ -18,8 +18,7 @@ def cost(record: Record, shown: Cells) -> None:
 
 def seeds(record: Record) -> None:
     """Draw the mean accuracy of every seed."""
-    chance = record.layout.chance
-    panel(recall_seeds, record.runs, key=f"{PAGE}.seeds", follow=False, bundled=BUNDLED_SEED, chance=chance)
+    panel(recall_seeds, record.runs, key=f"{PAGE}.seeds", follow=False, bundled=BUNDLED_SEED, guess=record.layout.guess)
 
 
 def body(record: Record) -> None:

@@ -141,8 +141,8 @@ def test_the_words_agree_with_the_tasks_and_the_sizes(lang: str, monkeypatch: py
     assert {round(record["jamba"]["parameters"], -3) for record in records} <= {185_000, 186_000}
     sizes = {"en": ("130 to 133 thousand", "185 thousand"), "ko": ("13만~13만 3천", "18만 5천")}[lang]
     assert all(size in content.section(PAGE, "hood.training.text", lang=lang) for size in sizes)
-    for pairs in (2, 8):  # a value of the list is the right one, or happens to be the same
-        guessed = 1 / pairs + (1 - 1 / pairs) * TASKS["mqar"].chance
+    for pairs in (2, 8):
+        guessed = TASKS["mqar"].guess({"distance": 16, "pairs": pairs})
         assert f"{guessed * 100:.0f}" in content.section(PAGE, "task.mqar", lang=lang)
     if lang == "ko":
         assert "5%p" in i18n.say("ko", "recall.finding.selection_distance.expected")

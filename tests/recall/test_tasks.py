@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.errors import SettingError
 from models.recall import evaluation
 from models.recall.lessons import TASKS, task
-from models.recall.tasks import NOTHING, Cell, Induction, Mqar, SelectiveCopying, Sequences, values_of
+from models.recall.tasks import NOTHING, Cell, Induction, Mqar, SelectiveCopying, Sequences, commonest, values_of
 
 CELLS: Sequence[Cell] = (
     Mqar(1, 0),
@@ -109,6 +109,31 @@ def test_a_constant_guess_scores_chance(name: str) -> None:
         right = int((answers == guess).sum())
         share, spread = right / len(answers), np.sqrt(chosen.chance * (1 - chosen.chance) / len(answers))
         assert abs(share - chosen.chance) < 4.5 * spread, int(guess)
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("place", [0, -1])
+def test_who_says_the_commonest_candidate_scores_the_guess(name: str, place: int) -> None:
+    """Played out on drawn sequences: candidates are the values, the letters or the tokens that were read."""
+    cell = task(name).cells[place]
+    drawn = cell.draw(4000, seed=7)
+    read = {
+        "mqar": lambda c, ids: ids[:, 1 : 2 * c.pairs : 2],
+        "induction": lambda c, ids: torch.cat([ids[:, : c.lead], ids[:, c.lead + 1 : -1]], dim=1),
+        "selective_copying": lambda c, ids: ids[:, : c.span].masked_fill(ids[:, : c.span] == c.colours, -1),
+    }[name](cell, drawn.ids)
+    counts = torch.stack([(read == symbol).sum(1) for symbol in range(int(read.max()) + 1)], dim=1)
+    said = counts.argmax(1, keepdim=True).expand_as(drawn.targets)
+    asked = drawn.targets != NOTHING
+    right = (said == drawn.targets)[asked].float().mean().item()
+    spread = np.sqrt(cell.guess * (1 - cell.guess) / 4000)  # answers of one sequence are not independent
+    assert abs(right - cell.guess) < 4 * spread
+
+
+def test_the_guess_of_small_cells_is_known() -> None:
+    assert commonest(1, 8) == pytest.approx(1)
+    assert commonest(2, 8) == pytest.approx((1 / 8 * 2 + 7 / 8) / 2)
+    assert commonest(3, 2) == pytest.approx((2 / 8 * 3 + 6 / 8 * 2) / 3)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=repr)

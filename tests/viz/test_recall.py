@@ -28,8 +28,12 @@ def cells(scale: float) -> list[Cell]:
     ]
 
 
+def eighth(at: dict[str, int]) -> float:
+    return 0.125
+
+
 CELLS = {"transformer": cells(1.0), "mamba": cells(0.5)[:3], "rwkv": []}
-LAYOUT = layout_of(cells(1.0), ("distance", "pairs"), chance=0.125, trained_to=64)
+LAYOUT = layout_of(cells(1.0), ("distance", "pairs"), guess=eighth, trained_to=64)
 
 
 def rows(figure) -> list[dict]:
@@ -39,7 +43,7 @@ def rows(figure) -> list[dict]:
 def test_cells_lie_on_their_axes() -> None:
     assert (LAYOUT.places, LAYOUT.rows) == ([16, 64, 128], [2, 8])
     single = layout_of(
-        [Cell({"distance": 4}, 1.0), Cell({"distance": 9}, 1.0)], ("distance",), chance=0.1, trained_to=9
+        [Cell({"distance": 4}, 1.0), Cell({"distance": 9}, 1.0)], ("distance",), guess=eighth, trained_to=9
     )
     assert (single.up, list(single.rows)) == (None, [0])
 
@@ -59,9 +63,9 @@ def test_the_map_draws_what_was_measured_and_nothing_else(english, theme) -> Non
     assert drawn["transformer|16", "8"]["share"] == "60.0%"
 
 
-def test_colour_grows_with_accuracy_and_starts_at_chance(english) -> None:
+def test_colour_grows_with_accuracy_and_starts_at_guessing(english) -> None:
     ladder = {"rwkv": [Cell({"distance": d, "pairs": 2}, a) for d, a in ((1, 0.0), (2, 0.125), (3, 0.5), (4, 1.0))]}
-    layout = layout_of(ladder["rwkv"], ("distance", "pairs"), chance=0.125, trained_to=9)
+    layout = layout_of(ladder["rwkv"], ("distance", "pairs"), guess=eighth, trained_to=9)
     colors = {
         r["column"]: r["color"] for r in rows(recall_map(ladder, layout, theme=LIGHT, t=english)) if r.get("measured")
     }
@@ -70,9 +74,26 @@ def test_colour_grows_with_accuracy_and_starts_at_chance(english) -> None:
     assert colors["rwkv|4"] == LIGHT.color("rwkv")
 
 
+def test_every_cell_has_a_guess_of_its_own(english) -> None:
+    """Equal accuracy has less colour where a guess is right more often; the line of guessing is their mean."""
+    level = {"mamba": [Cell({"distance": 1, "pairs": p}, 0.5) for p in (2, 8)]}
+
+    def guess(at: dict[str, int]) -> float:
+        return 1 / at["pairs"]
+
+    layout = layout_of(level["mamba"], ("distance", "pairs"), guess=guess, trained_to=9)
+    drawn = {r["row"]: r for r in rows(recall_map(level, layout, theme=LIGHT, t=english)) if r.get("measured")}
+    assert drawn["2"]["color"] == LIGHT.card != drawn["8"]["color"]
+    assert (drawn["2"]["guess"], drawn["8"]["guess"]) == ("50.0%", "12.5%")
+    runs = {"mamba": [(0, level["mamba"]), (1, level["mamba"])]}
+    figure = recall_seeds(runs, theme=LIGHT, t=english, bundled=0, guess=guess)
+    assert figure.data["guess"].values == pytest.approx([0.3125])
+    assert "guessing 31%" in [r.get("text") for r in rows(figure)]
+
+
 def test_the_border_stands_before_the_first_distance_beyond_training(english) -> None:
     def borders(trained_to: int) -> set[str]:
-        layout = layout_of(cells(1.0), ("distance", "pairs"), chance=0.125, trained_to=trained_to)
+        layout = layout_of(cells(1.0), ("distance", "pairs"), guess=eighth, trained_to=trained_to)
         spec = recall_map(CELLS, layout, theme=LIGHT, t=english).body.to_dict()
         rules = [layer for layer in spec["layer"] if layer.get("mark", {}).get("type") == "rule"]
         return {row["column"] for layer in rules for row in spec["datasets"][layer["data"]["name"]]}
@@ -90,7 +111,7 @@ def test_bytes_are_means_of_a_distance(english) -> None:
 
 def test_seeds_fill_the_bundled_one_only(english) -> None:
     runs = {"mamba": [(0, cells(1.0)), (1, cells(0.5))]}
-    figure = recall_seeds(runs, theme=LIGHT, t=english, bundled=0, chance=0.125)
+    figure = recall_seeds(runs, theme=LIGHT, t=english, bundled=0, guess=eighth)
     assert [(r["seed"], r["kept"]) for r in rows(figure) if "seed" in r] == [(1, False), (0, True)]
     np.testing.assert_allclose(figure.data["accuracy"].values, [[0.75, 0.375]])
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from models.recall import evaluation, study
+from models.recall import evaluation, lessons, study
 from models.recall.evaluation import Accuracy
 from models.recall.live import Key, LiveRun, LiveRuns
 from viz.recall import Layout, layout_of
 
+TASKS = tuple(lessons.TASKS)
 PAGE = "recall"
-TASKS = ("mqar", "induction", "selective_copying")
 BUNDLED_SEED = 0  # of the models in assets/checkpoints/micro
 _LIVE = "contextscope.recall.live"  # task -> seed of the visitor's last live run
 _LEFT = "contextscope.recall.left"  # the runs that the visitor has stopped
@@ -53,7 +53,7 @@ def record(task: str) -> Record | None:
     }
     cells = [cell for every in runs.values() for _, found in every for cell in found]
     axes = about["axes"]
-    layout = layout_of(cells, axes, chance=about["chance"], trained_to=about["trained_to"][axes[0]])
+    layout = layout_of(cells, axes, guess=lessons.task(task).guess, trained_to=about["trained_to"][axes[0]])
     return Record(task, layout, runs, about)
 
 
