@@ -1,4 +1,4 @@
-"""The command line: python -m models list, describe, trace, bench, bench-kernels, evaluate, train (serve-worker)."""
+"""The command line: python -m models list, describe, trace, bench, runs, bench-kernels, evaluate, train, ..."""
 
 import argparse
 import importlib
@@ -15,6 +15,7 @@ COMMANDS = {
     "check-published": ("models.cli.published", "count the tables of the papers again and say which values agree"),
     "trace": ("models.cli.tracing", "run a model over a text and say what each layer shows"),
     "bench": ("models.cli.benchmark", "measure memory and speed against context length"),
+    "runs": ("models.cli.runs", "list, export, compare, import and delete the runs of the benchmark"),
     "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),
     "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts, structure"),
     "train": ("models.training.recipe", "train the bundled models again"),

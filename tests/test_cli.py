@@ -1,5 +1,6 @@
 """Every documented command runs, answers in JSON where it reports, and complains in one line with code 2."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,6 +12,9 @@ import pytest
 from models import registry
 from models.__main__ import COMMANDS, main
 from models.bench.lease import Lease
+from models.bench.store import Store, read_file
+from models.cli import benchmark
+from models.errors import SettingError
 
 ROOT = Path(__file__).resolve().parents[1]
 FIELDS = {"params_total", "params_active", "kv_bytes", "state_bytes", "cache_bytes", "layers"}
@@ -151,6 +155,50 @@ def test_bench_prints_rows_as_json(capsys, data):
     assert [(row["context"], row["batch"], row["seed"]) for row in rows] == [(16, 1, 3), (16, 2, 3)]
 
 
+def test_a_run_that_broke_off_goes_on_from_the_command_line(capsys, data):
+    """A cell that was never begun, as after kill -9, is measured into the same run, and the file holds all of it."""
+    out = data / "run.jsonl"
+    words = ("bench", "--sources", "rwkv", "--contexts", "16,32", "--decode", "4", "--rounds", "2")
+    assert run(capsys, *words)[0] == 0
+    store = Store()
+    (whole,) = [one for one in store.runs() if not one.recorded]
+    broken = store.create(cells=whole.cells, environment=whole.environment)
+    store.append(dataclasses.replace(whole.rows[0], run_id=broken))
+    (cell,) = plan(capsys, "--again", "last")
+    assert cell["context"] == whole.rows[1].context
+    code, _, progress = run(capsys, "bench", "--again", broken[:20], "--out", str(out))
+    assert code == 0, progress
+    assert f"run {broken} is in" in progress
+    assert [(row.context, row.state) for row in read_file(out).rows] == [(16, "ok"), (32, "ok")]
+    assert store.run(broken).ended == "done"
+    assert run(capsys, "bench", "--again", broken)[2].count("nothing of run") == 1
+    again = plan(capsys, "--again", broken, "--cells", whole.rows[0].cell_id)
+    assert [one["context"] for one in again] == [16]
+
+
+def test_the_file_holds_every_finished_cell_while_others_are_measured(capsys, data, monkeypatch):
+    out, seen = data / "run.jsonl", []
+    write = benchmark.write_file
+    monkeypatch.setattr(benchmark, "write_file", lambda *args: seen.append(write(*args) or len(read_file(out).rows)))
+    words = ("bench", "--sources", "rwkv", "--contexts", "16,32", "--decode", "4", "--rounds", "2")
+    assert run(capsys, *words, "--out", str(out))[0] == 0
+    assert seen[0] == 1
+    assert seen[-1] == 2
+    assert [path.name for path in data.glob(".run*")] == []
+
+
+def test_a_disk_that_is_full_meanwhile_ends_no_run(capsys, data, monkeypatch):
+    def full(out, _):
+        raise SettingError("errors.setting_value", f"--out {out} cannot be written: disk full", name="out", value="")
+
+    monkeypatch.setattr(benchmark, "write_file", full)
+    words = ("bench", "--sources", "rwkv", "--contexts", "16,32", "--decode", "4", "--rounds", "2")
+    code, _, err = run(capsys, *words, "--out", str(data / "run.jsonl"))
+    assert code == 2
+    assert "disk full" in err
+    assert [row.state for row in Store().latest().rows] == ["ok", "ok"]
+
+
 def plan(capsys, *words):
     return [entry["cell"] for entry in answer(capsys, "bench", "--plan", "--json", *words)]
 
@@ -224,6 +272,17 @@ BAD = {
     "bench an unknown preset": ("bench", "--preset", "eternal"),
     "bench an unknown source": ("bench", "--sources", "no-such-model"),
     "bench two sources of one architecture": ("bench", "--sources", "gpt2,pythia-160m"),
+    "bench on with a run that is not there": ("bench", "--again", "no-such-run"),
+    "bench on with cells of no run": ("bench", "--cells", "mamba-bundled-64-b1-float32-cpu"),
+    "bench on with a run in another way": ("bench", "--again", "quick-cpu", "--seed", "3"),
+    "bench on with a run that is whole": ("bench", "--again", "quick-cpu"),
+    "bench on with a cell that the run does not have": ("bench", "--again", "quick-cpu", "--cells", "rwkv-1"),
+    "export a run that is not there": ("runs", "export", "no-such-run", "--out", "/tmp/run.csv"),
+    "export a run in an unknown format": ("runs", "export", "quick-cpu", "--out", "/tmp/run.docx"),
+    "export a run into a folder that is not there": ("runs", "export", "quick-cpu", "--out", "/no/such/run.csv"),
+    "compare a run with none": ("runs", "compare", "quick-cpu", "last"),
+    "delete the recorded run": ("runs", "delete", "quick-cpu"),
+    "delete a run by its beginning": ("runs", "delete", "quick"),
     "bench into a folder that is not there": ("bench", "--out", "/no/such/folder/run.jsonl"),
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from models.bench.runs import Run
 from models.errors import SettingError
 
 COMMAND = "python -m models bench"
+REPEATABLE = ("cancelled", "failed", "killed", "oom", "predicted_oom_skipped", "timeout")  # may end otherwise next time
 _FIELDS = {item.name: item for item in dataclasses.fields(Cell)}
 # The options of the command that say what all cells of a run share, in the order they are written.
 _OPTIONS = ("device", "dtype", "view", "attention", "kernels", "experts", "decode", "rounds", "threads", "seed")
@@ -43,6 +44,13 @@ def cells_of(run: Run) -> tuple[Cell, ...]:
         if all(isinstance(getattr(cell, name), item.type) for name, item in _FIELDS.items()):  # type: ignore[arg-type]
             found.append(cell)
     return tuple(found)
+
+
+def left(run: Run) -> tuple[str, ...]:
+    """Return the planned cells of a run without a measurement that may get one: those never begun among them."""
+    states = {row.cell_id: "measured" if row.measured else row.state for row in run.current}
+    names = (cell.cell_id for cell in cells_of(run))
+    return tuple(name for name in names if states.get(name, "cancelled") in REPEATABLE)
 
 
 def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:

@@ -24,6 +24,14 @@ class Lease:
         """Return the lease of a device, shared by all programs and users of this machine."""
         return cls(Path(tempfile.gettempdir()) / f"contextscope-{device.replace(':', '')}.lock")
 
+    def elsewhere(self) -> bool:
+        """Tell whether another program has it now; it is not kept."""
+        held = self._file is not None
+        free = self.taken()
+        if free and not held:
+            self.give_back()
+        return not free
+
     def taken(self) -> bool:
         """Take it if it is free; True when it is ours. A place where no lock can be kept counts as free."""
         if self._path is None or fcntl is None or self._file is not None:

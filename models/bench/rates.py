@@ -116,10 +116,10 @@ def _shape(source: str) -> Shape | None:
         return None
 
 
-def _fastest(call: Callable[[], object], *, repeats: int = 20, longest_s: float = 0.3) -> float:
-    """Return the least of several times: on a busy machine some of them find it free."""
+def _fastest(call: Callable[[], object], *, least: int = 5, spell_s: float = 0.15) -> float:
+    """Return the least of the times that fit a spell: long enough that a busy machine is free in some of them."""
     times: list[float] = []
-    while len(times) < repeats and sum(times) < longest_s:
+    while len(times) < least or sum(times) < spell_s:
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)

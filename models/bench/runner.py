@@ -15,6 +15,7 @@ from models.bench.job import Job, Progress
 from models.bench.lease import Lease
 from models.bench.plan import Plan, Prediction, Rates, measure_rates
 from models.bench.rows import Measurement
+from models.bench.runs import Run
 from models.bench.store import Store
 from models.bench.turns import Turns
 from models.errors import SettingError, SourceError
@@ -75,10 +76,19 @@ class Runner:
             return self.submit(plan, title=run.title, timeout_s=timeout_s)
         with self._lock:
             former = self._jobs.get(run_id)
-            if former is not None and former.ended is None:
+            if (former is not None and former.ended is None) or self.measured_elsewhere(run):
                 raise SettingError("errors.run_live", f"run {run_id} is being measured", run=run_id)
             self._queue(Job(run_id, plan, timeout_s, ended_before=run.ended))
         return run_id
+
+    def measured_elsewhere(self, run: Run) -> bool:
+        """Tell whether another program may be measuring a run now: it has no end, and its device is in use there."""
+        if run.ended or self.progress(run.run_id) is not None or not run.cells:
+            return False
+        device = str(run.cells[0].get("device", "cpu"))
+        with self._lock:
+            ours = any(job.state == "running" for job in self._queues.get(device, ()))
+        return not ours and self._lease(device).elsewhere()
 
     def _queue(self, job: Job) -> None:
         run_id, device = job.run_id, job.plan.cells[0].device

@@ -95,12 +95,13 @@ def verdict_lines(rows: Sequence[Measurement]) -> list[str]:
     """Write the verdicts of each pair of architectures at every batch, both phases at the longest common context."""
     return [
         f"{one.phase} at {one.a.context:,} tokens, batch {one.a.batch}: "
-        f"{_sentence(one.a.architecture, one.b.architecture, one.found)}"
+        f"{sentence(one.a.architecture, one.b.architecture, one.found)}"
         for one in judged(rows)
     ]
 
 
-def _sentence(a: str, b: str, found: Verdict) -> str:
+def sentence(a: str, b: str, found: Verdict) -> str:
+    """Say which of two took less time, and by how much."""
     if found.rounds < 2:
         return f"{a} and {b}: one round, nothing can be told apart"
     apart = found.kind != "indistinguishable"

@@ -4,17 +4,21 @@ import argparse
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from models.bench import environment, exchange, ladder
+from models.bench import again, environment, exchange, ladder
 from models.bench.job import Progress
 from models.bench.lease import Lease
-from models.bench.plan import Plan, make_plan, measure_rates, sources_of
+from models.bench.plan import Plan, Rates, make_plan, measure_rates, sources_of
 from models.bench.runner import LEARNT_ROWS, Runner
+from models.bench.runs import Run
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS
 from models.bench.store import Store
 from models.cli import bench_report
-from models.errors import SettingError
+from models.cli.output import check_file, write_file
+from models.cli.runs import chosen
+from models.errors import ContextscopeError, SettingError
 
 EVERY_S = 20.0  # between lines where there is no terminal
 
@@ -48,6 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--budget", type=float, default=None, metavar="S", help="seconds to keep to; 0: no limit (the preset's)"
     )
+    what.add_argument(
+        "--again",
+        default="",
+        metavar="RUN",
+        help="go on with a stored run (its id, or last): the cells that broke off, failed or were never begun",
+    )
+    what.add_argument(
+        "--cells", default="", metavar="ID,ID", help="with --again: these cells (as --json names them), measured or not"
+    )
     how = parser.add_argument_group("how")
     how.add_argument(
         "--device", default=None, help=f"one of {', '.join(environment.devices())} (cpu; --preset gpu: cuda:0)"
@@ -77,38 +90,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Measure a plan; 0 when every cell was measured, 1 when some were not, 130 when it was interrupted."""
-    _check_out(args.out)
+    check_file(args.out)
     store = Store()
-    plan = _plan(args, store)
+    former = _former(args, store)
+    cells = _cells(args, former) if former else ()
+    rates = measure_rates(store.recent_rows(LEARNT_ROWS))
+    plan = again.plan_again(former, cells, rates=rates) if former else _plan(args, rates)
     if args.plan:
         bench_report.print_plan(plan, as_json=args.json)
         return 0
     for note in plan.notes:
         print(note.message, file=sys.stderr)
     runner = Runner(store, lease=Lease.of)
-    run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
+    if former:
+        run_id = runner.again(former.run_id, cells, timeout_s=args.timeout)
+    else:
+        run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
     code = 0
     try:
-        _follow(runner, run_id)
+        _follow(runner, run_id, each_row=lambda: _try_to_save(store, run_id, args.out))
     except KeyboardInterrupt:
         code = 130
         runner.cancel(run_id)
         runner.wait(run_id, timeout_s=30)
     finally:
         runner.close()
-    run = store.run(run_id)
-    if run is None:
-        raise SettingError("errors.setting_value", f"run {run_id} is gone from {store.place}", name="run", value=run_id)
-    if args.out is not None:
-        _write(args.out, exchange.export(run, "jsonl"))
+    run = _save(store, run_id, args.out)
     bench_report.print_rows(run.current, as_json=args.json)
     if not args.json:
         bench_report.print_verdicts(run.current)
     print(f"run {run_id} is in {store.place}" + (f" and {args.out}" if args.out else ""), file=sys.stderr)
-    return code or (0 if all(row.measured for row in run.rows) else 1)
+    return code or (0 if all(row.measured for row in run.current) else 1)
 
 
-def _plan(args: argparse.Namespace, store: Store) -> Plan:
+def _former(args: argparse.Namespace, store: Store) -> Run | None:
+    """Return the run to go on with, None without --again. What else it is asked for would be another measurement."""
+    if not args.again:
+        if args.cells:
+            raise _bad("cells", args.cells, "--cells needs --again RUN: it names cells of a stored run")
+        return None
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    may = {"again", "cells", "timeout", "out", "plan", "json"}
+    usual = vars(parser.parse_args([]))
+    other = sorted(f"--{name}" for name in usual if name not in may and getattr(args, name) != usual[name])
+    if other:
+        message = f"--again measures as its run was measured: leave out {', '.join(other)}"
+        raise _bad("again", args.again, message)
+    return chosen(store, args.again)
+
+
+def _cells(args: argparse.Namespace, run: Run) -> tuple[str, ...]:
+    named = tuple(name.strip() for name in args.cells.split(",") if name.strip())
+    found = named or again.left(run)
+    if not found:
+        message = f"nothing of run {run.run_id} is missing; --cells chooses cells to measure once more"
+        raise _bad("again", args.again, message)
+    return found
+
+
+def _plan(args: argparse.Namespace, rates: Rates) -> Plan:
     preset = PRESETS[args.preset]
     names = [name.strip() for name in args.sources.split(",") if name.strip()]
     sources = _sources(args, names)
@@ -137,7 +178,7 @@ def _plan(args: argparse.Namespace, store: Store) -> Plan:
         places=places,
         throughput=bool(args.throughput or (preset["throughput"] and not exact)),
         budget_s=budget_s or None,
-        rates=measure_rates(store.recent_rows(LEARNT_ROWS)),
+        rates=rates,
     )
 
 
@@ -163,30 +204,33 @@ def _numbers(name: str, text: str) -> tuple[int, ...]:
         raise _bad(name, text, f"--{name} {text!r} is not a list of numbers like 1,8,32") from None
 
 
-def _check_out(out: Path | None) -> None:
-    """Refuse a file that cannot be written before anything is measured."""
-    if out is None:
-        return
-    if not out.parent.is_dir():
-        raise _bad("out", str(out), f"there is no folder {out.parent} for --out")
-    if out.is_dir():
-        raise _bad("out", str(out), f"--out {out} is a folder, not a file")
+def _save(store: Store, run_id: str, out: Path | None) -> Run:
+    """Write what a run has so far to its file, so that the file holds every finished cell whatever happens next."""
+    run = store.run(run_id)
+    if run is None:
+        raise SettingError("errors.setting_value", f"run {run_id} is gone from {store.place}", name="run", value=run_id)
+    if out is not None:
+        write_file(out, exchange.export(run, "jsonl"))
+    return run
 
 
-def _write(out: Path, data: bytes) -> None:
+def _try_to_save(store: Store, run_id: str, out: Path | None) -> None:
+    """Save while cells are measured; a full disk or a locked database is said, and ends nothing."""
     try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise _bad("out", str(out), f"--out {out} cannot be written: {error.strerror}") from error
+        if out is not None:
+            _save(store, run_id, out)
+    except ContextscopeError as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
 
 
 def _bad(name: str, value: str, message: str) -> SettingError:
     return SettingError("errors.setting_value", message, name=name, value=value)
 
 
-def _follow(runner: Runner, run_id: str) -> None:
+def _follow(runner: Runner, run_id: str, *, each_row: Callable[[], object]) -> None:
     """Show progress until the run has ended: one live line on a terminal, a line now and then elsewhere."""
     live = sys.stderr.isatty()
+    done = 0
     said: tuple[object, ...] = ()
     when = 0.0
     while (now := runner.progress(run_id)) is not None and now.live:
@@ -195,6 +239,9 @@ def _follow(runner: Runner, run_id: str) -> None:
         elif _where(now) != said or time.monotonic() - when > EVERY_S:
             said, when = _where(now), time.monotonic()
             print(bench_report.progress_line(now, width=None), file=sys.stderr, flush=True)
+        if now.done != done:
+            done = now.done
+            each_row()
         time.sleep(0.2)
     if live:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)

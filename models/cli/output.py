@@ -3,8 +3,12 @@
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from models.errors import SettingError
 
 _STEPS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -32,6 +36,38 @@ def byte_size(count: float) -> str:
     while abs(size) >= 1024 and unit < len(_STEPS) - 1:
         size, unit = size / 1024, unit + 1
     return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_STEPS[unit]}"
+
+
+def check_file(out: Path | None) -> None:
+    """Refuse a file for --out that cannot be written, before anything is done for it."""
+    if out is None:
+        return
+    if not out.parent.is_dir():
+        raise _refused(out, f"there is no folder {out.parent} for --out")
+    if out.is_dir():
+        raise _refused(out, f"--out {out} is a folder, not a file")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise _refused(out, f"--out {out} may not be written here; choose another place")
+
+
+def write_file(out: Path, data: bytes) -> None:
+    """Write a file whole or not at all; SettingError when its place refuses it."""
+    draft = out.with_name(f".{out.name[:100]}.{os.getpid()}")
+    try:
+        if out.exists() and not out.is_file():  # a pipe or a terminal: no other file may take its place
+            out.write_bytes(data)
+            return
+        try:
+            draft.write_bytes(data)
+            draft.replace(out.resolve())
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise _refused(out, f"--out {out} cannot be written: {error.strerror}") from error
+
+
+def _refused(out: Path, message: str) -> SettingError:
+    return SettingError("errors.setting_value", message, name="out", value=str(out))
 
 
 def _cell(value: object) -> str:

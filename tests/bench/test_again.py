@@ -9,7 +9,9 @@ import pytest
 from following import states, until
 
 from models.bench import again, environment, exchange, ladder
+from models.bench.lease import Lease
 from models.bench.plan import Rates, make_plan
+from models.bench.runner import Runner
 from models.bench.runs import Run, fingerprint
 from models.bench.store import RECORDED, Store
 from models.cli import benchmark
@@ -147,7 +149,7 @@ def of_command(line):
     assert " ".join(words[:4]) == again.COMMAND
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
-    return benchmark._plan(parser.parse_args(words[4:]), Store(recorded=None))
+    return benchmark._plan(parser.parse_args(words[4:]), RATES)
 
 
 BUNDLED, SIZED = ladder.sources("bundled"), ladder.sources("130m", match="total")
@@ -168,8 +170,7 @@ BUNDLED, SIZED = ladder.sources("bundled"), ladder.sources("130m", match="total"
     ],
     ids=["plain", "numbers", "as-shipped", "ways", "stored", "custom", "budget", "largest", "places"],
 )
-def test_the_command_measures_the_same_cells(sources, contexts, options, monkeypatch):
-    monkeypatch.setattr(benchmark, "measure_rates", lambda rows: RATES)
+def test_the_command_measures_the_same_cells(sources, contexts, options):
     made = make_plan(sources, contexts, rates=RATES, **options)
     run = run_of(cells=tuple(made.to_json()))
     told = of_command(again.command(run)).cells
@@ -245,3 +246,31 @@ def test_an_unknown_way_of_measuring_in_a_file_is_refused(measurement):
         run = run_of(measurement(**{column: "magic"}))
         with pytest.raises(SourceError, match=f"{column} 'magic' is not known"):
             exchange.parse("x.jsonl", exchange.export(run, "jsonl"))
+
+
+def test_what_a_crash_left_without_rows_is_missing_too(runner, plan_of, stand_in_shapes, measurement):
+    run_id = runner.submit(plan_of("ok", "ok", "ok", "crash"))
+    assert runner.wait(run_id, timeout_s=30)
+    whole = runner.store.run(run_id)
+    first, *others = sorted(whole.rows, key=lambda row: not row.measured)
+    assert [*again.left(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
+    broken = dataclasses.replace(whole, rows=(first,), ended="")
+    assert {*again.left(broken)} == {row.cell_id for row in others}
+    refused = dataclasses.replace(broken, rows=(dataclasses.replace(first, state="parity_fail", decode_ms_samples=()),))
+    assert again.left(refused) == again.left(broken), "it would be refused again"
+
+
+def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_path, stand_in_shapes):
+    path = tmp_path / "cpu.lock"
+    other, here = Lease(path), Runner(store, lease=lambda device: Lease(path))
+    try:
+        run_id = store.create(cells=plan_of("ok").to_json(), environment=environment.environment())
+        assert not here.measured_elsewhere(store.run(run_id)), "it broke off"
+        assert other.taken()
+        assert here.measured_elsewhere(store.run(run_id))
+        with pytest.raises(SettingError, match="is being measured"):
+            here.again(run_id, again.left(store.run(run_id)))
+        store.finish(run_id, "cancelled")
+        assert not here.measured_elsewhere(store.run(run_id))
+    finally:
+        here.close()

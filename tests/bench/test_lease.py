@@ -78,3 +78,14 @@ def test_a_lock_file_made_by_another_program_just_now_is_opened(shared_folder, m
 
 def test_a_place_where_no_lock_can_be_kept_counts_as_free(shared_folder):
     assert Lease(shared_folder / "missing" / "cpu.lock").taken()
+
+
+def test_asking_who_has_a_lease_takes_it_from_nobody(tmp_path):
+    path = tmp_path / "cpu.lock"
+    mine, theirs = Lease(path), Lease(path)
+    assert not mine.elsewhere()
+    assert theirs.taken(), "asking has not kept it"
+    assert mine.elsewhere()
+    assert not theirs.elsewhere()
+    assert mine.elsewhere(), "its owner has not lost it by asking"
+    assert not Lease(None).elsewhere()

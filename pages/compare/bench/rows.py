@@ -13,12 +13,10 @@ from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
 
-REPEATABLE = ("cancelled", "failed", "killed", "oom", "predicted_oom_skipped", "timeout")  # may end otherwise next time
-
 
 def missing(run: Run) -> None:
     """Offer to measure again what has no measurement and might get one, once nothing of the run is under way."""
-    cells = [row.cell_id for row in run.last if row.state in REPEATABLE]
+    cells = again.left(run)
     _button("missing", run, cells, t("benchmark.again.missing", count=len(cells)))
 
 
@@ -48,7 +46,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
     here = runner.shared()
     now = here.progress(run.run_id)
     planned = {cell.cell_id for cell in again.cells_of(run)} & set(cell_ids)
-    if not planned or (now is not None and now.live):
+    if not planned or (now is not None and now.live) or here.measured_elsewhere(run):
         return
 
     def measure() -> None:
