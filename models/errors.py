@@ -7,6 +7,10 @@ ContextscopeError
 └── CellError          a benchmark cell that ended without a row
 """
 
+import re
+
+_ALLOCATION = re.compile(r"can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", re.IGNORECASE)
+
 
 class ContextscopeError(Exception):
     """Say what happened, the value, and what to do; pages translate it by key, the command line prints it."""
@@ -31,3 +35,9 @@ class SettingError(ContextscopeError):
 
 class CellError(ContextscopeError):
     """A benchmark cell ended without a measurement."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception says that memory could not be given, by Python, torch or a library on the GPU."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or _ALLOCATION.search(str(error)) is not None

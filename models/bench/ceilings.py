@@ -26,6 +26,8 @@ class Ceilings:
 def measure(device: str, dtype: str, *, threads: int) -> Ceilings:
     """Measure both on this device with so many CPU threads: medians of several runs on seeded random data."""
     torch.set_num_threads(threads)
+    if device != "cpu":
+        torch.cuda.set_device(device)
     kind = device.partition(":")[0]
     generator = torch.Generator().manual_seed(0)
     size = COPIES[kind]

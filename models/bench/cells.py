@@ -41,7 +41,9 @@ class Cell:
 class Prediction:
     """What a cell should need: bytes by part and milliseconds by phase. An estimate, never shown as a measurement.
 
-    known: False where nothing was measured on the device yet, so that the times are careful guesses.
+    known: False where nothing was measured on the device yet, so that the times are careful guesses. bytes_static: of a
+    second place for keys and values, which captured decoding holds beside the growing cache of a prompt; no part of the
+    total. positions_needed: more than the learned positions of the model, or 0 where they suffice.
     """
 
     bytes_weights: int
@@ -53,6 +55,14 @@ class Prediction:
     seconds: float
     fits: bool
     known: bool = True
+    bytes_static: int = 0
+    positions_needed: int = 0
+    positions: int = 0
+
+    @property
+    def bytes_held(self) -> int:
+        """Return what must be free for the cell to run."""
+        return self.bytes_total + self.bytes_static
 
     @property
     def bytes_total(self) -> int:

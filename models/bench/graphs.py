@@ -3,7 +3,8 @@
 BENCHMARK.md R5. Small models in eager mode spend their time launching kernels; a captured step shows the architecture.
 """
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Captured:
     ids: Tensor
     logits: Tensor
     cache: Any  # what the step decodes on
-    state: tuple[Tensor, ...]  # everything a step changes
+    state: tuple[Tensor, ...]  # what a step changes, but for keys and values: those beyond the depth count for nothing
 
     @torch.inference_mode()
     def follow(self, clock: Clock, ids: Tensor, cache: Any) -> None:
@@ -70,7 +71,7 @@ class Captured:
         if isinstance(self.cache, StaticCache):
             move(cache, self.cache)
         else:
-            _put_back(self.state, clock.adapter.cache_tensors(cache))
+            put_back(self.state, clock.adapter.cache_tensors(cache))
 
     def decode(self, steps: int) -> Iterator[float]:
         """Replay, timed by events on the device; yields milliseconds a step."""
@@ -90,14 +91,16 @@ def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
     Whatever torch raises while capturing is passed on: the caller decodes eagerly and keeps the reason.
     """
     static_ids = ids.clone()
-    state = tuple(clock.adapter.cache_tensors(cache))
+    everything = tuple(clock.adapter.cache_tensors(cache))
+    written = _written(cache)
+    state = tuple(x for x in everything if x.data_ptr() not in written)
     before = [x.clone() for x in state]
     eager = clock.adapter.step(clock.checkpoint, static_ids, cache)[0].clone()
-    _put_back(state, before)
+    put_back(state, before)
 
     def step() -> Tensor:
         logits, after = clock.adapter.step(clock.checkpoint, static_ids, cache)
-        for old, new in zip(state, clock.adapter.cache_tensors(after), strict=True):
+        for old, new in zip(everything, clock.adapter.cache_tensors(after), strict=True):
             if old.data_ptr() != new.data_ptr():
                 old.copy_(new)  # states that a step returns anew, as RWKV's
         static_ids.copy_(logits.argmax(-1, keepdim=True))
@@ -109,16 +112,17 @@ def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
         for _ in range(WARMUPS):
             step()
     torch.cuda.current_stream().wait_stream(side)
-    _put_back((*state, static_ids), (*before, ids))
+    put_back((*state, static_ids), (*before, ids))
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         logits = step()
+    logits.fill_(torch.nan)  # a graph that holds nothing, as one of another device, must not pass
     graph.replay()
     clock.wait()
     error = difference(logits, eager)
     if not error <= LIMIT[clock.cell.dtype]:
         raise RuntimeError(f"a captured step differs from an eager one by {error:.1e}")
-    _put_back((*state, static_ids), (*before, ids))
+    put_back((*state, static_ids), (*before, ids))
     return Captured(graph, static_ids, logits, cache, state)
 
 
@@ -139,11 +143,28 @@ def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
         cache = on_fixed_memory(clock, cache, clock.cell.context + clock.cell.decode_tokens + WARMUPS + 1)
         return capture(clock, logits.argmax(-1, keepdim=True), cache), "captured"
     except Exception as error:  # noqa: BLE001 - torch raises many kinds; all mean that this model decodes eagerly
-        torch.cuda.synchronize(clock.checkpoint.device)
+        _leave_capture(clock.checkpoint.device)
         first = str(error).strip().splitlines()
         return None, f"{type(error).__name__}: {first[0][:200] if first else ''}"
 
 
-def _put_back(targets: tuple[Tensor, ...], values: Any) -> None:
+def _written(cache: Any) -> set[int]:
+    """Return where a static cache keeps keys and values: a step adds to them in its place and reads what is before."""
+    if not isinstance(cache, StaticCache):
+        return set()
+    kept = (getattr(layer, name, None) for layer in cache.layers for name in ("keys", "values"))
+    return {x.data_ptr() for x in kept if x is not None}
+
+
+def _leave_capture(device: torch.device) -> None:
+    """Go back to the usual stream, which torch leaves out when the end of a capture fails, and give memory back."""
+    torch.cuda.set_stream(torch.cuda.default_stream(device))
+    torch.cuda.synchronize(device)
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def put_back(targets: Iterable[Tensor], values: Iterable[Tensor]) -> None:
+    """Write values into tensors that keep their places."""
     for target, value in zip(targets, values, strict=True):
         target.copy_(value)

@@ -11,6 +11,8 @@ from models.bench.cells import Cell
 from models.capture import ATTENTION
 from models.spec import Adapter, Checkpoint
 
+SCALE = 0.02  # standard deviation of random weights, as transformers draws them for most models
+
 
 def load(cell: Cell) -> tuple[Adapter, Checkpoint]:
     """Load a checkpoint, or give a shape seeded random weights: speed and memory do not depend on training."""
@@ -27,12 +29,17 @@ def load(cell: Cell) -> tuple[Adapter, Checkpoint]:
 
 
 def random_weights(cell: Cell, config: Mapping[str, Any]) -> Checkpoint:
-    """Build a configuration with weights drawn from the cell's seed."""
+    """Build a configuration with weights drawn from the cell's seed, all models at one scale.
+
+    At the 0.1 that transformers draws Mamba's with, layers amplify rounding until even float32 differs by 1e-4.
+    """
     made = AutoConfig.for_model(**config)
     adapter = registry.adapter_for(made, source=cell.source)
     torch.manual_seed(cell.seed)
+    meant, made.initializer_range = getattr(made, "initializer_range", SCALE), SCALE
     with torch.device(cell.device):
         model = AutoModelForCausalLM.from_config(made, dtype=getattr(torch, cell.dtype))
+    model.config.initializer_range = meant  # the configuration is that of the shape, and so is its hash
     model = model.eval().requires_grad_(False)
     return Checkpoint(cell.source, adapter.name, model if cell.view == "as_shipped" else adapter.prepare(model), None)
 

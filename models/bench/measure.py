@@ -85,6 +85,8 @@ class CellRun:
         self.started_ns = time.time_ns()
         torch.set_num_threads(self.cell.threads)
         torch.manual_seed(self.cell.seed)
+        if self.cell.device != "cpu":
+            torch.cuda.set_device(self.cell.device)  # streams, events and graphs are those of the current device
         with memory.watching(self.cell.device) as self.meter:
             self.report("load", 0, 1)
             self.adapter, self.checkpoint = loaded or load(self.cell)
@@ -151,6 +153,8 @@ class CellRun:
         self.profile: Profile = look_into(clock, logits, cache)
         del logits, cache
         self.graph, self.graph_said = graphs.captured_or_reason(clock)
+        if clock.cuda:
+            torch.cuda.empty_cache()  # cells that take turns share the device
 
     def _attempt(self) -> Round:
         clock, cell = self.clock, self.cell
@@ -283,6 +287,7 @@ def _row(run: CellRun) -> Measurement:
         parity_max_rel=run.parity.cached,
         parity_batch_rel=run.parity.batch,
         parity_chunk_rel=run.parity.chunked,
+        parity_float32_rel=run.parity.float32,
         ops_per_token=run.profile.ops_per_token,
         launch_fraction=run.profile.waiting(step.median),
         harness_ms=run.harness_ms,

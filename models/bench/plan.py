@@ -241,7 +241,7 @@ class _Maker:
             if larger.batch > LIMITS["batch"][1]:
                 return cell
             needs = self.predict(larger)
-            if room is not None and needs.bytes_total > room:
+            if room is not None and needs.bytes_held > room:
                 return replace(cell, batch_limit="memory")
             if time_s is not None and needs.seconds > time_s:
                 return replace(cell, batch_limit="time")

@@ -19,6 +19,7 @@ LIBRARIES_BYTES = 2 << 20  # buffers of the linear algebra, whatever the cell
 PROFILE_S = 0.5  # looking into one step and timing the clock itself
 RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
 PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
+MOST_STEPS = 32  # beyond the prompt before the rounds: watched, until three agree at last, profiled; measure.py
 WARMUP_STEPS = 13  # those whose memory is watched, until three agree, and the profiled ones
 READ_AGAIN_S = 0.5  # a prompt that takes less is read twice before the rounds
 # A short round is repeated where the machine was unsteady: on shared cores about one in seven is.
@@ -91,7 +92,9 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
     fixed_s += prefill_s * (2 if prefill_s < READ_AGAIN_S else 1) + WARMUP_STEPS * step_s
     round_s = prefill_s + cell.decode_tokens * step_s + SENTINELS * SENTINEL_FLOPS / here.flops_per_s
     round_s *= REPEATED[kind_of(cell.device)]
-    total = weights + cache + logits + room
+    static = kv_twice(cell, shape)
+    needed = cell.context + max(cell.decode_tokens, MOST_STEPS)
+    too_long = bool(shape.positions) and needed > shape.positions
     return Prediction(
         weights,
         cache,
@@ -100,9 +103,26 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
         prefill_s * 1e3,
         step_s * 1e3,
         fixed_s + max(cell.rounds * round_s, min(MOST_ROUNDS * cell.rounds * round_s, LEAST_TIMED_S)),
-        fits=free_bytes is None or total < FITS * free_bytes,
+        fits=not too_long and has_room(weights + cache + logits + room + static, free_bytes),
         known=here.known,
+        bytes_static=static,
+        positions_needed=needed if too_long else 0,
+        positions=shape.positions,
     )
+
+
+def has_room(held: int, free_bytes: int | None) -> bool:
+    """Tell whether so many bytes may be expected to fit into what is free; yes where nobody tells."""
+    return free_bytes is None or held < FITS * free_bytes
+
+
+def kv_twice(cell: Cell, shape: Shape) -> int:
+    """Count the bytes of a second place for keys and values: a prompt grows one while captured steps keep theirs."""
+    captured = kind_of(cell.device) == "cuda" and cell.view == "architecture"
+    if not captured or any(layer.window is not None for layer in shape.layers):
+        return 0
+    tokens = cell.context + cell.decode_tokens
+    return accounting.kv_bytes(shape, context=tokens, batch=cell.batch, dtype=cell.dtype)
 
 
 def workspace_bytes(cell: Cell, shape: Shape) -> int:
@@ -196,6 +216,8 @@ def _load_s(cell: Cell, shape: Shape, here: Rates, weights: int) -> float:
 
 def _parity_s(cell: Cell, short_s: float, step_s: float) -> float:
     """Return the seconds of the parity gate: whole, one by one, in chunks, and some rows of a batch alone."""
+    if cell.dtype != "float32":  # perhaps once more in float32
+        short_s, step_s = 2 * short_s, 2 * step_s
     singly = short_s + PARITY_STEPS * step_s
     alone = min(cell.batch, PARITY_ROWS) * singly / cell.batch if cell.batch > 1 else 0.0
     return short_s + singly + 3 * short_s + alone
@@ -207,4 +229,4 @@ def _distance(point: tuple[int, int, float], cell: Cell) -> float:
 
 def total_bytes(predictions: Iterable[Prediction]) -> int:
     """Add up what the cells that fit would need at once."""
-    return sum(prediction.bytes_total for prediction in predictions if prediction.fits)
+    return sum(prediction.bytes_held for prediction in predictions if prediction.fits)

@@ -100,6 +100,7 @@ class Measurement:
     parity_max_rel: float | None = None
     parity_batch_rel: float | None = None
     parity_chunk_rel: float | None = None
+    parity_float32_rel: float | None = None  # of a 16-bit model that was asked again in float32
     ops_per_token: int | None = None
     launch_fraction: float | None = None
     harness_ms: float | None = None

@@ -200,6 +200,10 @@ def _skip(job: Job, cell: Cell, prediction: Prediction, full: Mapping[Family, in
     if failed_at is not None and cell.context >= failed_at:
         sentence = f"not started: {failed_at} tokens already ran out of memory"
         return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped_after", {"context": failed_at})
+    if prediction.positions_needed:
+        values = {"positions": prediction.positions, "needed": prediction.positions_needed}
+        sentence = f"not started: it needs {values['needed']} positions, the model has {values['positions']}"
+        return Outcome("unsupported", sentence, "errors.cell_positions", values)
     if not prediction.fits:
         gib = f"{prediction.bytes_total / 2**30:.1f}"
         sentence = f"not started: it would need about {gib} GiB, more than is free"

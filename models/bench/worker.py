@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from models.errors import CellError, ContextscopeError
+from models.errors import CellError, ContextscopeError, out_of_memory
 
 _PR_SET_PDEATHSIG = 1
 _STATUS = Path("/proc/self/status")
@@ -123,7 +123,7 @@ def failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, ContextscopeError):
         return {"state": "unsupported", "key": error.key, "message": str(error), "values": error.values}
     text = str(error).strip()
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _ALLOCATION.search(text):
+    if out_of_memory(error):
         asked = _ASKED.search(text)
         values = {"requested": round(float(asked[1]) * _UNITS[asked[2]])} if asked else {}
         return {
@@ -141,7 +141,6 @@ def failure(error: BaseException) -> dict[str, Any]:
     }
 
 
-_ALLOCATION = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 _UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _ASKED = re.compile(rf"allocate (\d+(?:\.\d+)?) ({'|'.join(_UNITS)})")  # torch: bytes on a CPU, GiB on a GPU
 

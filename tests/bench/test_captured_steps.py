@@ -105,6 +105,10 @@ def pretend(monkeypatch):
         "stream": lambda stream: nullcontext(),
         "Event": Event,
         "synchronize": lambda device: None,
+        "default_stream": lambda device: Stream(),
+        "set_stream": lambda stream: None,
+        "set_device": lambda device: None,
+        "empty_cache": lambda: None,
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
 
@@ -204,6 +208,26 @@ def test_a_step_that_counts_in_python_is_refused(pretend):
         return logits * len(calls), cache
 
     assert "differs from an eager one" in refused(prepared("rwkv"), counts)
+
+
+def test_a_graph_that_holds_nothing_is_refused(pretend, monkeypatch):
+    """As that of a stream on another device, which torch only warns of."""
+    monkeypatch.setattr(Graph, "replay", lambda graph: None)
+    clock = prepared("mamba")
+    captured, said = graphs.captured_or_reason(clock)
+    assert captured is None
+    assert "differs from an eager one by inf" in said
+
+
+def test_keys_and_values_are_not_copied_to_be_put_back(pretend):
+    clock = prepared("jamba")
+    captured, said = graphs.captured_or_reason(clock)
+    assert said == "captured"
+    states = {x.data_ptr() for x in captured.state}
+    assert len(captured.state) < len(clock.adapter.cache_tensors(captured.cache))
+    for layer in captured.cache.layers:
+        if getattr(layer, "keys", None) is not None:
+            assert not {layer.keys.data_ptr(), layer.values.data_ptr()} & states
 
 
 def test_as_shipped_and_sliding_windows_stay_eager(pretend):

@@ -503,3 +503,27 @@ def test_free_gpu_memory_without_a_gpu_is_unknown(monkeypatch):
         assert environment.free_gpu_memory("cuda:0") > 0
     else:
         assert environment.free_gpu_memory("cuda:0") is None
+
+
+def test_more_tokens_than_learned_positions_are_told_before_anything_starts():
+    made = make_plan({"transformer": "gpt2", "mamba": "mamba-130m"}, [512, 1020], decode_tokens=8, rates=RATES)
+    told = {(cell.architecture, cell.context): p for cell, p in zip(made.cells, made.predictions, strict=True)}
+    assert [p.positions_needed for p in told.values() if p.fits] == [0, 0, 0]
+    too_long = told["transformer", 1020]
+    assert (too_long.fits, too_long.positions_needed, too_long.positions) == (False, 1052, 1024)
+
+
+def test_captured_decoding_needs_a_second_place_for_keys_and_values(gpu):
+    made = make_plan({"transformer": "gpt2", "mamba": "mamba-130m"}, [512], device=gpu, dtype="bf16", rates=RATES)
+    attends, recurrent = made.predictions
+    assert attends.bytes_static == pytest.approx(attends.bytes_cache, rel=0.1)
+    assert attends.bytes_held == attends.bytes_total + attends.bytes_static
+    assert recurrent.bytes_static == 0
+    shipped = make_plan({"transformer": "gpt2"}, [512], device=gpu, dtype="bf16", view="as_shipped", rates=RATES)
+    assert shipped.predictions[0].bytes_static == 0
+
+
+def test_the_steps_before_the_rounds_are_those_that_positions_are_kept_for():
+    from models.bench import measure, profile
+
+    assert measure.WATCHED_STEPS + measure.WARMUP_STEPS[1] + 1 + profile.STEPS == prediction.MOST_STEPS

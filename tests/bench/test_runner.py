@@ -1,5 +1,6 @@
 """Whatever happens to a worker, no other row is lost and the state says what happened. Workers here are stand-ins."""
 
+import dataclasses
 import os
 import signal
 import sys
@@ -280,3 +281,12 @@ def test_a_store_out_of_reach_loses_no_row_and_no_later_run(runner, plan_of, mon
     assert len(refused) == 3
     assert runner.store.run(run_id).ended == "done"
     assert states(runner, runner.submit(plan_of("ok"))) == ["ok"]
+
+
+def test_a_cell_beyond_the_positions_of_its_model_is_unsupported(runner, plan_of):
+    plan = plan_of("ok", "ok")
+    short = dataclasses.replace(plan.predictions[1], fits=False, positions_needed=1052, positions=1024)
+    run_id = runner.submit(dataclasses.replace(plan, predictions=(plan.predictions[0], short)))
+    assert states(runner, run_id) == ["ok", "unsupported"]
+    row = next(row for row in runner.store.run(run_id).rows if row.state == "unsupported")
+    assert (row.reason_key, row.reason_values) == ("errors.cell_positions", {"positions": 1024, "needed": 1052})

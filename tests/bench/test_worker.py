@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig
 
 from models import backends, registry
 from models.bench import clock, graphs, loading, measure, parity, worker
@@ -265,12 +266,20 @@ def test_a_published_shape_gets_seeded_random_weights():
     assert all(torch.equal(a, b) for a, b in zip(made.model.parameters(), again.model.parameters(), strict=True))
 
 
+def test_random_weights_have_one_scale_and_the_configuration_is_that_of_the_shape():
+    config = {"model_type": "mamba", "vocab_size": 300, "hidden_size": 64, "num_hidden_layers": 2}
+    made = loading.random_weights(Cell("mamba", "tiny", 16), config)
+    assert made.model.config.initializer_range == AutoConfig.for_model(**config).initializer_range == 0.1
+    assert made.model.get_input_embeddings().weight.std().item() == pytest.approx(loading.SCALE, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("error", "state"),
     [
         (MemoryError(), "oom"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."), "oom"),
         (torch.cuda.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "oom"),
         (CellError("errors.cell_parity", "differ"), "parity_fail"),
         (ValueError("boom\nmore"), "failed"),
     ],

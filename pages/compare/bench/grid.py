@@ -67,7 +67,8 @@ def _cell(found: tuple[Cell, Prediction] | None) -> str:
     size = escape(bytes_text(prediction.bytes_total))
     if prediction.fits:
         return f"<td>{size}<br>{escape(duration(prediction.seconds))}</td>"
-    return f'<td class="cs-hatched">{size}<br>{escape(t("benchmark.plan.too_large"))}</td>'
+    why = "too_long" if prediction.positions_needed else "too_large"
+    return f'<td class="cs-hatched">{size}<br>{escape(t(f"benchmark.plan.{why}"))}</td>'
 
 
 def _largest(cells: Sequence[Cell]) -> str:

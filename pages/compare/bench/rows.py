@@ -86,6 +86,7 @@ def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
         "parity": _difference(row.parity_max_rel),
         "chunked": _difference(row.parity_chunk_rel),
         "alone": _difference(row.parity_batch_rel),
+        "exact": _difference(row.parity_float32_rel),
         "experts": row.experts_distinct and round(row.experts_distinct, 1),
         "graph": captured(row.graph),
         "badge": row.badge and t(f"benchmark.badge.{row.badge}"),
