@@ -1,5 +1,6 @@
 """Real models of four architectures, and the records that figures draw: load, trace, step, count, measure, train."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,3 +9,6 @@ from pathlib import Path
 _KERNELS = str(Path(__file__).resolve().parent.parent / "kernels")
 if _KERNELS not in sys.path:
     sys.path.append(_KERNELS)
+
+# Before any torch: it numbers GPUs as the driver does, so that names, memory and locks are those of the right one.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")

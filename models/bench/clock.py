@@ -1,8 +1,9 @@
 """Run and time one cell's steps: ids from its seed, device-side clocks, the sentinel, what the clock itself costs."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -26,6 +27,10 @@ ON_CPU = ("auto", "flash", "math")
 EXPERTS: Mapping[str, backends.Choice] = {
     "sorted": "sorted", "grouped": "package", "batched": "batched", "loop": "loop",
 }  # fmt: skip
+
+
+SENTINELS = 12  # times the fixed work is done, of which the fastest counts
+GPU_COPY, GPU_REPEATS = 64 << 20, 8  # bytes, beyond the last cache of the chip; products and copies at once
 
 
 class Clock:
@@ -63,16 +68,46 @@ class Clock:
             yield took
             ids = logits.argmax(-1, keepdim=True)
 
+    def timed(self, logits: Tensor, cache: Any, steps: int) -> tuple[float, ...]:
+        """Decode so many steps for the record; returns the milliseconds of each, its greedy choice included.
+
+        On a GPU by events between the steps: the host goes ahead, and waits once at the end (BENCHMARK.md R4).
+        """
+        if not self.cuda:
+            return tuple(self.decode(logits, cache, steps))
+        at: dict[str, Any] = {"ids": logits.argmax(-1, keepdim=True), "cache": cache}
+
+        def step() -> None:
+            made, at["cache"] = self.adapter.step(self.checkpoint, at["ids"], at["cache"])
+            at["ids"] = made.argmax(-1, keepdim=True)
+
+        return elapsed(self.wait, *[step] * steps)
+
     def sentinel(self) -> float:
-        """Time a fixed matrix product on the device, the fastest of several, in milliseconds."""
-        a = torch.full((256, 256), 0.5, device=self.checkpoint.device)
+        """Time fixed work on the device, the fastest of several, in milliseconds: products, on a GPU copies as well."""
+        return self._gpu_sentinel() if self.cuda else self._cpu_sentinel()
+
+    def _gpu_sentinel(self) -> float:
+        """By events around work that lasts far longer than its launches: the device is watched, not the host."""
+        device = self.checkpoint.device
+        a = torch.full((2048, 2048), 0.01, device=device, dtype=torch.float16)
+        block, room = (torch.empty(GPU_COPY, dtype=torch.uint8, device=device) for _ in range(2))
+        out = torch.empty_like(a)
+
+        def work() -> None:
+            for _ in range(GPU_REPEATS):
+                torch.mm(a, a, out=out)
+                room.copy_(block)
+
+        return min(elapsed(self.wait, *[work] * SENTINELS))
+
+    def _cpu_sentinel(self) -> float:
+        a = torch.full((256, 256), 0.5)
         times = []
-        for _ in range(12):
-            self.wait()
+        for _ in range(SENTINELS):
             start = time.perf_counter_ns()
             for _ in range(4):
                 a @ a
-            self.wait()
             times.append((time.perf_counter_ns() - start) / 1e6)
         return min(times)
 
@@ -99,13 +134,28 @@ class _Nothing:
         return self.logits, cache
 
 
+def elapsed(wait: Callable[[], None], *work: Callable[[], object]) -> tuple[float, ...]:
+    """Put pieces of work on the current GPU's stream, one after the other; returns the milliseconds that each took."""
+    events = [torch.cuda.Event(enable_timing=True) for _ in range(len(work) + 1)]
+    wait()
+    events[0].record()
+    for one, event in zip(work, events[1:], strict=True):
+        one()
+        event.record()
+    events[-1].synchronize()
+    return tuple(begin.elapsed_time(end) for begin, end in pairwise(events))
+
+
 def drifted(before: float, after: float, device: str) -> bool:
     """Tell whether the sentinel ran at clearly different speeds before and after."""
     return max(before, after) / min(before, after) - 1 > SENTINEL_DRIFT[device.partition(":")[0]]
 
 
-def pinned(cell: Cell) -> AbstractContextManager[Any]:
-    """Hold scaled_dot_product_attention to a cell's backend; SettingError for one that the device does not have."""
+def pinned(cell: Cell, *, strictly: bool = True) -> AbstractContextManager[Any]:
+    """Hold scaled_dot_product_attention to a cell's backend; SettingError for one that the device does not have.
+
+    strictly: with no other one in its place where it cannot do what is asked, as FlashAttention no chunk after a cache.
+    """
     if cell.attention not in ("auto", *ATTENTION):
         choices = ", ".join(("auto", *ATTENTION))
         message = f"attention backend {cell.attention!r}: choose one of {choices}"
@@ -117,7 +167,8 @@ def pinned(cell: Cell) -> AbstractContextManager[Any]:
         return nullcontext()
     if cell.attention == "auto":
         return sdpa_kernel(list(ORDER), set_priority=True)
-    return sdpa_kernel([ATTENTION[cell.attention]])
+    chosen = ATTENTION[cell.attention]
+    return sdpa_kernel([chosen] if strictly else [chosen, *ORDER], set_priority=not strictly)
 
 
 def implementation(cell: Cell) -> AbstractContextManager[None]:

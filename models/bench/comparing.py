@@ -28,6 +28,7 @@ _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
     ("kernels", lambda row: row.kernels),
     ("attention", lambda row: row.attention),
     ("experts", lambda row: row.experts),
+    ("captured", lambda row: row.captured),
 )
 REASONS = (*(name for name, _ in _SAME), "state", "once")
 

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from models.bench import gpus as driver
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "numba", "mamba-ssm", "causal-conv1d")
 
@@ -59,8 +61,8 @@ def free_memory() -> int | None:
 
 def free_gpu_memory(device: str) -> int | None:
     """Return the free bytes of a GPU ("cuda:0") by the driver, without starting CUDA here, or None."""
-    _, _, index = device.partition(":")
-    return _free_by_nvml(int(index or 0)) or _free_by_tool(int(index or 0))
+    found = driver.of(device)
+    return None if found is None else driver.free_bytes(found)
 
 
 def load_average() -> float | None:
@@ -71,19 +73,9 @@ def load_average() -> float | None:
         return None
 
 
-@lru_cache(maxsize=1)
 def gpus() -> tuple[str, ...]:
-    """Name the CUDA devices by the driver's list, without starting CUDA in this process."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    try:
-        listed = subprocess.run(
-            [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in listed.stdout.splitlines() if line.strip())
+    """Name the CUDA devices that torch will see, in its order."""
+    return tuple(gpu.name for gpu in driver.visible())
 
 
 def devices() -> tuple[str, ...]:
@@ -108,31 +100,6 @@ def data_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "contextscope"
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "contextscope"
-
-
-def _free_by_nvml(index: int) -> int | None:
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        try:
-            return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).free)
-        finally:
-            pynvml.nvmlShutdown()
-    except Exception:  # noqa: BLE001  # no package, no driver, no such GPU: the library raises a tree of its own
-        return None
-
-
-def _free_by_tool(index: int) -> int | None:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return None
-    command = [tool, f"--id={index}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return int(said) * 2**20 if said.isdigit() else None  # MiB
 
 
 def _version(name: str) -> str | None:

@@ -1,6 +1,8 @@
-"""Decode on fixed memory: a static cache sized for one cell, and on a GPU one captured step that is replayed.
+"""Decode on fixed memory, and on a GPU from captured steps that are replayed.
 
-BENCHMARK.md R5. Small models in eager mode spend their time launching kernels; a captured step shows the architecture.
+BENCHMARK.md R5. Small models in eager mode spend their time launching kernels; captured steps show the architecture. A
+step of attention is captured at each depth: one graph for all of them would have to mask what lies beyond the depth,
+which FlashAttention does not take and which reads all of the memory at every step.
 """
 
 import gc
@@ -10,150 +12,182 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import StaticCache
+from transformers.cache_utils import DynamicLayer
 
 from models import accounting
-from models.bench.clock import Clock
+from models.bench.clock import Clock, elapsed
 from models.bench.parity import LIMIT, difference
+from models.bench.rows import CAPTURED
 
 WARMUPS = 3  # steps on a side stream before the capture
 
 
-def static_cache(clock: Clock, tokens: int) -> Any | None:
-    """Return an empty cache for so many tokens where a model attends, None where its state has a fixed size anyway."""
-    config: Any = clock.checkpoint.config
-    if "attention" not in clock.adapter.parts:
-        return None
-    return StaticCache(config=config, max_cache_len=tokens)
+class PlacedLayer(DynamicLayer):
+    """Keys and values (b, h, l, d) that keep their place: memory for a whole cell, of which a step sees what is filled.
 
+    The depth is counted in Python, so that a captured step belongs to one depth.
+    """
 
-def on_fixed_memory(clock: Clock, cache: Any, tokens: int) -> Any:
-    """Return a cache whose tensors keep their places for so many tokens; the one given is used up or is it already."""
-    room = static_cache(clock, tokens)
-    if room is None:
-        return cache
-    move(cache, room)
-    return room
+    def __init__(self, keys: Tensor, values: Tensor, *, tokens: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.lazy_initialization(keys, values)
+        b, h, _, d = keys.shape
+        self.keys: Tensor = keys.new_empty(b, h, tokens, d)
+        self.values: Tensor = values.new_empty(b, h, tokens, values.shape[-1])
+        self.depth = 0
+        self.update(keys, values)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Write new keys and values after those that are there; returns all of them, without a copy."""
+        start, self.depth = self.depth, self.depth + key_states.shape[-2]
+        self.keys[:, :, start : self.depth] = key_states
+        self.values[:, :, start : self.depth] = value_states
+        return self.keys[:, :, : self.depth], self.values[:, :, : self.depth]
+
+    def get_seq_length(self) -> int:
+        """Return how many tokens are there."""
+        return self.depth
+
+    def go_back(self, depth: int) -> None:
+        """Forget what is beyond a depth."""
+        self.depth = depth
 
 
 @torch.inference_mode()
-def move(cache: Any, room: Any) -> None:
-    """Move what a growing cache holds into a static one, layer by layer, so that there is never all of it twice.
+def on_fixed_memory(cache: Any, tokens: int) -> Any:
+    """Give the keys and values of a growing cache a place for so many tokens, layer by layer; returns the same cache.
 
-    The prompt is read on a growing cache: on a static one attention cannot run as FlashAttention, whose causal mask
-    wants as many keys as queries.
+    A prompt is read on a growing cache, which holds exactly what it needs. States keep their places anyway.
     """
-    for old, new in zip(cache.layers, room.layers, strict=True):
-        new.reset()
-        for index, state in getattr(old, "conv_states", {}).items():
-            new.update_conv_state(state, index)
-        for index, state in getattr(old, "recurrent_states", {}).items():
-            new.update_recurrent_state(state, index)
-        if getattr(old, "keys", None) is not None:
-            new.update(old.keys, old.values)
-            old.reset()
+    for index, layer in enumerate(getattr(cache, "layers", ())):
+        if getattr(layer, "keys", None) is not None:
+            cache.layers[index] = PlacedLayer(layer.keys, layer.values, tokens=tokens)
+            layer.reset()
+    return cache
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One decoding step on fixed buffers: ids (b, 1) are read and overwritten by the greedy choice."""
+    """Decoding steps on fixed buffers: ids (b, 1) are read and overwritten by the greedy choice.
 
-    graph: torch.cuda.CUDAGraph
+    steps: one graph for each depth, or a single one for a model that does not attend, whose steps are all alike.
+    """
+
+    steps: tuple[torch.cuda.CUDAGraph, ...]
     ids: Tensor
-    logits: Tensor
-    cache: Any  # what the step decodes on
+    logits: Tensor  # (b, vocab), of the last step
+    cache: Any  # what the steps decode on
     state: tuple[Tensor, ...]  # what a step changes, but for keys and values: those beyond the depth count for nothing
 
     @torch.inference_mode()
     def follow(self, clock: Clock, ids: Tensor, cache: Any) -> None:
-        """Go on after another prompt: its next ids (b, 1) and its cache, which is used up."""
+        """Go on after another prompt of the same length: its next ids (b, 1) and its cache, which is used up."""
         self.ids.copy_(ids)
-        if isinstance(self.cache, StaticCache):
-            move(cache, self.cache)
-        else:
-            put_back(self.state, clock.adapter.cache_tensors(cache))
+        put_back(self.state, _states(clock, cache))
+        for layer, new in zip(_attending(self.cache), _attending(cache), strict=True):
+            layer.go_back(0)
+            layer.update(new.keys, new.values)
+            new.reset()
 
     def decode(self, steps: int) -> Iterator[float]:
-        """Replay, timed by events on the device; yields milliseconds a step."""
-        for _ in range(steps):
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            self.graph.replay()
-            end.record()
-            end.synchronize()
-            yield begin.elapsed_time(end)
+        """Replay, timed one by one by events on the device; yields milliseconds a step."""
+        for step in self._after(steps):
+            yield from elapsed(lambda: None, step.replay)
+
+    def timed(self, steps: int) -> tuple[float, ...]:
+        """Replay one after the other without waiting; returns the milliseconds of each."""
+        return elapsed(lambda: None, *(step.replay for step in self._after(steps)))
+
+    def _after(self, steps: int) -> Iterable[torch.cuda.CUDAGraph]:
+        return self.steps[:steps] if len(self.steps) > 1 else self.steps * steps
 
 
 @torch.inference_mode()
 def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
-    """Capture the step after a cache; the cache is left as it was. RuntimeError when a replay gives other logits.
+    """Capture the steps after a cache on fixed memory, which is left as it was.
 
-    Whatever torch raises while capturing is passed on: the caller decodes eagerly and keeps the reason.
+    Whatever torch raises while capturing is passed on: the caller decodes eagerly and keeps the reason. RuntimeError
+    when the first replay gives other logits than an eager step.
     """
-    static_ids = ids.clone()
-    everything = tuple(clock.adapter.cache_tensors(cache))
-    written = _written(cache)
-    state = tuple(x for x in everything if x.data_ptr() not in written)
-    before = [x.clone() for x in state]
-    eager = clock.adapter.step(clock.checkpoint, static_ids, cache)[0].clone()
-    put_back(state, before)
+    everything, state = tuple(clock.adapter.cache_tensors(cache)), _states(clock, cache)
+    attending = _attending(cache)
+    depth = attending[0].depth if attending else 0
+    static_ids, before = ids.clone(), [x.clone() for x in state]
+    static_logits = clock.adapter.step(clock.checkpoint, static_ids, cache)[0].clone()
+    eager = static_logits.clone()
 
-    def step() -> Tensor:
+    def go_back() -> None:
+        put_back((*state, static_ids), (*before, ids))
+        for layer in attending:
+            layer.go_back(depth)
+
+    def step() -> None:
         logits, after = clock.adapter.step(clock.checkpoint, static_ids, cache)
         for old, new in zip(everything, clock.adapter.cache_tensors(after), strict=True):
             if old.data_ptr() != new.data_ptr():
                 old.copy_(new)  # states that a step returns anew, as RWKV's
+        static_logits.copy_(logits)
         static_ids.copy_(logits.argmax(-1, keepdim=True))
-        return logits
 
+    go_back()
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        for _ in range(WARMUPS):
+        for _ in range(min(WARMUPS, clock.cell.decode_tokens)):
             step()
     torch.cuda.current_stream().wait_stream(side)
-    put_back((*state, static_ids), (*before, ids))
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        logits = step()
-    logits.fill_(torch.nan)  # a graph that holds nothing, as one of another device, must not pass
-    graph.replay()
+    go_back()
+    graphs: list[torch.cuda.CUDAGraph] = []
+    for _ in range(clock.cell.decode_tokens if attending else 1):
+        graph = torch.cuda.CUDAGraph()
+        # Steps are replayed in the order of their capture, so that they can share their scratch memory.
+        with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
+            step()
+        graphs.append(graph)
+    static_logits.fill_(torch.nan)  # a graph that holds nothing, as one of another device, must not pass
+    graphs[0].replay()
     clock.wait()
-    error = difference(logits, eager)
+    error = difference(static_logits, eager)
     if not error <= LIMIT[clock.cell.dtype]:
         raise RuntimeError(f"a captured step differs from an eager one by {error:.1e}")
-    put_back((*state, static_ids), (*before, ids))
-    return Captured(graph, static_ids, logits, cache, state)
+    go_back()
+    return Captured(tuple(graphs), static_ids, static_logits, cache, state)
 
 
 def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
     """Read a prompt of the cell and capture the step after it, or say why not.
 
     The reason has its words in assets/i18n (benchmark.graph) or, where torch refuses, is what torch said. A sliding
-    window stays eager since transformers counts its positions in Python, where a replay does not count.
+    window stays eager since its keys move from step to step; so do experts computed one by one, in numbers that Python
+    reads.
     """
     if clock.cell.view != "architecture":
         return None, "as shipped"
     if not clock.cuda:
         return None, "no GPU"
+    if clock.cell.experts in ("sorted", "loop"):
+        return None, "experts one by one"
     if any(layer.window for layer in accounting.shape_of(clock.checkpoint.config).layers):
         return None, "sliding window"
     try:
         logits, cache, _ = clock.step(clock.prompt(clock.cell.context), None)
-        cache = on_fixed_memory(clock, cache, clock.cell.context + clock.cell.decode_tokens + WARMUPS + 1)
-        return capture(clock, logits.argmax(-1, keepdim=True), cache), "captured"
+        cache = on_fixed_memory(cache, clock.cell.context + clock.cell.decode_tokens)
+        return capture(clock, logits.argmax(-1, keepdim=True), cache), CAPTURED
     except Exception as error:  # noqa: BLE001 - torch raises many kinds; all mean that this model decodes eagerly
         _leave_capture(clock.checkpoint.device)
         first = str(error).strip().splitlines()
         return None, f"{type(error).__name__}: {first[0][:200] if first else ''}"
 
 
-def _written(cache: Any) -> set[int]:
-    """Return where a static cache keeps keys and values: a step adds to them in its place and reads what is before."""
-    if not isinstance(cache, StaticCache):
-        return set()
-    kept = (getattr(layer, name, None) for layer in cache.layers for name in ("keys", "values"))
-    return {x.data_ptr() for x in kept if x is not None}
+def _attending(cache: Any) -> list[Any]:
+    """Return the layers of a cache that hold keys and values."""
+    return [layer for layer in getattr(cache, "layers", ()) if getattr(layer, "keys", None) is not None]
+
+
+def _states(clock: Clock, cache: Any) -> tuple[Tensor, ...]:
+    """Return what a cache holds beside keys and values."""
+    kept = {x.data_ptr() for layer in _attending(cache) for x in (layer.keys, layer.values)}
+    return tuple(x for x in clock.adapter.cache_tensors(cache) if x.data_ptr() not in kept)
 
 
 def _leave_capture(device: torch.device) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from models.bench.plan import Cell, Plan
 from models.bench.rows import Measurement
 
+OVERRUN = 1.5  # of the budget, from which no further group of cells is started
 PAUSE_LIMIT_S = 900.0  # after which a paused run goes on by itself: others may wait for the device
 
 
@@ -69,6 +70,11 @@ class Job:
             return False
         later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0) * self.pace
         return self.worked_s + turn_s + later > self.plan.budget_s
+
+    @property
+    def out_of_time(self) -> bool:
+        """Tell whether a run that has done some cells took so much more than its budget that no more are started."""
+        return self.plan.budget_s is not None and self.done > 0 and self.worked_s > OVERRUN * self.plan.budget_s
 
     def progress(self, position: int) -> "Progress":
         """Return where it stands, with so many runs before it. Call it under the lock of its runner."""

@@ -63,7 +63,7 @@ def compare(name: str, *, device: str = "cpu", rounds: int = 5, quick: bool = Fa
 
     Raises SettingError when the row needs something that is not here.
     """
-    case, place = CASES[name], torch.device(device)
+    case, place = CASES[name], _current(device)
     pair = case.build(place, quick)
     expected, baseline, baseline_s = _first(pair.baseline, place)
     found, ours, first_call_s = _first(pair.ours, place)
@@ -112,7 +112,7 @@ def peak_bytes(name: str, side: str, device: str, quick: bool, threads: int) -> 
     torch.set_num_threads(threads)
     with memory.watching(device) as meter:
         for small in (True, quick):
-            chosen: Side = getattr(CASES[name].build(torch.device(device), small), side)
+            chosen: Side = getattr(CASES[name].build(_current(device), small), side)
             with chosen.ready():
                 meter.start()
                 chosen.run()
@@ -205,6 +205,13 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _current(device: str) -> torch.device:
+    """Make a GPU the current one, whose streams and events are used, and return the device."""
+    if device != "cpu":
+        torch.cuda.set_device(device)
+    return torch.device(device)
 
 
 def _wait(device: torch.device) -> None:

@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import IO, Any
+
+from models.bench import gpus
 
 try:
     import fcntl
@@ -21,8 +24,10 @@ class Lease:
 
     @classmethod
     def of(cls, device: str) -> "Lease":
-        """Return the lease of a device, shared by all programs and users of this machine."""
-        return cls(Path(tempfile.gettempdir()) / f"contextscope-{device.replace(':', '')}.lock")
+        """Return the lease of a device, shared by all programs and users of this machine, whatever they call it."""
+        gpu = gpus.of(device)
+        name = re.sub(r"[^\w.-]", "", device if gpu is None else gpu.uuid)
+        return cls(Path(tempfile.gettempdir()) / f"contextscope-{name}.lock")
 
     def elsewhere(self) -> bool:
         """Tell whether another program has it now; it is not kept."""

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from models import accounting, backends
-from models.bench import environment, graphs, memory
+from models.bench import energy, environment, graphs, memory
 from models.bench.ceilings import Ceilings
 from models.bench.clock import Clock, drifted, implementation, pinned
+from models.bench.energy import Energy
 from models.bench.loading import load
 from models.bench.parity import Parity, check_parity
 from models.bench.plan import Cell, Prediction
@@ -29,6 +30,8 @@ WATCHED_STEPS = 3  # of the pass whose memory is watched
 WARMUP_STEPS = (3, 24)
 ATTEMPTS = 3  # of a round whose sentinel drifted; the last one is kept whatever it says
 RETRY_BELOW_S = 4.0  # a round that took longer is not repeated
+
+_ABOUT = ("transformers_version", "dtype", "torch_dtype")  # of a configuration: who read it, and the row's own column
 
 Report = Callable[[str, int, int], None]
 
@@ -49,12 +52,17 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the first pass showed: exact bytes of the cache at depth, peaks of both phases, how long the prompt took."""
+    """What the first pass showed: exact bytes of the cache at depth, peaks of both phases, how long the prompt took.
+
+    reserved, process: the most that the allocator and the whole process have held until then.
+    """
 
     cache_bytes: int
     peak_prefill: int
     peak_decode: int
     prefill_ms: float
+    reserved: int | None
+    process: int | None
 
 
 class CellRun:
@@ -73,7 +81,7 @@ class CellRun:
         self.report: Report = report or _silent
         self.rounds: list[Round] = []
         self.used: dict[str, str] = {}
-        self.energy = memory.EnergyMeter(cell.device)
+        self.energy: Energy | None = None
         self.graph: graphs.Captured | None = None
         self.graph_said = ""
 
@@ -91,13 +99,14 @@ class CellRun:
             self.report("load", 0, 1)
             self.adapter, self.checkpoint = loaded or load(self.cell)
             self.clock = Clock(self.cell, self.adapter, self.checkpoint)
-            with self._settings():
-                self.report("parity", 0, 1)
+            self.report("parity", 0, 1)
+            with implementation(self.cell), pinned(self.cell, strictly=False):
                 self.parity: Parity = check_parity(self.cell, self.adapter, self.checkpoint)
+            with self._settings():
                 self.report("warmup", 0, 1)
-                self.sizes, logits, cache = self._first_pass()
+                begun = [self._first_pass()]
         with self._settings():
-            self._warm_up(logits, cache)
+            self._warm_up(*begun.pop())  # nothing here holds the first cache while another one is captured
         self.harness_ms = self.clock.harness()
         self.foreign = memory.foreign_processes(self.cell.device)
 
@@ -130,7 +139,7 @@ class CellRun:
         stack.callback(lambda: self.used.update(recorded))
         return stack
 
-    def _first_pass(self) -> tuple[Sizes, torch.Tensor, Any]:
+    def _first_pass(self) -> tuple[torch.Tensor, Any]:
         """Run the cell once, its memory watched: bytes of the cache at exactly its depth, peaks of both phases."""
         clock, cell, meter = self.clock, self.cell, self.meter
         clock.step(clock.prompt(min(cell.context, 16)), None)  # compiles and allocates what every length needs
@@ -142,7 +151,8 @@ class CellRun:
         meter.restart()
         for _ in clock.decode(logits, cache, WATCHED_STEPS):
             pass
-        return Sizes(cache_bytes, prefill_peak, meter.peak(), took), logits, cache
+        self.sizes = Sizes(cache_bytes, prefill_peak, meter.peak(), took, meter.reserved_bytes(), meter.process_bytes())
+        return logits, cache
 
     def _warm_up(self, logits: torch.Tensor, cache: Any) -> None:
         """Go on as timed: read a quick prompt again, decode until steps agree, look into some, capture one."""
@@ -153,6 +163,7 @@ class CellRun:
         self.profile: Profile = look_into(clock, logits, cache)
         del logits, cache
         self.graph, self.graph_said = graphs.captured_or_reason(clock)
+        self.energy = energy.decoding(clock, self.graph)
         if clock.cuda:
             torch.cuda.empty_cache()  # cells that take turns share the device
 
@@ -160,22 +171,21 @@ class CellRun:
         clock, cell = self.clock, self.cell
         done = len(self.rounds)
         before = clock.sentinel()
-        self.report("prefill", done, cell.rounds)
+        self.report("prefill", done, cell.rounds)  # and writing: nothing is said inside the time that counts
+        prompt = clock.prompt(cell.context)
+        clock.wait()
         began = time.perf_counter_ns()
-        logits, cache, prefill = clock.step(clock.prompt(cell.context), None)
+        logits, cache, prefill = clock.step(prompt, None)
         start = time.perf_counter_ns()
         ids = logits.argmax(-1, keepdim=True)
         clock.wait()
         first = prefill + (time.perf_counter_ns() - start) / 1e6
-        self.report("decode", done, cell.rounds)
         if self.graph is not None:
             self.graph.follow(clock, ids, cache)
-            steps = self.graph.decode(cell.decode_tokens)
+            decode = self.graph.timed(cell.decode_tokens)
         else:
-            steps = clock.decode(logits, cache, cell.decode_tokens)
-        self.energy.start()
-        decode = tuple(steps)
-        self.energy.stop(cell.batch * cell.decode_tokens)
+            decode = clock.timed(logits, cache, cell.decode_tokens)
+        clock.wait()
         e2e = (time.perf_counter_ns() - began) / 1e6
         after = clock.sentinel()
         return Round(prefill, first, e2e, decode, before, after, not drifted(before, after, cell.device))
@@ -198,8 +208,10 @@ def measure(
 
 
 def config_hash(checkpoint: Checkpoint) -> str:
-    """Hash a configuration, so that rows of different models are never joined."""
-    text = json.dumps(checkpoint.config.to_dict(), sort_keys=True, default=str)
+    """Hash a configuration, so that rows of different models are never joined; not where it lies, nor who read it."""
+    said = checkpoint.config.to_dict()
+    shape = {name: value for name, value in said.items() if name[0] != "_" and name not in _ABOUT}
+    text = json.dumps(shape, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -270,7 +282,7 @@ def _row(run: CellRun) -> Measurement:
         tpot_ms_med=step.median,
         tpot_iqr_rel=step.relative,
         decode_tokens_per_s=cell.batch / step.median * 1e3,
-        e2e_tokens_per_s=cell.batch * cell.decode_tokens / e2e.median * 1e3,
+        e2e_tokens_per_s=cell.batch * (1 + cell.decode_tokens) / e2e.median * 1e3,  # the prompt gives the first one
         bytes_weights=accounting.weight_bytes(shape, dtype=cell.dtype),
         cache_bytes=sizes.cache_bytes,
         cache_bytes_formula=accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
@@ -280,8 +292,8 @@ def _row(run: CellRun) -> Measurement:
         peak_bytes=max(sizes.peak_prefill, sizes.peak_decode),
         peak_prefill_bytes=sizes.peak_prefill,
         peak_decode_bytes=sizes.peak_decode,
-        peak_reserved_bytes=run.meter.reserved_bytes(),
-        peak_process_bytes=run.meter.process_bytes(),
+        peak_reserved_bytes=sizes.reserved,
+        peak_process_bytes=sizes.process,
         pred_bytes=run.prediction.bytes_total if run.prediction else None,
         pred_ms=run.prediction.decode_ms if run.prediction else None,
         parity_max_rel=run.parity.cached,
@@ -298,7 +310,9 @@ def _row(run: CellRun) -> Measurement:
         mbu=moved / (step.median / 1e3) / ceilings.bandwidth_bytes_per_s if ceilings else None,
         mfu=flops / (spread(prefill).median / 1e3) / ceilings.peak_flops_per_s if ceilings else None,
         batch_limit=cell.batch_limit,
-        energy_j_per_token=run.energy.joules_per_token,
+        energy_j_per_token=run.energy.joules_per_token if run.energy else None,
+        energy_idle_w=run.energy.idle_w if run.energy else None,
+        energy_window_s=run.energy.window_s if run.energy else None,
         foreign_processes=run.foreign,
         sentinel_before_ms=rounds[0].sentinel_before,
         sentinel_after_ms=rounds[-1].sentinel_after,

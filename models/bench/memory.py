@@ -127,7 +127,7 @@ class CudaMeter(Meter):
 
     def process_bytes(self) -> int | None:
         """Return the use of the whole process."""
-        return _nvml_process(_uuid(self.device))
+        return _nvml_process(uuid_of(self.device))
 
 
 @contextmanager
@@ -141,43 +141,6 @@ def watching(device: str) -> Iterator[Meter]:
         watched.unwatch()
 
 
-class EnergyMeter:
-    """What a GPU used, by its own counter, added up over windows; joules_per_token is None where there is no counter.
-
-    The counter is coarse (some 100 ms): short windows make a rough number, which is why all rounds are added up.
-    """
-
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._begun: int | None = None
-        self._millijoules, self._tokens = 0, 0
-
-    @property
-    def joules_per_token(self) -> float | None:
-        """Energy of the whole device for each token so far."""
-        return self._millijoules / 1e3 / self._tokens if self._tokens and self._millijoules else None
-
-    def start(self) -> None:
-        """Begin a window."""
-        self._begun = self._read()
-
-    def stop(self, tokens: int) -> None:
-        """End a window in which so many tokens were decoded."""
-        now = self._read()
-        if now is not None and self._begun is not None:
-            self._millijoules += now - self._begun
-            self._tokens += tokens
-
-    def _read(self) -> int | None:
-        if self._device == "cpu":
-            return None
-        nvml, handle = _nvml(_uuid(torch.device(self._device)))
-        try:
-            return int(nvml.nvmlDeviceGetTotalEnergyConsumption(handle)) if nvml else None
-        except nvml.NVMLError:
-            return None
-
-
 def foreign_processes(device: str) -> int | None:
     """Count the processes that compute on a GPU beside this one and its siblings, the cells that take turns with it.
 
@@ -185,7 +148,7 @@ def foreign_processes(device: str) -> int | None:
     """
     if device == "cpu":
         return None
-    nvml, handle = _nvml(_uuid(torch.device(device)))
+    nvml, handle = nvml_of(uuid_of(torch.device(device)))
     if nvml is None:
         return None
     try:
@@ -208,7 +171,7 @@ def device_facts(device: str) -> dict[str, Any]:
     if device == "cpu":
         return {}
     properties = torch.cuda.get_device_properties(device)
-    uuid = _uuid(torch.device(device))
+    uuid = uuid_of(torch.device(device))
     return {
         "device_name": properties.name,
         "device_uuid": uuid,
@@ -220,7 +183,7 @@ def device_facts(device: str) -> dict[str, Any]:
 
 def _state_of(uuid: str) -> dict[str, Any]:
     """Return a GPU's driver, clock (MHz), temperature (deg C) and why it is held back, as far as the driver tells."""
-    nvml, handle = _nvml(uuid)
+    nvml, handle = nvml_of(uuid)
     if nvml is None:
         return {}
     asked: dict[str, Callable[[], Any]] = {
@@ -264,12 +227,13 @@ def _max_resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _uuid(device: torch.device) -> str:
+def uuid_of(device: torch.device) -> str:
+    """Return the identity of a GPU as NVML spells it."""
     return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
 
 
 def _nvml_process(uuid: str) -> int | None:
-    nvml, handle = _nvml(uuid)
+    nvml, handle = nvml_of(uuid)
     if nvml is None:
         return None
     try:
@@ -279,14 +243,14 @@ def _nvml_process(uuid: str) -> int | None:
     return next((p.usedGpuMemory for p in running if p.pid == os.getpid()), None)
 
 
-def _nvml(uuid: str) -> tuple[Any, Any]:
+def nvml_of(uuid: str) -> tuple[Any, Any]:
     """Return the NVML module and a device's handle, or None twice."""
     if importlib.util.find_spec("pynvml") is None:
         return None, None
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-        return pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid)
-    except pynvml.NVMLError:
-        return None, None
+    for name in (uuid, uuid.replace("GPU-", "MIG-", 1)):  # a part of a GPU has an identity of its own
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlInit()
+            return pynvml, pynvml.nvmlDeviceGetHandleByUUID(name)
+    return None, None

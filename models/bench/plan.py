@@ -11,7 +11,7 @@ from models.accounting import Shape
 from models.bench import environment
 from models.bench.budget import LEAST_ROUNDS, Choice, Place, choose
 from models.bench.cells import Cell, Prediction, kind_of
-from models.bench.prediction import FITS, Rates, predict, total_bytes
+from models.bench.prediction import FITS, Rates, has_room, predict, total_bytes
 from models.bench.rates import measure_rates
 from models.bench.settings import LIMITS, bad, check, check_all, check_device
 from models.errors import SourceError
@@ -55,6 +55,16 @@ class Plan:
     def known(self) -> bool:
         """Tell whether the times rest on something measured on the device."""
         return all(p.known for p in self.predictions)
+
+    def refreshed(self) -> "Plan":
+        """Return the plan with what fits into the memory that is free now; one that knows of none stays as it is."""
+        free_bytes = _free_bytes(self.cells[0].device) if self.free_bytes is not None else None
+        if free_bytes is None:
+            return self
+        found = tuple(
+            replace(p, fits=not p.positions_needed and has_room(p.bytes_held, free_bytes)) for p in self.predictions
+        )
+        return replace(self, predictions=found, free_bytes=free_bytes)
 
     def groups(self) -> list[list[int]]:
         """Return the indexes of cells to measure in interleaved rounds: same context, batch and size.

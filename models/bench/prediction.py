@@ -16,6 +16,7 @@ START_S: Mapping[str, float] = {
     "cuda": 6.0,
 }  # a forked worker; on a GPU its context and compiled kernels too
 LIBRARIES_BYTES = 2 << 20  # buffers of the linear algebra, whatever the cell
+ENERGY_S: Mapping[str, float] = {"cpu": 0.0, "cuda": 3.0}  # models/bench/energy.py
 PROFILE_S = 0.5  # looking into one step and timing the clock itself
 RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
 PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
@@ -211,7 +212,8 @@ def _slow_s(cell: Cell, shape: Shape, tokens: int) -> float:
 
 def _load_s(cell: Cell, shape: Shape, here: Rates, weights: int) -> float:
     kind = kind_of(cell.device)
-    return START_S[kind] + PROFILE_S + weights / here.bytes_per_s + accounting.params_total(shape) / RANDOM_PER_S[kind]
+    fixed_s = START_S[kind] + ENERGY_S[kind] + PROFILE_S
+    return fixed_s + weights / here.bytes_per_s + accounting.params_total(shape) / RANDOM_PER_S[kind]
 
 
 def _parity_s(cell: Cell, short_s: float, step_s: float) -> float:

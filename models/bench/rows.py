@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-PROTOCOL_VERSION = 4  # raise it when the meaning of a column changes; rows of different versions are never joined
+CAPTURED = "captured"  # what a row says of its graph where there is one
+PROTOCOL_VERSION = 5  # raise it when the meaning of a column changes; rows of different versions are never joined
 
 # How a cell can end. The first two carry samples; a row of any other state says why in `reason`.
 MEASURED = ("ok", "unstable")
@@ -111,7 +112,9 @@ class Measurement:
     mbu: float | None = None
     mfu: float | None = None
     batch_limit: str = ""
-    energy_j_per_token: float | None = None
+    energy_j_per_token: float | None = None  # of decoding, above idle
+    energy_idle_w: float | None = None
+    energy_window_s: float | None = None
     foreign_processes: int | None = None  # others on the same GPU while the cell was measured
     sentinel_before_ms: float | None = None
     sentinel_after_ms: float | None = None
@@ -129,6 +132,11 @@ class Measurement:
     def measured(self) -> bool:
         """Tell whether the row carries samples."""
         return self.state in MEASURED
+
+    @property
+    def captured(self) -> bool:
+        """Tell whether decoding steps were replayed from a graph, not launched one by one."""
+        return self.graph == CAPTURED
 
     @property
     def noise(self) -> str:

@@ -219,6 +219,8 @@ class Runner:
 
     def _go_through(self, job: Job, host: WorkerHost) -> None:
         """Give every cell of a run its row, and the run its end. The host of a cancelled run is asked for nothing."""
+        if not job.cancelled.is_set():
+            self._note(job, plan=job.plan.refreshed())  # it may have stood in line for long
         turns = Turns(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
         for group in job.plan.groups():
             turns.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])

@@ -62,6 +62,7 @@ class Turns:
     def __init__(self, job: Job, host: WorkerHost, *, note: Callable[..., None], keep: Keep) -> None:
         self._job, self._host, self._note, self._keep = job, host, note, keep
         self._full: dict[Family, int] = {}  # the shortest context without room
+        self._slow: dict[Family, int] = {}  # the shortest context that did not end in its time
         self._fitted: dict[Family, int] = {}  # the longest one with room
         self._between: dict[Family, tuple[Cell, Prediction]] = {}  # what to try between the two, once
         self._ceilings: Mapping[str, float] | None = None
@@ -100,7 +101,7 @@ class Turns:
         """Start a cell and wait until it is ready; None when it has got its row already."""
         self._hold()
         started = time.time_ns()
-        skipped = _skip(self._job, cell, prediction, self._full)
+        skipped = _skip(self._job, cell, prediction, self._full, self._slow)
         if skipped is not None:
             return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
         self._note(cell=cell, phase="", round=0, worker_pid=None)
@@ -150,6 +151,8 @@ class Turns:
         if outcome.state == "oom" and cell.largest and cell.batch > 1:
             smaller = dataclasses.replace(cell, batch=cell.batch // 2, batch_limit="memory")
             return self._prepare(smaller, prediction, planned=False)
+        if outcome.state == "timeout" and not cell.largest:
+            self._slow[_family(cell)] = min(cell.context, self._slow.get(_family(cell), cell.context))
         if outcome.state == "oom" and not cell.largest:
             self._full[_family(cell)] = cell.context
             fitted = self._fitted.get(_family(cell), 0)
@@ -192,18 +195,28 @@ def _family(cell: Cell) -> Family:
     return cell.architecture, cell.size, cell.view, cell.batch
 
 
-def _skip(job: Job, cell: Cell, prediction: Prediction, full: Mapping[Family, int]) -> Outcome | None:
-    """Say why a cell is not started, or None."""
+def _skip(
+    job: Job, cell: Cell, prediction: Prediction, full: Mapping[Family, int], slow: Mapping[Family, int]
+) -> Outcome | None:
+    """Say why a cell is not started, or None. full, slow: the shortest context without room, and without an end."""
     if job.cancelled.is_set():
         return CANCELLED
+    if job.out_of_time:
+        sentence = f"not started: the run has taken more than {jobs.OVERRUN:g} times its {job.plan.budget_s:g} s"
+        values = {"times": f"{jobs.OVERRUN:g}", "budget": f"{job.plan.budget_s:g}"}
+        return Outcome("timeout", sentence, "errors.cell_out_of_time", values)
+    slow_at = slow.get(_family(cell))
+    if slow_at is not None and cell.context >= slow_at:
+        sentence = f"not started: {slow_at} tokens already took too long"
+        return Outcome("timeout", sentence, "errors.cell_skipped_slow", {"context": slow_at})
     failed_at = full.get(_family(cell))
     if failed_at is not None and cell.context >= failed_at:
         sentence = f"not started: {failed_at} tokens already ran out of memory"
         return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped_after", {"context": failed_at})
     if prediction.positions_needed:
-        values = {"positions": prediction.positions, "needed": prediction.positions_needed}
-        sentence = f"not started: it needs {values['needed']} positions, the model has {values['positions']}"
-        return Outcome("unsupported", sentence, "errors.cell_positions", values)
+        has, needs = prediction.positions, prediction.positions_needed
+        sentence = f"not started: it needs {needs} positions, the model has {has}"
+        return Outcome("unsupported", sentence, "errors.cell_positions", {"positions": has, "needed": needs})
     if not prediction.fits:
         gib = f"{prediction.bytes_total / 2**30:.1f}"
         sentence = f"not started: it would need about {gib} GiB, more than is free"

@@ -29,18 +29,23 @@ class Judged:
 def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
     """Judge each pair of architectures at every batch, both phases at the longest common context.
 
-    Rows are compared only where size, view, number type, device, kernels, attention and tokens agree; cells at a
-    largest batch are left out, since they differ in batch, and so is a phase without samples.
+    Rows are compared only where size, view, number type, device, kernels, attention and tokens agree, and where both
+    replay captured steps or neither does. Cells at a largest batch are left out, since they differ in batch, and so is
+    a phase without samples.
     """
     measured = [row for row in rows if row.measured and not row.batch_limit]
-    kinds = dict.fromkeys((row.batch, *(getattr(row, name) for name in _ALIKE)) for row in measured)
+    kinds = dict.fromkeys(map(_kind, measured))
     for kind in kinds:
-        alike = [row for row in measured if (row.batch, *(getattr(row, name) for name in _ALIKE)) == kind]
+        alike = [row for row in measured if _kind(row) == kind]
         found = {(row.architecture, row.context): row for row in alike}
         for one, other in itertools.combinations(dict.fromkeys(row.architecture for row in alike), 2):
             shared = {c for name, c in found if name == one} & {c for name, c in found if name == other}
             if shared:
                 yield from _of(found[one, max(shared)], found[other, max(shared)])
+
+
+def _kind(row: Measurement) -> tuple[object, ...]:
+    return (row.batch, row.captured, *(getattr(row, name) for name in _ALIKE))
 
 
 def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:

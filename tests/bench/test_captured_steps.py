@@ -58,6 +58,9 @@ class Graph:
     def __init__(self):
         self.recording = Recording()
 
+    def pool(self):
+        return "pool"
+
     @torch.inference_mode()
     def replay(self):
         for func, args, kwargs, out in self.recording.done:
@@ -90,13 +93,15 @@ class Event:
 @pytest.fixture
 def pretend(monkeypatch):
     @contextmanager
-    def capturing(graph):
+    def capturing(graph, pool):
+        assert pool in (None, "pool")
         monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
         with graph.recording:
             yield
         monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
         graph.recording.undo()
 
+    monkeypatch.setattr(Clock, "_gpu_sentinel", lambda clock: 1.0)
     for name, value in {
         "CUDAGraph": Graph,
         "graph": capturing,
@@ -155,6 +160,8 @@ def test_replayed_steps_write_what_eager_steps_write(architecture, batch, preten
         ids = clock.prompt(20)
         logits, cache = clock.adapter.step(clock.checkpoint, ids, None)
         captured.follow(clock, logits.argmax(-1, keepdim=True), cache)
+        assert captured.timed(8) == (1.0,) * 8
+        captured.follow(clock, logits.argmax(-1, keepdim=True), clock.adapter.step(clock.checkpoint, ids, None)[1])
         written = torch.cat([captured.ids.clone() for _ in captured.decode(8)], dim=1)
         assert torch.equal(written, greedy(clock, ids, 8))
 
@@ -210,6 +217,31 @@ def test_a_step_that_counts_in_python_is_refused(pretend):
     assert "differs from an eager one" in refused(prepared("rwkv"), counts)
 
 
+@pytest.mark.parametrize("architecture", registry.bundled())
+def test_a_step_of_attention_is_captured_at_each_depth_and_reads_no_more_than_it(architecture, pretend, monkeypatch):
+    seen, sdpa = [], torch.nn.functional.scaled_dot_product_attention
+
+    def watching(query, key, value, attn_mask=None, **options):
+        seen.append((key.shape[-2], attn_mask))
+        return sdpa(query, key, value, attn_mask=attn_mask, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watching)
+    clock = prepared(architecture)
+    captured, said = graphs.captured_or_reason(clock)
+    assert said == "captured"
+    attends = "attention" in clock.adapter.parts
+    assert len(captured.steps) == (8 if attends else 1)
+    steps = [(keys, mask) for keys, mask in seen if keys > 20]
+    assert bool(steps) == attends
+    assert all(mask is None for _, mask in steps), "FlashAttention takes no mask"
+    assert {keys for keys, _ in steps} == (set(range(21, 29)) if attends else set())
+
+
+def test_experts_that_python_counts_stay_eager(pretend):
+    for experts in ("sorted", "loop"):
+        assert graphs.captured_or_reason(prepared("jamba", experts=experts)) == (None, "experts one by one")
+
+
 def test_a_graph_that_holds_nothing_is_refused(pretend, monkeypatch):
     """As that of a stream on another device, which torch only warns of."""
     monkeypatch.setattr(Graph, "replay", lambda graph: None)
@@ -223,11 +255,9 @@ def test_keys_and_values_are_not_copied_to_be_put_back(pretend):
     clock = prepared("jamba")
     captured, said = graphs.captured_or_reason(clock)
     assert said == "captured"
-    states = {x.data_ptr() for x in captured.state}
-    assert len(captured.state) < len(clock.adapter.cache_tensors(captured.cache))
-    for layer in captured.cache.layers:
-        if getattr(layer, "keys", None) is not None:
-            assert not {layer.keys.data_ptr(), layer.values.data_ptr()} & states
+    (layer,) = [layer for layer in captured.cache.layers if isinstance(layer, graphs.PlacedLayer)]
+    assert layer.keys.shape[-2] == 20 + 8, "sized for the cell"
+    assert not {layer.keys.data_ptr(), layer.values.data_ptr()} & {x.data_ptr() for x in captured.state}
 
 
 def test_as_shipped_and_sliding_windows_stay_eager(pretend):

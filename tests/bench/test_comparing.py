@@ -80,6 +80,7 @@ OTHERWISE = {
     "kernels": {"kernels": "reference"},
     "attention": {"attention": "math"},
     "experts": {"experts": "grouped"},
+    "captured": {"graph": "captured"},
     "state": {"state": "oom", "prefill_ms_samples": (), "decode_ms_samples": (), "rounds": None},
 }
 

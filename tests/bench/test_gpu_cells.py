@@ -1,5 +1,7 @@
 """Cells on a GPU: captured steps equal eager ones, the five memory numbers are there, the ceilings are plausible."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -48,6 +50,39 @@ def test_a_row_of_a_gpu_is_whole(architecture):
     assert 0 <= row.launch_fraction < 1
     assert row.environment["device_uuid"].startswith("GPU-")
     assert min(row.decode_ms_samples) > 0
+    assert row.parity_float32_rel is None or row.parity_float32_rel < LIMIT["float32"]
+    if row.energy_j_per_token is not None:
+        assert row.energy_j_per_token > 0
+        assert row.energy_idle_w > 1
+        assert row.energy_window_s > 1
+
+
+def test_captured_attention_runs_on_flash_attention():
+    row = measure(Cell("transformer", "transformer", 512, device=DEVICE, dtype="bfloat16", rounds=3), run_id="test")
+    assert row.graph == "captured"
+    assert "flash" in row.implementation["attention"].lower()
+
+
+def test_every_attention_backend_of_a_gpu_is_measured_or_says_why():
+    for attention in ("flash", "efficient", "math"):
+        cell = Cell("transformer", "transformer", 256, device=DEVICE, dtype="bfloat16", rounds=3, attention=attention)
+        assert measure(cell, run_id="test").state in ("ok", "unstable")
+
+
+def test_the_sentinel_lasts_longer_than_its_launches():
+    cell = Cell("transformer", "transformer", 64, device=DEVICE, dtype="bfloat16")
+    clock = Clock(cell, *load(cell))
+    times = [clock.sentinel() for _ in range(5)]
+    assert min(times) > 0.1
+    assert max(times) / min(times) < 1.2
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_another_gpu_than_the_first_is_measured_as_well():
+    cell = Cell("transformer", "transformer", 256, device="cuda:1", dtype="bfloat16", decode_tokens=16, rounds=3)
+    first, second = (measure(one, run_id="test") for one in (replace(cell, device=DEVICE), cell))
+    assert second.graph == "captured"
+    assert 0.3 < second.tpot_ms_med / first.tpot_ms_med < 3
 
 
 def test_captured_steps_are_faster_than_eager_ones():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from following import alive, row_of, states, until
 
+from models.bench import again, environment
 from models.bench.host import WorkerHost
 
 
@@ -290,3 +291,38 @@ def test_a_cell_beyond_the_positions_of_its_model_is_unsupported(runner, plan_of
     assert states(runner, run_id) == ["ok", "unsupported"]
     row = next(row for row in runner.store.run(run_id).rows if row.state == "unsupported")
     assert (row.reason_key, row.reason_values) == ("errors.cell_positions", {"positions": 1024, "needed": 1052})
+
+
+def test_what_fits_is_asked_again_when_the_run_begins(runner, plan_of, monkeypatch):
+    """Another run may have held the memory while this one was planned, or hold it now."""
+    plan = plan_of("ok", "ok")
+    large = dataclasses.replace(plan.predictions[1], bytes_cache=10 * 2**30, fits=True)
+    small = dataclasses.replace(plan.predictions[0], fits=False)
+    plan = dataclasses.replace(plan, predictions=(small, large), free_bytes=2**20)
+    monkeypatch.setattr(environment, "free_memory", lambda: 2**30)
+    assert states(runner, runner.submit(plan)) == ["ok", "predicted_oom_skipped"]
+    unknown = dataclasses.replace(plan, free_bytes=None)
+    assert unknown.refreshed() is unknown
+
+
+def test_a_run_far_over_its_budget_starts_nothing_more_after_its_first_cells(runner, plan_of):
+    plan = plan_of("ok", "ok")
+    longer = tuple(dataclasses.replace(cell, context=2 * cell.context) for cell in plan.cells)
+    plan = dataclasses.replace(plan, cells=(*plan.cells, *longer), predictions=plan.predictions * 2, budget_s=1e-9)
+    run_id = runner.submit(plan)
+    assert states(runner, run_id) == ["ok", "ok", "timeout", "timeout"]
+    run = runner.store.run(run_id)
+    late = [row for row in run.rows if row.state == "timeout"]
+    assert {row.reason_key for row in late} == {"errors.cell_out_of_time"}
+    assert {row.cell_id for row in late} == set(again.left(run)), "they can be measured later"
+
+
+def test_longer_cells_of_what_took_too_long_are_not_tried(runner, plan_of):
+    plan = plan_of("hang", "ok")
+    longer = dataclasses.replace(plan.cells[0], context=2 * plan.cells[0].context)
+    plan = dataclasses.replace(plan, cells=(*plan.cells, longer), predictions=(*plan.predictions, plan.predictions[0]))
+    run_id = runner.submit(plan, timeout_s=1)
+    assert states(runner, run_id) == ["timeout", "ok", "timeout"]
+    assert {row.reason_key for row in runner.store.run(run_id).rows if row.context == longer.context} == {
+        "errors.cell_skipped_slow"
+    }

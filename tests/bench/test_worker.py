@@ -224,13 +224,13 @@ def test_a_cell_beyond_the_memory_is_a_row_that_says_so(store):
 
 @needs_models
 @pytest.mark.parametrize("architecture", BUNDLED)
-def test_a_static_cache_decodes_as_a_growing_one(architecture):
+def test_keys_and_values_in_their_place_decode_as_growing_ones(architecture):
     cell = Cell(architecture, architecture, 16, batch=2, decode_tokens=8)
     adapter, checkpoint = loading.load(cell)
     one = clock.Clock(cell, adapter, checkpoint)
     ids = one.prompt(20)
     logits, cache = adapter.step(checkpoint, ids[:, :13], None)
-    cache = graphs.on_fixed_memory(one, cache, 40)
+    cache = graphs.on_fixed_memory(cache, 20)
     for position in range(13, 20):
         logits, cache = adapter.step(checkpoint, ids[:, position : position + 1], cache)
     assert parity.difference(logits, adapter.step(checkpoint, ids, None)[0]) < 1e-5
