@@ -62,6 +62,9 @@ def checked_run(name: str, head: Mapping[str, Any] | None, rows: Sequence[Mappin
         raise not_a_run(name)
     if len(rows) > MOST_ROWS:
         _bad(name, MOST_ROWS + 1, "rows", len(rows))
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row.get("run_id"), str | None):
+            _bad(name, number, "run_id", row.get("run_id"))
     ids = {row.get("run_id") for row in rows}
     if len(ids) > 1:
         raise SourceError("errors.import_several", f"{name} holds rows of {len(ids)} runs", name=name)

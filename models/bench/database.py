@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.bench.environment import data_folder
@@ -116,8 +116,11 @@ class Database:
     def _opened(self) -> Engine:
         with self._lock:
             if self._engine is None:
-                engine = self._make()
-                _create_tables(engine)
+                try:
+                    engine = self._make()
+                    _create_tables(engine)
+                except (ValueError, TypeError, ArgumentError) as error:  # an option that its driver cannot read
+                    raise SourceError("errors.store_url", f"{VARIABLE}: {error}", variable=VARIABLE) from None
                 self._engine = engine
             return self._engine
 
@@ -161,7 +164,8 @@ def _url(text: str) -> URL:
     except (SQLAlchemyError, ValueError) as error:  # the text may hold a password, so it is not repeated
         kind = f"unknown kind {text.partition(':')[0]!r}" if isinstance(error, NoSuchModuleError) else "not an URL"
         raise SourceError("errors.store_url", f"{VARIABLE}: {kind}", variable=VARIABLE) from None
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+    lost = url.database in (None, "", ":memory:", "file::memory:") or url.query.get("mode") == "memory"
+    if url.get_backend_name() == "sqlite" and lost:
         raise SourceError("errors.store_url", f"{VARIABLE} names no file, so runs would be lost", variable=VARIABLE)
     return url
 

@@ -80,6 +80,9 @@ def _from_lines(name: str, text: str) -> Run:
             continue
         try:
             entry = json.loads(line)
+            json.dumps(entry, ensure_ascii=False).encode()  # half of a letter, which no database takes, is refused
+        except UnicodeEncodeError as error:
+            raise not_a_run(name) from error
         except ValueError as error:
             raise torn(name, f"line {number} cannot be read") from error
         if not isinstance(entry, dict):

@@ -20,6 +20,7 @@ from models.bench.worker import FORKS
 
 COMMAND = (sys.executable, "-u", "-m", "models", "serve-worker")
 POLL_S = 0.05
+LATE_S = 0.05  # for what was said in time to arrive
 START_LIMIT_S = 180.0  # importing torch from a cold disk
 
 Event = Mapping[str, Any]
@@ -128,12 +129,15 @@ class Worker:
         self._server.forget(self._name, self._events)
 
     def _follow(self, cancelled: threading.Event, timeout_s: float, *, started: bool) -> Iterator[Event]:
-        """Yield events until the cell is cancelled or late."""
+        """Yield events until the cell is cancelled or late. What it said in time is heard, also after ctrl-Z and fg."""
         deadline = time.monotonic() + (timeout_s if started else START_LIMIT_S)
-        while not cancelled.is_set() and time.monotonic() < deadline:
+        while not cancelled.is_set():
+            late = time.monotonic() >= deadline
             try:
-                event = self._events.get(timeout=POLL_S)
+                event = self._events.get(timeout=LATE_S if late else POLL_S)
             except queue.Empty:
+                if late:
+                    return
                 continue
             if event.get("event") == "started":
                 deadline = time.monotonic() + timeout_s

@@ -153,7 +153,7 @@ def make_plan(
         dtype=describe.dtype_name(dtype),
         decode_tokens=decode_tokens,
         rounds=rounds,
-        threads=threads or environment.usable_cores(),
+        threads=environment.usable_cores() if threads is None else threads,
         seed=seed,
         view=view,
         size=size,

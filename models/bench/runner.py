@@ -16,6 +16,7 @@ from models.bench.lease import Lease
 from models.bench.plan import Plan, Prediction, Rates, measure_rates
 from models.bench.rows import Measurement
 from models.bench.runs import Run
+from models.bench.settings import check
 from models.bench.store import Store
 from models.bench.turns import Turns
 from models.errors import SettingError, SourceError
@@ -58,6 +59,8 @@ class Runner:
         """
         if not plan.cells:
             raise ValueError("a plan without cells")
+        if timeout_s is not None:
+            check("timeout_s", timeout_s)
         run_id = self.store.create(cells=plan.to_json(), environment=environment.environment(), title=title)
         self._queue(Job(run_id, plan, timeout_s))
         return run_id
@@ -76,8 +79,11 @@ class Runner:
             return self.submit(plan, title=run.title, timeout_s=timeout_s)
         with self._lock:
             former = self._jobs.get(run_id)
-            if (former is not None and former.ended is None) or self.measured_elsewhere(run):
+            if former is not None and former.ended is None:
                 raise SettingError("errors.run_live", f"run {run_id} is being measured", run=run_id)
+            if self.measured_elsewhere(run):
+                message = f"another program is measuring, perhaps run {run_id} itself; try again when it has ended"
+                raise SettingError("errors.run_elsewhere", message, run=run_id)
             self._queue(Job(run_id, plan, timeout_s, ended_before=run.ended))
         return run_id
 
@@ -153,6 +159,12 @@ class Runner:
         ending.start()
         ending.join(CANCEL_WAIT_S)
         return True
+
+    def unstored(self, run_id: str) -> tuple[Measurement, ...]:
+        """Return the rows of a run that its store has refused so far; they are lost with this process."""
+        with self._lock:
+            job = self._jobs.get(run_id)
+            return () if job is None else tuple(job.unstored)
 
     def waiting(self, device: str) -> int:
         """Count the runs of this process that stand in the line of a device, the running one among them."""

@@ -18,6 +18,7 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "cells": (1, 128),
         "seed": (0, 2**31 - 1),
         "budget_s": (1, 86_400),
+        "timeout_s": (1, 86_400),
     }
 )
 VIEWS = ("architecture", "as_shipped")
@@ -74,6 +75,9 @@ def check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *
     for name, value in (*single.items(), *((name, value) for name, values in many.items() for value in values)):
         check(name, value)
     check("cells", cells if contexts else 0)
+    if template.threads > environment.usable_cores():
+        cores = environment.usable_cores()
+        raise bad("threads", template.threads, f"threads is {template.threads}, more than the {cores} cores there are")
     for name, value, choices in (
         ("view", template.view, VIEWS),
         ("attention", template.attention, ATTENTION),
@@ -88,7 +92,9 @@ def check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *
 def check_device(device: str) -> None:
     """Raise SettingError for a device that is not on this machine."""
     if device not in environment.devices():
-        raise SettingError("errors.device_missing", f"device {device!r} is not on this machine", device=device)
+        here = ", ".join(environment.devices())
+        message = f"device {device!r} is not on this machine; there are {here}"
+        raise SettingError("errors.device_missing", message, device=device)
 
 
 def check(name: str, value: float) -> None:

@@ -2,10 +2,13 @@
 
 import shutil
 from collections.abc import Sequence
+from typing import TextIO
 
+from models.bench import again
 from models.bench.job import Progress
 from models.bench.plan import Cell, Plan
 from models.bench.rows import Measurement
+from models.bench.runs import Run
 from models.bench.statistics import Verdict
 from models.bench.verdicts import judged
 from models.cli.output import byte_size, print_json, print_table
@@ -83,6 +86,21 @@ def print_rows(rows: Sequence[Measurement], *, as_json: bool) -> None:
     print_table([header, *map(_columns, ordered)])
 
 
+def print_failures(run: Run, *, file: TextIO) -> None:
+    """Say why cells have no measurement, and how to try them again."""
+    for row in run.current:
+        if not row.measured:
+            print(f"{row.cell_id}: {row.state}, {row.reason}", file=file)
+    if again.left(run):
+        print(f"go on: {again.COMMAND} --again {run.run_id}", file=file)
+
+
+def whole(run: Run) -> bool:
+    """Tell whether every planned cell of a run was measured, and no other one failed."""
+    measured = {row.cell_id for row in run.current if row.measured}
+    return all(row.measured for row in run.current) and {cell.cell_id for cell in again.cells_of(run)} <= measured
+
+
 def print_verdicts(rows: Sequence[Measurement]) -> None:
     """Say for each pair of architectures which is faster, at the longest context that both were measured at."""
     said = verdict_lines(rows)
@@ -102,8 +120,8 @@ def verdict_lines(rows: Sequence[Measurement]) -> list[str]:
 
 def sentence(a: str, b: str, found: Verdict) -> str:
     """Say which of two took less time, and by how much."""
-    if found.rounds < 2:
-        return f"{a} and {b}: one round, nothing can be told apart"
+    if found.rounds < 3:
+        return f"{a} and {b}: too few rounds ({found.rounds}), nothing can be told apart"
     apart = found.kind != "indistinguishable"
     percent, shown = (95, found.ratio) if apart else (98, found.decisive)
     interval = f"{shown.value:.2f} times the time, {percent} % interval {shown.low:.2f} to {shown.high:.2f}"

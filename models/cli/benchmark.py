@@ -4,8 +4,11 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from models.bench import again, environment, exchange, ladder
 from models.bench.job import Progress
@@ -13,13 +16,15 @@ from models.bench.lease import Lease
 from models.bench.plan import Plan, Rates, make_plan, measure_rates, sources_of
 from models.bench.runner import LEARNT_ROWS, Runner
 from models.bench.runs import Run
-from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS
+from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS, check
 from models.bench.store import Store
 from models.cli import bench_report
+from models.cli.ending import EndedError, listening
 from models.cli.output import check_file, write_file
-from models.cli.runs import chosen
+from models.cli.runs import chosen, file_format
 from models.errors import ContextscopeError, SettingError
 
+CANCEL_S = 40.0  # for a cancelled run to be stored, also by a database that is busy
 EVERY_S = 20.0  # between lines where there is no terminal
 
 
@@ -89,8 +94,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Measure a plan; 0 when every cell was measured, 1 when some were not, 130 when it was interrupted."""
+    """Measure a plan; 0 when every cell was measured, 1 when some were not, 128 and more when it was interrupted."""
     check_file(args.out)
+    if args.timeout is not None:
+        check("timeout_s", args.timeout)
     store = Store()
     former = _former(args, store)
     cells = _cells(args, former) if former else ()
@@ -106,21 +113,66 @@ def main(args: argparse.Namespace) -> int:
         run_id = runner.again(former.run_id, cells, timeout_s=args.timeout)
     else:
         run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
-    code = 0
+    print(f"run {run_id}", file=sys.stderr, flush=True)
+    code, kept = 0, _Kept(store, runner, run_id, args.out)
     try:
-        _follow(runner, run_id, each_row=lambda: _try_to_save(store, run_id, args.out))
-    except KeyboardInterrupt:
-        code = 130
-        runner.cancel(run_id)
-        runner.wait(run_id, timeout_s=30)
-    finally:
-        runner.close()
-    run = _save(store, run_id, args.out)
+        with listening():
+            _follow(runner, run_id, each_row=kept.try_to_save)
+    except EndedError as asked:
+        code = 128 + asked.number
+        with suppress(EndedError), listening():
+            print("ending with what was measured so far; once more to end at once", file=sys.stderr)
+            runner.cancel(run_id)
+            runner.wait(run_id, timeout_s=CANCEL_S)
+    runner.close()
+    run, unwritten = kept.run(), kept.trouble()
     bench_report.print_rows(run.current, as_json=args.json)
     if not args.json:
         bench_report.print_verdicts(run.current)
+    bench_report.print_failures(run, file=sys.stderr)
+    if lost := runner.unstored(run_id):
+        print(f"{len(lost)} rows could not be stored in {store.place}", file=sys.stderr)
+    if unwritten is not None:
+        raise unwritten
     print(f"run {run_id} is in {store.place}" + (f" and {args.out}" if args.out else ""), file=sys.stderr)
-    return code or (0 if all(row.measured for row in run.current) else 1)
+    return code or (0 if not lost and bench_report.whole(run) else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A run under way, with the rows that its store has not taken, and its file."""
+
+    store: Store
+    runner: Runner
+    run_id: str
+    out: Path | None
+
+    def run(self) -> Run:
+        """Return what the run has so far."""
+        waiting = self.runner.unstored(self.run_id)
+        run = self.store.run(self.run_id)
+        if run is None:
+            where = f"run {self.run_id} is gone from {self.store.place}"
+            raise SettingError("errors.setting_value", where, name="run", value=self.run_id)
+        return replace(run, rows=(*run.rows, *(row for row in waiting if row not in run.rows)))
+
+    def save(self) -> None:
+        """Write the file, so that it holds every finished cell whatever happens next."""
+        if self.out is not None:
+            write_file(self.out, exchange.export(self.run(), file_format(self.out) or "jsonl"))
+
+    def trouble(self) -> ContextscopeError | None:
+        """Save; return what kept it from that, so that it costs no result."""
+        try:
+            self.save()
+        except ContextscopeError as error:
+            return error
+        return None
+
+    def try_to_save(self) -> None:
+        """Save while cells are measured; a full disk or a locked database is said, and ends nothing."""
+        if (error := self.trouble()) is not None:
+            _say(f"\n{error}")
 
 
 def _former(args: argparse.Namespace, store: Store) -> Run | None:
@@ -164,7 +216,11 @@ def _plan(args: argparse.Namespace, rates: Rates) -> Plan:
         sources,
         contexts or preset["contexts"],
         batches=_numbers("batches", args.batches) or (preset["batches"] if args.batch is None else (args.batch,)),
-        device=args.device or preset.get("device", "cpu"),
+        device="cuda:0"
+        if args.device == "cuda"
+        else preset.get("device", "cpu")
+        if args.device is None
+        else args.device,
         dtype=args.dtype or preset.get("dtype", "float32"),
         decode_tokens=preset["decode_tokens"] if args.decode is None else args.decode,
         rounds=preset["rounds"] if args.rounds is None else args.rounds,
@@ -182,6 +238,12 @@ def _plan(args: argparse.Namespace, rates: Rates) -> Plan:
     )
 
 
+def _device(named: str | None, preset: Mapping[str, Any]) -> str:
+    if named is None:
+        return str(preset.get("device", "cpu"))
+    return "cuda:0" if named == "cuda" else named
+
+
 def _sources(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
     if args.size is not None:
         return ladder.sources(args.size, names, match=args.match)
@@ -192,35 +254,16 @@ def _sources(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
 
 def _places(text: str) -> tuple[tuple[int, int], ...]:
     found = [re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})\s*", part) for part in text.split(",") if part.strip()]
-    if None in found:
+    if None in found or (text and not found):
         raise _bad("places", text, f"--places {text!r} is not a list of batch x tokens like 1x512,8x4096")
     return tuple((int(one[1]), int(one[2])) for one in found if one)
 
 
 def _numbers(name: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise _bad(name, text, f"--{name} {text!r} is not a list of numbers like 1,8,32") from None
-
-
-def _save(store: Store, run_id: str, out: Path | None) -> Run:
-    """Write what a run has so far to its file, so that the file holds every finished cell whatever happens next."""
-    run = store.run(run_id)
-    if run is None:
-        raise SettingError("errors.setting_value", f"run {run_id} is gone from {store.place}", name="run", value=run_id)
-    if out is not None:
-        write_file(out, exchange.export(run, "jsonl"))
-    return run
-
-
-def _try_to_save(store: Store, run_id: str, out: Path | None) -> None:
-    """Save while cells are measured; a full disk or a locked database is said, and ends nothing."""
-    try:
-        if out is not None:
-            _save(store, run_id, out)
-    except ContextscopeError as error:
-        print(f"\n{error}", file=sys.stderr, flush=True)
+    parts = [part for part in text.split(",") if part.strip()]
+    if (not parts and text) or not all(part.strip().isdecimal() for part in parts):
+        raise _bad(name, text, f"--{name} {text!r} is not a list of numbers like 1,8,32")
+    return tuple(map(int, parts))
 
 
 def _bad(name: str, value: str, message: str) -> SettingError:
@@ -231,20 +274,27 @@ def _follow(runner: Runner, run_id: str, *, each_row: Callable[[], object]) -> N
     """Show progress until the run has ended: one live line on a terminal, a line now and then elsewhere."""
     live = sys.stderr.isatty()
     done = 0
+    each_row()
     said: tuple[object, ...] = ()
     when = 0.0
     while (now := runner.progress(run_id)) is not None and now.live:
         if live:
-            print(f"\r\x1b[K{bench_report.progress_line(now)}", end="", file=sys.stderr, flush=True)
+            _say(f"\r\x1b[K{bench_report.progress_line(now)}", end="")
         elif _where(now) != said or time.monotonic() - when > EVERY_S:
             said, when = _where(now), time.monotonic()
-            print(bench_report.progress_line(now, width=None), file=sys.stderr, flush=True)
+            _say(bench_report.progress_line(now, width=None))
         if now.done != done:
             done = now.done
             each_row()
         time.sleep(0.2)
     if live:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        _say("\r\x1b[K", end="")
+
+
+def _say(text: str, *, end: str = "\n") -> None:
+    """Tell the reader of the progress, who may have gone: that ends no measurement."""
+    with suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def _where(now: Progress) -> tuple[object, ...]:

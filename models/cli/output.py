@@ -42,21 +42,27 @@ def check_file(out: Path | None) -> None:
     """Refuse a file for --out that cannot be written, before anything is done for it."""
     if out is None:
         return
-    if not out.parent.is_dir():
-        raise _refused(out, f"there is no folder {out.parent} for --out")
-    if out.is_dir():
-        raise _refused(out, f"--out {out} is a folder, not a file")
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise _refused(out, f"--out {out} may not be written here; choose another place")
+    try:
+        if not out.parent.is_dir():
+            raise _refused(out, f"there is no folder {out.parent} for --out")
+        if out.is_dir():
+            raise _refused(out, f"--out {out} is a folder, not a file")
+        if out.exists() and not out.is_file():
+            return
+        draft = _draft(out)
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise _refused(out, f"--out {str(out)[:100]} cannot be written here: {error.strerror}") from error
 
 
 def write_file(out: Path, data: bytes) -> None:
     """Write a file whole or not at all; SettingError when its place refuses it."""
-    draft = out.with_name(f".{out.name[:100]}.{os.getpid()}")
     try:
         if out.exists() and not out.is_file():  # a pipe or a terminal: no other file may take its place
             out.write_bytes(data)
             return
+        draft = _draft(out)
         try:
             draft.write_bytes(data)
             draft.replace(out.resolve())
@@ -64,6 +70,12 @@ def write_file(out: Path, data: bytes) -> None:
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise _refused(out, f"--out {out} cannot be written: {error.strerror}") from error
+
+
+def _draft(out: Path) -> Path:
+    """Return where a file is written before it takes its place: beside the file itself, wherever a link leads."""
+    whole = out.resolve()
+    return whole.with_name(f".{whole.name[:100]}.{os.getpid()}")
 
 
 def _refused(out: Path, message: str) -> SettingError:

@@ -68,6 +68,12 @@ def chosen(store: Store, name: str) -> Run:
     return run
 
 
+def file_format(out: Path) -> str | None:
+    """Return the format that the end of a file's name says, None for any other."""
+    fmt = out.suffix.lower().lstrip(".")
+    return fmt if fmt in DATA_FORMATS else None
+
+
 def _own(one: Summary) -> bool:
     return not one.recorded and not one.imported
 
@@ -88,8 +94,8 @@ def _columns(one: Summary) -> tuple[object, ...]:
 
 
 def _export(run: Run, out: Path) -> None:
-    fmt = out.suffix.lower().lstrip(".")
-    if fmt not in DATA_FORMATS:
+    fmt = file_format(out)
+    if fmt is None:
         message = f"--out {out} must end in one of {', '.join(f'.{one}' for one in DATA_FORMATS)}"
         raise SettingError("errors.setting_value", message, name="out", value=str(out))
     check_file(out)
@@ -127,7 +133,8 @@ def _import(store: Store, files: list[Path]) -> int:
     code = 0
     for path in files:
         try:
-            run_id = store.import_file(path.name, path.read_bytes())
+            with path.open("rb") as file:  # no more of it than can be taken over
+                run_id = store.import_file(path.name, file.read(exchange.MOST_MB * 2**20 + 1))
         except OSError as error:
             print(f"{path} cannot be read: {error.strerror}", file=sys.stderr)
             code = 1

@@ -268,7 +268,7 @@ def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_p
         assert not here.measured_elsewhere(store.run(run_id)), "it broke off"
         assert other.taken()
         assert here.measured_elsewhere(store.run(run_id))
-        with pytest.raises(SettingError, match="is being measured"):
+        with pytest.raises(SettingError, match="another program is measuring"):
             here.again(run_id, again.left(store.run(run_id)))
         store.finish(run_id, "cancelled")
         assert not here.measured_elsewhere(store.run(run_id))
