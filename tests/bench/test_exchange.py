@@ -418,3 +418,19 @@ def test_a_format_that_does_not_exist_or_lacks_its_words_is_an_error_of_the_call
     with pytest.raises(ValueError, match="needs words"):
         exchange.export(run, "html")
     assert set(exchange.MEDIA_TYPES) == set(exchange.FORMATS)
+
+
+@pytest.mark.parametrize("run_id", [[], {}, 7, True])
+def test_an_id_that_is_no_text_is_refused_with_a_sentence(run, run_id):
+    lines = [json.loads(line) for line in exchange.export(run, "jsonl").decode().splitlines()]
+    lines[1]["run_id"] = run_id
+    with pytest.raises(SourceError, match="row 1: run_id cannot be"):
+        exchange.parse("x.jsonl", "\n".join(map(json.dumps, lines)).encode())
+
+
+@pytest.mark.parametrize("column", ["cell_id", "reason", "source", "env_os"])
+def test_half_a_letter_is_refused_as_no_database_takes_it(run, column):
+    lines = [json.loads(line) for line in exchange.export(run, "jsonl").decode().splitlines()]
+    lines[1][column] = "\ud800x"
+    with pytest.raises(SourceError, match="is not a benchmark run"):
+        exchange.parse("x.jsonl", "\n".join(map(json.dumps, lines)).encode())
