@@ -63,6 +63,10 @@ class Measured(Protocol):
         """Fast or reference."""
 
     @property
+    def captured(self) -> bool:
+        """Whether decoding was replayed from a graph."""
+
+    @property
     def experts(self) -> str:
         """How a mixture of experts was computed, as asked for."""
 
@@ -185,8 +189,12 @@ def batches_of(rows: Iterable[Measured]) -> list[int]:
 
 
 def hollow(row: Measured) -> bool:
-    """Tell whether a row is drawn hollow: reference kernels, or times that are not to be trusted."""
-    return row.kernels == "reference" or row.noise == "unusable"
+    """Tell whether a row is drawn hollow: it ran in another way than its neighbours, or its times are unusable.
+
+    In another way: on reference kernels, or on a GPU step by step where others replay a graph.
+    """
+    launched = row.device != "cpu" and row.view == "architecture" and not row.captured
+    return row.kernels == "reference" or launched or row.noise == "unusable"
 
 
 def _named(key: tuple[str, ...], differing: Sequence[str], t: Translate) -> Iterable[str]:

@@ -15,7 +15,7 @@ from models.bench.statistics import growth_exponent, median_time
 from viz.bench_batches import largest_batch, pareto
 from viz.bench_device import achieved, energy, launches, sentinel_strip
 from viz.bench_memory import memory_parts, memory_vs_context
-from viz.bench_rows import Measured, series_of
+from viz.bench_rows import Measured, hollow, series_of
 from viz.bench_speed import decode_vs_context, prefill_vs_context
 from viz.figure import Figure
 from viz.labels import dodged
@@ -41,6 +41,7 @@ class Row:
     attention: str = "auto"
     kernels: str = "fast"
     experts: str = "auto"
+    captured: bool = False
     bytes_weights: int | None = None
     bytes_logits: int | None = None
     pred_bytes: int | None = None
@@ -266,6 +267,14 @@ def test_unsteady_rows_and_reference_kernels_are_hollow(english):
     assert fills["mamba", 512] == fills["jamba", 128] == LIGHT.card
     assert english("viz.bench.note_hollow") in figure.note
     assert english("viz.bench.note_hollow") not in decode_vs_context(ROWS[:4], theme=LIGHT, t=english).note
+
+
+def test_a_row_of_a_gpu_without_a_captured_graph_is_hollow():
+    gpu = replace(ROWS[0], device="cuda:0")
+    assert hollow(gpu)
+    assert not hollow(replace(gpu, captured=True))
+    assert not hollow(replace(gpu, view="as_shipped")), "nothing is captured as shipped"
+    assert not hollow(ROWS[0]), "a CPU has no graphs"
 
 
 def test_batches_are_panels_on_the_same_scales(english):
