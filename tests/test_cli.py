@@ -216,9 +216,9 @@ def test_who_is_asked_to_end_keeps_what_was_measured(tmp_path, name):
     words = ("--sources", "rwkv", "--contexts", "16", "--rounds", "50", "--decode", "512", "--out", str(out))
     bench = started("bench", *words, env=env)
     for line in bench.stderr:
-        if "prefill" in line:
+        if "rwkv 16 tokens" in line:
             break
-    time.sleep(0.5)
+    time.sleep(4)  # some rounds
     bench.send_signal(getattr(signal, name))
     said, told = bench.communicate(timeout=60)
     assert bench.returncode == 128 + getattr(signal, name)

@@ -36,13 +36,13 @@ def test_the_state_of_a_gpu_is_told_as_far_as_the_driver_tells(monkeypatch: pyte
         nvmlDeviceGetCurrentClocksEventReasons=refuse,
     )  # fmt: skip
     device = SimpleNamespace(name="NVIDIA H200", uuid="0-1")
-    monkeypatch.setattr(memory, "_nvml", lambda uuid: (nvml, object()))
+    monkeypatch.setattr(memory, "nvml_of", lambda uuid: (nvml, object()))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: device)
     facts = memory.device_facts("cuda:0")
     assert (facts["device_name"], facts["device_uuid"]) == ("NVIDIA H200", "GPU-0-1")
     assert (facts["driver"], facts["sm_clock_mhz"], facts["temperature_c"]) == ("580.95.05", 1980, 41)
     assert "throttle_reasons" not in facts
-    monkeypatch.setattr(memory, "_nvml", lambda uuid: (None, None))
+    monkeypatch.setattr(memory, "nvml_of", lambda uuid: (None, None))
     assert "driver" not in memory.device_facts("cuda:0")
     assert memory.device_facts("cpu") == {}
 
@@ -55,8 +55,8 @@ def test_cells_that_take_turns_are_no_strangers(own: bool, monkeypatch: pytest.M
         NVMLError=OSError,
         nvmlDeviceGetComputeRunningProcesses=lambda handle: [SimpleNamespace(pid=pid) for pid in pids],
     )
-    monkeypatch.setattr(memory, "_nvml", lambda uuid: (nvml, object()))
-    monkeypatch.setattr(memory, "_uuid", lambda device: "GPU-0")
+    monkeypatch.setattr(memory, "nvml_of", lambda uuid: (nvml, object()))
+    monkeypatch.setattr(memory, "uuid_of", lambda device: "GPU-0")
     monkeypatch.setattr(os, "getppid", os.getpid)  # as if this process had been started by the sibling's parent
     try:
         assert memory.foreign_processes("cuda") == (1 if own else None)

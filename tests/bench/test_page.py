@@ -210,11 +210,11 @@ def test_the_margin_between_runs_is_stated(said_in, measurement, monkeypatch):
 
 
 def test_what_changed_and_the_batch_stand_with_a_cell_of_two_runs(said_in, measurement):
-    a = measurement(threads=2, batch=8, batch_limit="memory", graph="captured", implementation={"scan": "x" * 500})
-    b = measurement(threads=8, batch=8, graph="no GPU", implementation={"scan": "<b>"})
+    a = measurement(threads=2, batch=8, batch_limit="memory", graph="no GPU", implementation={"scan": "x" * 500})
+    b = measurement(threads=8, batch=8, graph="sliding window", implementation={"scan": "<b>"})
     (pair,) = comparing.compare(*(Run("r", "", 1, (), {}, (row,)) for row in (a, b))).pairs
     drawn = runs._pair(pair, {})
-    for key in ("benchmark.differs.threads", "benchmark.graph.captured", "benchmark.beside.largest"):
+    for key in ("benchmark.differs.threads", "benchmark.graph.no_gpu", "benchmark.beside.largest"):
         assert i18n.say(said_in, key) in drawn
     assert " 2 / 8" in drawn
     assert i18n.say(said_in, "benchmark.plan.batch", count=8) in drawn
@@ -224,7 +224,7 @@ def test_what_changed_and_the_batch_stand_with_a_cell_of_two_runs(said_in, measu
     everywhere = runs._everywhere([pair, other])
     assert everywhere and "threads" not in everywhere
     alone = runs._pair(other, everywhere)
-    assert " 2 / 4" in alone and i18n.say(said_in, "benchmark.graph.captured") not in alone
+    assert " 2 / 4" in alone and i18n.say(said_in, "benchmark.graph.no_gpu") not in alone
     assert runs._pair(pair, runs._everywhere([pair])).count("<tr>") == 1, "what all share is said once, above"
 
 
