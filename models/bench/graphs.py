@@ -20,6 +20,7 @@ from models.bench.parity import LIMIT, difference
 from models.bench.rows import CAPTURED
 
 WARMUPS = 3  # steps on a side stream before the capture
+MOST_STEPS = 128  # each takes time to capture and memory to keep
 
 
 class PlacedLayer(DynamicLayer):
@@ -159,12 +160,14 @@ def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
 
     The reason has its words in assets/i18n (benchmark.graph) or, where torch refuses, is what torch said. A sliding
     window stays eager since its keys move from step to step; so do experts computed one by one, in numbers that Python
-    reads.
+    reads, and every model where more steps are asked for than can be kept.
     """
     if clock.cell.view != "architecture":
         return None, "as shipped"
     if not clock.cuda:
         return None, "no GPU"
+    if clock.cell.decode_tokens > MOST_STEPS:
+        return None, "many steps"
     if clock.cell.experts in ("sorted", "loop"):
         return None, "experts one by one"
     if any(layer.window for layer in accounting.shape_of(clock.checkpoint.config).layers):

@@ -90,6 +90,8 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
     step_s = _step_s(cell, shape, here, cache) * here.factor(cell, "decode")
     short_s = min(_pass_s(cell, shape, here, tokens=PARITY_TOKENS) * here.factor(cell, "prefill"), prefill_s + step_s)
     fixed_s = _load_s(cell, shape, here, weights) + _parity_s(cell, short_s, step_s)
+    if kind_of(cell.device) == "cuda" and cell.view == "architecture":  # every step is captured once
+        fixed_s += cell.decode_tokens * here.overhead_s * len(shape.layers)
     fixed_s += prefill_s * (2 if prefill_s < READ_AGAIN_S else 1) + WARMUP_STEPS * step_s
     round_s = prefill_s + cell.decode_tokens * step_s + SENTINELS * SENTINEL_FLOPS / here.flops_per_s
     round_s *= REPEATED[kind_of(cell.device)]

@@ -242,6 +242,14 @@ def test_experts_that_python_counts_stay_eager(pretend):
         assert graphs.captured_or_reason(prepared("jamba", experts=experts)) == (None, "experts one by one")
 
 
+@pytest.mark.parametrize("architecture", registry.bundled())
+def test_more_steps_than_can_be_kept_stay_eager_in_every_model(architecture, pretend):
+    cell = Cell(architecture, architecture, 20, decode_tokens=graphs.MOST_STEPS + 1)
+    clock = Clock(cell, *load(cell))
+    clock.cuda = True
+    assert graphs.captured_or_reason(clock) == (None, "many steps")
+
+
 def test_a_graph_that_holds_nothing_is_refused(pretend, monkeypatch):
     """As that of a stream on another device, which torch only warns of."""
     monkeypatch.setattr(Graph, "replay", lambda graph: None)
