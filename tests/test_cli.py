@@ -13,10 +13,11 @@ import pytest
 
 from models import registry
 from models.__main__ import COMMANDS, main
+from models.bench import runner as runners
 from models.bench.lease import Lease
 from models.bench.store import Store, read_file
 from models.cli import benchmark
-from models.errors import SettingError
+from models.errors import SettingError, SourceError
 
 ROOT = Path(__file__).resolve().parents[1]
 FIELDS = {"params_total", "params_active", "kv_bytes", "state_bytes", "cache_bytes", "layers"}
@@ -200,6 +201,24 @@ def test_a_disk_that_is_full_meanwhile_ends_no_run(capsys, data, monkeypatch):
     assert "disk full" in err
     assert out.count("rwkv") >= 2, "the table is printed all the same"
     assert [row.state for row in Store().latest().rows] == ["ok", "ok"]
+
+
+def test_rows_that_the_store_refuses_are_in_the_file(capsys, data, monkeypatch):
+    """The database is away from the first row on: file and table have what was measured, and it is no success."""
+    out = data / "run.jsonl"
+    monkeypatch.setattr(runners, "STORE_ATTEMPTS", 1)
+    monkeypatch.setattr(runners, "STORE_WAIT_S", 0.1)
+
+    def away(*_):
+        raise SourceError("errors.store_locked", "the runs are in use by another program", place="x")
+
+    monkeypatch.setattr(Store, "append", away)
+    words = ("bench", "--sources", "rwkv", "--contexts", "16", "--decode", "4", "--rounds", "2", "--out", str(out))
+    code, said, told = run(capsys, *words)
+    assert code == 1
+    assert "1 rows could not be stored" in told
+    assert [row.state for row in read_file(out).rows] == ["ok"]
+    assert "rwkv" in said
 
 
 def started(*words, env):

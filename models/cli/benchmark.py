@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from models.cli import bench_report
 from models.cli.ending import EndedError, listening
 from models.cli.output import check_file, write_file
 from models.cli.runs import chosen, file_format
-from models.errors import ContextscopeError, SettingError
+from models.errors import ContextscopeError, SettingError, SourceError
 
 CANCEL_S = 40.0  # for a cancelled run to be stored, also by a database that is busy
 EVERY_S = 20.0  # between lines where there is no terminal
@@ -113,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
         run_id = runner.again(former.run_id, cells, timeout_s=args.timeout)
     else:
         run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
-    print(f"run {run_id}", file=sys.stderr, flush=True)
+    _say(f"run {run_id}")
     code, kept = 0, _Kept(store, runner, run_id, args.out)
     try:
         with listening():
@@ -121,7 +121,7 @@ def main(args: argparse.Namespace) -> int:
     except EndedError as asked:
         code = 128 + asked.number
         with suppress(EndedError), listening():
-            print("ending with what was measured so far; once more to end at once", file=sys.stderr)
+            _say("ending with what was measured so far; once more to end at once")
             runner.cancel(run_id)
             runner.wait(run_id, timeout_s=CANCEL_S)
     runner.close()
@@ -146,15 +146,22 @@ class _Kept:
     runner: Runner
     run_id: str
     out: Path | None
+    read: list[Run] = field(default_factory=list)  # as it was read last
 
     def run(self) -> Run:
-        """Return what the run has so far."""
+        """Return what the run has so far, also while its store is out of reach."""
         waiting = self.runner.unstored(self.run_id)
-        run = self.store.run(self.run_id)
+        try:
+            run = self.store.run(self.run_id)
+        except SourceError:
+            if not self.read:
+                raise
+            run = self.read[0]
         if run is None:
             where = f"run {self.run_id} is gone from {self.store.place}"
             raise SettingError("errors.setting_value", where, name="run", value=self.run_id)
-        return replace(run, rows=(*run.rows, *(row for row in waiting if row not in run.rows)))
+        self.read[:] = [replace(run, rows=(*run.rows, *(row for row in waiting if row not in run.rows)))]
+        return self.read[0]
 
     def save(self) -> None:
         """Write the file, so that it holds every finished cell whatever happens next."""
@@ -216,11 +223,7 @@ def _plan(args: argparse.Namespace, rates: Rates) -> Plan:
         sources,
         contexts or preset["contexts"],
         batches=_numbers("batches", args.batches) or (preset["batches"] if args.batch is None else (args.batch,)),
-        device="cuda:0"
-        if args.device == "cuda"
-        else preset.get("device", "cpu")
-        if args.device is None
-        else args.device,
+        device=_device(args.device, preset),
         dtype=args.dtype or preset.get("dtype", "float32"),
         decode_tokens=preset["decode_tokens"] if args.decode is None else args.decode,
         rounds=preset["rounds"] if args.rounds is None else args.rounds,
