@@ -11,4 +11,4 @@ if _KERNELS not in sys.path:
     sys.path.append(_KERNELS)
 
 # Before any torch: it numbers GPUs as the driver does, so that names, memory and locks are those of the right one.
-os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"

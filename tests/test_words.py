@@ -222,3 +222,12 @@ def test_every_error_of_the_models_has_a_sentence() -> None:
 def test_no_text_promises_that_delta_marks_what_matters(lang: str) -> None:
     for page in PAGES:
         assert not re.search(r"spike", " ".join(sections(lang, page).values()), flags=re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ASSETS / "content").glob("*/*.md")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_no_text_is_struck_through(path: Path) -> None:
+    """Two tildes in a paragraph, as of Korean ranges, are Markdown for a line through what stands between them."""
+    paragraphs = path.read_text(encoding="utf-8").split("\n\n")
+    assert [text[:80] for text in paragraphs if text.count("~") > 1] == []

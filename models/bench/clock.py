@@ -75,13 +75,14 @@ class Clock:
         """
         if not self.cuda:
             return tuple(self.decode(logits, cache, steps))
-        at: dict[str, Any] = {"ids": logits.argmax(-1, keepdim=True), "cache": cache}
+        ids = logits.argmax(-1, keepdim=True)
 
         def step() -> None:
-            made, at["cache"] = self.adapter.step(self.checkpoint, at["ids"], at["cache"])
-            at["ids"] = made.argmax(-1, keepdim=True)
+            nonlocal ids, cache
+            made, cache = self.adapter.step(self.checkpoint, ids, cache)
+            ids = made.argmax(-1, keepdim=True)
 
-        return elapsed(self.wait, *[step] * steps)
+        return elapsed(*[step] * steps)
 
     def sentinel(self) -> float:
         """Time fixed work on the device, the fastest of several, in milliseconds: products, on a GPU copies as well."""
@@ -99,7 +100,7 @@ class Clock:
                 torch.mm(a, a, out=out)
                 room.copy_(block)
 
-        return min(elapsed(self.wait, *[work] * SENTINELS))
+        return min(elapsed(*[work] * SENTINELS))
 
     def _cpu_sentinel(self) -> float:
         a = torch.full((256, 256), 0.5)
@@ -134,10 +135,9 @@ class _Nothing:
         return self.logits, cache
 
 
-def elapsed(wait: Callable[[], None], *work: Callable[[], object]) -> tuple[float, ...]:
+def elapsed(*work: Callable[[], object]) -> tuple[float, ...]:
     """Put pieces of work on the current GPU's stream, one after the other; returns the milliseconds that each took."""
     events = [torch.cuda.Event(enable_timing=True) for _ in range(len(work) + 1)]
-    wait()
     events[0].record()
     for one, event in zip(work, events[1:], strict=True):
         one()

@@ -119,8 +119,9 @@ class Database:
                 try:
                     engine = self._make()
                     _create_tables(engine)
-                except (ValueError, TypeError, ArgumentError) as error:  # an option that its driver cannot read
-                    raise SourceError("errors.store_url", f"{VARIABLE}: {error}", variable=VARIABLE) from None
+                except (ValueError, TypeError, ArgumentError):  # their text may hold a password
+                    message = f"{VARIABLE} has an option that its driver cannot read"
+                    raise SourceError("errors.store_url", message, variable=VARIABLE) from None
                 self._engine = engine
             return self._engine
 

@@ -6,7 +6,7 @@ which FlashAttention does not take and which reads all of the memory at every st
 """
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,22 +84,18 @@ class Captured:
     def follow(self, clock: Clock, ids: Tensor, cache: Any) -> None:
         """Go on after another prompt of the same length: its next ids (b, 1) and its cache, which is used up."""
         self.ids.copy_(ids)
-        put_back(self.state, _states(clock, cache))
+        _put_back(self.state, _states(clock, cache))
         for layer, new in zip(_attending(self.cache), _attending(cache), strict=True):
             layer.go_back(0)
             layer.update(new.keys, new.values)
             new.reset()
 
-    def decode(self, steps: int) -> Iterator[float]:
-        """Replay, timed one by one by events on the device; yields milliseconds a step."""
-        for step in self._after(steps):
-            yield from elapsed(lambda: None, step.replay)
-
     def timed(self, steps: int) -> tuple[float, ...]:
         """Replay one after the other without waiting; returns the milliseconds of each."""
-        return elapsed(lambda: None, *(step.replay for step in self._after(steps)))
+        return elapsed(*(step.replay for step in self.after(steps)))
 
-    def _after(self, steps: int) -> Iterable[torch.cuda.CUDAGraph]:
+    def after(self, steps: int) -> tuple[torch.cuda.CUDAGraph, ...]:
+        """Return the graphs of so many steps after a prompt."""
         return self.steps[:steps] if len(self.steps) > 1 else self.steps * steps
 
 
@@ -118,7 +114,7 @@ def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
     eager = static_logits.clone()
 
     def go_back() -> None:
-        put_back((*state, static_ids), (*before, ids))
+        _put_back((*state, static_ids), (*before, ids))
         for layer in attending:
             layer.go_back(depth)
 
@@ -201,7 +197,6 @@ def _leave_capture(device: torch.device) -> None:
     torch.cuda.empty_cache()
 
 
-def put_back(targets: Iterable[Tensor], values: Iterable[Tensor]) -> None:
-    """Write values into tensors that keep their places."""
+def _put_back(targets: Iterable[Tensor], values: Iterable[Tensor]) -> None:
     for target, value in zip(targets, values, strict=True):
         target.copy_(value)

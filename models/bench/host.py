@@ -150,7 +150,7 @@ class _Server:
     def __init__(self, command: Sequence[str], threads: int) -> None:
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
         pinned = dict.fromkeys(names, str(threads))
-        quiet = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "KINETO_LOG_LEVEL": "99"}
+        quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "KINETO_LOG_LEVEL": "99"}
         self._listening: dict[str, queue.Queue[Event]] = {}
         self._lock = threading.Lock()
         self._gone: Event | None = None  # how it ended

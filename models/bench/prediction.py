@@ -20,7 +20,7 @@ ENERGY_S: Mapping[str, float] = {"cpu": 0.0, "cuda": 3.0}  # models/bench/energy
 PROFILE_S = 0.5  # looking into one step and timing the clock itself
 RANDOM_PER_S: Mapping[str, float] = {"cpu": 6e7, "cuda": 5e9}  # weights drawn at random a second
 PARITY_TOKENS, PARITY_ROWS, PARITY_STEPS = 28, 4, 4  # models/bench/parity.py
-MOST_STEPS = 32  # beyond the prompt before the rounds: watched, until three agree at last, profiled; measure.py
+STEPS_BEFORE = 32  # beyond the prompt before the rounds: watched, until three agree at last, profiled; measure.py
 WARMUP_STEPS = 13  # those whose memory is watched, until three agree, and the profiled ones
 READ_AGAIN_S = 0.5  # a prompt that takes less is read twice before the rounds
 # A short round is repeated where the machine was unsteady: on shared cores about one in seven is.
@@ -96,7 +96,7 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
     round_s = prefill_s + cell.decode_tokens * step_s + SENTINELS * SENTINEL_FLOPS / here.flops_per_s
     round_s *= REPEATED[kind_of(cell.device)]
     static = kv_twice(cell, shape)
-    needed = cell.context + max(cell.decode_tokens, MOST_STEPS)
+    needed = cell.context + max(cell.decode_tokens, STEPS_BEFORE)
     too_long = bool(shape.positions) and needed > shape.positions
     return Prediction(
         weights,

@@ -33,7 +33,8 @@ def test_captured_steps_give_what_eager_steps_give(architecture, batch):
     token = adapter.step(checkpoint, ids, None)[0].argmax(-1, keepdim=True)
     captured.follow(clock, token, adapter.step(checkpoint, ids, None)[1])
     _, cache = adapter.step(checkpoint, ids, None)
-    for _ in captured.decode(cell.decode_tokens):
+    for step in captured.after(cell.decode_tokens):
+        step.replay()
         logits, cache = adapter.step(checkpoint, token, cache)
         assert difference(captured.logits, logits) <= LIMIT[dtype]
         token = captured.ids.clone()

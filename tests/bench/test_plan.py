@@ -526,4 +526,4 @@ def test_captured_decoding_needs_a_second_place_for_keys_and_values(gpu):
 def test_the_steps_before_the_rounds_are_those_that_positions_are_kept_for():
     from models.bench import measure, profile
 
-    assert measure.WATCHED_STEPS + measure.WARMUP_STEPS[1] + 1 + profile.STEPS == prediction.MOST_STEPS
+    assert measure.WATCHED_STEPS + measure.WARMUP_STEPS[1] + 1 + profile.STEPS == prediction.STEPS_BEFORE
