@@ -76,6 +76,12 @@ def test_every_part_of_the_component_is_joined_once():
     assert script().count("export default") == 1
 
 
+def test_the_component_is_functions_of_one_view():
+    assert re.findall(r"^class (\w+)(.*)$", script(), flags=re.MULTILINE) == [("View", " {")]
+    defined = re.findall(r"^(?:function|const|class) (\w+)", script(), flags=re.MULTILINE)
+    assert len(defined) == len(set(defined))
+
+
 def test_no_chance_and_no_markup_in_the_component():
     source = script()
     for word in (

@@ -1,0 +1,69 @@
+// One map, or one frame of a film: cells, the gaps between them, the edge of the past, numbers, the selected row.
+
+function drawMatrix(view, ctx) {
+  const { grid, theme } = view.header;
+  const { left, gridY, row, cell, gridWidth, gridHeight } = view.plan;
+  const tile = view.frame ?? 0;
+  if (grid.experts) drawLanes(view, ctx);
+  else {
+    drawMap(view, ctx, tile, left, gridY, cell * grid.columns, row * grid.rows);
+    drawGaps(view, ctx);
+    if (cell * grid.columns > gridWidth + 0.5) ctx.clearRect(left + gridWidth, gridY, cell * grid.columns - gridWidth + 1, gridHeight);
+  }
+  if (grid.triangle) drawStairs(view, ctx);
+  if (grid.cell_text) drawTexts(view, ctx, tile);
+  drawRowLabels(view, ctx);
+  drawColumnLabels(view, ctx);
+  if (grid.selected_row !== null && !grid.experts) {
+    const chosen = Math.floor(grid.selected_row / grid.pool[0]);
+    ctx.strokeStyle = theme.accent;
+    ctx.lineWidth = 1.5;
+    ctx.strokeRect(left, snap(view, gridY + chosen * row), grid.triangle ? Math.min(gridWidth, (chosen + 1) * cell) : gridWidth, Math.max(row, 3));
+  }
+}
+
+// Gaps between cells, in the colour of the card, only where cells are large enough to spare a pixel.
+function drawGaps(view, ctx) {
+  const { grid, theme } = view.header;
+  const { left, gridY, row, cell } = view.plan;
+  ctx.fillStyle = theme.card;
+  if (cell >= 6) for (let c = 1; c < grid.columns; c++) ctx.fillRect(snap(view, left + c * cell) - 0.5, gridY, 1, grid.rows * row);
+  if (row >= 5) for (let r = 1; r < grid.rows; r++) ctx.fillRect(left, snap(view, gridY + r * row) - 0.5, grid.columns * cell, 1);
+}
+
+// The edge of the past: a fine staircase, so that a zero weight and a future token do not look alike.
+function drawStairs(view, ctx) {
+  const { grid, theme } = view.header;
+  const { left, gridY, row, cell, gridWidth, gridHeight } = view.plan;
+  ctx.strokeStyle = theme.hairline;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.moveTo(left, gridY);
+  for (let r = 0; r < grid.rows; r++) {
+    const x = Math.min(left + gridWidth, snap(view, left + (r + 1) * cell));
+    ctx.lineTo(x, snap(view, gridY + r * row));
+    ctx.lineTo(x, snap(view, gridY + (r + 1) * row));
+  }
+  ctx.lineTo(left, gridY + gridHeight);
+  ctx.closePath();
+  ctx.stroke();
+}
+
+function drawTexts(view, ctx, tile) {
+  const { grid } = view.header;
+  const { left, gridY, row, cell, fonts } = view.plan;
+  if (cell < 34 || row < 16) return;
+  ctx.font = fonts.number;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  for (let r = 0; r < grid.rows; r++) {
+    for (let c = 0; c < grid.columns; c++) {
+      const color = colorOf(view, tile, r, c);
+      if (!color) continue;
+      ctx.fillStyle = readable(color);
+      const percent = valueAt(view, tile, r, c) * 100;
+      ctx.fillText(`${percent.toFixed(percent < 9.95 ? 1 : 0)}%`, left + (c + 0.5) * cell, gridY + (r + 0.5) * row);
+    }
+  }
+  ctx.textAlign = "left";
+}
