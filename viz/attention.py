@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from models.records import ModelTrace, Named
 from models.scores import PATTERNS, head_patterns
-from viz.canvas import Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Legend, Scale, Tile, Tiles, max_pool
 from viz.channels import floats
 from viz.figure import Figure
 from viz.labels import Translate, template
@@ -189,7 +189,7 @@ def _mosaic_grid(
     outlined: tuple[int | None, int | None],
     theme: Theme,
     t: Translate,
-) -> Grid:
+) -> Tiles:
     """Lay the maps (tile, query, key) out, pooled to thumbnails, each coloured to its own maximum."""
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
@@ -199,7 +199,7 @@ def _mosaic_grid(
     head_names = tuple(t("viz.head", head=h) for h in range(scores.shape[1]))
     across, down = (layer_names, head_names) if len(rows) >= len(head_names) else (head_names, layer_names)
     quantity = t(f"viz.{_FIGURES[part]}.quantity")
-    return Grid(
+    return Tiles(
         values=max_pool(past, rows=block, columns=block).values,
         scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
         ramps=(mixer_ramp("attention", theme),),
@@ -208,8 +208,6 @@ def _mosaic_grid(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=quantity),
         ),
-        mode="tiles",
-        triangle=True,
         pool=(block, block),
         picks="row",
         selected_tile=next((n for n, at in enumerate(places) if at == outlined), None),

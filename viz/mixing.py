@@ -1,18 +1,15 @@
 """Token-by-token pictures: who reads whom, for any architecture that can be written as a lower-triangular matrix."""
 
 import numpy as np
-import numpy.typing as npt
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
+from viz.canvas import Axis, Bars, CanvasSpec, Legend, Matrix, Scale
 from viz.canvas.pooling import fit_square
-from viz.channels import floats
+from viz.channels import Floats, floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.theme import Theme, diverging, ramp_between
 from viz.tokens import picture, strip_of
-
-Matrix = npt.NDArray[np.floating]
 
 
 def channel_matrix(
@@ -48,7 +45,7 @@ def channel_matrix(
 
 def matrix_picture(
     figure: str,
-    values: Matrix,
+    values: Floats,
     trace: ModelTrace,
     *,
     theme: Theme,
@@ -64,11 +61,11 @@ def matrix_picture(
     """
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), values, np.nan).astype(np.float32)
-    pooled = fit_square(past[None])
+    pooled = fit_square(past)
     signed = bool(np.nanmin(past) < 0)
     high = float(np.nanmax(np.abs(past)))
     row = selected if selected is not None and 0 <= selected < length else length - 1
-    grid = Grid(
+    grid = Matrix(
         values=pooled.values,
         scale=Scale(low=0.0, high=high, kind="sqrt", signed=signed),
         ramps=(diverging(theme) if signed else ramp_between(theme.card, color),),
@@ -79,8 +76,8 @@ def matrix_picture(
         triangle=True,
         row_tokens=True,
         pool=(pooled.rows, pooled.columns),
-        row_title=t("viz.matrix.rows"),
-        column_title=t("viz.matrix.columns"),
+        rows=Axis(title=t("viz.matrix.rows")),
+        columns=Axis(title=t("viz.matrix.columns")),
         row_height=28,
         max_height=530,
         picks="row",
@@ -117,13 +114,13 @@ def mixing_part(shown: LayerTrace) -> str:
     raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
 
 
-def mixing_of(shown: LayerTrace) -> Matrix:
+def mixing_of(shown: LayerTrace) -> Floats:
     """Return a layer's (query, key) matrix: attention averaged over heads, or its stand-in."""
     values = floats(shown, mixing_part(shown))
     return values if values.ndim == 2 else np.asarray(values.mean(0))
 
 
-def look_back(mixing: Matrix) -> Matrix:
+def look_back(mixing: Floats) -> Floats:
     """Return the mean distance in tokens that each query looks back, weighted by |mixing| (query, key)."""
     weight = np.abs(mixing)
     place = np.arange(mixing.shape[0])

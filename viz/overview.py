@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.records import Alignment, ModelTrace, Named, Token
-from viz.canvas import CanvasSpec, Grid, Legend, Scale, Strip, Tile, max_pool
+from viz.canvas import CanvasSpec, Legend, Scale, Strip, Tile, Tiles, max_pool
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
@@ -70,9 +70,9 @@ def _tiles(
     t: Translate,
     alignment: Alignment | None,
     marks: tuple[tuple[int, int], ...],
-) -> Grid:
+) -> Tiles:
     block = -(-drawn.shape[1] // TILE)
-    return Grid(
+    return Tiles(
         values=max_pool(drawn, rows=block, columns=block).values,
         scale=Scale(0.0, high, kind="sqrt"),
         ramps=tuple(sequential(trace.architecture, theme) for trace in traces),
@@ -81,8 +81,6 @@ def _tiles(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=t("viz.four_machines.quantity")),
         ),
-        mode="tiles",
-        triangle=True,
         pool=(block, block),
         picks="row",
         tiles=tuple(

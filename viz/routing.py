@@ -1,10 +1,12 @@
 """A hybrid with experts: its layers as a ribbon, who routes where, and all its mixing matrices side by side."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Experts, Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Axis, Lanes, Legend, Matrix, Scale, Tile, Tiles, max_pool
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
@@ -25,24 +27,27 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     mixers = sorted({shown.mixer for shown in trace})
     reach = np.stack([look_back(mixing_of(shown)) for shown in trace])  # (layer, token)
     high = float(reach.max())
-    grid = Grid(
-        values=reach[None].astype(np.float32),
+    grid = Matrix(
+        values=reach.astype(np.float32),
         scale=Scale(0.0, high),
         ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
         readout=(
             "{row}",
             "{column}",
             template(t, "viz.value", "value", name=t("viz.layer_ribbon.quantity")),
-            template(t, "viz.experts.chosen", "first", "first_weight", "second", "second_weight"),
+            "{cell}",
         ),
-        row_names=tuple(_layer_name(shown, t=t) for shown in trace),
-        row_labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
-        row_notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
-        row_colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
+        rows=Axis(
+            names=tuple(_layer_name(shown, t=t) for shown in trace),
+            labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
+            notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
+            colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
+        ),
+        cell_names=_chosen_names(trace.layers, len(trace.tokens), t),
         row_ramps=tuple(mixers.index(shown.mixer) for shown in trace),
         row_height=38,
         max_height=640,
-        experts=_experts(trace, theme, alone=False),
+        lanes=_lanes(trace.layers, len(trace.tokens), theme, alone=False),
     )
     ramps = tuple(
         Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.tokens", count=short(high)))), ramp=i)
@@ -67,21 +72,21 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     """Draw who went to which expert: colour and number are the first, the mark the second, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
     first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
-    grid = Grid(
-        values=first_weight[None].astype(np.float32),
+    names = tuple(t("viz.layer", layer=shown.index) for shown in layers)
+    grid = Matrix(
+        values=first_weight.astype(np.float32),
         scale=Scale(0.0, 1.0),
         ramps=(sequential(trace.architecture, theme),),
         readout=(
             "{column}",
             "{row}",
-            template(t, "viz.experts.first", "first", "first_weight"),
-            template(t, "viz.experts.second", "second", "second_weight"),
+            "{cell}",
         ),
-        row_names=tuple(t("viz.layer", layer=shown.index) for shown in layers),
-        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
+        rows=Axis(names=names, labels=names),
+        cell_names=_chosen_names(layers, len(trace.tokens), t),
         row_height=40,
         max_height=520,
-        experts=_experts(trace, theme, alone=True),
+        lanes=_lanes(layers, len(trace.tokens), theme, alone=True),
     )
     alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
     spec = picture(
@@ -167,8 +172,8 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     )
     high = float(load.max())
     uniform = 1 / experts
-    grid = Grid(
-        values=load[None].astype(np.float32),
+    grid = Matrix(
+        values=load.astype(np.float32),
         scale=Scale(0.0, high),
         ramps=(sequential(trace.architecture, theme),),
         readout=(
@@ -176,10 +181,12 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
             template(t, "viz.value", "value", name=t("viz.expert_load.quantity")),
             template(t, "viz.expert_load.ratio", "ratio"),
         ),
-        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
-        column_names=tuple(t("viz.expert", expert=e) for e in range(experts)),
-        column_labels=tuple(str(e) for e in range(experts)),
-        column_title=t("viz.expert_load.columns"),
+        rows=Axis(labels=tuple(t("viz.layer", layer=shown.index) for shown in layers)),
+        columns=Axis(
+            names=tuple(t("viz.expert", expert=e) for e in range(experts)),
+            labels=tuple(str(e) for e in range(experts)),
+            title=t("viz.expert_load.columns"),
+        ),
         row_height=38,
         max_height=420,
         cell_text="percent",
@@ -210,7 +217,7 @@ def hybrid_stack(
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
     block = -(-length // THUMBNAIL)
-    grid = Grid(
+    grid = Tiles(
         values=max_pool(past, rows=block, columns=block).values,
         scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
         ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
@@ -219,8 +226,6 @@ def hybrid_stack(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=t("viz.hybrid_stack.quantity")),
         ),
-        mode="tiles",
-        triangle=True,
         pool=(block, block),
         picks="row",
         selected_tile=layer,
@@ -257,18 +262,30 @@ def expert_color(expert: int, theme: Theme) -> str:
     return theme.experts[expert % len(theme.experts)]
 
 
-def _experts(trace: ModelTrace, theme: Theme, *, alone: bool) -> Experts:
-    """Gather the first two choices of every token; alone: only MoE layers, else all layers with nan where none."""
-    layers = trace.layers_with("chosen_experts") if alone else trace.layers
-    planes = np.full((4, len(layers), len(trace.tokens)), np.nan, dtype=np.float32)
+def _lanes(layers: Sequence[LayerTrace], tokens: int, theme: Theme, *, alone: bool) -> Lanes:
+    """Gather the choices of every token in every layer, nan in a layer without experts."""
+    most = max([0, *(shown.part("chosen_experts").shape[1] for shown in layers if "chosen_experts" in shown.parts)])
+    chosen = np.full((most, 2, len(layers), tokens), np.nan, dtype=np.float32)
     for row, shown in enumerate(layers):
-        if "chosen_experts" not in shown.parts:
-            continue
-        chosen, weights = shown.part("chosen_experts"), shown.part("chosen_weights")
-        for choice in range(min(2, chosen.shape[1])):
-            planes[2 * choice, row] = chosen[:, choice]
-            planes[2 * choice + 1, row] = weights[:, choice]
-    return Experts(planes[0], planes[1], planes[2], planes[3], theme.experts, alone)
+        if "chosen_experts" in shown.parts:
+            count = shown.part("chosen_experts").shape[1]
+            chosen[:count, 0, row] = shown.part("chosen_experts").T
+            chosen[:count, 1, row] = shown.part("chosen_weights").T
+    return Lanes(tuple((category, weight) for category, weight in chosen), theme.experts, alone)
+
+
+def _chosen_names(layers: Sequence[LayerTrace], tokens: int, t: Translate) -> tuple[tuple[str, ...], ...]:
+    """Name the experts of every token with their weights, (layer, token); "" in a layer without experts."""
+    return tuple(
+        tuple(_chosen_name(shown, at, t) for at in range(tokens)) if "chosen_experts" in shown.parts else ("",) * tokens
+        for shown in layers
+    )
+
+
+def _chosen_name(shown: LayerTrace, at: int, t: Translate) -> str:
+    pairs = zip(shown.part("chosen_experts")[at], shown.part("chosen_weights")[at], strict=True)
+    listed = [t("viz.experts.weighted", expert=int(e), weight=short(float(w))) for e, w in pairs]
+    return t("viz.experts.chosen" if len(listed) > 1 else "viz.experts.only", experts=", ".join(listed))
 
 
 def _routes(trace: ModelTrace) -> dict[str, Named]:

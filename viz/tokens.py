@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from models.records import ModelTrace
-from viz.canvas import Bars, CanvasSpec, Grid, Legend, Strip
+from viz.canvas import Bars, CanvasSpec, Frames, Legend, Matrix, Strip, Tiles
 from viz.figure import Figure
 from viz.labels import Translate, template
 from viz.theme import Theme
@@ -35,7 +35,7 @@ def picture(
     t: Translate,
     strip: Strip | None = None,
     bars: tuple[Bars, ...] = (),
-    grid: Grid | None = None,
+    grid: Matrix | Frames | Tiles | None = None,
     legends: tuple[Legend, ...] = (),
     note: str = "",
 ) -> CanvasSpec:

@@ -16,7 +16,7 @@ from models.records import Named
 from pages.shared import content, session
 from pages.shared.canvas import Selection, canvas
 from pages.shared.i18n import t
-from viz.canvas import CanvasSpec
+from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
 
 REBUILT_BELOW = 1e-4  # relative error under which a drawn mechanism counts as the model's own
@@ -101,7 +101,8 @@ def _picked(fig: Figure, index: int, tile: int | None) -> tuple[int, tuple[int, 
     if strip is None or index >= len(strip.tokens):
         return index, None
     spans = covering([(token.start, token.end) for token in strip.tokens])
-    owners = fig.body.grid.owners if isinstance(fig.body, CanvasSpec) and fig.body.grid else ()
+    grid = fig.body.grid if isinstance(fig.body, CanvasSpec) else None
+    owners = grid.owners if isinstance(grid, Tiles) else ()
     if not owners:
         return index, spans[index]
     own = owners[tile] if tile is not None and tile < len(owners) else tuple(range(len(spans)))

@@ -158,7 +158,7 @@ def test_layer_ribbon(traces, english):
     trace = traces["jamba"]
     grid, header, planes = drawn(routing.layer_ribbon(trace, theme=LIGHT, t=english))
     np.testing.assert_allclose(grid[0][2], look_back(trace.layer(2).part("attention").mean(0)), **EXACT)
-    first = planes[header["grid"]["experts"]["first"]].reshape(len(trace.layers), -1)
+    first = planes[header["grid"]["lanes"]["chosen"][0][0]].reshape(len(trace.layers), -1)
     np.testing.assert_array_equal(first[1], trace.layer(1).part("chosen_experts")[:, 0])
     assert np.isnan(first[0]).all(), "a dense layer has no experts"
 
@@ -167,9 +167,9 @@ def test_expert_lanes(traces, english):
     trace = traces["jamba"]
     _, header, planes = drawn(routing.expert_lanes(trace, theme=LIGHT, t=english))
     layers = trace.layers_with("chosen_experts")
-    for choice, name in enumerate(("first", "second")):
-        chosen = planes[header["grid"]["experts"][name]].reshape(len(layers), -1)
-        weight = planes[header["grid"]["experts"][f"{name}_weight"]].reshape(len(layers), -1)
+    assert len(header["grid"]["lanes"]["chosen"]) == 2
+    for choice, pair in enumerate(header["grid"]["lanes"]["chosen"]):
+        chosen, weight = (planes[plane].reshape(len(layers), -1) for plane in pair)
         for row, layer in enumerate(layers):
             np.testing.assert_array_equal(chosen[row], layer.part("chosen_experts")[:, choice])
             np.testing.assert_allclose(weight[row], layer.part("chosen_weights")[:, choice], **EXACT)

@@ -24,7 +24,7 @@ function activeRow(view) {
   const at = view.cursor;
   if (at?.zone === "grid") return at.row;
   if (at?.zone === "strip") return Math.floor(at.token / grid.pool[0]);
-  return grid.selected_row === null ? grid.rows - 1 : Math.floor(grid.selected_row / grid.pool[0]);
+  return !Number.isInteger(grid.selected_row) ? grid.rows - 1 : Math.floor(grid.selected_row / grid.pool[0]);
 }
 
 function drawBars(view, ctx, bar, at, values, name) {

@@ -26,7 +26,7 @@ function highOf(view, tile, row) {
 function rampOf(view, tile, row) {
   const { grid } = view.header;
   if (grid.mode === "tiles") return view.ramps[grid.tiles[tile].ramp];
-  return view.ramps[grid.row_ramps.length ? grid.row_ramps[row] : 0];
+  return view.ramps[grid.row_ramps?.length ? grid.row_ramps[row] : 0];
 }
 
 function valueAt(view, tile, row, column) {

@@ -4,7 +4,7 @@ function drawMatrix(view, ctx) {
   const { grid, theme } = view.header;
   const { left, gridY, row, cell, gridWidth, gridHeight } = view.plan;
   const tile = view.frame ?? 0;
-  if (grid.experts) drawLanes(view, ctx);
+  if (grid.lanes) drawLanes(view, ctx);
   else {
     drawMap(view, ctx, tile, left, gridY, cell * grid.columns, row * grid.rows);
     drawGaps(view, ctx);
@@ -14,7 +14,7 @@ function drawMatrix(view, ctx) {
   if (grid.cell_text) drawTexts(view, ctx, tile);
   drawRowLabels(view, ctx);
   drawColumnLabels(view, ctx);
-  if (grid.selected_row !== null && !grid.experts) {
+  if (Number.isInteger(grid.selected_row) && !grid.lanes) {
     const chosen = Math.floor(grid.selected_row / grid.pool[0]);
     ctx.strokeStyle = theme.accent;
     ctx.lineWidth = 1.5;

@@ -28,33 +28,24 @@ function cellLines(view, at) {
   if (grid.baseline) values.ratio = shown(Number((value / grid.baseline).toPrecision(3)));
   values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
   values.frame = view.frame === null ? "" : strip?.labels[frameToken(view)] ?? "";
-  if (grid.experts) {
-    const i = at.row * grid.columns + at.column;
-    const first = view.planes[grid.experts.first][i];
-    if (Number.isNaN(first)) return [fill(grid.readout[0], values), ...grid.readout.slice(1).filter((line) => !/\{(first|second)/.test(line)).map((line) => fill(line, values))];
-    values.first = first;
-    values.first_weight = shown(view.planes[grid.experts.first_weight][i]);
-    const second = view.planes[grid.experts.second][i];
-    values.second = Number.isNaN(second) ? "–" : second;
-    values.second_weight = shown(view.planes[grid.experts.second_weight][i]);
-  }
-  return grid.readout.map((line) => fill(line, values));
+  values.cell = grid.cell_names?.[at.row]?.[at.column] ?? "";
+  return grid.readout.map((line) => fill(line, values)).filter(Boolean);
 }
 
 function rowName(view, row, tile) {
   const { grid, strip } = view.header;
-  if (grid.owners.length && tile !== undefined) return ownName(grid, tile, row, grid.pool[0]);
-  if (grid.row_names.length) return grid.row_names[row];
+  if (grid.owners?.length && tile !== undefined) return ownName(grid, tile, row, grid.pool[0]);
+  if (grid.row_names?.length) return grid.row_names[row];
   if (grid.row_tokens || strip?.role === "rows") return spanName(row, grid.pool[0], strip.labels);
-  return grid.row_labels[row] ?? String(row);
+  return grid.row_labels?.[row] ?? String(row);
 }
 
 function columnName(view, column, tile) {
   const { grid, strip } = view.header;
-  if (grid.owners.length && tile !== undefined) return ownName(grid, tile, column, grid.pool[1]);
-  if (grid.column_names.length) return grid.column_names[column];
+  if (grid.owners?.length && tile !== undefined) return ownName(grid, tile, column, grid.pool[1]);
+  if (grid.column_names?.length) return grid.column_names[column];
   if (strip && strip.role !== "frames") return spanName(column, grid.pool[1], strip.labels);
-  return grid.column_labels[column] ?? String(column);
+  return grid.column_labels?.[column] ?? String(column);
 }
 
 // The names of the first and the last token of a block.
