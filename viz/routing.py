@@ -189,7 +189,8 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         ),
         row_height=38,
         max_height=420,
-        cell_text="percent",
+        texts=tuple(tuple(_percent(float(share)) for share in row) for row in load),
+        whole_texts=True,
         picks="none",
         baseline=uniform,
     )
@@ -304,6 +305,11 @@ def _expert_legend(trace: ModelTrace, theme: Theme, t: Translate) -> Legend:
     return Legend(
         t("viz.experts.name"), ramp=None, swatches=tuple((expert_color(e, theme), str(e)) for e in range(count))
     )
+
+
+def _percent(share: float) -> str:
+    """Write a share with one decimal below ten percent, none above."""
+    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
 
 
 def _layer_name(shown: LayerTrace, *, t: Translate) -> str:

@@ -116,7 +116,9 @@ class Heatmap:
 class Matrix(Heatmap):
     """One map (row, column).
 
-    readout also with {cell}, the text of cell_names, and {ratio}, the value over baseline.
+    readout also with {text} and {cell}, the cell's entry in texts and cell_names, and {ratio}, the value over baseline.
+    texts (row, column) stand in the cells, "" for none: shortened where they do not fit, or all left out where one does
+    not fit and whole_texts is set, as for numbers. cell_names (row, column) are for the hover text alone.
     row_tokens: rows are the tokens of the strip; triangle: only the past has cells. row_ramps: the ramp of each row.
     row_height, max_height: pixels at most, of a row and of all.
     """
@@ -128,7 +130,8 @@ class Matrix(Heatmap):
     row_ramps: tuple[int, ...] = ()
     row_height: float = 9
     max_height: float = 440
-    cell_text: Literal["", "percent"] = ""
+    texts: tuple[tuple[str, ...], ...] = ()
+    whole_texts: bool = False
     cell_names: tuple[tuple[str, ...], ...] = ()
     selected_row: int | None = None
     lanes: Lanes | None = None
@@ -138,14 +141,16 @@ class Matrix(Heatmap):
 
     def __post_init__(self) -> None:
         _check_dimensions(self.values, 2, "Matrix")
+        _check_texts(self.texts, self.values, "texts")
+        _check_texts(self.cell_names, self.values, "cell_names")
 
     def header(self, planes: Planes) -> dict[str, Any]:
         """Describe the matrix for the browser."""
         return Heatmap.header(self, planes) | {"lanes": None if self.lanes is None else self.lanes.header(planes)}
 
     def _own(self) -> dict[str, Any]:
-        names = ("triangle", "row_tokens", "row_ramps", "row_height", "max_height", "cell_text", "cell_names")
-        own = {name: getattr(self, name) for name in (*names, "selected_row", "baseline")}
+        names = ("triangle", "row_tokens", "row_ramps", "row_height", "max_height", "selected_row", "baseline")
+        own = {name: getattr(self, name) for name in (*names, "texts", "whole_texts", "cell_names")}
         return own | _axes(self.rows, self.columns)
 
 
@@ -204,6 +209,11 @@ class Tiles(Heatmap):
 def _check_dimensions(values: Values, wanted: int, kind: str) -> None:
     if values.ndim != wanted:
         raise ValueError(f"{kind} takes values of {wanted} dimensions, got the shape {values.shape}")
+
+
+def _check_texts(texts: tuple[tuple[str, ...], ...], values: Values, name: str) -> None:
+    if texts and (len(texts), {len(row) for row in texts}) != (values.shape[0], {values.shape[1]}):
+        raise ValueError(f"{name} of Matrix must have one text for each cell of the shape {values.shape}")
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -65,7 +65,7 @@ function exists({ grid, strip }, at) {
 }
 
 // Ask for the glyphs that will be drawn: a canvas does not wait for them.
-function loadFonts({ theme, strip }) {
-  const text = (strip ? strip.labels.join("") : "") + "0";
+function loadFonts({ theme, strip, grid }) {
+  const text = [...(strip?.labels ?? []), ...(grid?.texts?.flat() ?? []), "0"].join("");
   for (const family of [theme.font, theme.mono]) document.fonts?.load(`500 13px ${family}`, text).catch(() => {});
 }

@@ -39,16 +39,20 @@ function outline(ctx, x, y, width, height, radius) {
   ctx.stroke();
 }
 
-// Shorten a text with an ellipsis until it fits; "" when not even one character does.
+// What a reader sees as one sign, which may be several characters: a syllable of separate jamo, a letter with an accent.
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+// Shorten a text with an ellipsis until it fits; "" when not even one sign does.
 function fit(ctx, text, room) {
   if (ctx.measureText(text).width <= room) return text;
-  const glyphs = [...text];
+  const signs = Array.from(graphemes.segment(text), ({ segment }) => segment);
+  const cut = (count) => signs.slice(0, count).join("") + "…";
   let low = 0;
-  let high = glyphs.length;
+  let high = signs.length;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (ctx.measureText(glyphs.slice(0, middle).join("") + "…").width <= room) low = middle;
+    if (ctx.measureText(cut(middle)).width <= room) low = middle;
     else high = middle - 1;
   }
-  return low ? glyphs.slice(0, low).join("") + "…" : "";
+  return low ? cut(low) : "";
 }

@@ -25,7 +25,7 @@ function drawRowLabels(view, ctx) {
     if (grid.row_tokens && strip.piece[i] > 1) return;
     ctx.font = chosen ? font.replace("500", "700") : font;
     const text = fit(ctx, label, left - 12 - (colored ? 8 : 0));
-    if (!colored) return drawTokenText(view, ctx, text, left - 8, y, chosen ? theme.accent : theme.ink, "right");
+    if (!colored) return drawTokenText(ctx, text, left - 8, y, chosen ? theme.accent : theme.ink, "right", theme.muted);
     const noted = grid.row_notes.length && row >= 26;
     ctx.textAlign = "left";
     ctx.fillStyle = theme.ink;
@@ -39,7 +39,7 @@ function drawRowLabels(view, ctx) {
 }
 
 // The mark of a leading space is drawn fainter than the word itself.
-function drawTokenText(view, ctx, text, x, y, color, align) {
+function drawTokenText(ctx, text, x, y, color, align, markColor) {
   const mark = text.startsWith("␣") && text.length > 1 ? "␣" : "";
   const rest = text.slice(mark.length);
   const markWidth = mark ? ctx.measureText(mark).width : 0;
@@ -48,7 +48,7 @@ function drawTokenText(view, ctx, text, x, y, color, align) {
   ctx.textAlign = "left";
   if (mark) {
     ctx.globalAlpha *= 0.55;
-    ctx.fillStyle = view.header.theme.muted;
+    ctx.fillStyle = markColor;
     ctx.fillText(mark, start, y);
     ctx.globalAlpha /= 0.55;
   }

@@ -11,7 +11,7 @@ function drawMatrix(view, ctx) {
     if (cell * grid.columns > gridWidth + 0.5) ctx.clearRect(left + gridWidth, gridY, cell * grid.columns - gridWidth + 1, gridHeight);
   }
   if (grid.triangle) drawStairs(view, ctx);
-  if (grid.cell_text) drawTexts(view, ctx, tile);
+  if (grid.texts?.length) drawTexts(view, ctx);
   drawRowLabels(view, ctx);
   drawColumnLabels(view, ctx);
   if (Number.isInteger(grid.selected_row) && !grid.lanes) {
@@ -49,21 +49,21 @@ function drawStairs(view, ctx) {
   ctx.stroke();
 }
 
-function drawTexts(view, ctx, tile) {
-  const { grid } = view.header;
+// A text in every cell: shortened where it is too wide; nothing where too little would be left of it.
+function drawTexts(view, ctx) {
+  const { grid, theme } = view.header;
   const { left, gridY, row, cell, fonts } = view.plan;
-  if (cell < 34 || row < 16) return;
+  const room = cell - 6;
+  if (row < 14) return;
   ctx.font = fonts.number;
-  ctx.textAlign = "center";
   ctx.textBaseline = "middle";
-  for (let r = 0; r < grid.rows; r++) {
-    for (let c = 0; c < grid.columns; c++) {
-      const color = colorOf(view, tile, r, c);
-      if (!color) continue;
-      ctx.fillStyle = readable(color);
-      const percent = valueAt(view, tile, r, c) * 100;
-      ctx.fillText(`${percent.toFixed(percent < 9.95 ? 1 : 0)}%`, left + (c + 0.5) * cell, gridY + (r + 0.5) * row);
-    }
-  }
-  ctx.textAlign = "left";
+  if (grid.whole_texts && grid.texts.flat().some((text) => ctx.measureText(text).width > room)) return;
+  grid.texts.forEach((texts, r) =>
+    texts.forEach((text, c) => {
+      const fitting = fit(ctx, text, room);
+      if (!fitting || (fitting !== text && room < 18)) return;
+      const ink = readable(colorOf(view, 0, r, c) ?? rgb(theme.card));
+      drawTokenText(ctx, fitting, left + (c + 0.5) * cell, gridY + (r + 0.5) * row, ink, "center", ink);
+    })
+  );
 }

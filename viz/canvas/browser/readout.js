@@ -28,6 +28,7 @@ function cellLines(view, at) {
   if (grid.baseline) values.ratio = shown(Number((value / grid.baseline).toPrecision(3)));
   values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
   values.frame = view.frame === null ? "" : strip?.labels[frameToken(view)] ?? "";
+  values.text = grid.texts?.[at.row]?.[at.column] ?? "";
   values.cell = grid.cell_names?.[at.row]?.[at.column] ?? "";
   return grid.readout.map((line) => fill(line, values)).filter(Boolean);
 }

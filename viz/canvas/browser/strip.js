@@ -30,19 +30,19 @@ function drawStrip(view, ctx) {
 
 function drawToken(view, ctx, group, x, width, bottom, font) {
   const { labels, width: all } = view.plan;
-  const { ink } = view.header.theme;
+  const { ink, muted } = view.header.theme;
   ctx.font = font;
   if (!labels.lean) {
     const text = labels.loose ? group.label : fit(ctx, group.label, width - 4);
     const half = ctx.measureText(text).width / 2;
     const middle = Math.max(half, Math.min(all - half, x + width / 2 + (labels.loose ? group.shift : 0)));
-    drawTokenText(view, ctx, text, middle, bottom - 22, ink, "center");
+    drawTokenText(ctx, text, middle, bottom - 22, ink, "center", muted);
     return;
   }
   ctx.save();
   ctx.translate(x + width / 2, bottom - 15);
   ctx.rotate(-labels.lean);
-  drawTokenText(view, ctx, fit(ctx, group.label, labels.longest), 0, 0, ink, "left");
+  drawTokenText(ctx, fit(ctx, group.label, labels.longest), 0, 0, ink, "left", muted);
   ctx.restore();
 }
 
@@ -65,7 +65,7 @@ function drawChosenToken(view, ctx, group, x, width, bottom) {
   ctx.translate(x + width / 2, bottom - 15);
   ctx.rotate(-labels.lean);
   outline(ctx, -5, -9, Math.min(ctx.measureText(text).width, labels.longest) + 10, 18, 6);
-  drawTokenText(view, ctx, text, 0, 0, theme.ink, "left");
+  drawTokenText(ctx, text, 0, 0, theme.ink, "left", theme.muted);
   ctx.restore();
 }
 
