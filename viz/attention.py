@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from models.records import ModelTrace, Named
 from models.scores import PATTERNS, head_patterns
-from viz.canvas import Legend, Scale, Tile, Tiles, max_pool
+from viz.canvas import Legend, Scale, Tile, Tiles
+from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.channels import floats
 from viz.figure import Figure
 from viz.labels import Translate, template
-from viz.mixing import matrix_picture
+from viz.mixing import matrix_picture, pooled_note
 from viz.theme import Theme, mixer_ramp
 from viz.tokens import picture, strip_of
 
@@ -106,7 +107,15 @@ def head_mosaic(
                 t(f"viz.{_FIGURES[part]}.quantity"), ((0.0, "0"), (1.0, t("viz.maximum"))), t("viz.scope.tile_sqrt")
             ),
         ),
-        note=t("viz.head_mosaic.note", score=name, meaning=t(f"viz.score.{score}.meaning")),
+        note=" ".join(
+            filter(
+                None,
+                [
+                    t("viz.head_mosaic.note", score=name, meaning=t(f"viz.score.{score}.meaning")),
+                    pooled_note(grid, t=t),
+                ],
+            )
+        ),
     )
     data = {part: Named(maps, ("tile", "query", "key")), score: Named(scores, ("layer", "head"))}
     return Figure("head_mosaic", spec, data, spec.alt)
@@ -164,7 +173,10 @@ def _head_picture(
     values = trace.layer(layer).part(part)[head]
     alt = t(f"viz.{figure}.alt", layer=layer, head=head)
     color = theme.mixer_color(trace.layer(layer).mixer)
-    spec = matrix_picture(figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt)
+    additive = part != "attention_logits"  # the others are weights, or lengths, of what is read
+    spec = matrix_picture(
+        figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt, additive=additive
+    )
     data: Mapping[str, Named] = {part: Named(values, ("query", "key"))}
     return Figure(figure, spec, data, alt)
 
@@ -193,14 +205,14 @@ def _mosaic_grid(
     """Lay the maps (tile, query, key) out, pooled to thumbnails, each coloured to its own maximum."""
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
-    block = -(-length // THUMBNAIL)
+    pooled = fit_tiles(past, side=THUMBNAIL)
     rows = [shown.index for shown in trace.layers_with(part)]
     layer_names = tuple(t("viz.layer", layer=index) for index in rows)
     head_names = tuple(t("viz.head", head=h) for h in range(scores.shape[1]))
     across, down = (layer_names, head_names) if len(rows) >= len(head_names) else (head_names, layer_names)
     quantity = t(f"viz.{_FIGURES[part]}.quantity")
     return Tiles(
-        values=max_pool(past, rows=block, columns=block).values,
+        values=pooled.values,
         scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
         ramps=(mixer_ramp("attention", theme),),
         readout=(
@@ -208,7 +220,8 @@ def _mosaic_grid(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=quantity),
         ),
-        pool=(block, block),
+        pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled),
         picks="row",
         selected_tile=next((n for n, at in enumerate(places) if at == outlined), None),
         tiles=tuple(

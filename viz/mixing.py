@@ -3,8 +3,8 @@
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Axis, Bars, CanvasSpec, Legend, Matrix, Scale
-from viz.canvas.pooling import fit_square
+from viz.canvas import Axis, Bars, CanvasSpec, Heatmap, Legend, Matrix, Scale
+from viz.canvas.pooling import fit_square, pooled_sums
 from viz.channels import Floats, floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
@@ -53,15 +53,17 @@ def matrix_picture(
     color: str,
     alt: str,
     selected: int | None = None,
+    additive: bool = True,
 ) -> CanvasSpec:
     """Build the shared picture of a (query, key) matrix: strip, the selected row as bars, heatmap below the diagonal.
 
     Values of both signs are drawn on the signed ramp, others from card to color; both on a square-root scale, since
-    one strong cell would otherwise hide all others.
+    one strong cell would otherwise hide all others. additive: whether values add up along a row, as weights do; a text
+    too long for the payload is then read out as sums over blocks, else as the strongest value of each block.
     """
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), values, np.nan).astype(np.float32)
-    pooled = fit_square(past)
+    pooled = fit_square(past, planes=2 if additive else 1)
     signed = bool(np.nanmin(past) < 0)
     high = float(np.nanmax(np.abs(past)))
     row = selected if selected is not None and 0 <= selected < length else length - 1
@@ -76,6 +78,7 @@ def matrix_picture(
         triangle=True,
         row_tokens=True,
         pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled) if additive else None,
         rows=Axis(title=t("viz.matrix.rows")),
         columns=Axis(title=t("viz.matrix.columns")),
         row_height=28,
@@ -83,7 +86,6 @@ def matrix_picture(
         picks="row",
         selected_row=row,
     )
-    note = "" if pooled.rows == 1 else t("viz.pooled", rows=pooled.rows, columns=pooled.columns)
     return picture(
         figure,
         alt,
@@ -94,8 +96,16 @@ def matrix_picture(
         bars=(Bars(None, template(t, "viz.matrix.bars", "row"), theme.colors["mamba"] if signed else color),),
         grid=grid,
         legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
-        note=note,
+        note=pooled_note(grid, t=t),
     )
+
+
+def pooled_note(grid: Heatmap, *, t: Translate) -> str:
+    """Say what colour and number of a block are; nothing where cells are drawn as they are."""
+    if grid.pool == (1, 1):
+        return ""
+    rows, columns = grid.pool
+    return t("viz.pooled_strongest" if grid.sums is None else "viz.pooled", rows=rows, columns=columns)
 
 
 def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) -> Legend:

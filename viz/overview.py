@@ -6,10 +6,11 @@ import numpy as np
 
 from models.records import Alignment, ModelTrace, Named, Token
 from viz.canvas import CanvasSpec, Legend, Scale, Strip, Tile, Tiles, max_pool
+from viz.canvas.pooling import block_sums, runs
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
-from viz.mixing import mixing_of
+from viz.mixing import mixing_of, pooled_note
 from viz.theme import Theme, sequential
 from viz.tokens import strip_of, words
 
@@ -38,6 +39,8 @@ def four_machines(
     past = [np.where(np.tri(len(map_), dtype=bool), map_, np.nan).astype(np.float32) for map_ in shares]
     high = float(np.nanquantile(np.concatenate([map_.ravel() for map_ in past]), FULL_COLOUR))
     drawn = np.stack(past if alignment is None else [laid(*pair) for pair in zip(past, alignment.owners, strict=True)])
+    grid = _tiles(traces, drawn, past, high, theme, t, alignment, _marks(traces, alignment, selected, span))
+    note = t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned")
     alt = t("viz.four_machines.alt", count=len(traces))
     spec = CanvasSpec(
         id="four_machines",
@@ -45,9 +48,9 @@ def four_machines(
         theme=theme,
         accent=theme.ink,
         strip=_strip(traces, t, alignment, selected, span),
-        grid=_tiles(traces, drawn, high, theme, t, alignment, _marks(traces, alignment, selected, span)),
+        grid=grid,
         legends=_legends(traces, high, t),
-        note=t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned"),
+        note=" ".join(filter(None, [note, pooled_note(grid, t=t)])),
         words=words(t),
     )
     return Figure("four_machines", spec, _exported(traces, shares, alignment), alt)
@@ -65,6 +68,7 @@ def laid(map_: Floats, owners: Sequence[int]) -> Floats:
 def _tiles(
     traces: Sequence[ModelTrace],
     drawn: Floats,
+    past: Sequence[Floats],
     high: float,
     theme: Theme,
     t: Translate,
@@ -82,6 +86,7 @@ def _tiles(
             template(t, "viz.value", "value", name=t("viz.four_machines.quantity")),
         ),
         pool=(block, block),
+        sums=None if block == 1 else _sums(past, drawn.shape[1], block, alignment),
         picks="row",
         tiles=tuple(
             Tile(name, name, theme.color(trace.architecture), ramp=i)
@@ -92,6 +97,15 @@ def _tiles(
         owners=() if alignment is None else alignment.owners,
         owner_names=() if alignment is None else tuple(tuple(o.label for o in trace.tokens) for trace in traces),
     )
+
+
+def _sums(past: Sequence[Floats], side: int, block: int, alignment: Alignment | None) -> Floats:
+    """Add the shares of each map (query, key) up over blocks of rows, in the tokens that lie in them, each once."""
+    places = runs(side, block)
+    if alignment is None:
+        return np.stack([block_sums(map_, rows=places, columns=places) for map_ in past])
+    owned = [[sorted({own[place] for place in run} - {-1}) for run in places] for own in alignment.owners]
+    return np.stack([block_sums(map_, rows=own, columns=own) for map_, own in zip(past, owned, strict=True)])
 
 
 def _strip(

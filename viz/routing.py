@@ -6,11 +6,12 @@ import altair as alt
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Axis, Lanes, Legend, Matrix, Scale, Tile, Tiles, max_pool
+from viz.canvas import Axis, Lanes, Legend, Matrix, Scale, Tile, Tiles
+from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
-from viz.mixing import look_back, mixing_of
+from viz.mixing import look_back, mixing_of, pooled_note
 from viz.theme import Theme, mixer_ramp, sequential, styled, table
 from viz.tokens import picture, strip_of
 
@@ -217,9 +218,9 @@ def hybrid_stack(
     maps = np.stack([mixing_of(shown) for shown in trace])  # (layer, query, key)
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
-    block = -(-length // THUMBNAIL)
+    pooled = fit_tiles(past, side=THUMBNAIL)
     grid = Tiles(
-        values=max_pool(past, rows=block, columns=block).values,
+        values=pooled.values,
         scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
         ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
         readout=(
@@ -227,7 +228,8 @@ def hybrid_stack(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=t("viz.hybrid_stack.quantity")),
         ),
-        pool=(block, block),
+        pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled),
         picks="row",
         selected_tile=layer,
         tiles=tuple(
@@ -253,7 +255,7 @@ def hybrid_stack(
         strip=strip_of(trace, t=t, selected=selected, role="rows"),
         grid=grid,
         legends=legends,
-        note=t("viz.scope.tile_sqrt"),
+        note=" ".join(filter(None, [t("viz.scope.tile_sqrt"), pooled_note(grid, t=t)])),
     )
     return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
 

@@ -77,6 +77,8 @@ def words(t: Translate) -> Mapping[str, str]:
         "time": t("viz.words.time"),
         "frame": template(t, "viz.words.frame", "index", "label"),
         "keys": t("viz.words.keys"),
+        "summed": t("viz.words.summed"),
+        "strongest": t("viz.words.strongest"),
     }
 
 

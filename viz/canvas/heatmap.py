@@ -73,7 +73,9 @@ class Heatmap:
 
     ramps: 256 colours #rrggbb each. readout: lines of the hover text, with {row} {column} {value} and what the kind
     adds; a line that comes out empty is left out. picks: whether a click on a cell designates its row's or its column's
-    token. pool: rows and columns of the original per cell.
+    token. pool: rows and columns of the original per cell; values then holds the strongest cell of each block, for the
+    colours. sums: of pooled values that add up along a row, the sum over the columns of each block, averaged over its
+    rows, for the hover text and the bars; without it they give the strongest cell.
     """
 
     values: Values
@@ -82,6 +84,7 @@ class Heatmap:
     readout: tuple[str, ...]
     picks: Literal["row", "column", "none"] = "column"
     pool: tuple[int, int] = (1, 1)
+    sums: Values | None = None
 
     mode: ClassVar[str]
 
@@ -100,6 +103,7 @@ class Heatmap:
             "rows": rows,
             "columns": columns,
             "plane": planes.add(self.values),
+            "sums": planes.add(self.sums),
             "ramps": ["".join(color[1:] for color in ramp) for ramp in self.ramps],
             "scale": _fields(self.scale) | {"highs": planes.add(self.scale.highs)},
             "readout": self.readout,
@@ -140,7 +144,7 @@ class Matrix(Heatmap):
     mode = "matrix"
 
     def __post_init__(self) -> None:
-        _check_dimensions(self.values, 2, "Matrix")
+        _check_shape(self, 2)
         _check_texts(self.texts, self.values, "texts")
         _check_texts(self.cell_names, self.values, "cell_names")
 
@@ -167,7 +171,7 @@ class Frames(Heatmap):
     mode = "frames"
 
     def __post_init__(self) -> None:
-        _check_dimensions(self.values, 3, "Frames")
+        _check_shape(self, 3)
 
     def _own(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("frame_pool", "row_height", "max_height")}
@@ -196,7 +200,7 @@ class Tiles(Heatmap):
     mode = "tiles"
 
     def __post_init__(self) -> None:
-        _check_dimensions(self.values, 3, "Tiles")
+        _check_shape(self, 3)
         if len(self.tiles) != len(self.values):
             raise ValueError(f"{len(self.values)} maps for {len(self.tiles)} tiles: give one Tile for each map")
 
@@ -206,9 +210,12 @@ class Tiles(Heatmap):
         return own | {"tiles": [_fields(tile) for tile in self.tiles]}
 
 
-def _check_dimensions(values: Values, wanted: int, kind: str) -> None:
-    if values.ndim != wanted:
-        raise ValueError(f"{kind} takes values of {wanted} dimensions, got the shape {values.shape}")
+def _check_shape(heatmap: Heatmap, dimensions: int) -> None:
+    kind, values, sums = type(heatmap).__name__, heatmap.values, heatmap.sums
+    if values.ndim != dimensions:
+        raise ValueError(f"{kind} takes values of {dimensions} dimensions, got the shape {values.shape}")
+    if sums is not None and sums.shape != values.shape:
+        raise ValueError(f"{kind} takes sums of the shape of its values {values.shape}, got {sums.shape}")
 
 
 def _check_texts(texts: tuple[tuple[str, ...], ...], values: Values, name: str) -> None:

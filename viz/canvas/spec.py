@@ -90,6 +90,10 @@ class CanvasSpec:
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.bars and self.strip is None:
+            raise ValueError(f"picture {self.id} has bars and no strip: a bar stands under a token")
+
     def extent(self) -> tuple[int, int, int]:
         """Count the rows, columns and tiles (or frames) that a click may name, before pooling."""
         if self.grid is None:

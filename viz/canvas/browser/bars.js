@@ -2,19 +2,17 @@
 
 function drawOwnBars(view, ctx) {
   view.header.bars.forEach((bar, i) => {
-    if (bar.plane !== null) drawBars(view, ctx, bar, view.plan.bars[i], view.planes[bar.plane], "");
+    if (bar.plane !== null) drawBars(view, ctx, bar, view.plan.bars[i], view.planes[bar.plane], "", 1);
   });
 }
 
 function drawLiveBars(view, ctx) {
-  const { bars, grid, strip } = view.header;
+  const { bars, grid } = view.header;
   bars.forEach((bar, i) => {
     if (bar.plane !== null || !grid) return;
     const row = activeRow(view);
-    const start = (view.frame ?? 0) * grid.rows * grid.columns + row * grid.columns;
-    const pooled = view.planes[grid.plane].subarray(start, start + grid.columns);
-    const values = grid.pool[1] === 1 ? pooled : strip.labels.map((_, t) => pooled[Math.floor(t / grid.pool[1])]);
-    drawBars(view, ctx, bar, view.plan.bars[i], values, rowName(view, row));
+    const values = Array.from({ length: grid.columns }, (_, column) => readAt(view, view.frame ?? 0, row, column));
+    drawBars(view, ctx, bar, view.plan.bars[i], values, rowName(view, row), grid.pool[1]);
   });
 }
 
@@ -27,8 +25,9 @@ function activeRow(view) {
   return !Number.isInteger(grid.selected_row) ? grid.rows - 1 : Math.floor(grid.selected_row / grid.pool[0]);
 }
 
-function drawBars(view, ctx, bar, at, values, name) {
-  const { theme } = view.header;
+// One bar for every block of pool tokens.
+function drawBars(view, ctx, bar, at, values, name, pool) {
+  const { theme, strip } = view.header;
   const { left, token, fonts } = view.plan;
   let high = 0;
   let low = 0;
@@ -38,17 +37,18 @@ function drawBars(view, ctx, bar, at, values, name) {
   }
   const span = high - low || 1;
   const zero = at.y + at.height * (high / span);
+  const edge = (i) => left + Math.min(i * pool, strip.labels.length) * token;
   const gap = token >= 6 ? Math.min(4, token * 0.12) : 0;
   values.forEach((v, i) => {
     if (!Number.isFinite(v)) return;
-    const x = snap(view, left + i * token + gap / 2);
-    const w = Math.max(1 / view.dpr, snap(view, left + (i + 1) * token - gap / 2) - x);
+    const x = snap(view, edge(i) + gap / 2);
+    const w = Math.max(1 / view.dpr, snap(view, edge(i + 1) - gap / 2) - x);
     const h = Math.max(1, (Math.abs(v) / span) * at.height);
     ctx.fillStyle = alpha(v < 0 ? negativeColor(view) : bar.color, 0.86);
     round(ctx, x, v >= 0 ? zero - h : zero, w, h, Math.min(2, w / 3));
   });
   const range = `${shown(Number(low.toPrecision(2)))} – ${shown(Number(high.toPrecision(2)))}`;
-  const room = token * values.length;
+  const room = edge(values.length) - left;
   ctx.font = fonts.number;
   ctx.textBaseline = "middle";
   ctx.fillStyle = theme.muted;

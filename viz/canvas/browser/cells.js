@@ -29,9 +29,18 @@ function rampOf(view, tile, row) {
   return view.ramps[grid.row_ramps?.length ? grid.row_ramps[row] : 0];
 }
 
-function valueAt(view, tile, row, column) {
-  const { grid } = view.header;
-  return view.planes[grid.plane][(tile * grid.rows + row) * grid.columns + column];
+// The value that colours a cell: of a block the strongest.
+const valueAt = (view, tile, row, column) => view.planes[view.header.grid.plane][cellIndex(view, tile, row, column)];
+
+// The value that is read out: of a block the sum where its values add up, else the strongest.
+function readAt(view, tile, row, column) {
+  const { sums, plane } = view.header.grid;
+  return view.planes[sums ?? plane][cellIndex(view, tile, row, column)];
+}
+
+function cellIndex(view, tile, row, column) {
+  const { rows, columns } = view.header.grid;
+  return (tile * rows + row) * columns + column;
 }
 
 // [red, green, blue] of a cell; null where there is none.
@@ -43,18 +52,20 @@ function colorOf(view, tile, row, column) {
   return [ramp[at], ramp[at + 1], ramp[at + 2]];
 }
 
-// A map as an image of one pixel per cell, kept until the picture changes.
-function imageOf(view, tile) {
+// A map as an image of at most width x height pixels, kept until the picture is laid out again: a pixel per cell, or,
+// where a pixel holds several cells, the strongest of them, so that none is lost between two pixels.
+function imageOf(view, tile, width, height) {
   if (view.images.has(tile)) return view.images.get(tile);
   const { rows, columns } = view.header.grid;
   const canvas = document.createElement("canvas");
-  canvas.width = columns;
-  canvas.height = rows;
+  canvas.width = Math.max(1, Math.min(columns, width));
+  canvas.height = Math.max(1, Math.min(rows, height));
   const ctx = canvas.getContext("2d");
-  const pixels = ctx.createImageData(columns, rows);
-  for (let r = 0, at = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++, at += 4) {
-      const color = colorOf(view, tile, r, c);
+  const pixels = ctx.createImageData(canvas.width, canvas.height);
+  for (let y = 0, at = 0; y < canvas.height; y++) {
+    for (let x = 0; x < canvas.width; x++, at += 4) {
+      const [row, column] = strongest(view, tile, share(y, canvas.height, rows), share(x, canvas.width, columns));
+      const color = colorOf(view, tile, row, column);
       if (color) pixels.data.set([...color, 255], at);
     }
   }
@@ -63,12 +74,32 @@ function imageOf(view, tile) {
   return canvas;
 }
 
+// The first and last + 1 of the cells that one of a number of pixels touches.
+const share = (pixel, pixels, cells) => [Math.floor((pixel * cells) / pixels), Math.ceil(((pixel + 1) * cells) / pixels)];
+
+// The cell farthest from the neutral place of its ramp.
+function strongest(view, tile, [top, bottom], [left, right]) {
+  const { scale } = view.header.grid;
+  let best = [top, left];
+  let most = -1;
+  for (let row = top; row < bottom; row++) {
+    for (let column = left; column < right; column++) {
+      const value = valueAt(view, tile, row, column);
+      const strength = Number.isNaN(value) ? -1 : Math.abs(place(scale, highOf(view, tile, row), value) - (scale.signed ? 0.5 : 0));
+      if (strength > most) [best, most] = [[row, column], strength];
+    }
+  }
+  return best;
+}
+
 // Draw a map into a rectangle.
 function drawMap(view, ctx, tile, x, y, width, height) {
   const x0 = snap(view, x);
   const y0 = snap(view, y);
+  const w = snap(view, x + width) - x0;
+  const h = snap(view, y + height) - y0;
   ctx.imageSmoothingEnabled = false;
-  ctx.drawImage(imageOf(view, tile), x0, y0, snap(view, x + width) - x0, snap(view, y + height) - y0);
+  ctx.drawImage(imageOf(view, tile, Math.round(w * view.dpr), Math.round(h * view.dpr)), x0, y0, w, h);
 }
 
 // The ink that can be read on a colour.

@@ -47,7 +47,6 @@ function update(view, data) {
   const { header, planes } = decode(data);
   const { grid, strip, theme, words, alt } = header;
   Object.assign(view, { bytes: data, header, planes, ramps: grid ? grid.ramps.map(parseRamp) : [] });
-  view.images.clear();
   for (const name of ["card", "hairline", "ink", "muted", "chip", "accent", "font", "mono"]) view.root.style.setProperty(`--${name}`, theme[name]);
   view.root.style.colorScheme = theme.mode;
   view.stage.setAttribute("aria-label", [alt, words.keys].filter(Boolean).join(" "));

@@ -7,6 +7,7 @@ function paint(view) {
   view.width = width;
   view.dpr = window.devicePixelRatio || 1;
   view.plan = layout(view);
+  view.images.clear();
   for (const canvas of [view.base, view.over]) {
     canvas.width = Math.round(width * view.dpr);
     canvas.height = Math.round(view.plan.height * view.dpr);

@@ -23,44 +23,62 @@ function tokenLines(view, token) {
 function cellLines(view, at) {
   const { grid, strip } = view.header;
   const tile = grid.mode === "frames" ? view.frame : at.tile;
-  const value = valueAt(view, tile, at.row, at.column);
+  const value = readAt(view, tile, at.row, at.column);
   const values = { row: rowName(view, at.row, at.tile), column: columnName(view, at.column, at.tile), value: shown(value) };
   if (grid.baseline) values.ratio = shown(Number((value / grid.baseline).toPrecision(3)));
   values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
   values.frame = view.frame === null ? "" : strip?.labels[frameToken(view)] ?? "";
   values.text = grid.texts?.[at.row]?.[at.column] ?? "";
   values.cell = grid.cell_names?.[at.row]?.[at.column] ?? "";
-  return grid.readout.map((line) => fill(line, values)).filter(Boolean);
+  return [...grid.readout.map((line) => fill(line, values)), Number.isNaN(value) ? "" : pooledWord(view, at)].filter(Boolean);
+}
+
+// What the number of a block is: a sum, or the strongest cell; nothing for a single cell.
+function pooledWord(view, at) {
+  const { grid, words } = view.header;
+  const single = members(view, at.tile, at.row, grid.pool[0]).length < 2 && members(view, at.tile, at.column, grid.pool[1]).length < 2;
+  return single ? "" : words[grid.sums === null ? "strongest" : "summed"];
 }
 
 function rowName(view, row, tile) {
   const { grid, strip } = view.header;
-  if (grid.owners?.length && tile !== undefined) return ownName(grid, tile, row, grid.pool[0]);
+  if (grid.owners?.length && tile !== undefined) return ownName(view, tile, row, grid.pool[0]);
   if (grid.row_names?.length) return grid.row_names[row];
-  if (grid.row_tokens || strip?.role === "rows") return spanName(row, grid.pool[0], strip.labels);
+  if (grid.row_tokens || strip?.role === "rows") return spanName(view, row, grid.pool[0]);
   return grid.row_labels?.[row] ?? String(row);
 }
 
 function columnName(view, column, tile) {
   const { grid, strip } = view.header;
-  if (grid.owners?.length && tile !== undefined) return ownName(grid, tile, column, grid.pool[1]);
+  if (grid.owners?.length && tile !== undefined) return ownName(view, tile, column, grid.pool[1]);
   if (grid.column_names?.length) return grid.column_names[column];
-  if (strip && strip.role !== "frames") return spanName(column, grid.pool[1], strip.labels);
+  if (strip && strip.role !== "frames") return spanName(view, column, grid.pool[1]);
   return grid.column_labels?.[column] ?? String(column);
 }
 
+// The tokens, or rows and columns, in a block: a tile's own ones where it cuts the text in its own way.
+function members(view, tile, index, pool) {
+  const { grid, strip } = view.header;
+  const last = Math.min((index + 1) * pool, strip?.labels.length ?? Infinity);
+  const places = Array.from({ length: Math.max(0, last - index * pool) }, (_, i) => index * pool + i);
+  const own = grid.owners?.[tile];
+  return own ? [...new Set(places.map((place) => own[place]).filter((token) => token >= 0))] : places;
+}
+
 // The names of the first and the last token of a block.
-function spanName(index, pool, names) {
-  const last = Math.min(names.length, (index + 1) * pool) - 1;
-  const first = index * pool;
-  return first === last ? names[first] : `${names[first]} … ${names[last]} (${first}–${last})`;
+function spanName(view, index, pool) {
+  const { labels } = view.header.strip;
+  const [first, last] = ends(members(view, undefined, index, pool));
+  return first === last ? labels[first] : `${labels[first]} … ${labels[last]} (${first}–${last})`;
 }
 
 // The names of a tile's own tokens that lie in a row or column.
-function ownName(grid, tile, index, pool) {
-  const found = grid.owners[tile].slice(index * pool, (index + 1) * pool).filter((token) => token >= 0);
+function ownName(view, tile, index, pool) {
+  const found = members(view, tile, index, pool);
   if (!found.length) return "–";
-  const names = grid.owner_names[tile];
-  const [first, last] = [found[0], found[found.length - 1]];
+  const names = view.header.grid.owner_names[tile];
+  const [first, last] = ends(found);
   return first === last ? names[first] : `${names[first]} … ${names[last]}`;
 }
+
+const ends = (list) => [list[0], list[list.length - 1]];
