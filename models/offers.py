@@ -21,7 +21,11 @@ _FLOAT = 4  # bytes: weights and everything recorded are float32
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One published model. download_bytes: weights and tokenizer as the hub lists them; unknown: words by language."""
+    """One published model.
+
+    download_bytes: weights and tokenizer as the hub lists them; unknown: words by language; need_bytes: of memory, to
+    run it.
+    """
 
     id: str
     name: str
@@ -38,11 +42,7 @@ class Offer:
     inferred: tuple[str, ...]
     sources: Mapping[str, str]
     unknown: Mapping[str, str | None]
-
-    @property
-    def need_bytes(self) -> int:
-        """Count the memory that running it takes."""
-        return need_bytes(accounting.shape_of(self.config))
+    need_bytes: int
 
 
 @lru_cache(maxsize=1)
@@ -106,6 +106,7 @@ def _offer(entry: Mapping[str, Any]) -> Offer:
         inferred=tuple(entry.get("inferred", ())),
         sources=MappingProxyType(dict(entry["sources"])),
         unknown=MappingProxyType(dict(entry["unknown"])),
+        need_bytes=need_bytes(shape),
     )
 
 

@@ -247,7 +247,7 @@ def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
     return t(
         "viz.channels",
         count=len(run),
-        channels=", ".join(str(c) for c in run),
+        channels=", ".join(map(str, run)),
         half_life=short(float(half_life.mean())),
     )
 

@@ -162,6 +162,7 @@ def _linear(color: str) -> npt.NDArray[np.float64]:
     return linear
 
 
+@cache
 def _luminance(color: str) -> float:
     return float(_linear(color) @ (0.2126, 0.7152, 0.0722))
 

@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -269,11 +270,16 @@ def _grid(grid: Grid, planes: _Planes) -> dict[str, Any]:
         "rows": rows,
         "columns": columns,
         "plane": planes.add(grid.values),
-        "ramps": ["".join(color[1:] for color in ramp) for ramp in grid.ramps],
+        "ramps": [_ramp(ramp) for ramp in grid.ramps],
         "scale": _fields(grid.scale) | {"highs": planes.add(grid.scale.highs)},
         "tiles": [_fields(tile) for tile in grid.tiles],
         "experts": None if grid.experts is None else _experts(grid.experts, planes),
     }
+
+
+@lru_cache(maxsize=64)
+def _ramp(colors: tuple[str, ...]) -> str:
+    return "".join(colors).replace("#", "")
 
 
 def _experts(experts: Experts, planes: _Planes) -> dict[str, Any]:
