@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from showing import noting, opened
+from showing import noting, opened, reading_words
 from test_wiring import LOOK, assert_same_picture
 
 from models import describe, registry
@@ -12,6 +12,7 @@ from models.bench import comparing
 from models.bench.roofline import floors
 from models.bench.runs import fingerprint
 from models.bench.statistics import growth_exponent, median_time
+from pages.shared import content, i18n
 from viz import bench_batches, bench_device, bench_memory, bench_speed
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
@@ -124,3 +125,14 @@ def test_every_picture_of_a_run_stands_in_its_section(monkeypatch, run, quantity
     assert said.count({"lang": "en", "run": run.run_id}) == len(seen), "the link of a figure carries its run"
     assert said.count(whole) == 1, "that of the run its rows as well"
     assert [one for one in said if "run" not in one] == [plan], "and that of the plan none"
+
+
+def test_the_page_asks_for_every_section_of_its_words_and_for_no_other(monkeypatch, run):
+    with reading_words(monkeypatch) as asked:
+        opened("benchmark", run=run.run_id)
+    used = {key for page, key in asked if page == "benchmark"}
+    monkeypatch.undo()
+    for lang in i18n.LANGS:
+        there = set(content.sections(lang, "benchmark"))
+        assert sorted(there - used) == []
+        assert sorted(key for key in used - there if not key.endswith(".try")) == []

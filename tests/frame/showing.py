@@ -87,3 +87,25 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
         lambda page, parts: hood(page, [(name, within(f"hood.{name}", draw)) for name, draw in parts]),
     )
     yield seen
+
+
+@contextmanager
+def reading_words(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, str]]]:
+    """Note which sections of which page's words are asked for, (page, key), whether they are there or not."""
+    asked: set[tuple[str, str]] = set()
+    sections = content.sections
+
+    class Noted(dict[str, str]):
+        page = ""
+
+        def get(self, key: str, default: Any = None) -> Any:
+            asked.add((self.page, key))
+            return super().get(key, default)
+
+    def noted(lang: str, page: str) -> Noted:
+        found = Noted(sections(lang, page))
+        found.page = page
+        return found
+
+    monkeypatch.setattr(content, "sections", noted)
+    yield asked
