@@ -109,7 +109,9 @@ def test_the_recorded_one_is_that_of_the_recorded_operator(selective: str, check
 
 
 @pytest.mark.parametrize("bundled", ["mamba", "jamba"])
-def test_the_slowest_component_lasts_far_longer_than_the_weights_of_most_channels(bundled: str, checkpoint_of: Loader) -> None:
+def test_the_slowest_component_lasts_far_longer_than_the_weights_of_most_channels(
+    bundled: str, checkpoint_of: Loader
+) -> None:
     """What the pages say: the two numbers differ severalfold, so one must not be shown for the other."""
     text = "One day a girl named Mina found a box in the wood. Mina called the wolf, and the wolf called the king. " * 3
     layers = registry.trace(checkpoint_of(bundled), text).layers_with("half_distance")
