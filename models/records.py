@@ -28,6 +28,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "gate": ("token", "channel"),  # SiLU(z)
         "state": ("token", "channel", "d_state"),  # h after each token
         "hidden_attention": ("query", "key"),  # mean over channels of |alpha| (Ali et al. 2024)
+        "half_distance": ("channel",),  # tokens beyond the nearest until mean |alpha| halves; inf: not in this text
         # RWKV-4 (Peng et al. 2023)
         "decay_rate": ("channel",),  # w > 0; the factor per token is exp(-w)
         "bonus": ("channel",),  # u, added to the present token's key
