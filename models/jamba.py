@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.jamba.modeling_jamba import JambaMambaMixer
@@ -32,7 +33,8 @@ class JambaAdapter(Adapter):
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the hybrid cache, which is written into."""
-        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only))
+        given = {} if any(hasattr(layer, "self_attn") for layer in _layers(model)) else _without_attention(ids)
+        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only), **given)
         return out.logits, out.past_key_values
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
@@ -57,6 +59,15 @@ class _Mixer(Continuing, JambaMambaMixer):
 def _layers(model: Any) -> Iterable[Any]:
     layers: Iterable[Any] = model.model.layers
     return layers
+
+
+def _without_attention(ids: Tensor) -> dict[str, Any]:
+    """Return what transformers would ask an attention layer of the cache for: positions and masks, which no layer uses.
+
+    Jamba encodes no positions, and a batch without padding needs no mask in a Mamba layer.
+    """
+    positions = torch.arange(ids.shape[1], device=ids.device)[None]
+    return {"position_ids": positions, "attention_mask": {"full_attention": None, "linear_attention": None}}
 
 
 def _layer(index: int, layer: Any, capture: Capture) -> LayerTrace:

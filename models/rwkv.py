@@ -32,7 +32,7 @@ class RwkvAdapter(Adapter):
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the five state tensors, copied first: transformers writes into them."""
-        state = None if cache is None else [s.clone() for s in cache]
+        state = _empty_state(model, ids) if cache is None else [s.clone() for s in cache]
         out = model(input_ids=ids, state=state, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.state
 
@@ -57,6 +57,22 @@ class RwkvAdapter(Adapter):
 def _blocks(model: Any) -> Iterable[Any]:
     blocks: Iterable[Any] = model.rwkv.blocks
     return blocks
+
+
+def _empty_state(model: Any, ids: Tensor) -> list[Tensor]:
+    """Return the state before the first token: two shifts as wide as the model, num, den and max as wide as WKV.
+
+    transformers gives all five the width of the model, which fails when attention_hidden_size is another.
+    """
+    config = model.config
+    widths = (config.hidden_size, config.hidden_size, *[config.attention_hidden_size] * 3)
+    dtypes = (model.dtype, model.dtype, *[torch.float32] * 3)
+    state = [
+        torch.zeros(len(ids), width, config.num_hidden_layers, dtype=dtype, device=ids.device)
+        for width, dtype in zip(widths, dtypes, strict=True)
+    ]
+    state[4] -= 1e30
+    return state
 
 
 def _shifted(hidden: Tensor, previous: Tensor | None) -> Tensor:

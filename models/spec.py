@@ -69,12 +69,12 @@ class Adapter(ABC):
         return logits[:, -1], cache
 
     def cache_tensors(self, cache: Any) -> list[Tensor]:
-        """List every tensor a cache keeps between decoding steps."""
+        """List every tensor of numbers a cache keeps between decoding steps, without its counters and window sizes."""
         found: list[Tensor] = []
         for layer in cache.layers:
             for value in vars(layer).values():
                 held = value.values() if isinstance(value, dict) else (value,)
-                found += [t for t in held if isinstance(t, Tensor)]
+                found += [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
         return found
 
     def cache_bytes(self, cache: Any) -> int:
