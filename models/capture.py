@@ -54,10 +54,15 @@ _active: ContextVar[Capture | None] = ContextVar("contextscope_capture", default
 
 @contextmanager
 def capturing(modules: Iterable[nn.Module]) -> Iterator[Capture]:
-    """Record the run inside the block; hooks come off when it ends, also by an error."""
+    """Record the run inside the block; hooks come off when it ends, also by an error.
+
+    What other threads run through the same modules meanwhile, such as a lens of an earlier trace, is not recorded.
+    """
     capture = Capture()
 
     def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if _active.get() is not capture:
+            return
         if args:
             capture.inputs[module] = args[0]
         capture.outputs[module] = output

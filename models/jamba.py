@@ -1,6 +1,6 @@
 """The Jamba adapter (Lieber et al. 2024): attention and Mamba layers, dense and with experts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +10,7 @@ from transformers.models.jamba.modeling_jamba import JambaMambaMixer
 
 from models.capture import Capture
 from models.continuation import Continuing
-from models.parts import attention, experts, state_space
+from models.parts import attention, experts, residual_stream, state_space
 from models.records import LayerTrace
 from models.spec import Adapter
 from models.transformer import experts_block
@@ -22,7 +22,7 @@ class JambaAdapter(Adapter):
     name: ClassVar[str] = "jamba"
     bundled: ClassVar[str] = "jamba"
     model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
-    parts: ClassVar[frozenset[str]] = attention.PARTS | state_space.PARTS | experts.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | attention.PARTS | state_space.PARTS | experts.PARTS
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
@@ -36,6 +36,18 @@ class JambaAdapter(Adapter):
         given = {} if any(hasattr(layer, "self_attn") for layer in _layers(model)) else _without_attention(ids)
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only), **given)
         return out.logits, out.past_key_values
+
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the decoder layers, each with attention or Mamba and a feed-forward."""
+        return list(_layers(model))
+
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return final_layernorm."""
+        return model.get_submodule("model.final_layernorm")
+
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head."""
+        return model.get_submodule("lm_head")
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask each layer for what its kind of mixer and feed-forward shows."""

@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -53,6 +53,26 @@ class Adapter(ABC):
     @abstractmethod
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache."""
+
+    @abstractmethod
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the residual blocks in order: each receives the stream (b, l, d_model) and returns it with its part."""
+
+    @abstractmethod
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return the norm between the last block and the output head."""
+
+    @abstractmethod
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head, from d_model to the logits of the vocabulary."""
+
+    def stream_start(self, model: PreTrainedModel) -> nn.Module | None:  # noqa: ARG002 - most need no look
+        """Return the module whose output is the stream before the first block; None where that is the block's input."""
+        return None
+
+    def stream_dtype(self, model: PreTrainedModel) -> torch.dtype:
+        """Return the number type of the stream that the final norm receives."""
+        return model.dtype
 
     @abstractmethod
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
