@@ -10,7 +10,7 @@ from models import accounting, backends, binding, hf, offers, tracing  # binding
 from models.errors import SourceError
 from models.jamba import JambaAdapter
 from models.mamba import MambaAdapter
-from models.records import ModelTrace
+from models.records import ModelTrace, TokenLens
 from models.rwkv import RwkvAdapter
 from models.spec import Adapter, Checkpoint
 from models.transformer import TransformerAdapter
@@ -23,6 +23,7 @@ __all__ = [
     "binding",
     "bundled",
     "checked",
+    "lens_of",
     "load",
     "need_bytes",
     "preferred_device",
@@ -159,3 +160,8 @@ def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpo
 def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt."""
     return tracing.trace(adapter(checkpoint.architecture), checkpoint, prompt)
+
+
+def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
+    """Follow one token of the vocabulary through a trace of a checkpoint; SettingError for an id that it lacks."""
+    return tracing.lens_of(adapter(checkpoint.architecture), checkpoint, trace, token_id)

@@ -1,6 +1,6 @@
 """The same sentence through several machines: one token-by-token map per architecture, in one picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from viz.canvas.pooling import block_sums, runs
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
-from viz.mixing import mixing_of, pooled_note
+from viz.mixing import mixing_of, mixing_part, pooled_note
 from viz.theme import Theme, sequential
 from viz.tokens import strip_of, words
 
@@ -40,7 +40,6 @@ def four_machines(
     high = float(np.nanquantile(np.concatenate([map_.ravel() for map_ in past]), FULL_COLOUR))
     drawn = np.stack(past if alignment is None else [laid(*pair) for pair in zip(past, alignment.owners, strict=True)])
     grid = _tiles(traces, drawn, past, high, theme, t, alignment, _marks(traces, alignment, selected, span))
-    note = t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned")
     alt = t("viz.four_machines.alt", count=len(traces))
     spec = CanvasSpec(
         id="four_machines",
@@ -50,7 +49,7 @@ def four_machines(
         strip=_strip(traces, t, alignment, selected, span),
         grid=grid,
         legends=_legends(traces, high, t),
-        note=" ".join(filter(None, [note, pooled_note(grid, t=t)])),
+        note=" ".join(_note(traces, grid, alignment, t)),
         words=words(t),
     )
     return Figure("four_machines", spec, _exported(traces, shares, alignment), alt)
@@ -132,6 +131,15 @@ def _strip(
         extra=tuple(extra),
         chosen=chosen if chosen[1] > chosen[0] else None,
     )
+
+
+def _note(traces: Sequence[ModelTrace], grid: Tiles, alignment: Alignment | None, t: Translate) -> Iterator[str]:
+    """Say how to read the tiles, whether cells are joined, and what the maps are not."""
+    yield t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned")
+    yield from filter(None, [pooled_note(grid, t=t)])
+    parts = {mixing_part(layer) for trace in traces for layer in trace}
+    if parts - {"attention"}:  # measured by tests/models/test_recency.py
+        yield t("viz.four_machines.recency")
 
 
 def _marks(

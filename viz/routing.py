@@ -1,14 +1,13 @@
 """A hybrid with experts: its layers as a ribbon, who routes where, and all its mixing matrices side by side."""
 
-from collections.abc import Sequence
-
 import altair as alt
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Axis, Lanes, Legend, Matrix, Scale, Tile, Tiles
+from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.channels import Floats
+from viz.experts import chosen_names, expert_color, expert_legend, lanes_note, lanes_of, ribbon_note, routes
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.mixing import look_back, mixing_of, pooled_note
@@ -44,11 +43,11 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
             notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
             colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
         ),
-        cell_names=_chosen_names(trace.layers, len(trace.tokens), t),
+        cell_names=chosen_names(trace.layers, len(trace.tokens), t),
         row_ramps=tuple(mixers.index(shown.mixer) for shown in trace),
         row_height=38,
         max_height=640,
-        lanes=_lanes(trace.layers, len(trace.tokens), theme, alone=False),
+        lanes=lanes_of(trace.layers, len(trace.tokens), theme, alone=False),
     )
     ramps = tuple(
         Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.tokens", count=short(high)))), ramp=i)
@@ -63,14 +62,14 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         t=t,
         strip=strip_of(trace, t=t, selected=selected),
         grid=grid,
-        legends=(*ramps, *([_expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
-        note=t("viz.layer_ribbon.note"),
+        legends=(*ramps, *([expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
+        note=" ".join(ribbon_note(trace, t)),
     )
-    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | _routes(trace), alt_text)
+    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | routes(trace), alt_text)
 
 
 def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
-    """Draw who went to which expert: colour and number are the first, the mark the second, opacity the weight."""
+    """Draw who went to which expert: colour and number are the first choice, marks the others, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
     first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
     names = tuple(t("viz.layer", layer=shown.index) for shown in layers)
@@ -84,10 +83,10 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
             "{cell}",
         ),
         rows=Axis(names=names, labels=names),
-        cell_names=_chosen_names(layers, len(trace.tokens), t),
+        cell_names=chosen_names(layers, len(trace.tokens), t),
         row_height=40,
         max_height=520,
-        lanes=_lanes(layers, len(trace.tokens), theme, alone=True),
+        lanes=lanes_of(layers, len(trace.tokens), theme, alone=True),
     )
     alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
     spec = picture(
@@ -98,10 +97,10 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         t=t,
         strip=strip_of(trace, t=t, selected=selected),
         grid=grid,
-        legends=(_expert_legend(trace, theme, t),),
-        note=t("viz.expert_lanes.note"),
+        legends=(expert_legend(trace, theme, t),),
+        note=" ".join(lanes_note(layers, t)),
     )
-    return Figure("expert_lanes", spec, _routes(trace), alt_text)
+    return Figure("expert_lanes", spec, routes(trace), alt_text)
 
 
 def router_bars(
@@ -258,55 +257,6 @@ def hybrid_stack(
         note=" ".join(filter(None, [t("viz.scope.tile_sqrt"), pooled_note(grid, t=t)])),
     )
     return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
-
-
-def expert_color(expert: int, theme: Theme) -> str:
-    """Return the colour of an expert; beyond the palette it repeats, which is why numbers are drawn too."""
-    return theme.experts[expert % len(theme.experts)]
-
-
-def _lanes(layers: Sequence[LayerTrace], tokens: int, theme: Theme, *, alone: bool) -> Lanes:
-    """Gather the choices of every token in every layer, nan in a layer without experts."""
-    most = max([0, *(shown.part("chosen_experts").shape[1] for shown in layers if "chosen_experts" in shown.parts)])
-    chosen = np.full((most, 2, len(layers), tokens), np.nan, dtype=np.float32)
-    for row, shown in enumerate(layers):
-        if "chosen_experts" in shown.parts:
-            count = shown.part("chosen_experts").shape[1]
-            chosen[:count, 0, row] = shown.part("chosen_experts").T
-            chosen[:count, 1, row] = shown.part("chosen_weights").T
-    return Lanes(tuple((category, weight) for category, weight in chosen), theme.experts, alone)
-
-
-def _chosen_names(layers: Sequence[LayerTrace], tokens: int, t: Translate) -> tuple[tuple[str, ...], ...]:
-    """Name the experts of every token with their weights, (layer, token); "" in a layer without experts."""
-    return tuple(
-        tuple(_chosen_name(shown, at, t) for at in range(tokens)) if "chosen_experts" in shown.parts else ("",) * tokens
-        for shown in layers
-    )
-
-
-def _chosen_name(shown: LayerTrace, at: int, t: Translate) -> str:
-    pairs = zip(shown.part("chosen_experts")[at], shown.part("chosen_weights")[at], strict=True)
-    listed = [t("viz.experts.weighted", expert=int(e), weight=short(float(w))) for e, w in pairs]
-    return t("viz.experts.chosen" if len(listed) > 1 else "viz.experts.only", experts=", ".join(listed))
-
-
-def _routes(trace: ModelTrace) -> dict[str, Named]:
-    layers = trace.layers_with("chosen_experts")
-    if not layers:
-        return {}
-    return {
-        name: Named(np.stack([np.asarray(shown.part(name)) for shown in layers]), ("layer", "token", "choice"))
-        for name in ("chosen_experts", "chosen_weights")
-    }
-
-
-def _expert_legend(trace: ModelTrace, theme: Theme, t: Translate) -> Legend:
-    layers = trace.layers_with("router_probs")
-    count = layers[0].parts["router_probs"].sizes["expert"] if layers else 0
-    return Legend(
-        t("viz.experts.name"), ramp=None, swatches=tuple((expert_color(e, theme), str(e)) for e in range(count))
-    )
 
 
 def _percent(share: float) -> str:

@@ -1,6 +1,7 @@
 """The heatmap of a picture, of three kinds: one matrix, a film of frames, a mosaic of tiles."""
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from viz.canvas.payload import Planes, Values
@@ -104,7 +105,7 @@ class Heatmap:
             "columns": columns,
             "plane": planes.add(self.values),
             "sums": planes.add(self.sums),
-            "ramps": ["".join(color[1:] for color in ramp) for ramp in self.ramps],
+            "ramps": [_ramp(ramp) for ramp in self.ramps],
             "scale": _fields(self.scale) | {"highs": planes.add(self.scale.highs)},
             "readout": self.readout,
             "picks": self.picks,
@@ -208,6 +209,11 @@ class Tiles(Heatmap):
         names = ("tile_columns", "tile_column_labels", "tile_row_labels", "selected_tile", "marks")
         own = {name: getattr(self, name) for name in (*names, "owners", "owner_names")}
         return own | {"tiles": [_fields(tile) for tile in self.tiles]}
+
+
+@lru_cache(maxsize=64)
+def _ramp(colors: tuple[str, ...]) -> str:
+    return "".join(colors).replace("#", "")
 
 
 def _check_shape(heatmap: Heatmap, dimensions: int) -> None:
