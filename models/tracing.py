@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import accounting, backends
+from models import accounting, backends, threads
 from models.capture import capturing
 from models.errors import SettingError, SourceError
 from models.parts import residual_stream
@@ -35,7 +35,8 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
     ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
     model = checkpoint.model
     blocks, norm, start = adapter.blocks(model), adapter.final_norm(model), adapter.stream_start(model)
-    with checkpoint.lock, torch.inference_mode(), backends.recording() as used:
+    wanted = threads.threads_for(accounting.params_total(accounting.shape_of(model.config)))
+    with checkpoint.lock, threads.limited(wanted), torch.inference_mode(), backends.recording() as used:
         with capturing([*adapter.watched(model), *residual_stream.watched(blocks, norm, start)]) as capture:
             started = time.perf_counter()
             logits, cache = adapter.forward(model, ids, None, last_only=False)

@@ -11,7 +11,7 @@ from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
 from pages.compare.bench import grid, offered
-from pages.shared import cache, notices, session
+from pages.shared import cache, gate, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
@@ -51,7 +51,8 @@ def _planned(sources: Mapping[str, str], *, contexts: Sequence[int], **asked: An
     told = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     free = _rounded(environment.free_bytes(str(asked["device"])))
     key = (tuple(sources.items()), tuple(contexts), tuple(told.items()), free)
-    rates = runner.shared().rates()
+    with gate.released():  # rates are learnt from what the store holds
+        rates = runner.shared().rates()
     return _plans.get(key, (rates,), lambda: make_plan(sources, contexts, rates=rates, **asked))
 
 

@@ -14,7 +14,7 @@ from models.errors import ContextscopeError
 from pages.compare.bench.planning import PAGE, address, show
 from pages.compare.bench.rows import captured
 from pages.compare.bench.verdicts import sentence
-from pages.shared import i18n, notices, session
+from pages.shared import gate, i18n, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.memo import Memo
@@ -34,7 +34,9 @@ def chosen_run() -> Run | None:
     """Return the run the address names, else the newest one worth showing: of this machine, then a recorded one."""
     store = runner.shared().store
     named = st.query_params.get("run", "")
-    found = store.run(named) if named else None
+    with gate.released():
+        found = store.run(named) if named else None
+        newest = None if found else store.latest()
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
     told = st.query_params.get("rows", "")
@@ -42,7 +44,7 @@ def chosen_run() -> Run | None:
         st.info(
             t("benchmark.other_rows", there=notices.plain(told[:16]), here=_fingerprint(found)), icon=":material/info:"
         )
-    return found or store.latest()
+    return found or newest
 
 
 def _fingerprint(run: Run) -> str:
@@ -55,7 +57,9 @@ def bar(run: Run | None) -> None:
     if said := st.session_state.pop(f"{PAGE}.said", None):
         st.warning(notices.plain(said), icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
-        _list(store.summaries()[:SHOWN], run)
+        with gate.released():
+            summaries = store.summaries()[:SHOWN]
+        _list(summaries, run)
         if run is not None:
             with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
                 _exports(run)
@@ -82,7 +86,8 @@ def beside(run: Run) -> None:
 
 def _beside(run: Run) -> None:
     store = runner.shared().store
-    others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
+    with gate.released():
+        others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
     if not others:
         st.caption(t("benchmark.beside.none"))
         return
@@ -90,9 +95,11 @@ def _beside(run: Run) -> None:
         t("benchmark.beside.choose"), list(others), index=None, key=f"{PAGE}.beside",
         format_func=lambda run_id: _name(others[run_id]), placeholder=t("benchmark.beside.placeholder"),
     )  # fmt: skip
-    other = store.run(st.session_state[f"{PAGE}.beside"] or "")
-    if other is not None:
-        _draw(compare(run, other))
+    with gate.released():
+        other = store.run(st.session_state[f"{PAGE}.beside"] or "")
+        found = compare(run, other) if other is not None else None
+    if found is not None:
+        _draw(found)
 
 
 def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.recall.examples import Answer, Opened, opened
 from pages.compare.recalling.results import PAGE, Record
-from pages.shared import session
+from pages.shared import gate, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
@@ -21,7 +21,8 @@ SHOWN_TOKENS = 300  # longer sequences cannot be read as a strip
 def question(record: Record) -> None:
     """Let the visitor choose a cell and a question, and draw it."""
     at, number = _chosen(record)
-    found = _opened(record.task, tuple(at.items()), int(record.about["held_out_seed"]) - 1, number)
+    with gate.released():
+        found = _opened(record.task, tuple(at.items()), int(record.about["held_out_seed"]) - 1, number)
     _sentence(record, found)
     _answers(found)
     traces = [answer.trace for answer in found.answers]
