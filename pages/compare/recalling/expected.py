@@ -1,11 +1,10 @@
 """Set what theory expects beside what was observed, and say whether they agree."""
 
-from html import escape
-
 import streamlit as st
 
 from models.recall.expectations import Finding, findings
 from pages.compare.recalling.results import Cells, Record
+from pages.shared import html
 from pages.shared.i18n import t
 
 _MARKS = {"yes": ("✓", "good"), "no": ("✕", "bad"), "unclear": ("≈", "unclear")}
@@ -21,19 +20,12 @@ def expected(record: Record, shown: Cells) -> None:
     found = findings(record.task, runs, record.about["trained_to"])
     st.caption(t("recall.expected.judged_live" if live else "recall.expected.judged_recorded",
                  seeds=max(map(len, runs.values()))))  # fmt: skip
-    head = "".join(
-        f'<th scope="col">{escape(t(f"recall.expected.{name}"))}</th>' for name in ("what", "seen", "verdict")
-    )
-    rows = "".join(map(_row, found))
-    st.html(f'<table class="cs-expected"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')
+    head = (t(f"recall.expected.{name}") for name in ("what", "seen", "verdict"))
+    html.show(html.table(map(_row, found), kind="cs-expected", head=head))
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding) -> html.Html:
     mark, kind = _MARKS[finding.verdict]
     numbers = {name: f"{value:.0%}" for name, value in finding.observed.items()}
-    return (
-        f"<tr><td>{escape(t(f'recall.finding.{finding.key}.expected', **numbers))}</td>"
-        f"<td>{escape(t(f'recall.finding.{finding.key}.observed', **numbers))}</td>"
-        f'<td><span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> '
-        f"{escape(t(f'recall.verdict.{finding.verdict}'))}</span></td></tr>"
-    )
+    words = (t(f"recall.finding.{finding.key}.{name}", **numbers) for name in ("expected", "observed"))
+    return html.row(*words, html.element("td", html.badge(kind, mark, t(f"recall.verdict.{finding.verdict}"))))
