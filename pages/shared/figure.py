@@ -13,7 +13,7 @@ import streamlit as st
 
 from models.alignment import covering
 from models.records import Named
-from pages.shared import content, session
+from pages.shared import content, html, session
 from pages.shared.canvas import Selection, canvas
 from pages.shared.i18n import t
 from viz.canvas import CanvasSpec, Tiles
@@ -40,7 +40,7 @@ def show(
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        _title(facts["name"][lang], subtitle, anchor=fig.id)
+        html.show(html.title(facts["name"][lang], subtitle, anchor=fig.id))
         selection = _picture(fig, key)
         if note or fig.note:
             st.text(note or fig.note)
@@ -83,11 +83,6 @@ def scientific(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def _title(name: str, subtitle: str | None, *, anchor: str) -> None:
-    beside = f'<span class="cs-subtitle"> · {escape(subtitle)}</span>' if subtitle else ""
-    st.html(f'<h3 class="cs-title" id="{escape(anchor)}">{escape(name)}{beside}</h3>')
-
-
 def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
@@ -120,7 +115,7 @@ def _badge(residual: float | None) -> str:
 
 
 def _inline(formula: str) -> str:
-    return f'<span class="cs-inline">{escape(formula)}</span>' if formula else ""
+    return html.element("span", formula, class_="cs-inline") if formula else ""
 
 
 def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float | None) -> None:

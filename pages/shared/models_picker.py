@@ -21,7 +21,9 @@ _REFUSED = "contextscope.refused"  # architecture -> the error of the last folde
 
 def chip(architecture: str) -> None:
     """Show which model reads the text, and offer the others behind it."""
-    with st.popover(t("models.chip", name=name_of(architecture)), type="tertiary", key=f"{architecture}.model"):
+    with st.popover(
+        t("models.chip", name=notices.plain(name_of(architecture))), type="tertiary", key=f"{architecture}.model"
+    ):
         st.caption(t("models.intro"))
         busy, source = _busy(architecture), chosen(architecture)
         st.fragment(gate.gated(_choices), run_every=POLL_S if busy else None)(architecture, busy, source)

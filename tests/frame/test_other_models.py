@@ -113,7 +113,7 @@ def type_folder(at: AppTest, architecture: str, path: Path | str) -> AppTest:
 
 def chip(at: AppTest, architecture: str) -> str:
     (found,) = [p for p in at.get("popover") if p.proto.popover.label.startswith(("Model:", "모델:"))]
-    return str(found.proto.popover.label)
+    return str(found.proto.popover.label).replace("\\", "")
 
 
 def open_everything(at: AppTest, page: str) -> AppTest:
