@@ -29,10 +29,9 @@ def open_page() -> Open:
         at.context = {"locale": LOCALES[browser]}
         for name, value in query.items():
             at.query_params[name] = value
-        at.run()
         if page != "overview":
-            at.switch_page(script(page)).run()
-        return at
+            at.switch_page(script(page))
+        return at.run()
 
     return opened
 

@@ -29,8 +29,8 @@ def full(checkpoint: Checkpoint, ids: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.fixture
-def trace(name: str, checkpoint_of: Loader) -> ModelTrace:
-    return registry.trace(checkpoint_of(name), PROMPT)
+def trace(name: str, trace_of: Callable[[str, str], ModelTrace]) -> ModelTrace:
+    return trace_of(name, PROMPT)
 
 
 def test_every_residual_is_small(trace: ModelTrace) -> None:
