@@ -1,13 +1,16 @@
 """Small real traces of four architectures, from numpy formulas and fixed inputs: no model, no chance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from canvas_page import drawn
+from playwright.sync_api import Browser, Page
 
 from models.records import LayerTrace, ModelTrace, Named, Token
+from viz.figure import Figure
 
 LABELS = ("Once", "␣upon", "␣늑", "␣늑", "대", ".", "Once", "␣upon", "␣a", "대", ".")
 IDS = (5, 6, 7, 8, 9, 1, 5, 6, 3, 9, 1)
@@ -199,3 +202,18 @@ def _named(parts: dict[str, np.ndarray]) -> dict[str, Named]:
         name: Named(value if value.dtype.kind == "i" else value.astype(np.float32), PARTS[name])
         for name, value in parts.items()
     }
+
+
+@pytest.fixture
+def show(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that draws a figure in a fresh page of a width and returns the page."""
+    pages: list[Page] = []
+
+    def draw(figure: Figure, *, width: int = 760, scale: float = 1) -> Page:
+        page = chromium.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
+        pages.append(page)
+        return drawn(page, figure, width=width)
+
+    yield draw
+    for page in pages:
+        page.close()

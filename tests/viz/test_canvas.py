@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 
 from pages.shared.canvas import Selection, _selection
-from viz.canvas import Axis, CanvasSpec, Frames, Lanes, Matrix, Scale, Strip, Tile, Tiles, decode, max_pool, script
+from viz.canvas import (
+    Axis,
+    Bars,
+    CanvasSpec,
+    Frames,
+    Lanes,
+    Matrix,
+    Scale,
+    Strip,
+    Tile,
+    Tiles,
+    decode,
+    max_pool,
+    script,
+)
 from viz.canvas.payload import VERSION, Planes, encode
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns, fit_square
 from viz.theme import LIGHT
@@ -94,6 +108,20 @@ def test_decode_refuses_a_cut_payload():
 def test_decode_refuses_a_payload_with_a_tail():
     with pytest.raises(ValueError, match="payload of"):
         decode(picture(ramp(24).reshape(2, 3, 4)).payload() + b"\0\0\0\0")
+
+
+WRONG_TEXTS = {"texts": (("a", "b"),), "cell_names": (("a",), ("b",))}
+
+
+@pytest.mark.parametrize("name", WRONG_TEXTS)
+def test_texts_for_other_cells_are_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} of Matrix must have one text for each cell of the shape \(2, 2\)"):
+        Matrix(np.zeros((2, 2)), **COMMON, **{name: WRONG_TEXTS[name]})
+
+
+def test_bars_without_tokens_are_refused():
+    with pytest.raises(ValueError, match="bars and no strip"):
+        CanvasSpec("x", "x", LIGHT, "#000000", bars=(Bars(None, "x", LIGHT.ink),))
 
 
 @pytest.mark.parametrize("length", [1, 7, 64, 613, 2048])
