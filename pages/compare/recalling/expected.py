@@ -1,5 +1,7 @@
 """Set what theory expects beside what was observed, and say whether they agree."""
 
+from collections import Counter
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
@@ -21,11 +23,20 @@ def expected(record: Record, shown: Cells) -> None:
     found = findings(record.task, runs, record.about["trained_to"])
     st.caption(t("recall.expected.judged_live" if live else "recall.expected.judged_recorded",
                  seeds=max(map(len, runs.values()))))  # fmt: skip
+    st.markdown(_counted(found))
     head = "".join(
         f'<th scope="col">{escape(t(f"recall.expected.{name}"))}</th>' for name in ("what", "seen", "verdict")
     )
     rows = "".join(map(_row, found))
     st.html(f'<table class="cs-expected"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')
+
+
+def _counted(found: Sequence[Finding]) -> str:
+    """Count the verdicts in one sentence: none of it is written by hand."""
+    count = Counter(finding.verdict for finding in found)
+    return t(
+        "recall.expected.counted", all=len(found), agree=count["yes"], unclear=count["unclear"], against=count["no"]
+    )
 
 
 def _row(finding: Finding) -> str:
