@@ -10,9 +10,10 @@ from torch import Tensor
 from models import accounting, backends
 from models.capture import capturing
 from models.errors import SourceError
+from models.limits import PROMPT_TOKENS
 from models.records import ModelTrace, Named
 from models.spec import Adapter, Checkpoint
-from models.tokens import PROMPT_LIMIT, Encoded, encode
+from models.tokens import Encoded, encode
 
 
 def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
@@ -21,7 +22,7 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer of its own.
     """
     shape = accounting.shape_of(checkpoint.config)
-    limit = min(PROMPT_LIMIT, shape.positions or PROMPT_LIMIT)
+    limit = min(PROMPT_TOKENS, shape.positions or PROMPT_TOKENS)
     encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
     if max(encoded.ids) >= shape.vocab:
         message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"

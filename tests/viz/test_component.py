@@ -264,8 +264,9 @@ def test_a_lane_marks_every_choice_after_the_first(show, routed_to, english, cho
     page = show(figure)
     area = [page.evaluate(COUNT_PIXELS, LIGHT.experts[e]) for e in range(1, 4)]
     assert [count > 0 for count in area] == [choices > 1, choices > 2, False]
-    size = layout(page)
-    page.mouse.move(size["width"] - 20, size["height"] - 12)
+    page.locator(".stage").focus()
+    for _ in range(2):  # first the strip, then the lane
+        page.keyboard.press("ArrowDown")
     page.wait_for_selector(".tip.on")
     lines = page.locator(".tip").inner_text().split("\n")
     assert lines[-1] == figure.body.grid.cell_names[0][0]
