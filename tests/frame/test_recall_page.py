@@ -166,7 +166,7 @@ def test_the_page_counts_the_verdicts_of_every_task(open_task, lang: str) -> Non
     total = {"yes": 0, "no": 0, "unclear": 0}
     for task in range(len(results.TASKS)):
         at = open_task(task, browser=lang)
-        (table,) = html(at, "cs-expected")
+        (table,) = html(at, '<table class="cs-expected"')
         kinds = {"yes": "cs-good", "no": "cs-bad", "unclear": "cs-unclear"}
         seen = {verdict: table.count(f"cs-badge {kind}") for verdict, kind in kinds.items()}
         said = i18n.say(lang, "recall.expected.counted", all=sum(seen.values()), agree=seen["yes"],
