@@ -10,10 +10,11 @@ from torch import Tensor
 from models import accounting, backends, threads
 from models.capture import capturing
 from models.errors import SettingError, SourceError
+from models.limits import PROMPT_TOKENS
 from models.parts import residual_stream
 from models.records import ModelTrace, Named, TokenLens
 from models.spec import Adapter, Checkpoint
-from models.tokens import PROMPT_LIMIT, Encoded, encode, label_of
+from models.tokens import Encoded, encode, label_of
 
 
 def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
@@ -22,7 +23,7 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer of its own.
     """
     shape = accounting.shape_of(checkpoint.config)
-    limit = min(PROMPT_LIMIT, shape.positions or PROMPT_LIMIT)
+    limit = min(PROMPT_TOKENS, shape.positions or PROMPT_TOKENS)
     encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
     if max(encoded.ids) >= shape.vocab:
         message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"

@@ -91,16 +91,23 @@ def what_it_costs(page: str, tokens: int) -> None:
 
 
 def check_yourself(page: str) -> None:
-    """List the questions of the course, each with the figure that answers it."""
+    """List the questions of the course, each with the figure, or the section of a page, that answers it."""
     asked = content.questions(page)
     if not asked:
         return
-    lang = session.language()
     with st.container(key=f"check-{page}"):
         st.header(t("layout.check"), anchor=False)
-        for question, figure in asked:
-            answer = f"  \n:small[→ {content.figure_facts(figure)['name'][lang]}]" if figure else ""
+        for question, place in asked:
+            answer = f"  \n:small[→ {_name_of(place)}]" if place else ""
             st.markdown(f"- {question}{answer}")
+
+
+def _name_of(place: str) -> str:
+    """Name where an answer is found: a figure by its id, or the section of a page, as in benchmark#table."""
+    page, _, key = place.partition("#")
+    if key:
+        return f"{t(f'nav.{page}')}: {section(page, f'{key}.title')}"
+    return str(content.figure_facts(place)["name"][session.language()])
 
 
 def closing(page: str, *keys: str) -> None:

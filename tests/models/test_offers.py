@@ -7,9 +7,10 @@ import pytest
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from models import accounting, catalogue, hub, offers, registry, tokens
+from models import accounting, catalogue, hub, offers, registry
 from models.__main__ import main
 from models.accounting import Layer
+from models.limits import PROMPT_TOKENS
 from models.offers import Offer
 from models.parts import residual_stream
 
@@ -63,8 +64,8 @@ def test_an_offer_is_of_its_family_and_tells_its_sources(offer: Offer) -> None:
 def test_the_need_is_weights_trace_and_headroom(offer: Offer) -> None:
     shape = accounting.shape_of(offer.config)
     rest = offer.need_bytes - 4 * offer.params_total - offers.HEADROOM_BYTES
-    assert rest == offers.trace_bytes(shape, tokens=tokens.PROMPT_LIMIT) > 0
-    assert offers.LONGEST_TEXT == tokens.PROMPT_LIMIT
+    assert rest == offers.trace_bytes(shape, tokens=PROMPT_TOKENS) > 0
+    assert offers.trace_bytes(shape) == offers.trace_bytes(shape, tokens=PROMPT_TOKENS)
 
 
 @pytest.mark.parametrize("bundled", [adapter.bundled for adapter in registry.ADAPTERS])

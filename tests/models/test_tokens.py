@@ -1,14 +1,18 @@
 """Prompts of every kind: readable tokens, exact spans, clear sentences."""
 
+import json
 import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from models import hf, registry
+from models import hf, limits, registry
 from models.errors import PromptError, SourceError
-from models.tokens import PROMPT_LIMIT, clean, encode, label_of
+from models.limits import PROMPT_CHARACTERS, PROMPT_TOKENS
+from models.tokens import clean, encode, label_of
 
 
 def tokens_of(prompt: str):  # type: ignore[no-untyped-def]
@@ -54,12 +58,36 @@ def test_nothing_to_read_is_said_so(prompt: str) -> None:
     assert error.value.key == "prompt_empty"
 
 
-@pytest.mark.parametrize("prompt", ("wolf " * (PROMPT_LIMIT + 1), "x" * 10_000_000), ids=("tokens", "ten-megabytes"))
+@pytest.mark.parametrize("prompt", ("wolf " * (PROMPT_TOKENS + 1), "x" * 10_000_000), ids=("tokens", "ten-megabytes"))
 def test_an_over_long_prompt_names_its_length_and_the_limit(prompt: str) -> None:
     with pytest.raises(PromptError) as error:
         tokens_of(prompt)
     assert error.value.key == "prompt_too_long"
-    assert error.value.values["limit"] == PROMPT_LIMIT < error.value.values["tokens"]  # type: ignore[operator]
+    assert error.value.values["limit"] == PROMPT_TOKENS < error.value.values["tokens"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("bundled", registry.bundled())
+def test_the_limit_lies_within_the_windows_that_a_bundled_model_was_trained_on(bundled: str) -> None:
+    """The reason that models.limits gives is what the cards say."""
+    card = json.loads((hf.CHECKPOINTS / bundled / "card.json").read_text("utf-8"))
+    windows = [value for key, value in _flat(card) if key == "context"]
+    assert min(windows) >= PROMPT_TOKENS
+    assert "512 tokens" in Path(limits.__file__).read_text("utf-8") and set(windows) == {512}
+
+
+def test_every_text_within_the_limit_in_characters_is_one_sentence_or_a_figure() -> None:
+    """The limit in characters never cuts what the limit in tokens would take: words of fifteen characters fit."""
+    assert PROMPT_CHARACTERS >= 15 * PROMPT_TOKENS
+
+
+def _flat(tree: object) -> Iterator[tuple[str, object]]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield key, value
+            yield from _flat(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _flat(value)
 
 
 def test_control_characters_are_dropped_and_counted() -> None:

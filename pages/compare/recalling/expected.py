@@ -1,5 +1,6 @@
 """Set what theory expects beside what was observed, and say whether they agree."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
@@ -10,7 +11,7 @@ from pages.shared import html, session
 from pages.shared.i18n import t
 from pages.shared.memo import Memo
 
-_tables: Memo[html.Html] = Memo(12)  # of a task in a language
+_kept: Memo[tuple[str, html.Html]] = Memo(12)  # the count and the table of a task in a language
 _MARKS = {"yes": ("✓", "good"), "no": ("✕", "bad"), "unclear": ("≈", "unclear")}
 
 
@@ -24,12 +25,23 @@ def expected(record: Record, shown: Cells) -> None:
     st.caption(t("recall.expected.judged_live" if live else "recall.expected.judged_recorded",
                  seeds=max(map(len, runs.values()))))  # fmt: skip
     key, made_from = (record.task, session.language(), live), (record, shown if live else None)
-    html.show(_tables.get(key, made_from, lambda: _table(findings(record.task, runs, record.about["trained_to"]))))
+    line, table = _kept.get(key, made_from, lambda: _judged(findings(record.task, runs, record.about["trained_to"])))
+    st.markdown(line)
+    html.show(table)
 
 
-def _table(found: Sequence[Finding]) -> html.Html:
+def _judged(found: Sequence[Finding]) -> tuple[str, html.Html]:
+    """Write the count of the verdicts and the table of them."""
     head = (t(f"recall.expected.{name}") for name in ("what", "seen", "verdict"))
-    return html.table(map(_row, found), kind="cs-expected", head=head)
+    return _counted(found), html.table(map(_row, found), kind="cs-expected", head=head)
+
+
+def _counted(found: Sequence[Finding]) -> str:
+    """Count the verdicts in one sentence: none of it is written by hand."""
+    count = Counter(finding.verdict for finding in found)
+    return t(
+        "recall.expected.counted", all=len(found), agree=count["yes"], unclear=count["unclear"], against=count["no"]
+    )
 
 
 def _row(finding: Finding) -> html.Html:
