@@ -16,6 +16,7 @@ from models.errors import SourceError
 OFFERED = Path(__file__).resolve().parent.parent / "assets" / "offered.yaml"
 LONGEST_TEXT = 256  # tokens, the longest text that is traced: models.tokens.PROMPT_LIMIT
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
+PROBES = 32  # output features of every expert that a trace keeps: models.parts.experts.PROBES
 _FLOAT = 4  # bytes: weights and everything recorded are float32
 
 
@@ -73,11 +74,12 @@ def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
 def trace_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
     """Count what a trace of so many tokens keeps: logits, maps of every head, states after every token, in float32."""
     maps = tokens * tokens
+    heads, inner = shape.n_heads * shape.d_head, shape.d_inner
     kept = {
-        "attention": 3 * shape.n_heads * maps + 4 * tokens * shape.n_heads * shape.d_head,
-        "mamba": tokens * shape.d_inner * (shape.d_state + 6) + maps,
+        "attention": 3 * shape.n_heads * maps + 4 * tokens * heads + maps + heads * shape.d_head,
+        "mamba": tokens * inner * (shape.d_state + 6) + maps + inner * (shape.dt_rank + 2 * shape.d_state + 2),
         "rwkv": 8 * tokens * shape.d_attention + maps,
-        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model),
+        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model + PROBES * (shape.n_experts + 1)),
     }
     values = 2 * tokens * shape.vocab + sum(shape.count(kind) * count for kind, count in kept.items())
     return values * _FLOAT
