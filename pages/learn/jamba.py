@@ -7,7 +7,7 @@ import streamlit as st
 from models.records import ModelTrace
 from pages.shared import cache, controls, layout, models_picker, notices
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of, selected_or_last
+from pages.shared.panel import panel, selected_or_last
 from viz.attention import head_matrix
 from viz.channels import widest_memory
 from viz.routing import expert_lanes, expert_load, hybrid_stack, layer_ribbon, router_bars
@@ -27,24 +27,19 @@ def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) ->
         st.caption(notices.plain(t(f"models.lacks_{LACKS[part]}", name=models_picker.name_of(PAGE))))
 
 
-def worst(trace: ModelTrace, *parts: str) -> float | None:
-    """Return how well the parts that a model has rebuild its output; None where it has none of them."""
-    return max((residual_of(trace, part) for part in parts if trace.layers_with(part)), default=None)
-
-
 def ribbon(trace: ModelTrace) -> None:
-    """Draw the plan of the layers with the reader's tokens in them; the residual is that of the experts it shows."""
-    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=worst(trace, "chosen_experts"))
+    """Draw the plan of the layers with the reader's tokens in them."""
+    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon")
 
 
 def lanes(trace: ModelTrace) -> None:
     """Draw which token went to which experts."""
-    panel(expert_lanes, trace, key=f"{PAGE}.lanes", residual=residual_of(trace, "chosen_experts"))
+    panel(expert_lanes, trace, key=f"{PAGE}.lanes")
 
 
 def stack(trace: ModelTrace) -> None:
     """Draw the mixing matrices of all layers."""
-    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None, residual=worst(trace, "attention", "hidden_attention"))
+    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None)
 
 
 def load(trace: ModelTrace) -> None:
@@ -70,7 +65,6 @@ def router(trace: ModelTrace) -> None:
         follow=False,
         layer=layer,
         position=position,
-        residual=residual_of(trace, "router_probs", layer),
         subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}",
     )
 
@@ -89,7 +83,6 @@ def head(trace: ModelTrace) -> None:
         key=f"{PAGE}.head",
         layer=layer,
         head=number,
-        residual=residual_of(trace, "attention", layer),
         subtitle=t("viz.layer_head", layer=layer, head=number),
     )
 
@@ -103,7 +96,6 @@ def film(trace: ModelTrace) -> None:
         trace,
         key=f"{PAGE}.film",
         layer=layer,
-        residual=residual_of(trace, "state", layer),
         subtitle=t("viz.layer", layer=layer),
     )
 

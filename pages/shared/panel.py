@@ -1,4 +1,4 @@
-"""Draw one figure of a trace in its card, with the visitor's selection and the residual that belongs to it."""
+"""Draw one figure of a trace in its card, with the visitor's selection and the check of what is drawn."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import figure, session, style
+from pages.shared import cache, figure, session, style
 from pages.shared.canvas import Selection
 from pages.shared.i18n import t
 from viz.figure import Figure
@@ -19,13 +19,12 @@ def panel(
     trace: Any,
     *,
     key: str,
-    residual: float | None = None,
     subtitle: str | None = None,
     follow: bool = True,
     picks: bool = True,
     **options: Any,
 ) -> Selection | None:
-    """Call a figure function with the theme, the words and the selected token, and show what it returns.
+    """Call a figure function with the theme, the words and the selected token, check what it returns and show it.
 
     key: <page>.<name>. follow: the figure takes `selected`. picks: a click
     chooses a token for every figure. options go to the figure function.
@@ -35,13 +34,8 @@ def panel(
         options["selected"] = session.current().token_in(first.tokens)
     with st.spinner("", show_time=False):
         drawn = draw(trace, theme=style.theme(), t=t, **options)
-    return figure.show(drawn, key=key, residual=residual, subtitle=subtitle, picks=picks)
-
-
-def residual_of(trace: ModelTrace, part: str, layer: int | None = None) -> float:
-    """Return how well a part rebuilds its layer's output; without a layer, the worst of all layers that show it."""
-    layers = trace.layers_with(part) if layer is None else (trace.layer(layer),)
-    return max(shown.residuals[part] for shown in layers)
+        checked = cache.check_of(drawn, trace, options)
+    return figure.show(drawn, key=key, check=checked, subtitle=subtitle, picks=picks)
 
 
 def selected_or_last(trace: ModelTrace) -> int:
