@@ -17,6 +17,7 @@ from models.limits import PROMPT_TOKENS
 OFFERED = Path(__file__).resolve().parent.parent / "assets" / "offered.yaml"
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
 _LENS_CHOICES = 5  # tokens kept at every position of every layer: models.parts.residual_stream.TOP_K
+PROBES = 32  # output features of every expert that a trace keeps: models.parts.experts.PROBES
 _FLOAT = 4  # bytes: weights and everything recorded are float32
 
 
@@ -78,11 +79,12 @@ def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     the logit lens reads in it: five tokens, their probabilities, an entropy, and two tokens that are followed.
     """
     maps = tokens * tokens
+    heads, inner = shape.n_heads * shape.d_head, shape.d_inner
     kept = {
-        "attention": 3 * shape.n_heads * maps + 4 * tokens * shape.n_heads * shape.d_head,
-        "mamba": tokens * shape.d_inner * (shape.d_state + 6) + maps,
+        "attention": 3 * shape.n_heads * maps + 4 * tokens * heads + maps + heads * shape.d_head,
+        "mamba": tokens * inner * (shape.d_state + 6) + maps + inner * (shape.dt_rank + 2 * shape.d_state + 2),
         "rwkv": 8 * tokens * shape.d_attention + maps,
-        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model),
+        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model + PROBES * (shape.n_experts + 1)),
     }
     lens = 2 * _LENS_CHOICES + 1 + 4
     stream = (len(shape.layers) + 1) * tokens * (shape.d_model + lens)

@@ -107,16 +107,17 @@ def test_describe_imports_no_torch():
 
 
 @pytest.mark.parametrize("name", registry.bundled())
-def test_trace_reports_surprisal_parts_and_residuals(capsys, name):
+def test_trace_reports_surprisal_parts_and_reconstruction_errors(capsys, name):
     found = answer(capsys, "trace", name, "--text", "Once upon a time 옛날", "--json")
     assert found["cache_bytes"] == found["cache_bytes_formula"]
     assert found["tokens"][0]["surprisal_bits"] is None
     assert all(token["surprisal_bits"] >= 0 for token in found["tokens"][1:])
     assert all(layer["parts"] for layer in found["layers"])
-    assert max(error for layer in found["layers"] for error in layer["residuals"].values()) < 1e-4
+    assert found["passed"] is True and found["limit"] == 1e-4
+    assert max(error for layer in found["layers"] for error in layer["reconstruction_errors"].values()) < 1e-5
     code, out, _ = run(capsys, "trace", name, "--text", "Once")
     assert code == 0
-    assert "rebuilds the output" in out
+    assert "rebuilds the output" in out and "NOT" not in out
 
 
 @pytest.fixture

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from models.capture import Capture
-from models.parts import named, residual
-from models.records import Array, Derivation, LayerTrace, Named, Parts, Residuals, Shown, deferred
+from models.parts import named
+from models.records import Array, Deferred, Derivation, LayerTrace, Named, Parts, deferred
 
 STREAM = frozenset({"resid_pre", "resid_post"})
 TRACKED = ("final", "next")  # the model's own last prediction at a position, and the token that really comes next
-CHECKED = ("lens_tokens", "lens_probs", "lens_prob_final")
 LENS = frozenset({"lens_tokens", "lens_probs", "lens_entropy"}) | {
     f"lens_{what}_{name}" for what in ("rank", "prob") for name in TRACKED
 }
@@ -77,15 +76,14 @@ def record(
     """Add the stream and its lens to every layer; return also the embedding, as a layer -1 without a block.
 
     stream: of streams, one more than layers. logits (token, vocab) of the run, ids (token,) of the prompt. The lens is
-    derived when asked for. The last layer's comes with its residual against the model's own probabilities.
+    derived when asked for.
     """
     following = {"final": logits.values.argmax(axis=-1), "next": np.append(ids[1:], NO_TOKEN)}
-    embedding = LayerTrace(-1, "none", "none", *_shown({"resid_post": stream[0]}, readout, following, None))
+    embedding = LayerTrace(-1, "none", "none", _shown({"resid_post": stream[0]}, readout, following))
     recorded = []
     for i, layer in enumerate(layers):
         around = {"resid_pre": stream[i], "resid_post": stream[i + 1]}
-        own = logits if i == len(layers) - 1 else None
-        recorded.append(layer.extended(_shown(around, readout, following, own)))
+        recorded.append(layer.extended(_shown(around, readout, following)))
     return embedding, tuple(recorded)
 
 
@@ -135,19 +133,9 @@ def _followed(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     return prob.masked_fill(absent, torch.nan), rank.masked_fill(absent, torch.nan)
 
 
-def _shown(stream: Parts, readout: Readout, following: Mapping[str, Ids], own: Named | None) -> Shown:
+def _shown(stream: Parts, readout: Readout, following: Mapping[str, Ids]) -> Deferred:
     @torch.inference_mode()
-    def derive() -> tuple[Parts, Residuals]:
-        parts = lens(stream["resid_post"].values, readout, following)
-        return parts, {} if own is None else _against(parts, own)
+    def derive() -> Parts:
+        return lens(stream["resid_post"].values, readout, following)
 
-    return deferred(stream, {}, Derivation(LENS, [] if own is None else CHECKED, derive))
-
-
-def _against(parts: Parts, logits: Named) -> Residuals:
-    """Compare what is drawn of the last layer with the probabilities that the model itself gave."""
-    own = torch.softmax(torch.tensor(logits.values), dim=-1)  # (token, vocab)
-    chosen = torch.tensor(parts["lens_tokens"].values, dtype=torch.int64)
-    top = residual(torch.tensor(parts["lens_probs"].values), own.gather(1, chosen))
-    final = residual(torch.tensor(parts["lens_prob_final"].values), own.amax(dim=-1))
-    return {"lens_tokens": top, "lens_probs": top, "lens_prob_final": final}
+    return deferred(stream, Derivation(LENS, derive))

@@ -8,7 +8,7 @@ import streamlit as st
 from models.records import ModelTrace
 from pages.shared import controls, experts, layout, models_picker, notices
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of
+from pages.shared.panel import panel
 from viz.attention import head_matrix
 from viz.channels import widest_memory
 from viz.routing import hybrid_stack, layer_ribbon
@@ -28,19 +28,14 @@ def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) ->
         st.caption(notices.plain(t(f"models.lacks_{LACKS[part]}", name=models_picker.name_of(PAGE))))
 
 
-def worst(trace: ModelTrace, *parts: str) -> float | None:
-    """Return how well the parts that a model has rebuild its output; None where it has none of them."""
-    return max((residual_of(trace, part) for part in parts if trace.layers_with(part)), default=None)
-
-
 def ribbon(trace: ModelTrace) -> None:
-    """Draw the plan of the layers with the reader's tokens in them; the residual is that of the experts it shows."""
-    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=worst(trace, "chosen_experts"))
+    """Draw the plan of the layers with the reader's tokens in them."""
+    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon")
 
 
 def stack(trace: ModelTrace) -> None:
     """Draw the mixing matrices of all layers."""
-    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None, residual=worst(trace, "attention", "hidden_attention"))
+    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None)
 
 
 def head(trace: ModelTrace) -> None:
@@ -57,7 +52,6 @@ def head(trace: ModelTrace) -> None:
         key=f"{PAGE}.head",
         layer=layer,
         head=number,
-        residual=residual_of(trace, "attention", layer),
         subtitle=t("viz.layer_head", layer=layer, head=number),
     )
 
@@ -71,7 +65,6 @@ def film(trace: ModelTrace) -> None:
         trace,
         key=f"{PAGE}.film",
         layer=layer,
-        residual=residual_of(trace, "state", layer),
         subtitle=t("viz.layer", layer=layer),
     )
 

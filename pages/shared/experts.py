@@ -3,7 +3,7 @@
 from models.records import ModelTrace
 from pages.shared import cache, controls
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of, selected_or_last
+from pages.shared.panel import panel, selected_or_last
 from viz.routing import expert_lanes, expert_load, router_bars
 
 
@@ -14,7 +14,7 @@ def has_experts(trace: ModelTrace) -> bool:
 
 def lanes(page: str, trace: ModelTrace) -> None:
     """Draw which token went to which experts."""
-    panel(expert_lanes, trace, key=f"{page}.lanes", residual=residual_of(trace, "chosen_experts"))
+    panel(expert_lanes, trace, key=f"{page}.lanes")
 
 
 def load(page: str, trace: ModelTrace) -> None:
@@ -34,7 +34,6 @@ def router(page: str, trace: ModelTrace) -> None:
         follow=False,
         layer=layer,
         position=position,
-        residual=residual_of(trace, "router_probs", layer),
         subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}",
     )
 

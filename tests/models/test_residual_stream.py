@@ -15,6 +15,7 @@ from models import hf, registry, tracing
 from models.capture import ATTENTION, capturing
 from models.errors import SettingError
 from models.parts import residual_stream
+from models.reconstruction.lens import last_layer_error
 from models.records import LayerTrace, ModelTrace, Token
 from models.spec import Checkpoint
 from models.tokens import Encoded
@@ -138,7 +139,7 @@ def test_the_stream_is_continuous_and_named(checkpoint: Checkpoint, trace: Model
     embedding = trace.embedding
     assert embedding is not None
     assert [layer.index for layer in trace.stream] == list(range(-1, len(trace.layers)))
-    assert set(embedding.parts) == residual_stream.PARTS - {"resid_pre"} and not embedding.residuals
+    assert set(embedding.parts) == residual_stream.PARTS - {"resid_pre"}
     for before, layer in zip(trace.stream, trace.layers, strict=False):
         assert set(layer.parts) >= residual_stream.PARTS
         assert layer.part("resid_pre") is before.part("resid_post")  # one array, held once
@@ -274,24 +275,23 @@ def test_the_lens_own_check_sees_a_wrong_stream(mistake: str, checkpoint: Checkp
         return residual_stream.record(layers, named, readout, logits=trace.logits, ids=ids)[1][-1]
 
     right = [layer.part("resid_post") for layer in trace.stream]
-    assert max(checked(right).residuals.values()) < 1e-5
-    for part, error in checked(MISTAKES[mistake](right)).residuals.items():
-        assert not error <= (NEARBY if mistake == "one layer early" else BROKEN), part
+    assert last_layer_error(checked(right).parts, trace.logits.values) < 1e-5
+    error = last_layer_error(checked(MISTAKES[mistake](right)).parts, trace.logits.values)
+    assert not error <= (NEARBY if mistake == "one layer early" else BROKEN)
 
 
 def test_the_check_sees_a_wrong_index_among_the_drawn_tokens(checkpoint_of: Loader) -> None:
     trace = registry.trace(checkpoint_of("jamba"), PROMPT)
     last = trace.layers[-1]
     parts = {name: last.parts[name] for name in residual_stream.LENS}
-    right = residual_stream._against(parts, trace.logits)
-    assert max(right.values()) < 1e-5
+    assert last_layer_error(parts, trace.logits.values) < 1e-5
     for name, wrong in {
         "lens_tokens": np.roll(last.part("lens_tokens"), 1, axis=0),
         "lens_probs": last.part("lens_probs")[:, ::-1].copy(),
         "lens_prob_final": np.roll(last.part("lens_prob_final"), 1),
     }.items():
         broken = {**parts, name: dataclasses.replace(parts[name], values=wrong)}
-        assert residual_stream._against(broken, trace.logits)[name] > BROKEN, name
+        assert last_layer_error(broken, trace.logits.values) > BROKEN, name
 
 
 def test_chunks_of_positions_give_the_same_lens(checkpoint_of: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +321,7 @@ def test_a_prompt_of_one_token_has_no_next_token(checkpoint_of: Loader) -> None:
     trace = tracing.trace_encoded(registry.adapter("rwkv"), checkpoint_of("rwkv"), one)
     trace.derive()
     assert np.isnan(trace.layers[0].part("lens_rank_next")).all()
-    assert trace.layers[-1].residuals["lens_probs"] < 1e-5
+    assert last_layer_error(trace.layers[-1].parts, trace.logits.values) < 1e-5
 
 
 def test_a_lens_read_meanwhile_is_not_recorded(checkpoint_of: Loader) -> None:

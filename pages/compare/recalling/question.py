@@ -9,7 +9,6 @@ from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
 from pages.shared.provenance import what_ran
-from viz.mixing import mixing_part
 from viz.recall_example import recall_example
 
 QUESTIONS = 20  # offered per cell
@@ -24,8 +23,7 @@ def question(record: Record) -> None:
     _sentence(record, found)
     _answers(found)
     traces = [answer.trace for answer in found.answers]
-    worst = max(layer.residuals[mixing_part(layer)] for trace in traces for layer in trace)
-    panel(recall_example, traces, key=f"{PAGE}.example", follow=False, picks=False, residual=worst,
+    panel(recall_example, traces, key=f"{PAGE}.example", follow=False, picks=False,
           asked_at=found.asked_at, answer_at=found.answer_at)  # fmt: skip
     what_ran(PAGE, traces)
 
