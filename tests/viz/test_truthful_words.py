@@ -174,14 +174,14 @@ def test_a_row_of_mamba_names_the_slowest_component_and_not_a_half_life(traces, 
     figure = draw(traces["mamba"], theme=LIGHT, t=t, layer=1)
     half_life = "half-life" if request.node.callspec.params["t"] == "en" else "반감기"
     slowest = "slowest component" if request.node.callspec.params["t"] == "en" else "가장 느린 성분"
-    assert all(slowest in name and half_life not in name for name in figure.body.grid.row_names)
+    assert all(slowest in name and half_life not in name for name in figure.body.grid.rows.names)
     assert slowest in figure.alt or draw is state.state_slice
     assert slowest in figure.body.note
 
 
 def test_a_row_of_rwkv_is_named_by_its_half_life(traces, english):
     figure = decay.wkv_film(traces["rwkv"], theme=LIGHT, t=english, layer=1)
-    assert all("half-life" in name for name in figure.body.grid.row_names)
+    assert all("half-life" in name for name in figure.body.grid.rows.names)
 
 
 @pytest.mark.parametrize("draw", [state.state_film, state.state_slice])
