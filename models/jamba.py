@@ -22,7 +22,9 @@ class JambaAdapter(Adapter):
     name: ClassVar[str] = "jamba"
     bundled: ClassVar[str] = "jamba"
     model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
-    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | attention.PARTS | state_space.PARTS | experts.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS.union(
+        *(kind.PARTS | kind.CAPTURED for kind in (attention, state_space, experts))
+    )
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
@@ -85,12 +87,11 @@ def _without_attention(ids: Tensor) -> dict[str, Any]:
 def _layer(index: int, layer: Any, capture: Capture) -> LayerTrace:
     if hasattr(layer, "mamba"):
         mixer = "mamba"
-        parts, residuals = state_space.mamba_parts(layer.mamba, capture)
+        parts = state_space.mamba_parts(layer.mamba, capture)
     else:
         mixer = "attention"
-        parts, residuals = attention.attention_parts(layer.self_attn, capture)
+        parts = attention.attention_parts(layer.self_attn, capture)
     block = experts_block(layer)
     if block is None:
-        return LayerTrace(index, mixer, "dense", parts, residuals)
-    more, errors = experts.expert_parts(block, capture)
-    return LayerTrace(index, mixer, "moe", parts | more, residuals | errors)
+        return LayerTrace(index, mixer, "dense", parts)
+    return LayerTrace(index, mixer, "moe", parts | experts.expert_parts(block, capture))

@@ -21,7 +21,7 @@ class MambaAdapter(Adapter):
     name: ClassVar[str] = "mamba"
     bundled: ClassVar[str] = "mamba"
     model_types: ClassVar[frozenset[str]] = frozenset({"mamba"})
-    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | state_space.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | state_space.PARTS | state_space.CAPTURED
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
@@ -59,7 +59,7 @@ class MambaAdapter(Adapter):
         """Record the selective state space of every layer; Mamba has no feed-forward."""
         layers = _blocks(model)
         return tuple(
-            LayerTrace(i, "mamba", "none", *state_space.mamba_parts(layer.mixer, capture))
+            LayerTrace(i, "mamba", "none", state_space.mamba_parts(layer.mixer, capture))
             for i, layer in enumerate(layers)
         )
 

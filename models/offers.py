@@ -12,11 +12,12 @@ import yaml
 from models import accounting, catalogue
 from models.accounting import Shape
 from models.errors import SourceError
+from models.limits import PROMPT_TOKENS
 
 OFFERED = Path(__file__).resolve().parent.parent / "assets" / "offered.yaml"
-LONGEST_TEXT = 256  # tokens, the longest text that is traced: models.tokens.PROMPT_LIMIT
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
 _LENS_CHOICES = 5  # tokens kept at every position of every layer: models.parts.residual_stream.TOP_K
+PROBES = 32  # output features of every expert that a trace keeps: models.parts.experts.PROBES
 _FLOAT = 4  # bytes: weights and everything recorded are float32
 
 
@@ -63,7 +64,7 @@ def of(architecture: str) -> tuple[Offer, ...]:
     return tuple(offer for offer in offers() if offer.architecture == architecture)
 
 
-def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
+def need_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     """Count the memory to run a model over so many tokens and look at it.
 
     Weights in float32, what a trace of that length keeps when every figure has been opened, and HEADROOM_BYTES.
@@ -71,18 +72,19 @@ def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
     return accounting.params_total(shape) * _FLOAT + trace_bytes(shape, tokens=tokens) + HEADROOM_BYTES
 
 
-def trace_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
+def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     """Count what a trace of so many tokens keeps, in float32.
 
     Logits, maps of every head, states after every token, and the residual stream before and after every block with what
     the logit lens reads in it: five tokens, their probabilities, an entropy, and two tokens that are followed.
     """
     maps = tokens * tokens
+    heads, inner = shape.n_heads * shape.d_head, shape.d_inner
     kept = {
-        "attention": 3 * shape.n_heads * maps + 4 * tokens * shape.n_heads * shape.d_head,
-        "mamba": tokens * shape.d_inner * (shape.d_state + 6) + maps,
+        "attention": 3 * shape.n_heads * maps + 4 * tokens * heads + maps + heads * shape.d_head,
+        "mamba": tokens * inner * (shape.d_state + 6) + maps + inner * (shape.dt_rank + 2 * shape.d_state + 2),
         "rwkv": 8 * tokens * shape.d_attention + maps,
-        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model),
+        "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model + PROBES * (shape.n_experts + 1)),
     }
     lens = 2 * _LENS_CHOICES + 1 + 4
     stream = (len(shape.layers) + 1) * tokens * (shape.d_model + lens)

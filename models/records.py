@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,12 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "attention": ("head", "query", "key"),  # softmax weights; rows sum to 1, zero above the diagonal
         "attention_logits": ("head", "query", "key"),  # q.k / sqrt(d_head), unmasked
         "value_norm": ("head", "query", "key"),  # |A_tj v_j W_O| (Kobayashi et al. 2020)
+        "visible": ("query", "key"),  # 1 where a query may read a key: the past, within the window where there is one
+        "head_query": ("head", "token", "d_head"),  # after rotation by position, times the scale of q.k
+        "head_key": ("kv_head", "token", "d_head"),  # after rotation
+        "head_value": ("kv_head", "token", "d_head"),
+        "head_output": ("head", "token", "d_head"),  # captured: what the output projection receives
+        "output_gram": ("head", "d_head", "d_head_of"),  # W_O W_O^T of each head
         # selective state space (Gu & Dao 2023); the paper's letters in brackets
         "dt": ("token", "channel"),  # step size after softplus
         "decay_rates": ("channel", "d_state"),  # A < 0
@@ -27,6 +32,10 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "scan_input": ("token", "channel"),  # u, after convolution and SiLU
         "gate": ("token", "channel"),  # SiLU(z)
         "state": ("token", "channel", "d_state"),  # h after each token
+        "dt_input": ("token", "dt_rank"),  # delta, from which dt = softplus(W delta + b)
+        "dt_weight": ("channel", "dt_rank"),  # W
+        "dt_bias": ("channel",),  # b
+        "decay_log": ("channel", "d_state"),  # log |A|, as the model stores it
         "hidden_attention": ("query", "key"),  # mean over channels of |alpha| (Ali et al. 2024)
         "half_distance": ("channel",),  # tokens beyond the nearest until mean |alpha| halves; inf: not in this text
         # RWKV-4 (Peng et al. 2023)
@@ -39,7 +48,10 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "wkv_den": ("token", "channel"),
         "wkv_max": ("token", "channel"),
         "effective_attention": ("query", "key"),  # mean over channels of P; rows sum to 1
+        "time_decay": ("channel",),  # log w, as the model stores it
+        "receptance_logit": ("token", "channel"),  # r, captured before the sigmoid
         # both recurrent mixers
+        "mixer_output": ("token", "channel"),  # captured: what the output projection receives
         "half_life": ("channel",),  # tokens until the slowest component halves (at the mean dt for Mamba)
         # mixture of experts
         "router_logits": ("token", "expert"),
@@ -56,6 +68,8 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lens_prob_final": ("token",),
         "lens_rank_next": ("token",),  # of the token that really comes next; nan at the last position
         "lens_prob_next": ("token",),
+        "expert_output": ("token", "expert", "feature"),  # E_e(x) of every expert, in some output features
+        "mixture_output": ("token", "feature"),  # captured: the block's output in the same features
     }
 )
 
@@ -120,46 +134,42 @@ class Remark:
 
 
 Parts = Mapping[str, Named]
-Residuals = Mapping[str, float]
-Value = TypeVar("Value", Named, float)
 
 
 class Derivation:
     """Parts that cost as much as the run itself, worked out from it when one of them is first asked for, and once.
 
-    parts, residuals: the names it will have; compute returns exactly these.
+    parts: the names it will have; compute returns exactly these.
     """
 
-    def __init__(
-        self, parts: Iterable[str], residuals: Iterable[str], compute: Callable[[], tuple[Parts, Residuals]]
-    ) -> None:
-        self.parts, self.residuals = frozenset(parts), frozenset(residuals)
-        self._compute: Callable[[], tuple[Parts, Residuals]] | None = compute
+    def __init__(self, parts: Iterable[str], compute: Callable[[], Parts]) -> None:
+        self.parts = frozenset(parts)
+        self._compute: Callable[[], Parts] | None = compute
         self._lock = threading.Lock()
-        self._result: tuple[Parts, Residuals] = ({}, {})
+        self._result: Parts = {}
 
-    def result(self) -> tuple[Parts, Residuals]:
-        """Return parts and residuals; ValueError when they are not the ones announced."""
+    def result(self) -> Parts:
+        """Return the parts; ValueError when they are not the ones announced."""
         with self._lock:
             if self._compute is not None:
-                parts, residuals = self._compute()
-                if parts.keys() != self.parts or residuals.keys() != self.residuals:
-                    raise ValueError(f"derived {sorted(parts)}, {sorted(residuals)}: not what was announced")
+                parts = self._compute()
+                if parts.keys() != self.parts:
+                    raise ValueError(f"derived {sorted(parts)}: not what was announced")
                 for name, part in parts.items():
                     _check(name, part)
-                self._result, self._compute = (parts, residuals), None  # what compute held is free again
+                self._result, self._compute = parts, None  # what compute held is free again
             return self._result
 
 
-class Deferred(Mapping[str, Value], Generic[Value]):
-    """A mapping some of whose values are derived when first asked for; names and length are known at once."""
+class Deferred(Mapping[str, Named]):
+    """Parts some of which are derived when first asked for; names and length are known at once."""
 
-    def __init__(self, ready: Mapping[str, Value], later: Mapping[str, Callable[[], Mapping[str, Value]]]) -> None:
-        self.ready: Mapping[str, Value] = ready
-        self._later: Mapping[str, Callable[[], Mapping[str, Value]]] = later
+    def __init__(self, ready: Parts, later: Mapping[str, Derivation]) -> None:
+        self.ready: Parts = ready
+        self._later: Mapping[str, Derivation] = later
 
-    def __getitem__(self, name: str) -> Value:
-        return self.ready[name] if name in self.ready else self._later[name]()[name]
+    def __getitem__(self, name: str) -> Named:
+        return self.ready[name] if name in self.ready else self._later[name].result()[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self.ready or name in self._later
@@ -171,18 +181,13 @@ class Deferred(Mapping[str, Value], Generic[Value]):
     def __len__(self) -> int:
         return len(self.ready) + len(self._later)
 
-    def __or__(self, other: "Deferred[Value]") -> "Deferred[Value]":
+    def __or__(self, other: "Deferred") -> "Deferred":
         return Deferred({**self.ready, **other.ready}, {**self._later, **other._later})
 
 
-Shown = tuple[Deferred[Named], Deferred[float]]  # the parts and residuals of one mixer or feed-forward
-
-
-def deferred(parts: Parts, residuals: Residuals, *derivations: Derivation) -> Shown:
+def deferred(parts: Parts, *derivations: Derivation) -> Deferred:
     """Join what a layer has at once with what is derived on demand."""
-    later_parts = {name: (lambda d=d: d.result()[0]) for d in derivations for name in d.parts}
-    later_residuals = {name: (lambda d=d: d.result()[1]) for d in derivations for name in d.residuals}
-    return Deferred(parts, later_parts), Deferred(residuals, later_residuals)
+    return Deferred(parts, {name: derivation for derivation in derivations for name in derivation.parts})
 
 
 def _check(name: str, part: Named) -> None:
@@ -192,18 +197,17 @@ def _check(name: str, part: Named) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LayerTrace:
-    """One layer: which mixer and feed-forward it has, the parts it shows, and how well they rebuild its output.
+    """One layer: which mixer and feed-forward it has, and the parts it shows.
 
     mixer: "attention", "mamba", "rwkv", or "none" for the embedding; ffn: "dense", "moe", "channel_mix" or "none".
-    residuals: part -> max |rebuilt - output| / max |output| for the parts that rebuild a module's output.
-    Both may be Deferred: what a T x T operator costs is paid when it is looked at.
+    parts may be Deferred: what a T x T operator costs is paid when it is looked at. How well they rebuild what the run
+    captured says models.reconstruction.
     """
 
     index: int
     mixer: str
     ffn: str
     parts: Parts
-    residuals: Residuals = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.parts:
@@ -219,11 +223,10 @@ class LayerTrace:
             raise KeyError(f"layer {self.index} ({self.mixer}) shows {sorted(self.parts)}, not {name!r}")
         return self.parts[name].values
 
-    def extended(self, shown: Shown) -> "LayerTrace":
-        """Return the layer with further parts and residuals; nothing is derived."""
+    def extended(self, more: Deferred) -> "LayerTrace":
+        """Return the layer with further parts; nothing is derived."""
         parts = self.parts if isinstance(self.parts, Deferred) else Deferred(self.parts, {})
-        residuals = self.residuals if isinstance(self.residuals, Deferred) else Deferred(self.residuals, {})
-        return replace(self, parts=parts | shown[0], residuals=residuals | shown[1])
+        return replace(self, parts=parts | more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +242,7 @@ class TokenLens:
     rank: Named
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ModelTrace:
     """One real forward pass over one prompt (batch 1).
 
@@ -286,9 +289,8 @@ class ModelTrace:
     def derive(self) -> None:
         """Work out everything that would otherwise be derived when first looked at."""
         for layer in self.stream:
-            for known in (layer.parts, layer.residuals):
-                for name in known:
-                    known[name]
+            for name in layer.parts:
+                layer.parts[name]
 
     def __iter__(self) -> Iterator[LayerTrace]:
         return iter(self.layers)

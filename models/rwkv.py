@@ -20,7 +20,7 @@ class RwkvAdapter(Adapter):
     name: ClassVar[str] = "rwkv"
     bundled: ClassVar[str] = "rwkv"
     model_types: ClassVar[frozenset[str]] = frozenset({"rwkv"})
-    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | time_mix.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | time_mix.PARTS | time_mix.CAPTURED
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Undo two traps: rescaled weights in evaluation, and one-token steps that mix up the batch."""
@@ -66,7 +66,7 @@ class RwkvAdapter(Adapter):
         """Record the time mix of every layer."""
         blocks = _blocks(model)
         return tuple(
-            LayerTrace(i, "rwkv", "channel_mix", *time_mix.time_mix_parts(block.attention, capture))
+            LayerTrace(i, "rwkv", "channel_mix", time_mix.time_mix_parts(block.attention, capture))
             for i, block in enumerate(blocks)
         )
 

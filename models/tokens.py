@@ -10,9 +10,9 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models.alignment import SPACE, readable
 from models.errors import PromptError, SourceError
+from models.limits import PROMPT_TOKENS
 from models.records import Remark, Token
 
-PROMPT_LIMIT = 256  # tokens; the length the bundled models were trained on, and what T x T views stay readable at
 WORD_MARKS = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a leading space
 RIGHT_TO_LEFT = frozenset({"R", "AL"})
 KEPT_CONTROLS = frozenset("\n\t\u200c\u200d")  # line ends, and the joiners that emoji and many scripts need
@@ -43,7 +43,7 @@ def clean(prompt: str) -> tuple[str, int]:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_LIMIT
+    tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_TOKENS
 ) -> Encoded:
     """Clean and tokenise a prompt, with the tokenizer's own start token.
 

@@ -22,7 +22,9 @@ class TransformerAdapter(Adapter):
     name: ClassVar[str] = "transformer"
     bundled: ClassVar[str] = "transformer"
     model_types: ClassVar[frozenset[str]] = frozenset({"gpt2", "gpt_neox", "llama", "mistral", "qwen2", "mixtral"})
-    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | attention.PARTS | experts.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS.union(
+        *(kind.PARTS | kind.CAPTURED for kind in (attention, experts))
+    )
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with a growing key-value cache."""
@@ -52,12 +54,11 @@ class TransformerAdapter(Adapter):
         """Record attention of every layer, and its router where it has one."""
         traces = []
         for index, layer in enumerate(_layers(model)):
-            parts, residuals = attention.attention_parts(_first(layer, ATTENTION_NAMES), capture)
+            parts = attention.attention_parts(_first(layer, ATTENTION_NAMES), capture)
             block = experts_block(layer)
             if block is not None:
-                more, errors = experts.expert_parts(block, capture)
-                parts, residuals = parts | more, residuals | errors
-            traces.append(LayerTrace(index, "attention", "dense" if block is None else "moe", parts, residuals))
+                parts |= experts.expert_parts(block, capture)
+            traces.append(LayerTrace(index, "attention", "dense" if block is None else "moe", parts))
         return tuple(traces)
 
 

@@ -1,4 +1,4 @@
-"""Turn captured activations into the parts of records.PARTS, each with the residual of what it rebuilds."""
+"""Turn captured activations into the parts of records.PARTS, and keep what models.reconstruction compares."""
 
 import math
 
@@ -13,12 +13,6 @@ def named(part: str, values: Tensor) -> Named:
     array = values.detach().cpu()
     array = array.float() if array.is_floating_point() else array
     return Named(np.ascontiguousarray(array.numpy()), PARTS[part])
-
-
-def residual(rebuilt: Tensor, output: Tensor) -> float:
-    """Return max |rebuilt - output| / max |output|: relative, since healthy activations reach thousands."""
-    scale = output.abs().max().item()
-    return (rebuilt - output).abs().max().item() / scale if scale else rebuilt.abs().max().item()
 
 
 def half_life(rate: Tensor) -> Tensor:

@@ -7,10 +7,11 @@ from seqops.attention import attention_matrix, per_head
 from torch import Tensor, nn
 
 from models.capture import Capture
-from models.parts import named, residual
-from models.records import Derivation, Parts, Residuals, Shown, deferred
+from models.parts import named
+from models.records import Deferred, Derivation, Parts, deferred
 
-PARTS = frozenset({"attention", "attention_logits", "value_norm"})
+PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
+CAPTURED = frozenset({"head_query", "head_key", "head_value", "head_output", "output_gram"})
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
 
@@ -22,37 +23,38 @@ def output_projection(attention: Any) -> Any:
     raise TypeError(f"{type(attention).__name__} has none of {OUTPUT_NAMES}")
 
 
-def attention_parts(attention: Any, capture: Capture) -> Shown:
-    """Build the parts of one attention layer of batch 1, all derived when asked for.
-
-    The residual is that of sum_h A_h V_h W_O,h + b against the layer's output.
-    """
+def attention_parts(attention: Any, capture: Capture) -> Deferred:
+    """Build the parts of one attention layer of batch 1, all derived when asked for."""
     seen = capture.attention[attention]
     projection = output_projection(attention)
-    output = capture.outputs[projection][0].float()
+    joined = capture.inputs[projection][0].float()  # (l, h * d_head), what the heads found, side by side
 
     @torch.inference_mode()
-    def weights() -> tuple[Parts, Residuals]:
-        logits, attended = attention_matrix(
-            seen.query[0].float(), seen.key[0].float(), scale=seen.scale, visible=seen.visible()
-        )
-        heads = attended.shape[0]
-        value = per_head(seen.value[0].float(), heads)  # (h, l, d_head)
-        kernel, bias = _weight(projection)  # (h * d_head, d_model), (d_model,)
-        moved = torch.einsum("hld,hdm->hlm", value, kernel.view(heads, value.shape[-1], -1))  # v_j W_O
-        error = residual(torch.einsum("hqk,hkm->qm", attended, moved) + bias, output)
+    def weights() -> Parts:
+        query, key, value = seen.query[0].float(), seen.key[0].float(), seen.value[0].float()
+        visible = seen.visible()
+        logits, attended = attention_matrix(query, key, scale=seen.scale, visible=visible)
+        heads, width = query.shape[0], value.shape[-1]
+        kernel = _weight(projection).view(heads, width, -1)  # (h, d_head, d_model)
+        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
+        gram = kernel.double() @ kernel.double().transpose(1, 2)
         parts = {
-            "attention": named("attention", attended),
-            "attention_logits": named("attention_logits", logits),
-            "value_norm": named("value_norm", attended * moved.norm(dim=-1)[:, None, :]),
+            "attention": attended,
+            "attention_logits": logits,
+            "value_norm": attended * moved.norm(dim=-1)[:, None, :],
+            "visible": visible.to(torch.uint8),
+            "head_query": seen.scale * query,
+            "head_key": key,
+            "head_value": value,
+            "head_output": joined.view(len(joined), heads, width).transpose(0, 1),
+            "output_gram": gram,
         }
-        return parts, {"attention": error, "value_norm": error}
+        return {name: named(name, part) for name, part in parts.items()}
 
-    return deferred({}, {}, Derivation(PARTS, ["attention", "value_norm"], weights))
+    return deferred({}, Derivation(PARTS | CAPTURED, weights))
 
 
-def _weight(projection: Any) -> tuple[Tensor, Tensor]:
+def _weight(projection: Any) -> Tensor:
+    """Return the projection's matrix (h * d_head, d_model)."""
     weight: Tensor = projection.weight.float()
-    kernel = weight.T if isinstance(projection, nn.Linear) else weight  # GPT-2's Conv1D stores (in, out)
-    bias = getattr(projection, "bias", None)
-    return kernel, torch.zeros(kernel.shape[1], device=kernel.device) if bias is None else bias.float()
+    return weight.T if isinstance(projection, nn.Linear) else weight  # GPT-2's Conv1D stores (in, out)

@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from seqops.moe import moe_ref
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from models.capture import Capture
-from models.parts import named, residual
-from models.records import Derivation, Parts, Residuals, Shown, deferred
+from models.parts import named
+from models.records import Deferred, Derivation, Parts, deferred
 
 PARTS = frozenset({"router_logits", "router_probs", "chosen_experts", "chosen_weights"})
+CAPTURED = frozenset({"expert_output", "mixture_output"})
+PROBES = 32  # output features in which experts are compared, evenly spread over the width of the model
 ROUTER_NAMES = ("router", "gate")  # Jamba; Mixtral
 
 
@@ -29,8 +31,8 @@ def watched(block: Any) -> Iterable[nn.Module]:
     return (block, router_of(block), block.experts)
 
 
-def expert_parts(block: Any, capture: Capture) -> Shown:
-    """Build the router parts of one layer of batch 1; residual of sum_k w_k expert_k(x) against the block's output."""
+def expert_parts(block: Any, capture: Capture) -> Deferred:
+    """Build the router parts of one layer of batch 1; what every expert gives for every token is derived on demand."""
     logits, weights, chosen = capture.outputs[router_of(block)]
     values = {
         "router_logits": logits,
@@ -41,12 +43,18 @@ def expert_parts(block: Any, capture: Capture) -> Shown:
     x = capture.inputs[block].reshape(-1, capture.inputs[block].shape[-1])  # (l, d_model)
     output = capture.outputs[block]
     output = (output[0] if isinstance(output, tuple) else output).reshape(x.shape)
+    probes = torch.linspace(0, x.shape[1] - 1, min(PROBES, x.shape[1]), device=x.device).round().long()
 
     @torch.inference_mode()
-    def mixture() -> tuple[Parts, Residuals]:
-        experts = block.experts
-        error = residual(moe_ref(x, experts.gate_up_proj, experts.down_proj, chosen, weights, experts.act_fn), output)
-        return {}, {"router_probs": error, "chosen_experts": error}
+    def each() -> Parts:
+        found = [_expert(block.experts, expert, x, probes) for expert in range(len(block.experts.down_proj))]
+        parts = {"expert_output": torch.stack(found, dim=1), "mixture_output": output[:, probes]}
+        return {name: named(name, part) for name, part in parts.items()}
 
-    checked = Derivation([], ["router_probs", "chosen_experts"], mixture)
-    return deferred({name: named(name, value) for name, value in values.items()}, {}, checked)
+    return deferred({name: named(name, value) for name, value in values.items()}, Derivation(CAPTURED, each))
+
+
+def _expert(experts: Any, number: int, x: Tensor, probes: Tensor) -> Tensor:
+    """Return some output features of one expert for all tokens, (l, probe)."""
+    gate, up = F.linear(x.float(), experts.gate_up_proj[number].float()).chunk(2, dim=-1)
+    return F.linear(experts.act_fn(gate) * up, experts.down_proj[number][probes].float())

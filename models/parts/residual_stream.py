@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from models.capture import Capture
-from models.parts import named, residual
-from models.records import Array, Derivation, LayerTrace, Named, Parts, Residuals, Shown, deferred
+from models.parts import named
+from models.records import Array, Deferred, Derivation, LayerTrace, Named, Parts, deferred
 
 STREAM = frozenset({"resid_pre", "resid_post"})
 TRACKED = ("final", "next")  # the model's own last prediction at a position, and the token that really comes next
-CHECKED = ("lens_tokens", "lens_probs", "lens_prob_final")
 LENS = frozenset({"lens_tokens", "lens_probs", "lens_entropy"}) | {
     f"lens_{what}_{name}" for what in ("rank", "prob") for name in TRACKED
 }
@@ -77,15 +76,14 @@ def record(
     """Add the stream and its lens to every layer; return also the embedding, as a layer -1 without a block.
 
     stream: of streams, one more than layers. logits (token, vocab) of the run, ids (token,) of the prompt. The lens is
-    derived when asked for. The last layer's comes with its residual against the model's own probabilities.
+    derived when asked for.
     """
     following = {"final": logits.values.argmax(axis=-1), "next": np.append(ids[1:], NO_TOKEN)}
-    embedding = LayerTrace(-1, "none", "none", *_shown({"resid_post": stream[0]}, readout, following, None))
+    embedding = LayerTrace(-1, "none", "none", _shown({"resid_post": stream[0]}, readout, following))
     recorded = []
     for i, layer in enumerate(layers):
         around = {"resid_pre": stream[i], "resid_post": stream[i + 1]}
-        own = logits if i == len(layers) - 1 else None
-        recorded.append(layer.extended(_shown(around, readout, following, own)))
+        recorded.append(layer.extended(_shown(around, readout, following)))
     return embedding, tuple(recorded)
 
 
@@ -104,15 +102,27 @@ def lens(stream: Array, readout: Readout, following: Mapping[str, Ids]) -> Parts
     rows: dict[str, list[Tensor]] = {name: [] for name in LENS}
     for at, logits in readout.chunks(stream):
         probs = torch.softmax(logits, dim=-1)
-        top = probs.topk(min(TOP_K, probs.shape[-1]), dim=-1)
-        rows["lens_tokens"].append(top.indices.to(torch.int32))
-        rows["lens_probs"].append(top.values)
+        top = most_likely(logits, TOP_K)
+        rows["lens_tokens"].append(top.to(torch.int32))
+        rows["lens_probs"].append(probs.gather(1, top))
         rows["lens_entropy"].append(torch.special.entr(probs).sum(dim=-1) / np.log(2))
         for name, ids in following.items():
             prob, rank = _followed(logits, torch.as_tensor(ids[at]))
             rows[f"lens_prob_{name}"].append(prob)
             rows[f"lens_rank_{name}"].append(rank)
     return {name: named(name, torch.cat(columns)) for name, columns in rows.items()}
+
+
+def most_likely(logits: Tensor, count: int) -> Tensor:
+    """Return the ids (token, count) of the largest logits (token, vocab), largest first; of equals the lower id first.
+
+    torch.topk leaves the order of equals open, and they would differ from the model's own argmax.
+    """
+    left, found = logits.clone(), []
+    for _ in range(min(count, logits.shape[-1])):
+        found.append(left.argmax(dim=-1, keepdim=True))
+        left.scatter_(1, found[-1], -torch.inf)
+    return torch.cat(found, dim=1)
 
 
 def _followed(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,19 +133,9 @@ def _followed(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     return prob.masked_fill(absent, torch.nan), rank.masked_fill(absent, torch.nan)
 
 
-def _shown(stream: Parts, readout: Readout, following: Mapping[str, Ids], own: Named | None) -> Shown:
+def _shown(stream: Parts, readout: Readout, following: Mapping[str, Ids]) -> Deferred:
     @torch.inference_mode()
-    def derive() -> tuple[Parts, Residuals]:
-        parts = lens(stream["resid_post"].values, readout, following)
-        return parts, {} if own is None else _against(parts, own)
+    def derive() -> Parts:
+        return lens(stream["resid_post"].values, readout, following)
 
-    return deferred(stream, {}, Derivation(LENS, [] if own is None else CHECKED, derive))
-
-
-def _against(parts: Parts, logits: Named) -> Residuals:
-    """Compare what is drawn of the last layer with the probabilities that the model itself gave."""
-    own = torch.softmax(torch.tensor(logits.values), dim=-1)  # (token, vocab)
-    chosen = torch.tensor(parts["lens_tokens"].values, dtype=torch.int64)
-    top = residual(torch.tensor(parts["lens_probs"].values), own.gather(1, chosen))
-    final = residual(torch.tensor(parts["lens_prob_final"].values), own.amax(dim=-1))
-    return {"lens_tokens": top, "lens_probs": top, "lens_prob_final": final}
+    return deferred(stream, Derivation(LENS, derive))

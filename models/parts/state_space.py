@@ -9,9 +9,9 @@ from seqops.selective_scan import hidden_attention_summary, selective_scan_trace
 from torch import Tensor, nn
 
 from models.capture import Capture
-from models.parts import half_life, named, residual
+from models.parts import half_life, named
 from models.parts.half_distance import half_distance
-from models.records import Derivation, Parts, Residuals, Shown, deferred
+from models.records import Deferred, Derivation, Parts, deferred
 
 PARTS = frozenset(
     {
@@ -28,6 +28,7 @@ PARTS = frozenset(
         "half_distance",
     }
 )
+CAPTURED = frozenset({"dt_input", "dt_weight", "dt_bias", "decay_log", "mixer_output"})
 
 
 def watched(mixer: Any) -> Iterable[nn.Module]:
@@ -37,57 +38,55 @@ def watched(mixer: Any) -> Iterable[nn.Module]:
             yield getattr(mixer, name)
 
 
-def mamba_parts(mixer: Any, capture: Capture) -> Shown:
+def mamba_parts(mixer: Any, capture: Capture) -> Deferred:
     """Build the parts of one Mamba layer of batch 1.
 
-    Its states over time, with the residual of (C h + D u) SiLU(z) against out_proj's input, and its hidden attention,
-    with that of (alpha u + D u) SiLU(z), are derived when asked for, as are the distances at which |alpha| halves.
+    Its states, its hidden attention and the distances at which |alpha| halves are derived when asked for.
     """
-    dt, b, c = _selection(mixer, capture)
+    low_rank, b, c = _selection(mixer, capture)
+    dt = F.softplus(F.linear(low_rank, mixer.dt_proj.weight.float(), mixer.dt_proj.bias.float()))
     u = capture.inputs[mixer.x_proj][0].float()  # (l, d_inner)
     gate = F.silu(capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)[1])
     a = -torch.exp(mixer.A_log.float())
-    skip = mixer.D.float()
-    real = capture.inputs[mixer.out_proj][0].float()
     values = {
         "dt": dt,
         "decay_rates": a,
         "write_proj": b,
         "read_proj": c,
-        "skip": skip,
+        "skip": mixer.D,
         "scan_input": u,
         "gate": gate,
         "half_life": half_life(a.abs().amin(dim=1) * dt.mean(dim=0)),
+        "dt_input": low_rank,
+        "dt_weight": mixer.dt_proj.weight,
+        "dt_bias": mixer.dt_proj.bias,
+        "decay_log": mixer.A_log,
+        "mixer_output": capture.inputs[mixer.out_proj][0],
     }
 
     @torch.inference_mode()
-    def states() -> tuple[Parts, Residuals]:
+    def states() -> Parts:
         over_time = selective_scan_traced(u[None], dt[None], a, b[None], c[None])[2][0]  # (l, d_inner, d_state)
-        read = torch.bmm(over_time, c[:, :, None])[..., 0]
-        error = residual((read + skip * u) * gate, real)
-        return {"state": named("state", over_time)}, {"state": error, "dt": error}
+        return {"state": named("state", over_time)}
 
     @torch.inference_mode()
-    def operator() -> tuple[Parts, Residuals]:
-        mean, mixed = hidden_attention_summary(dt, a, b, c, u)
-        error = residual((mixed + skip * u) * gate, real)
-        return {"hidden_attention": named("hidden_attention", mean)}, {"hidden_attention": error}
+    def operator() -> Parts:
+        return {"hidden_attention": named("hidden_attention", hidden_attention_summary(dt, a, b, c, u)[0])}
 
     @torch.inference_mode()
-    def reach() -> tuple[Parts, Residuals]:
-        return {"half_distance": named("half_distance", half_distance(dt, a, b, c))}, {}
+    def reach() -> Parts:
+        return {"half_distance": named("half_distance", half_distance(dt, a, b, c))}
 
     return deferred(
         {name: named(name, value) for name, value in values.items()},
-        {},
-        Derivation(["state"], ["state", "dt"], states),
-        Derivation(["hidden_attention"], ["hidden_attention"], operator),
-        Derivation(["half_distance"], [], reach),
+        Derivation(["state"], states),
+        Derivation(["hidden_attention"], operator),
+        Derivation(["half_distance"], reach),
     )
 
 
 def _selection(mixer: Any, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:
-    """Return dt (l, d_inner) after softplus, B and C (l, d_state), after Jamba's extra norms where there are any."""
+    """Return what dt is made of (l, dt_rank), B and C (l, d_state), after Jamba's extra norms where there are any."""
     raw = capture.outputs[mixer.x_proj][0].float()
     rank, d_state = mixer.dt_proj.weight.shape[1], mixer.A_log.shape[1]
     low_rank, b, c = raw.split([rank, d_state, d_state], dim=-1)
@@ -95,5 +94,4 @@ def _selection(mixer: Any, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:
         low_rank, b, c = (
             capture.outputs[norm][0].float() for norm in (mixer.dt_layernorm, mixer.b_layernorm, mixer.c_layernorm)
         )
-    dt = F.softplus(F.linear(low_rank, mixer.dt_proj.weight.float(), mixer.dt_proj.bias.float()))
-    return dt, b, c
+    return low_rank, b, c

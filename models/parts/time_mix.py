@@ -8,11 +8,12 @@ from seqops.wkv import effective_attention_summary, wkv_traced
 from torch import nn
 
 from models.capture import Capture
-from models.parts import half_life, named, residual
-from models.records import Derivation, Parts, Residuals, Shown, deferred
+from models.parts import half_life, named
+from models.records import Deferred, Derivation, Parts, deferred
 
 STATES = ("wkv_num", "wkv_den", "wkv_max")
 PARTS = frozenset({"decay_rate", "bonus", "key", "value", "receptance", "effective_attention", "half_life", *STATES})
+CAPTURED = frozenset({"time_decay", "receptance_logit", "mixer_output"})
 
 
 def watched(attention: Any) -> Iterable[nn.Module]:
@@ -20,43 +21,37 @@ def watched(attention: Any) -> Iterable[nn.Module]:
     return (attention.key, attention.value, attention.receptance, attention.output)
 
 
-def time_mix_parts(attention: Any, capture: Capture) -> Shown:
-    """Build the parts of one time-mix block of batch 1.
-
-    Its states over time, and its effective attention with the residual of sigma(r) (P v) against the output's input,
-    are derived when asked for.
-    """
+def time_mix_parts(attention: Any, capture: Capture) -> Deferred:
+    """Build the parts of one time-mix block of batch 1; states and effective attention are derived when asked for."""
     key = capture.outputs[attention.key][0].float()  # (l, c)
     value = capture.outputs[attention.value][0].float()
-    receptance = torch.sigmoid(capture.outputs[attention.receptance][0].float())
+    logit = capture.outputs[attention.receptance][0].float()
     rate = torch.exp(attention.time_decay.float())
     bonus = attention.time_first.float()
-    real = capture.inputs[attention.output][0].float()
     values = {
         "decay_rate": rate,
         "bonus": bonus,
         "key": key,
         "value": value,
-        "receptance": receptance,
+        "receptance": torch.sigmoid(logit),
         "half_life": half_life(rate),
+        "time_decay": attention.time_decay,
+        "receptance_logit": logit,
+        "mixer_output": capture.inputs[attention.output][0],
     }
 
     @torch.inference_mode()
-    def states() -> tuple[Parts, Residuals]:
-        wkv, _, over_time = wkv_traced(rate, bonus, key[None], value[None])
-        error = residual(receptance * wkv[0], real)
-        parts = {name: named(name, part[0]) for name, part in zip(STATES, over_time, strict=True)}
-        return parts, {"receptance": error, "decay_rate": error}
+    def states() -> Parts:
+        over_time = wkv_traced(rate, bonus, key[None], value[None])[2]
+        return {name: named(name, part[0]) for name, part in zip(STATES, over_time, strict=True)}
 
     @torch.inference_mode()
-    def operator() -> tuple[Parts, Residuals]:
-        mean, mixed = effective_attention_summary(rate, bonus, key, value)
-        error = residual(receptance * mixed, real)
-        return {"effective_attention": named("effective_attention", mean)}, {"effective_attention": error}
+    def operator() -> Parts:
+        mean = effective_attention_summary(rate, bonus, key, value)[0]
+        return {"effective_attention": named("effective_attention", mean)}
 
     return deferred(
         {name: named(name, part) for name, part in values.items()},
-        {},
-        Derivation(STATES, ["receptance", "decay_rate"], states),
-        Derivation(["effective_attention"], ["effective_attention"], operator),
+        Derivation(STATES, states),
+        Derivation(["effective_attention"], operator),
     )

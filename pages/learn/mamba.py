@@ -4,7 +4,7 @@ from models.mixing import channel_mixing
 from models.records import ModelTrace
 from pages.shared import controls, layout
 from pages.shared.i18n import t
-from pages.shared.panel import Draw, panel, residual_of
+from pages.shared.panel import Draw, panel
 from viz.channels import farthest_reaching, quantile_channels, widest_memory
 from viz.decay import half_life
 from viz.mixing import channel_matrix
@@ -19,7 +19,7 @@ def choose(trace: ModelTrace, at: str) -> int:
     return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
 
 
-def by_layer(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
+def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
     """Draw one figure of the chosen layer."""
     layer = choose(trace, at)
     panel(
@@ -27,7 +27,6 @@ def by_layer(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
         trace,
         key=f"{PAGE}.{at}",
         layer=layer,
-        residual=residual_of(trace, part, layer),
         subtitle=t("viz.layer", layer=layer),
     )
 
@@ -46,17 +45,16 @@ def one_channel(trace: ModelTrace) -> None:
         layer=layer,
         channel=channel,
         index=index,
-        residual=residual_of(trace, "hidden_attention", layer),
     )
 
 
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
-    layout.body(PAGE, lambda: by_layer(state_film, reading, "film", "state"), traces=[reading])
-    layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt", "dt"))
-    layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice", "state"))
-    layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, "hidden", "hidden_attention"))
+    layout.body(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
+    layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt"))
+    layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice"))
+    layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, "hidden"))
     layout.under_the_hood(
         PAGE,
         [

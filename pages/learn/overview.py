@@ -10,7 +10,6 @@ from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.panel import panel
 from viz.curves import growth
-from viz.mixing import mixing_part
 from viz.overview import four_machines
 
 PAGE = "overview"
@@ -19,17 +18,16 @@ LENGTHS = (1, 16, 64, 256, 1024, 4096, 16384)  # tokens at which the growth curv
 
 def machines(traces: list[ModelTrace]) -> None:
     """Draw the same sentence through every model; those that cut it differently are laid out by characters."""
-    worst = max(layer.residuals[mixing_part(layer)] for trace in traces for layer in trace)
     texts = [trace.tokens for trace in traces]
     if same_tokens(texts):
-        panel(four_machines, traces, key=f"{PAGE}.machines", residual=worst)
+        panel(four_machines, traces, key=f"{PAGE}.machines")
         return
     visit, first = session.current(), texts[0]
     index, span = visit.token_in(first), visit.span
     if span is None and index is not None:
         span = covering([(token.start, token.end) for token in first])[index]
     aligned = align_all(traces[0].prompt, texts)
-    panel(four_machines, traces, key=f"{PAGE}.machines", residual=worst, alignment=aligned, span=span)
+    panel(four_machines, traces, key=f"{PAGE}.machines", alignment=aligned, span=span)
 
 
 def others(first: ModelTrace) -> list[ModelTrace]:

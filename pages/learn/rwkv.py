@@ -4,7 +4,7 @@ from models.mixing import channel_mixing
 from models.records import ModelTrace
 from pages.shared import controls, layout
 from pages.shared.i18n import t
-from pages.shared.panel import Draw, panel, residual_of
+from pages.shared.panel import Draw, panel
 from viz.channels import quantile_channels, widest_memory
 from viz.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
 from viz.mixing import channel_matrix
@@ -26,7 +26,6 @@ def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
         trace,
         key=f"{PAGE}.{at}",
         layer=layer,
-        residual=residual_of(trace, "effective_attention", layer),
         subtitle=t("viz.layer", layer=layer),
     )
 
@@ -38,7 +37,6 @@ def spectrum(trace: ModelTrace) -> None:
         trace,
         key=f"{PAGE}.spectrum",
         follow=False,
-        residual=residual_of(trace, "effective_attention"),
     )
 
 
@@ -54,7 +52,6 @@ def one_channel(trace: ModelTrace) -> None:
         key=f"{PAGE}.channel",
         layer=layer,
         channel=channel,
-        residual=residual_of(trace, "effective_attention", layer),
     )
 
 

@@ -1,11 +1,13 @@
 """Transformer: every token looks back at every other."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import controls, layout, session
+from pages.shared import controls, experts, layout, session
 from pages.shared.i18n import t
-from pages.shared.panel import Draw, panel, residual_of
+from pages.shared.panel import Draw, panel
 from viz.attention import (
     SCORES,
     head_logits,
@@ -30,7 +32,7 @@ def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
     return layer, head
 
 
-def one_head(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
+def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
     """Draw one head over the reader's words."""
     layer, head = choose(trace, at)
     panel(
@@ -39,7 +41,6 @@ def one_head(draw: Draw, trace: ModelTrace, at: str, part: str) -> None:
         key=f"{PAGE}.{at}",
         layer=layer,
         head=head,
-        residual=residual_of(trace, part, layer),
         subtitle=t("viz.layer_head", layer=layer, head=head),
     )
 
@@ -65,7 +66,6 @@ def all_heads(trace: ModelTrace) -> None:
         layer=layer,
         head=head,
         score=score or SCORES[0],
-        residual=residual_of(trace, "attention"),
     )
     if clicked is not None and clicked.tile is not None:
         chosen = mosaic_head(trace, clicked.tile)
@@ -78,10 +78,19 @@ def all_heads(trace: ModelTrace) -> None:
 layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
-    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero", "attention"), traces=[reading])
-    layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits", "attention"))
+    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
+    layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
-    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved", "value_norm"))
-    layout.under_the_hood(PAGE, [("token_strip", lambda: panel(token_strip, reading, key=f"{PAGE}.strip"))])
+    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))
+    parts: list[tuple[str, Callable[[], object]]] = [
+        ("token_strip", lambda: panel(token_strip, reading, key=f"{PAGE}.strip"))
+    ]
+    if experts.has_experts(reading):  # Mixtral
+        parts += [
+            ("expert_lanes", lambda: experts.lanes(PAGE, reading)),
+            ("router_bars", lambda: experts.router(PAGE, reading)),
+            ("expert_load", lambda: experts.load(PAGE, reading)),
+        ]
+    layout.under_the_hood(PAGE, parts)
     layout.what_it_costs(PAGE, len(reading.tokens))
     layout.check_yourself(PAGE)

@@ -1,21 +1,36 @@
 """Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes."""
 
+import hashlib
 import logging
+import os
 import threading
-from typing import Any
+import weakref
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
 
+import numpy as np
 import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
+from models.reconstruction import Check
 from models.records import ModelTrace
+from pages.shared import gate
 from pages.shared.shelf import Shelf
+from viz import proof
+from viz.canvas import CanvasSpec
+from viz.figure import Figure
+
+T = TypeVar("T")
 
 CARRIED_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
 SHARE = 4  # loaded models may take a quarter of this machine's memory, recorded traces another
+WAIT_POLICY = "OMP_WAIT_POLICY"
 LEAST_BYTES = 2**30  # of each, also on a small machine
 REMEMBERED_FOLDERS = 64
+REMEMBERED_CHECKS = 256
 
 _log = logging.getLogger(__name__)
+_checking = threading.Lock()
 _running = threading.Semaphore(1)  # a forward pass uses every core; a second one at once would slow both
 
 
@@ -26,7 +41,7 @@ def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.spec.Chec
     """
     from models import registry
 
-    return loaded_models().get((source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
+    return _waited(loaded_models(), (source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
 
 
 def trace_for(source: str, prompt: str) -> ModelTrace:
@@ -34,7 +49,23 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
     from models import registry
 
     key = (source, registry.stamp(source), prompt)
-    return recorded_traces().get(key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
+    return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
+
+
+def serve() -> None:
+    """Set this process up to serve visitors: see models.threads. Imports torch with OpenMP threads that wait asleep.
+
+    OpenMP reads its policy once, when it is loaded. The variable is taken back, so that the workers of the benchmark,
+    which inherit the environment, measure as they always did; a policy that the operator chose is left alone.
+    """
+    chosen = os.environ.get(WAIT_POLICY)
+    os.environ[WAIT_POLICY] = chosen or "PASSIVE"
+    try:
+        from models import threads
+    finally:
+        if chosen is None:
+            del os.environ[WAIT_POLICY]
+    threads.serve()
 
 
 def rehearse(source: str) -> None:
@@ -75,6 +106,43 @@ def remember_folder(code: str, architecture: str, path: str) -> None:
     known[code] = (architecture, path)
     while len(known) > REMEMBERED_FOLDERS:
         del known[next(iter(known))]
+
+
+def check_of(figure: Figure, trace: object, choice: Mapping[str, object]) -> Check | None:
+    """Check what a figure draws of a trace, or of several; the verdict on the same picture is kept.
+
+    choice: what was handed to the figure function. None for a figure that draws nothing of a run.
+    """
+    traces = [trace] if isinstance(trace, ModelTrace) else trace
+    if not isinstance(traces, list) or not all(isinstance(one, ModelTrace) for one in traces):
+        return None
+    key = (_print_of(figure), *(id(one) for one in traces), repr(sorted(choice.items(), key=lambda item: item[0])))
+    known = checked_pictures()
+    with _checking:
+        found = known.pop(key, None)
+    if found is None or any(ref() is not one for ref, one in zip(found[0], traces, strict=True)):
+        found = [weakref.ref(one) for one in traces], proof.check(figure, trace, **choice)
+    with _checking:
+        known[key] = found
+        while len(known) > REMEMBERED_CHECKS:
+            del known[next(iter(known))]
+    return found[1]
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def checked_pictures() -> dict[tuple[object, ...], tuple[list[weakref.ref[ModelTrace]], Check | None]]:
+    """Return the verdicts on pictures that were checked, the latest last, with the traces they are about."""
+    return {}
+
+
+def _print_of(figure: Figure) -> bytes:
+    """Return a digest of everything that a figure draws and exports."""
+    found = hashlib.blake2b(figure.id.encode(), digest_size=16)
+    body = figure.body
+    found.update(body.payload() if isinstance(body, CanvasSpec) else body.to_json().encode())
+    for name, array in figure.data.items():
+        found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
+    return found.digest()
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -155,6 +223,15 @@ def processor() -> tuple[str, int]:
 
     device = registry.preferred_device()
     return "CPU" if device == "cpu" else environment.device_name(device), environment.usable_cores()
+
+
+def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
+    """Return what a shelf holds; while it is made, by this script or another, other scripts compute."""
+    held = shelf.held(key)
+    if held is not None:
+        return held
+    with gate.released():
+        return shelf.get(key, make, weigh)
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]

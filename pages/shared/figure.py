@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -12,42 +13,41 @@ import numpy as np
 import streamlit as st
 
 from models.alignment import covering
+from models.reconstruction import Check
 from models.records import Named
-from pages.shared import content, session
+from pages.shared import content, html, session
 from pages.shared.canvas import Selection, canvas
 from pages.shared.i18n import t
 from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
-
-REBUILT_BELOW = 1e-4  # relative error under which a drawn mechanism counts as the model's own
 
 
 def show(
     fig: Figure,
     *,
     key: str,
-    residual: float | None = None,
+    check: Check | None = None,
     subtitle: str | None = None,
     note: str | None = None,
     picks: bool = True,
 ) -> Selection | None:
     """Draw a figure in its card and return what was clicked in it.
 
-    key: <page>.<name>. residual: max |rebuilt - output| / max |output| where the figure draws a mechanism; subtitle:
-    plain words beside the title; note: plain words under the picture, its own without them. picks: a click on a
-    token chooses it for every figure.
+    key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; subtitle: plain
+    words beside the title; note: plain words under the picture, its own without them. picks: a click on a token
+    chooses it for every figure.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        _title(facts["name"][lang], subtitle, anchor=fig.id)
+        html.show(html.title(facts["name"][lang], subtitle, anchor=fig.id))
         selection = _picture(fig, key)
         if note or fig.note:
             st.text(note or fig.note)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.html(_badge(residual) + _inline(facts.get("inline", "")), width="content")
+            st.html(_badge(check) + _inline(facts.get("inline", "")), width="content")
             with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
-                _definition(fig, facts, key, residual)
+                _definition(fig, facts, key, check)
                 _export(fig, key)
                 _link(key)
     if picks and selection is not None and selection.token is not None:
@@ -83,11 +83,6 @@ def scientific(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def _title(name: str, subtitle: str | None, *, anchor: str) -> None:
-    beside = f'<span class="cs-subtitle"> · {escape(subtitle)}</span>' if subtitle else ""
-    st.html(f'<h3 class="cs-title" id="{escape(anchor)}">{escape(name)}{beside}</h3>')
-
-
 def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
@@ -110,26 +105,26 @@ def _picked(fig: Figure, index: int, tile: int | None) -> tuple[int, tuple[int, 
     return strip.tokens[index].index, (spans[places[0]][0], spans[places[-1]][1])
 
 
-def _badge(residual: float | None) -> str:
-    if residual is None:
+def _badge(check: Check | None) -> str:
+    if check is None:
         return ""
-    good = residual < REBUILT_BELOW  # false for nan
-    words = t("figure.rebuilds" if good else "figure.rebuilds_not", value=scientific(residual))
-    mark, kind = ("✓", "good") if good else ("✕", "bad")
+    key = f"figure.{check.kind}" if check.passed else f"figure.{check.kind}_not"
+    words = t(key, value=scientific(check.error) if math.isfinite(check.error) else t("figure.no_number"))
+    mark, kind = ("✓", "good") if check.passed else ("✕", "bad")
     return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
 
 
 def _inline(formula: str) -> str:
-    return f'<span class="cs-inline">{escape(formula)}</span>' if formula else ""
+    return html.element("span", formula, class_="cs-inline") if formula else ""
 
 
-def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float | None) -> None:
+def _definition(fig: Figure, facts: Mapping[str, Any], key: str, check: Check | None) -> None:
     with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
         st.latex(facts["formula"])
-        st.markdown("\n\n".join(_lines(fig, facts, residual)))
+        st.markdown("\n\n".join(_lines(fig, facts, check)))
 
 
-def _lines(fig: Figure, facts: Mapping[str, Any], residual: float | None) -> Iterator[str]:
+def _lines(fig: Figure, facts: Mapping[str, Any], check: Check | None) -> Iterator[str]:
     """Say in Markdown what is drawn. All of it is ours: words from assets, names and sizes of arrays."""
     lang = session.language()
     for name in ("aggregation", "normalisation", "note"):
@@ -137,8 +132,9 @@ def _lines(fig: Figure, facts: Mapping[str, Any], residual: float | None) -> Ite
             yield f"**{t(f'figure.{name}')}** {facts[name][lang]}"
     sizes = ", ".join(f"`{name}: {_shape(array)}`" for name, array in fig.data.items())
     yield f"**{t('figure.shape')}** {facts['shape']}: {sizes}"
-    if residual is not None:
-        yield f":gray[{t('figure.residual', limit=scientific(REBUILT_BELOW))}]"
+    if check is not None:
+        meaning = t(f"figure.check.{check.kind}")
+        yield f":gray[{meaning} {t('figure.check.limit', limit=scientific(check.limit))}]"
     if "paper" in facts:
         paper = content.paper(facts["paper"])
         yield f"**{t('figure.paper')}** [{paper['title']}]({paper['url']}) · {paper['authors']} · {paper['year']}"

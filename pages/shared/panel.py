@@ -1,12 +1,13 @@
-"""Draw one figure of a trace in its card, with the visitor's selection and the residual that belongs to it."""
+"""Draw one figure of a trace in its card, with the visitor's selection and the check of what is drawn."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import figure, session, style
+from pages.shared import cache, figure, gate, session, style
 from pages.shared.canvas import Selection
 from pages.shared.i18n import t
 from viz.figure import Figure
@@ -19,13 +20,12 @@ def panel(
     trace: Any,
     *,
     key: str,
-    residual: float | None = None,
     subtitle: str | None = None,
     follow: bool = True,
     picks: bool = True,
     **options: Any,
 ) -> Selection | None:
-    """Call a figure function with the theme, the words and the selected token, and show what it returns.
+    """Call a figure function with the theme, the words and the selected token, check what it returns and show it.
 
     key: <page>.<name>. follow: the figure takes `selected`. picks: a click
     chooses a token for every figure. options go to the figure function.
@@ -33,15 +33,16 @@ def panel(
     if follow:
         first = trace if isinstance(trace, ModelTrace) else trace[0]
         options["selected"] = session.current().token_in(first.tokens)
-    with st.spinner("", show_time=False):
+    with st.spinner("", show_time=False), gate.released() if _large(trace) else nullcontext():
         drawn = draw(trace, theme=style.theme(), t=t, **options)
-    return figure.show(drawn, key=key, residual=residual, subtitle=subtitle, picks=picks)
+        checked = cache.check_of(drawn, trace, options)
+    return figure.show(drawn, key=key, check=checked, subtitle=subtitle, picks=picks)
 
 
-def residual_of(trace: ModelTrace, part: str, layer: int | None = None) -> float:
-    """Return how well a part rebuilds its layer's output; without a layer, the worst of all layers that show it."""
-    layers = trace.layers_with(part) if layer is None else (trace.layer(layer),)
-    return max(shown.residuals[part] for shown in layers)
+def _large(shown: Any) -> bool:
+    """Tell whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
+    traces = [shown] if isinstance(shown, ModelTrace) else shown if isinstance(shown, list | tuple) else ()
+    return any(isinstance(one, ModelTrace) and one.checkpoint not in cache.bundled() for one in traces)
 
 
 def selected_or_last(trace: ModelTrace) -> int:

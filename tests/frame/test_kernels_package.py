@@ -60,10 +60,11 @@ assert kernels.__file__.startswith({fake!r}), kernels.__file__
 from transformers.utils.import_utils import is_kernels_available
 assert is_kernels_available()
 from models import registry
+from models.reconstruction import reconstruction_errors
 import seqops
 for name in registry.bundled():
     trace = registry.trace(registry.load(name), "Once upon a time")
-    worst = max(error for layer in trace for error in layer.residuals.values())
+    worst = max(error for layer in trace for error in reconstruction_errors(layer).values())
     assert worst < 1e-4, (name, worst)
     print(name)
 """

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models import registry
+from models.reconstruction import reconstruction_errors
 
 PROMPT = "Once upon a time a small wolf lived in a wood. 늑대는 배가 고팠다."
 
@@ -23,7 +24,7 @@ def test_a_trace_on_the_gpu_is_the_trace_on_the_cpu(checkpoint_name: str) -> Non
     loops = {"scan", "wkv"} & set(there.implementation)
     assert all("Triton" in there.implementation[f] or "mamba-ssm" in there.implementation[f] for f in loops)
     for layer in there:
-        assert all(error < 1e-3 for error in layer.residuals.values()), layer.index
+        assert all(error < 1e-3 for error in reconstruction_errors(layer).values()), layer.index
 
 
 @pytest.mark.parametrize("checkpoint_name", [a.bundled for a in registry.ADAPTERS])

@@ -8,6 +8,7 @@ from models.errors import SettingError
 from models.recall import evaluation, examples, micro
 from models.recall.lessons import TASKS
 from models.recall.tasks import values_of
+from models.reconstruction import reconstruction_errors
 from viz.mixing import mixing_part
 
 
@@ -43,7 +44,7 @@ def test_answers_are_the_models_own(task: str) -> None:
         assert answer.token == int(whole[0, drawn.asked_at])
         assert answer.right == (answer.token == drawn.answer)
         assert 0 < answer.right_probability <= answer.probability <= 1
-        assert all(layer.residuals[mixing_part(layer)] < 1e-4 for layer in answer.trace)
+        assert all(reconstruction_errors(layer)[mixing_part(layer)] < 1e-4 for layer in answer.trace)
 
 
 def test_a_transformer_that_is_right_looks_at_the_answer() -> None:

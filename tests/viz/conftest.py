@@ -1,5 +1,6 @@
 """Small real traces of four architectures, from numpy formulas and fixed inputs: no model, no chance."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -163,6 +164,29 @@ BUILD: dict[str, Callable[[], tuple[LayerTrace, ...]]] = {
 def traces() -> dict[str, ModelTrace]:
     """Return one trace per architecture."""
     return {name: trace_of(name, build()) for name, build in BUILD.items()}
+
+
+@pytest.fixture
+def routed_to(traces: dict[str, ModelTrace]) -> Callable[[int], ModelTrace]:
+    """Give a function that sends three tokens to 1, 2, ... of five experts, 0 first, in layer 1 of two."""
+
+    def built(choices: int) -> ModelTrace:
+        probs = np.tile(np.array([0.4, 0.3, 0.15, 0.1, 0.05], np.float32), (3, 1))
+        mixing = {"hidden_attention": np.tri(3)}
+        router = {
+            "router_probs": probs,
+            "chosen_experts": np.tile(np.arange(choices), (3, 1)),
+            "chosen_weights": probs[:, :choices],
+        }
+        layers = (
+            LayerTrace(0, "mamba", "dense", _named(mixing)),
+            LayerTrace(1, "mamba", "moe", _named({**mixing, **router})),
+        )
+        tokens = tuple(Token(i, i, f"w{i}", i, i + 1) for i in range(3))
+        bits = Named(np.full(3, np.nan, np.float32), ("token",))
+        return dataclasses.replace(traces["jamba"], tokens=tokens, layers=layers, surprisal=bits)
+
+    return built
 
 
 @pytest.fixture(params=BUILD)

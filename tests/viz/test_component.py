@@ -171,3 +171,40 @@ def test_cleanup_lets_go(show, traces, english):
     page = show(film(traces["mamba"], english))
     page.evaluate("window.cleanup()")
     assert page.errors == []
+
+
+COUNT_PIXELS = """(color) => {
+  const canvas = document.querySelector("canvas.base");
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) count += data[i] === r && data[i + 1] === g && data[i + 2] === b;
+  return count;
+}"""
+
+
+@pytest.mark.parametrize("choices", [1, 2, 3])
+def test_a_band_holds_every_chosen_expert_as_wide_as_its_weight(show, routed_to, english, choices):
+    figure = routing.layer_ribbon(routed_to(choices), theme=LIGHT, t=english)
+    page = show(figure)
+    weights = np.array([0.4, 0.3, 0.15, 0.0])
+    weights[choices:] = 0
+    area = np.array([page.evaluate(COUNT_PIXELS, LIGHT.experts[e]) for e in range(4)])
+    assert (area[choices:] == 0).all()
+    np.testing.assert_allclose(area / area.sum(), weights / weights.sum(), atol=0.02)
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("choices", [1, 2, 3])
+def test_a_lane_marks_every_choice_after_the_first(show, routed_to, english, choices):
+    figure = routing.expert_lanes(routed_to(choices), theme=LIGHT, t=english)
+    page = show(figure)
+    area = [page.evaluate(COUNT_PIXELS, LIGHT.experts[e]) for e in range(1, 4)]
+    assert [count > 0 for count in area] == [choices > 1, choices > 2, False]
+    page.locator(".stage").focus()
+    for _ in range(2):  # first the strip, then the lane
+        page.keyboard.press("ArrowDown")
+    page.wait_for_selector(".tip.on")
+    lines = page.locator(".tip").inner_text().split("\n")
+    assert lines[-1] == figure.body.grid.cell_names[0][0]
+    assert page.errors == []

@@ -138,9 +138,17 @@ def test_decay_curves(traces, english):
         assert row["weight"] == pytest.approx(math.exp(float(layer.part("bonus")[int(row["channel"])])), rel=1e-6)
 
 
-def test_decay_curves_halve_at_the_half_life(traces, english):
-    layer = traces["rwkv"].layer(0)
-    np.testing.assert_allclose(np.exp(-layer.part("half_life") * layer.part("decay_rate")), 0.5, rtol=1e-5)
+def test_drawn_curves_halve_at_the_half_life(traces, english):
+    layer, halved = traces["rwkv"].layer(0), 0
+    rows = rows_of(decay.decay_curves(traces["rwkv"], theme=LIGHT, t=english, layer=0, channels=5), 0)
+    for channel in {row["channel"] for row in rows}:
+        curve = [(row["distance"], math.log(row["weight"])) for row in rows if row["channel"] == channel]
+        distance, weight = np.array(curve).T
+        half = 1 + float(layer.part("half_life")[int(channel)])
+        if half <= distance[-1]:
+            assert math.exp(np.interp(half, distance, weight)) == pytest.approx(0.5, rel=1e-5), channel
+            halved += 1
+    assert halved, "no drawn channel halves within the text"
 
 
 def test_receptance_map(traces, english):

@@ -1,0 +1,6 @@
+"""Recompute in float64 what a layer's record claims, from what was captured of the run; numpy only."""
+
+from models.reconstruction.check import LIMITS, Check, limit_of, relative, worst
+from models.reconstruction.layers import checks, half_lives, reconstruction_errors
+
+__all__ = ["LIMITS", "Check", "checks", "half_lives", "limit_of", "reconstruction_errors", "relative", "worst"]

@@ -1,0 +1,81 @@
+"""Check a figure by what it draws: the arrays of its picture against the run, and the words of its rows and tiles.
+
+Each check takes the finished figure, never the values that it was made from; so a transposed, shifted or mislabelled
+picture fails, and so does one of another layer or head than the visitor chose.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from models.reconstruction import Check, limit_of
+from models.reconstruction.check import Kind
+from models.records import ModelTrace
+from viz.figure import Figure
+from viz.proof import attention, decay, layers, routing, state
+from viz.proof.drawn import Choice
+
+Errors = Callable[[Figure, ModelTrace, Choice], float]
+ErrorsOfAll = Callable[[Figure, Sequence[ModelTrace], Choice], float]
+
+CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
+    {
+        "head_matrix": ("rebuilds", attention.head_matrix),
+        "head_logits": ("recomputed", attention.head_logits),
+        "value_norm_matrix": ("rebuilds", attention.value_norm_matrix),
+        "head_mosaic": ("rebuilds", attention.head_mosaic),
+        "state_film": ("recomputed", state.state_film),
+        "state_slice": ("rebuilds", state.state_slice),
+        "dt_map": ("recomputed", state.dt_map),
+        "hidden_attention": ("recomputed", state.hidden_attention),
+        "channel_matrix": ("rebuilds", layers.channel_matrix),
+        "half_life": ("recomputed", state.half_life),
+        "decay_curves": ("from_weights", decay.decay_curves),
+        "half_life_spectrum": ("from_weights", decay.half_life_spectrum),
+        "effective_attention": ("recomputed", decay.effective_attention),
+        "receptance_map": ("recomputed", decay.receptance_map),
+        "wkv_film": ("recomputed", decay.wkv_film),
+        "layer_ribbon": ("recomputed", layers.layer_ribbon),
+        "hybrid_stack": ("recomputed", layers.hybrid_stack),
+        "expert_lanes": ("rebuilds", routing.expert_lanes),
+        "router_bars": ("recomputed", routing.router_bars),
+        "expert_load": ("recomputed", routing.expert_load),
+        "token_strip": ("recomputed", layers.token_strip),
+    }
+)
+CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
+    {
+        "four_machines": ("recomputed", layers.four_machines),
+        "recall_example": ("recomputed", layers.recall_example),
+    }
+)
+
+
+def check(figure: Figure, trace: ModelTrace | Sequence[ModelTrace], **choice: object) -> Check | None:
+    """Return the verdict on a figure of a trace, or of several; None for a figure that draws nothing of a run.
+
+    choice: what the visitor chose, as it was handed to the figure function: layer, head, channel, position, ...
+    A picture that does not have the shape of its run has an error of nan.
+    """
+    if isinstance(trace, ModelTrace):
+        if figure.id not in CHECKS:
+            return None
+        kind, errors = CHECKS[figure.id]
+        return Check(kind, _measured(errors, figure, trace, choice), limit_of(trace.dtype))
+    if figure.id not in CHECKS_OF_ALL:
+        return None
+    kind, errors_of_all = CHECKS_OF_ALL[figure.id]
+    limit = max(limit_of(one.dtype) for one in trace)
+    return Check(kind, _measured(errors_of_all, figure, trace, choice), limit)
+
+
+def _measured(errors: Callable[[Figure, Any, Choice], float], figure: Figure, trace: object, choice: Choice) -> float:
+    """Return the error, nan where the picture cannot be compared at all: red either way."""
+    with np.errstate(all="ignore"):
+        try:
+            return errors(figure, trace, choice)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            return math.nan

@@ -1,0 +1,89 @@
+"""Checks of the figures of a mixture of experts."""
+
+import numpy as np
+
+from models.reconstruction import experts as exact
+from models.reconstruction.check import relative, wide, worst
+from models.records import LayerTrace, ModelTrace
+from viz.canvas import Lanes
+from viz.figure import Figure
+from viz.proof.drawn import (
+    Choice,
+    chart_rows,
+    exported,
+    lanes_of,
+    map_of,
+    names_error,
+    number,
+    picture_error,
+    planes_of,
+    same,
+)
+
+
+def expert_lanes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
+    """Drawn experts and weights of every token against the captured outputs of the expert blocks."""
+    lanes, layers = lanes_of(figure), trace.layers_with("chosen_experts")
+    if any(len(plane) != len(layers) for pair in lanes.chosen for plane in pair):
+        return 1.0
+    routes = [routes_error(lanes, row, layer) for row, layer in enumerate(layers)]
+    told = [
+        worst(exact.mixture_error(chosen, weights, layer))
+        for chosen, weights, layer in zip(
+            exported(figure, "chosen_experts"), exported(figure, "chosen_weights"), layers, strict=True
+        )
+    ]
+    names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
+    return worst(*routes, *told, names, same(planes_of(figure)[0], lanes.chosen[0][1]))
+
+
+def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
+    """Drawn probabilities of one token against the softmax of the router's logits, and which of them it used."""
+    layers = trace.layers_with("router_probs")
+    layer, position = number(choice, "layer"), number(choice, "position")
+    shown = layers[len(layers) // 2] if layer is None else trace.layer(layer)
+    at = len(trace.tokens) - 1 if position is None else position
+    known = exact.probabilities(shown)[at]
+    bars = chart_rows(figure, "bar", "p")
+    drawn = np.full(len(known), np.nan)
+    drawn[bars["expert"].to_numpy().astype(int)] = bars["p"].to_numpy(dtype=np.float64)
+    solid = bars["expert"].to_numpy().astype(int)[bars["chosen"].to_numpy(dtype=bool)]
+    told = np.sort(figure.data["chosen_experts"].values)
+    used = shown.part("chosen_experts")[at]
+    best = np.sort(np.argsort(-known, kind="stable")[: len(used)])
+    if not (np.array_equal(np.sort(solid), best) and np.array_equal(told, best)):
+        return 1.0
+    rebuilt = exact.mixture_error(shown.part("chosen_experts"), shown.part("chosen_weights"), shown)[at]
+    exact_ = relative(drawn, known, known), relative(exported(figure, "router_probs"), known, known)
+    return worst(*exact_, rebuilt)
+
+
+def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
+    """Drawn shares against a count of the choices, which themselves must give the captured outputs."""
+    layers, drawn = trace.layers_with("chosen_experts"), exported(figure, "load")
+    known = np.zeros((len(layers), layers[0].parts["router_probs"].sizes["expert"]))
+    errors = []
+    for row, layer in enumerate(layers):
+        chosen = layer.part("chosen_experts")
+        for expert in chosen.ravel():
+            known[row, int(expert)] += 1 / chosen.size
+        errors.append(worst(exact.mixture_error(chosen, layer.part("chosen_weights"), layer)))
+    if drawn.shape != known.shape:
+        return 1.0
+    names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
+    return worst(np.abs(drawn - known), *errors, names, picture_error(figure, drawn[None]))
+
+
+def routes_error(lanes: Lanes, row: int, layer: LayerTrace) -> float:
+    """Compare the drawn choices of one layer with its captured output; a layer without experts must draw none.
+
+    A picture that draws fewer choices than the layer makes, or more, has an error of 1.
+    """
+    drawn = [(wide(category[row]), wide(weight[row])) for category, weight in lanes.chosen]
+    count = layer.parts["chosen_experts"].sizes["choice"] if "chosen_experts" in layer.parts else 0
+    if len(drawn) < count or not all(np.isnan(plane).all() for pair in drawn[count:] for plane in pair):
+        return 1.0
+    if not count:
+        return 0.0
+    chosen, weights = (np.stack(part, axis=1) for part in zip(*drawn[:count], strict=True))
+    return worst(exact.mixture_error(chosen, weights, layer))
