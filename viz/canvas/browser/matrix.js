@@ -61,7 +61,7 @@ function drawTexts(view, ctx) {
   grid.texts.forEach((texts, r) =>
     texts.forEach((text, c) => {
       const fitting = fit(ctx, text, room);
-      if (!fitting || (fitting !== text && room < 18)) return;
+      if (!fitting || (fitting !== text && (room < 18 || fitting === "␣…"))) return;
       const ink = readable(colorOf(view, 0, r, c) ?? rgb(theme.card));
       drawTokenText(ctx, fitting, left + (c + 0.5) * cell, gridY + (r + 0.5) * row, ink, "center", ink);
     })
