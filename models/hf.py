@@ -51,7 +51,7 @@ def locate(source: str) -> str:
         pass
     if len(text) > HUB_ID_LIMIT or not HUB_ID.fullmatch(text) or ".." in text:
         message = f"{source!r} is neither a bundled model, nor a folder, nor a hub id like owner/name"
-        raise SourceError("source_not_found", message, source=source)
+        raise SourceError("errors.source_not_found", message, source=source)
     return str(hub.folder_of(text) or text)
 
 
@@ -108,13 +108,15 @@ def _check_config_file(folder: Path, source: str) -> None:
     path = folder / "config.json"
     if not path.is_file():
         message = f"the folder {source!r} has no config.json: choose a folder in transformers format"
-        raise SourceError("no_config", message, source=source)
+        raise SourceError("errors.no_config", message, source=source)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SourceError("bad_config", f"{path} cannot be read as JSON: {error}", source=source) from error
+        raise SourceError("errors.bad_config", f"{path} cannot be read as JSON: {error}", source=source) from error
     if not isinstance(content, dict) or "model_type" not in content:
-        raise SourceError("bad_config", f"{path} names no model_type: is it a transformers config?", source=source)
+        raise SourceError(
+            "errors.bad_config", f"{path} names no model_type: is it a transformers config?", source=source
+        )
 
 
 def check_weights(folder: str, *, name: str | None = None) -> None:
@@ -124,8 +126,8 @@ def check_weights(folder: str, *, name: str | None = None) -> None:
         return
     if any(path for pattern in UNSAFE for path in Path(folder).glob(pattern)):
         message = f"the folder {source!r} has weights, but not as safetensors: convert them, pickles are never loaded"
-        raise SourceError("unsafe_weights", message, source=source)
-    raise SourceError("no_weights", f"the folder {source!r} has no *.safetensors file", source=source)
+        raise SourceError("errors.unsafe_weights", message, source=source)
+    raise SourceError("errors.no_weights", f"the folder {source!r} has no *.safetensors file", source=source)
 
 
 def _check_complete(source: str, model: PreTrainedModel, found: Mapping[str, Any]) -> None:
@@ -135,11 +137,11 @@ def _check_complete(source: str, model: PreTrainedModel, found: Mapping[str, Any
         message = (
             f"{source!r} lacks {len(missing)} of its weights, the first {missing[0]}: they belong to another model"
         )
-        raise SourceError("weights_missing", message, source=source, count=len(missing), first=missing[0])
+        raise SourceError("errors.weights_missing", message, source=source, count=len(missing), first=missing[0])
     broken = next((name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()), None)
     if broken is not None:
-        raise SourceError("weights_broken", f"{source!r}: {broken} has entries that are no numbers", source=source,
-                          first=broken)  # fmt: skip
+        message = f"{source!r}: {broken} has entries that are no numbers"
+        raise SourceError("errors.weights_broken", message, source=source, first=broken)
 
 
 def _translated(source: str, place: str, error: Exception) -> ContextscopeError:
@@ -147,14 +149,14 @@ def _translated(source: str, place: str, error: Exception) -> ContextscopeError:
     if Path(place).is_dir():
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         weights = isinstance(error, SafetensorError | RuntimeError)  # cut off, or of other sizes than configured
-        key = "weights_unreadable" if weights else "bad_config"
+        key = "errors.weights_unreadable" if weights else "errors.bad_config"
         return SourceError(key, f"{source!r} cannot be loaded: {first}", source=source)
     return hub.translated(source, error)
 
 
 def _dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
-        raise SettingError("dtype_unknown", f"dtype {name!r}: choose one of {', '.join(DTYPES)}", value=name)
+        raise SettingError("errors.dtype_unknown", f"dtype {name!r}: choose one of {', '.join(DTYPES)}", value=name)
     return DTYPES[name]
 
 
@@ -162,8 +164,8 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingError("device_missing", f"there is no device {name!r}", device=name) from error
+        raise SettingError("errors.device_missing", f"there is no device {name!r}", device=name) from error
     present = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_available())
     if not present:
-        raise SettingError("device_missing", f"device {name!r} is not on this machine: use cpu", device=name)
+        raise SettingError("errors.device_missing", f"device {name!r} is not on this machine: use cpu", device=name)
     return device

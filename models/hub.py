@@ -65,21 +65,21 @@ def translated(source: str, error: Exception) -> ContextscopeError:
         return error
     names = {type(found).__name__ for found in _chain(error)}
     if names & _MISSING:
-        return SourceError("hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
+        return SourceError("errors.hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
     if names & _NO_FILE:
-        return SourceError("no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
+        return SourceError("errors.no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
     if any(map(_is_unreached, _chain(error))):
         message = (
             f"the hub cannot be reached for {source!r}: use a bundled model or a local folder, or try again online"
         )
-        return SourceError("hub_unreachable", message, source=source)
+        return SourceError("errors.hub_unreachable", message, source=source)
     if any(isinstance(found, OSError) and found.errno in _UNWRITABLE for found in _chain(error)):
         place = str(constants.HF_HUB_CACHE)
         message = f"{source!r} cannot be kept in {place!r}: let this program write there, and make room on its disk"
-        return SourceError("cache_unwritable", message, source=source, path=place)
+        return SourceError("errors.cache_unwritable", message, source=source, path=place)
     detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return SourceError(
-        "hub_failed", f"{source!r} cannot be loaded from the hub: {detail}", source=source, detail=detail
+        "errors.hub_failed", f"{source!r} cannot be loaded from the hub: {detail}", source=source, detail=detail
     )
 
 

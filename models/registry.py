@@ -54,7 +54,7 @@ def adapter_for(config: PretrainedConfig, *, source: str) -> Adapter:
             return candidate
     known = ", ".join(sorted(t for a in ADAPTERS for t in a.model_types))
     message = f"{source!r} is a {config.model_type!r} model; this program knows {known}"
-    raise SourceError("unknown_architecture", message, source=source, model_type=config.model_type)
+    raise SourceError("errors.unknown_architecture", message, source=source, model_type=config.model_type)
 
 
 def bundled() -> tuple[str, ...]:
@@ -101,12 +101,17 @@ def checked(folder: str, *, architecture: str) -> str:
         hf.check_weights(path)
     except (OSError, ValueError, RuntimeError) as error:  # absent, forbidden; a NUL, an over-long name, an unknown user
         message = f"there is no folder {folder[:200]!r} on this machine"
-        raise SourceError("no_folder", message, source=folder[:200]) from error
+        raise SourceError("errors.no_folder", message, source=folder[:200]) from error
     other = adapter_for(config, source=path)
     if other.name != architecture:
         message = f"{path!r} is a {config.model_type!r} model, which belongs to {other.name}, not to {architecture}"
         raise SourceError(
-            "wrong_family", message, source=path, model_type=config.model_type, found=other.name, wanted=architecture
+            "errors.wrong_family",
+            message,
+            source=path,
+            model_type=config.model_type,
+            found=other.name,
+            wanted=architecture,
         )
     accounting.shape_of(config)
     return path

@@ -48,10 +48,10 @@ def encode(
     Raises PromptError for an empty or over-long prompt, SourceError when the checkpoint has no tokenizer.
     """
     if tokenizer is None:
-        raise SourceError("no_tokenizer", f"{source!r} has no tokenizer: add its tokenizer.json", source=source)
+        raise SourceError("errors.no_tokenizer", f"{source!r} has no tokenizer: add its tokenizer.json", source=source)
     text, removed = clean(prompt)
     if not text.strip():
-        raise PromptError("prompt_empty", "the prompt is empty: type at least one word")
+        raise PromptError("errors.prompt_empty", "the prompt is empty: type at least one word")
     if len(text) > 64 * limit:  # far beyond the limit whatever the tokenizer: refuse before spending time on it
         raise _too_long(len(text) // 4, limit)
     encoding = tokenizer(text, return_offsets_mapping=True)
@@ -109,4 +109,4 @@ def _remarks(text: str, tokens: tuple[Token, ...], removed: int) -> tuple[Remark
 
 def _too_long(tokens: int, limit: int) -> PromptError:
     message = f"the prompt has about {tokens} tokens, at most {limit} are shown: shorten it"
-    return PromptError("prompt_too_long", message, tokens=tokens, limit=limit)
+    return PromptError("errors.prompt_too_long", message, tokens=tokens, limit=limit)

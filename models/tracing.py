@@ -25,7 +25,7 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
     if max(encoded.ids) >= shape.vocab:
         message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
-        raise SourceError("foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
+        raise SourceError("errors.foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
     return trace_encoded(adapter, checkpoint, encoded)
 
 

@@ -32,7 +32,7 @@ OTHERS = ("head_matrix", "state_film", "decay_curves", "layer_ribbon", "four_mac
           "training_curves", "memory_vs_context", "decode_vs_context", "prefill_vs_context")  # fmt: skip
 FIGURES = sorted({*OTHERS, *(f for table in (CHAPTERS, HOOD) for figures in table.values() for f in figures)})
 SECTIONS = ("title", "tagline", "promise", "hero.see", "hero.try", "cost.text", "check")
-RAISED = r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"(?:errors\.)?(\w+)\""
+RAISED = r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"errors\.(\w+)\""
 COLUMNS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
 
 
@@ -216,6 +216,19 @@ def test_every_error_of_the_models_has_a_sentence() -> None:
         source = path.read_text(encoding="utf-8")
         raised |= set(re.findall(RAISED, source))
     assert [key for key in sorted(raised) if f"errors.{key}" not in words] == []
+
+
+@pytest.mark.parametrize("folder", ["models", "pages"])
+def test_every_error_names_its_whole_key(folder: str) -> None:
+    """One dialect: "errors.x" everywhere, never "x"."""
+    bare = [
+        f"{path.relative_to(ROOT)}: {key}"
+        for path in (ROOT / folder).rglob("*.py")
+        for key in re.findall(
+            r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"(?!errors\.)(\w[^\"]*)", path.read_text()
+        )
+    ]
+    assert bare == []
 
 
 @pytest.mark.parametrize("lang", LANGS)

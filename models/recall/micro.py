@@ -139,7 +139,7 @@ def load(task: str, architecture: str, *, device: str = "cpu") -> Checkpoint:
     place = folder(task, architecture)
     if not saved(place):
         message = f"there is no trained {architecture} for {task} in {place}: python -m models recall train makes it"
-        raise SourceError("source_not_found", message, source=str(place))
+        raise SourceError("errors.source_not_found", message, source=str(place))
     return registry.load(str(place), device=device)
 
 

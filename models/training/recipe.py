@@ -124,7 +124,7 @@ def main(args: argparse.Namespace) -> int:
 
     recipe = recipe_of(args)
     if args.device not in ("cpu", "cuda") or (args.device == "cuda" and not torch.cuda.is_available()):
-        raise SettingError("setting_value", f"--device {args.device!r}: not on this machine", name="device",
+        raise SettingError("errors.setting_value", f"--device {args.device!r}: not on this machine", name="device",
                            value=args.device)  # fmt: skip
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -153,11 +153,11 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     for name, (low, _) in OVERRIDES.items():
         if (value := changed.get(name, low)) < low:
             message = f"--{name} must be at least {low}, got {value}"
-            raise SettingError("setting_range", message, name=name, value=value, low=low, high="any")
+            raise SettingError("errors.setting_range", message, name=name, value=value, low=low, high="any")
     if (lr := changed.get("lr")) is not None:
         if not 0 < lr < 1:
-            raise SettingError("setting_range", f"--lr must be between 0 and 1, got {lr}", name="lr", value=lr, low=0,
-                               high=1)  # fmt: skip
+            message = f"--lr must be between 0 and 1, got {lr}"
+            raise SettingError("errors.setting_range", message, name="lr", value=lr, low=0, high=1)
         changed["lr_end"] = lr / 10
     if "steps" in changed:
         changed["warmup"] = min(recipe.warmup, max(1, changed["steps"] // 10))
@@ -183,5 +183,5 @@ def _tokenizer(out: Path, texts: tuple[corpus.Text, ...], vocab: int) -> PreTrai
     known: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
     if len(known) > vocab:
         message = f"{folder} has {len(known)} entries and the recipe {vocab}: choose another --out, or delete it"
-        raise SettingError("setting_value", message, name="vocab", value=len(known))
+        raise SettingError("errors.setting_value", message, name="vocab", value=len(known))
     return known

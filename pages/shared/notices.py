@@ -39,9 +39,8 @@ def calm(error: Exception) -> bool:
 
 def sentence(error: ContextscopeError) -> str:
     """Return an error's sentence in the visitor's language, or its own English one where none is written."""
-    key = f"errors.{error.key.removeprefix('errors.')}"
     lang = session.language()
-    return i18n.say(lang, key, **error.values) if i18n.has(lang, key) else str(error)
+    return i18n.say(lang, error.key, **error.values) if i18n.has(lang, error.key) else str(error)
 
 
 def plain(text: str) -> str:

@@ -21,7 +21,7 @@ def key_of(source: str, **options: str) -> str:
     with pytest.raises(ContextscopeError) as error:
         registry.load(source, **options)
     assert "\n" not in str(error.value)
-    return error.value.key
+    return error.value.key.removeprefix("errors.")
 
 
 def folder(path: Path, config: object | None = None, **files: bytes) -> str:
@@ -136,7 +136,7 @@ def test_errors_are_of_their_kind() -> None:
 def test_what_is_typed_and_is_no_folder_is_said_so(typed: str) -> None:
     with pytest.raises(SourceError) as error:
         registry.checked(typed, architecture="mamba")
-    assert error.value.key == "no_folder" and "\n" not in str(error.value) and len(str(error.value)) < 300
+    assert error.value.key == "errors.no_folder" and "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
 @pytest.mark.parametrize("adapter", registry.ADAPTERS, ids=lambda adapter: adapter.name)
@@ -148,7 +148,7 @@ def test_a_folder_is_taken_by_its_own_family_only(adapter: Adapter) -> None:
             continue
         with pytest.raises(SourceError) as error:
             registry.checked(place, architecture=other.name)
-        assert error.value.key == "wrong_family" and error.value.values["found"] == adapter.name
+        assert error.value.key == "errors.wrong_family" and error.value.values["found"] == adapter.name
 
 
 def test_need_counts_the_weights_in_float32() -> None:
