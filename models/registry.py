@@ -6,13 +6,22 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from models import accounting, backends, binding, hf, offers, tracing  # binding: the operators inside transformers
+from models import (
+    accounting,
+    backends,
+    binding,
+    hf,
+    offers,
+    resolving,
+    tracing,
+)  # binding: the operators inside transformers
 from models.errors import SourceError
 from models.jamba import JambaAdapter
 from models.mamba import MambaAdapter
 from models.records import ModelTrace
 from models.rwkv import RwkvAdapter
 from models.spec import Adapter, Checkpoint
+from models.tokens import Encoded
 from models.transformer import TransformerAdapter
 
 __all__ = [
@@ -23,12 +32,14 @@ __all__ = [
     "binding",
     "bundled",
     "checked",
+    "encode",
     "load",
     "need_bytes",
     "preferred_device",
     "read_config",
     "showing",
     "trace",
+    "trace_encoded",
 ]
 
 ADAPTERS: tuple[Adapter, ...] = (TransformerAdapter(), MambaAdapter(), RwkvAdapter(), JambaAdapter())
@@ -59,7 +70,7 @@ def adapter_for(config: PretrainedConfig, *, source: str) -> Adapter:
 
 def bundled() -> tuple[str, ...]:
     """Return the bundled checkpoints that are present, in the order of ADAPTERS."""
-    return tuple(a.bundled for a in ADAPTERS if (hf.CHECKPOINTS / a.bundled / "config.json").is_file())
+    return tuple(a.bundled for a in ADAPTERS if (resolving.CHECKPOINTS / a.bundled / "config.json").is_file())
 
 
 def read_config(source: str) -> PretrainedConfig:
@@ -84,7 +95,7 @@ def is_here(source: str) -> bool:
 
 def is_documented(name: str) -> bool:
     """Tell whether a bundled checkpoint has its card and the log of its training."""
-    return card(name).is_file() and (hf.CHECKPOINTS / name / "log.jsonl").is_file()
+    return card(name).is_file() and (resolving.CHECKPOINTS / name / "log.jsonl").is_file()
 
 
 def checked(folder: str, *, architecture: str) -> str:
@@ -97,11 +108,11 @@ def checked(folder: str, *, architecture: str) -> str:
         if not folder.strip() or not place.is_dir():
             raise FileNotFoundError(folder)
         path = str(place.resolve())
-        config = hf.read_config(path)
-        hf.check_weights(path)
     except (OSError, ValueError, RuntimeError) as error:  # absent, forbidden; a NUL, an over-long name, an unknown user
         message = f"there is no folder {folder[:200]!r} on this machine"
         raise SourceError("errors.no_folder", message, source=folder[:200]) from error
+    config = hf.read_config(path)
+    hf.check_weights(path)
     other = adapter_for(config, source=path)
     if other.name != architecture:
         message = f"{path!r} is a {config.model_type!r} model, which belongs to {other.name}, not to {architecture}"
@@ -113,7 +124,6 @@ def checked(folder: str, *, architecture: str) -> str:
             found=other.name,
             wanted=architecture,
         )
-    accounting.shape_of(config)
     return path
 
 
@@ -126,7 +136,7 @@ def stamp(source: str) -> float:
 
 def card(name: str) -> Path:
     """Return the path of a bundled checkpoint's card.json."""
-    return hf.CHECKPOINTS / name / "card.json"
+    return resolving.CHECKPOINTS / name / "card.json"
 
 
 def card_of(source: str) -> dict[str, Any]:
@@ -144,7 +154,7 @@ def validation_bits(name: str) -> dict[str, float]:
 
 def training_log(name: str) -> list[tuple[float, float]]:
     """Return (tokens seen, loss in nats per token) of a bundled checkpoint's training, as it was logged."""
-    lines = (hf.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (resolving.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [(row["tokens"], row["loss"]) for row in map(json.loads, lines)]
 
 
@@ -164,3 +174,13 @@ def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpo
 def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt."""
     return tracing.trace(adapter(checkpoint.architecture), checkpoint, prompt)
+
+
+def encode(checkpoint: Checkpoint, prompt: str) -> Encoded:
+    """Cut a prompt into tokens for a checkpoint, without its model; raises as trace does."""
+    return tracing.encoded(checkpoint, prompt)
+
+
+def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
+    """Run a checkpoint once over tokens that encode gave, and record it."""
+    return tracing.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)

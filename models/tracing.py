@@ -20,13 +20,21 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
 
     Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer of its own.
     """
+    return trace_encoded(adapter, checkpoint, encoded(checkpoint, prompt))
+
+
+def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
+    """Cut a prompt into the tokens that a checkpoint reads; raises as trace does, and touches no model."""
     shape = accounting.shape_of(checkpoint.config)
     limit = min(PROMPT_LIMIT, shape.positions or PROMPT_LIMIT)
-    encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
-    if max(encoded.ids) >= shape.vocab:
+    found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
+    if not found.ids:
+        message = f"the tokenizer of {checkpoint.name!r} makes no token of this text: use another text"
+        raise SourceError("errors.no_tokens", message, source=checkpoint.name)
+    if not all(0 <= id_ < shape.vocab for id_ in found.ids):
         message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
         raise SourceError("errors.foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
-    return trace_encoded(adapter, checkpoint, encoded)
+    return found
 
 
 def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.cli.output import print_json, print_table
+from models.cli.output import SOURCES, print_json, print_table
 from models.errors import SettingError, SourceError
 
 CONTEXT = 256  # where no card says what the model was trained on
@@ -15,7 +15,7 @@ ROWS = 128
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("sources", nargs="*", metavar="MODEL", help="bundled names or checkpoint folders (all bundled)")
+    parser.add_argument("sources", nargs="*", metavar="MODEL", help=f"each {SOURCES} (all bundled)")
     parser.add_argument("--corpus", type=Path, required=True, help="folder with stories_en.txt and reviews_ko.txt")
     parser.add_argument("--context", type=int, help=f"tokens per row (those of the model's card, else {CONTEXT})")
     parser.add_argument("--rows", type=int, help=f"rows per language ({ROWS})")

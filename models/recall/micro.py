@@ -17,7 +17,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from models import hf, registry
+from models import registry, resolving
 from models.errors import SourceError
 from models.spec import Checkpoint
 from models.training import initial
@@ -25,7 +25,7 @@ from models.training import initial
 D_MODEL = 64
 INIT = 0.08  # standard deviation of matrices and embeddings where the architecture has no rule of its own
 POSITIONS = 1024  # declared by the configurations; longer than every cell
-FOLDER = hf.CHECKPOINTS / "micro"
+FOLDER = resolving.CHECKPOINTS / "micro"
 NO_TEXT: dict[str, Any] = {"tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": None}
 
 

@@ -197,11 +197,12 @@ def _traced(source: str, prompt: str) -> ModelTrace:
     from models import registry
 
     loaded = checkpoint(source)
+    encoded = registry.encode(loaded, prompt)  # before its turn: a slow tokenizer holds up nobody else
     with _running:
         if source in bundled():
-            return registry.trace(loaded, prompt)
+            return registry.trace_encoded(loaded, encoded)
         try:
-            return registry.trace(loaded, prompt)
+            return registry.trace_encoded(loaded, encoded)
         except ContextscopeError:
             raise
         except Exception as error:  # a model nobody has tried: the reason to the log, a sentence to the visitor

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from models import panics
 from models.errors import ContextscopeError
 from pages.shared import i18n, session
 
@@ -23,6 +24,10 @@ def guarded() -> Iterator[None]:
         explain(error)
     except Exception as error:  # noqa: BLE001  # the visitor gets a calm sentence, the log everything
         calm(error)
+    except BaseException as error:  # a panic of Rust code is no Exception; what ends or reruns a script passes
+        if not panics.is_panic(error):
+            raise
+        calm(error)
 
 
 def explain(error: ContextscopeError, *, also: str = "") -> None:
@@ -30,7 +35,7 @@ def explain(error: ContextscopeError, *, also: str = "") -> None:
     st.warning(plain(f"{sentence(error)} {also}".strip()), icon=":material/info:")
 
 
-def calm(error: Exception) -> bool:
+def calm(error: BaseException) -> bool:
     """Log an error nobody foresaw and say so without details. Returns True: nothing more needs to be shown."""
     _log.error("unexpected error on page %s", session.current().page, exc_info=error)
     st.error(i18n.t(_UNEXPECTED), icon=":material/error:")
