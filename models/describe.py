@@ -153,7 +153,7 @@ def _notes(source: Source, shape: Shape, *, context: int, dtype: str, chosen: bo
         size = "their size on disk is not known from the configuration"
         size = size if has is None else f"{has.total_bytes:,} bytes on disk"
         yield f"the weights are stored quantised ({how}), {size}; weight_bytes counts them in {dtype}"
-    elif source.dtype is None and not chosen:
+    elif source.dtype is None and not chosen and source.origin in ("folder", "hub"):
         yield f"nothing says in which number type the weights are stored: counted in {dtype}"
     elif source.dtype is not None and chosen and source.dtype != dtype:
         yield f"the weights are stored in {source.dtype}"
