@@ -20,7 +20,7 @@ COMMANDS = {
     "runs": ("models.cli.runs", "list, export, compare, import and delete the runs of the benchmark"),
     "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),
     "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts, structure"),
-    "train": ("models.training.recipe", "train the bundled models again"),
+    "train": ("models.cli.train", "train the bundled models again"),
     "recall": ("models.cli.recall", "train and measure the micro-models: associative recall, induction, copying"),
 }
 

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -18,12 +19,25 @@ ATTENTION = "contextscope"  # the attention implementation our models are loaded
 
 @dataclass(frozen=True, slots=True)
 class AttentionInputs:
-    """What one attention call saw: query (b, h, l, d_head), key and value (b, h_kv, l, d_head), the scale of q.k."""
+    """What one attention call saw.
+
+    query (b, h, l, d_head), key and value (b, h_kv, l, d_head), the scale of q.k, and the mask that the model handed
+    over: bool or additive, (b, 1 or h, l, l), or None for every key up to the query.
+    """
 
     query: Tensor
     key: Tensor
     value: Tensor
     scale: float
+    mask: Tensor | None = None
+
+    def visible(self) -> Tensor:
+        """Return which keys each query of the first sequence may read, bool (l, l); a sliding window is in it."""
+        length = self.query.shape[2]
+        if self.mask is None:
+            return torch.ones(length, length, dtype=torch.bool, device=self.query.device).tril()
+        mask = self.mask[0, 0]
+        return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +54,15 @@ _active: ContextVar[Capture | None] = ContextVar("contextscope_capture", default
 
 @contextmanager
 def capturing(modules: Iterable[nn.Module]) -> Iterator[Capture]:
-    """Record the run inside the block; hooks come off when it ends, also by an error."""
+    """Record the run inside the block; hooks come off when it ends, also by an error.
+
+    What other threads run through the same modules meanwhile, such as a lens of an earlier trace, is not recorded.
+    """
     capture = Capture()
 
     def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if _active.get() is not capture:
+            return
         if args:
             capture.inputs[module] = args[0]
         capture.outputs[module] = output
@@ -66,7 +85,7 @@ def observable_attention(
     if capture is not None:
         scale = kwargs.get("scaling")
         scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
-        capture.attention[module] = AttentionInputs(query, key, value, scale)
+        capture.attention[module] = AttentionInputs(query, key, value, scale, attention_mask)
     backends.note_attention(query, key, value, attention_mask)
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 

@@ -1,15 +1,16 @@
 """The Jamba adapter (Lieber et al. 2024): attention and Mamba layers, dense and with experts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.jamba.modeling_jamba import JambaMambaMixer
 
 from models.capture import Capture
 from models.continuation import Continuing
-from models.parts import attention, experts, state_space
+from models.parts import attention, experts, residual_stream, state_space
 from models.records import LayerTrace
 from models.spec import Adapter
 from models.transformer import experts_block
@@ -21,7 +22,7 @@ class JambaAdapter(Adapter):
     name: ClassVar[str] = "jamba"
     bundled: ClassVar[str] = "jamba"
     model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
-    parts: ClassVar[frozenset[str]] = attention.PARTS | state_space.PARTS | experts.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | attention.PARTS | state_space.PARTS | experts.PARTS
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
@@ -32,8 +33,21 @@ class JambaAdapter(Adapter):
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the hybrid cache, which is written into."""
-        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only))
+        given = {} if any(hasattr(layer, "self_attn") for layer in _layers(model)) else _without_attention(ids)
+        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only), **given)
         return out.logits, out.past_key_values
+
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the decoder layers, each with attention or Mamba and a feed-forward."""
+        return list(_layers(model))
+
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return final_layernorm."""
+        return model.get_submodule("model.final_layernorm")
+
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head."""
+        return model.get_submodule("lm_head")
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask each layer for what its kind of mixer and feed-forward shows."""
@@ -57,6 +71,15 @@ class _Mixer(Continuing, JambaMambaMixer):
 def _layers(model: Any) -> Iterable[Any]:
     layers: Iterable[Any] = model.model.layers
     return layers
+
+
+def _without_attention(ids: Tensor) -> dict[str, Any]:
+    """Return what transformers would ask an attention layer of the cache for: positions and masks, which no layer uses.
+
+    Jamba encodes no positions, and a batch without padding needs no mask in a Mamba layer.
+    """
+    positions = torch.arange(ids.shape[1], device=ids.device)[None]
+    return {"position_ids": positions, "attention_mask": {"full_attention": None, "linear_attention": None}}
 
 
 def _layer(index: int, layer: Any, capture: Capture) -> LayerTrace:

@@ -1,15 +1,16 @@
 """The Mamba adapter (Gu & Dao 2023)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.mamba.modeling_mamba import MambaMixer
 
 from models.capture import Capture
 from models.continuation import Continuing
-from models.parts import state_space
+from models.parts import residual_stream, state_space
 from models.records import LayerTrace
 from models.spec import Adapter
 
@@ -20,7 +21,7 @@ class MambaAdapter(Adapter):
     name: ClassVar[str] = "mamba"
     bundled: ClassVar[str] = "mamba"
     model_types: ClassVar[frozenset[str]] = frozenset({"mamba"})
-    parts: ClassVar[frozenset[str]] = state_space.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | state_space.PARTS
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
@@ -32,6 +33,22 @@ class MambaAdapter(Adapter):
         """Run with the recurrent cache, which is written into."""
         out = model(input_ids=ids, cache_params=cache, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.cache_params
+
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the blocks, each a norm and a mixer."""
+        return list(_blocks(model))
+
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return norm_f."""
+        return model.get_submodule("backbone.norm_f")
+
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head, whose weights are the embedding's where they are tied."""
+        return model.get_submodule("lm_head")
+
+    def stream_dtype(self, model: PreTrainedModel) -> torch.dtype:
+        """Return float32 where the configuration keeps the stream so whatever the weights are."""
+        return torch.float32 if model.config.residual_in_fp32 else model.dtype
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask every mixer for what its selection was made of."""

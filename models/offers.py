@@ -16,12 +16,17 @@ from models.errors import SourceError
 OFFERED = Path(__file__).resolve().parent.parent / "assets" / "offered.yaml"
 LONGEST_TEXT = 256  # tokens, the longest text that is traced: models.tokens.PROMPT_LIMIT
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
+_LENS_CHOICES = 5  # tokens kept at every position of every layer: models.parts.residual_stream.TOP_K
 _FLOAT = 4  # bytes: weights and everything recorded are float32
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One published model. download_bytes: weights and tokenizer as the hub lists them; unknown: words by language."""
+    """One published model.
+
+    download_bytes: weights and tokenizer as the hub lists them; unknown: words by language; need_bytes: of memory, to
+    run it.
+    """
 
     id: str
     name: str
@@ -38,11 +43,7 @@ class Offer:
     inferred: tuple[str, ...]
     sources: Mapping[str, str]
     unknown: Mapping[str, str | None]
-
-    @property
-    def need_bytes(self) -> int:
-        """Count the memory that running it takes."""
-        return need_bytes(accounting.shape_of(self.config))
+    need_bytes: int
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +72,11 @@ def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
 
 
 def trace_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
-    """Count what a trace of so many tokens keeps: logits, maps of every head, states after every token, in float32."""
+    """Count what a trace of so many tokens keeps, in float32.
+
+    Logits, maps of every head, states after every token, and the residual stream before and after every block with what
+    the logit lens reads in it: five tokens, their probabilities, an entropy, and two tokens that are followed.
+    """
     maps = tokens * tokens
     kept = {
         "attention": 3 * shape.n_heads * maps + 4 * tokens * shape.n_heads * shape.d_head,
@@ -79,7 +84,9 @@ def trace_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
         "rwkv": 8 * tokens * shape.d_attention + maps,
         "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model),
     }
-    values = 2 * tokens * shape.vocab + sum(shape.count(kind) * count for kind, count in kept.items())
+    lens = 2 * _LENS_CHOICES + 1 + 4
+    stream = (len(shape.layers) + 1) * tokens * (shape.d_model + lens)
+    values = 2 * tokens * shape.vocab + stream + sum(shape.count(kind) * count for kind, count in kept.items())
     return values * _FLOAT
 
 
@@ -106,6 +113,7 @@ def _offer(entry: Mapping[str, Any]) -> Offer:
         inferred=tuple(entry.get("inferred", ())),
         sources=MappingProxyType(dict(entry["sources"])),
         unknown=MappingProxyType(dict(entry["unknown"])),
+        need_bytes=need_bytes(shape),
     )
 
 

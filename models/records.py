@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -28,6 +28,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "gate": ("token", "channel"),  # SiLU(z)
         "state": ("token", "channel", "d_state"),  # h after each token
         "hidden_attention": ("query", "key"),  # mean over channels of |alpha| (Ali et al. 2024)
+        "half_distance": ("channel",),  # tokens beyond the nearest until mean |alpha| halves; inf: not in this text
         # RWKV-4 (Peng et al. 2023)
         "decay_rate": ("channel",),  # w > 0; the factor per token is exp(-w)
         "bonus": ("channel",),  # u, added to the present token's key
@@ -45,6 +46,16 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "router_probs": ("token", "expert"),  # softmax over all experts
         "chosen_experts": ("token", "choice"),
         "chosen_weights": ("token", "choice"),  # what multiplies each chosen expert's output
+        # the residual stream (Elhage et al. 2021) and what the logit lens reads in resid_post (nostalgebraist 2020)
+        "resid_pre": ("token", "d_model"),  # what the layer's block starts from
+        "resid_post": ("token", "d_model"),  # resid_pre and all that the block adds
+        "lens_tokens": ("token", "choice"),  # ids of the most likely tokens, most likely first (ModelTrace.label_of)
+        "lens_probs": ("token", "choice"),  # their probabilities
+        "lens_entropy": ("token",),  # of all tokens' probabilities, in bits
+        "lens_rank_final": ("token",),  # of the token that the model itself finds most likely; 1 is the first
+        "lens_prob_final": ("token",),
+        "lens_rank_next": ("token",),  # of the token that really comes next; nan at the last position
+        "lens_prob_next": ("token",),
     }
 )
 
@@ -183,7 +194,7 @@ def _check(name: str, part: Named) -> None:
 class LayerTrace:
     """One layer: which mixer and feed-forward it has, the parts it shows, and how well they rebuild its output.
 
-    mixer: "attention", "mamba" or "rwkv"; ffn: "dense", "moe", "channel_mix" or "none".
+    mixer: "attention", "mamba", "rwkv", or "none" for the embedding; ffn: "dense", "moe", "channel_mix" or "none".
     residuals: part -> max |rebuilt - output| / max |output| for the parts that rebuild a module's output.
     Both may be Deferred: what a T x T operator costs is paid when it is looked at.
     """
@@ -208,6 +219,25 @@ class LayerTrace:
             raise KeyError(f"layer {self.index} ({self.mixer}) shows {sorted(self.parts)}, not {name!r}")
         return self.parts[name].values
 
+    def extended(self, shown: Shown) -> "LayerTrace":
+        """Return the layer with further parts and residuals; nothing is derived."""
+        parts = self.parts if isinstance(self.parts, Deferred) else Deferred(self.parts, {})
+        residuals = self.residuals if isinstance(self.residuals, Deferred) else Deferred(self.residuals, {})
+        return replace(self, parts=parts | shown[0], residuals=residuals | shown[1])
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLens:
+    """One token of the vocabulary, followed through the residual stream of a trace by the logit lens.
+
+    prob, rank: (layer, token); row 0 is the embedding, row i + 1 the stream after layer i. Rank 1 is the most likely.
+    """
+
+    id: int
+    label: str
+    prob: Named
+    rank: Named
+
 
 @dataclass(frozen=True, slots=True)
 class ModelTrace:
@@ -217,6 +247,8 @@ class ModelTrace:
     cache_bytes: bytes of the live cache tensors after these tokens; cache_bytes_formula: the same by accounting.
     implementation: which code ran, per function ("scan": "seqops compiled loop (CPU)", ...).
     remarks: what is unusual about the prompt, for the visitor.
+    embedding: the stream before the first block as a layer -1 with resid_post and its lens; label_of: readable text
+    of any id of the vocabulary, also of tokens that are not in the prompt (without a tokenizer the id itself).
     """
 
     checkpoint: str
@@ -233,6 +265,13 @@ class ModelTrace:
     dtype: str
     seconds: float
     remarks: tuple[Remark, ...] = ()
+    embedding: LayerTrace | None = None
+    label_of: Callable[[int], str] = str
+
+    @property
+    def stream(self) -> tuple[LayerTrace, ...]:
+        """List what has a resid_post in the order of the run: the embedding, then every layer."""
+        return self.layers if self.embedding is None else (self.embedding, *self.layers)
 
     def layer(self, index: int) -> LayerTrace:
         """Return the layer with this index; IndexError says how many there are."""
@@ -246,7 +285,7 @@ class ModelTrace:
 
     def derive(self) -> None:
         """Work out everything that would otherwise be derived when first looked at."""
-        for layer in self.layers:
+        for layer in self.stream:
             for known in (layer.parts, layer.residuals):
                 for name in known:
                     known[name]

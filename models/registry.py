@@ -18,7 +18,7 @@ from models import (
 from models.errors import SourceError
 from models.jamba import JambaAdapter
 from models.mamba import MambaAdapter
-from models.records import ModelTrace
+from models.records import ModelTrace, TokenLens
 from models.rwkv import RwkvAdapter
 from models.spec import Adapter, Checkpoint
 from models.tokens import Encoded
@@ -33,6 +33,7 @@ __all__ = [
     "bundled",
     "checked",
     "encode",
+    "lens_of",
     "load",
     "need_bytes",
     "preferred_device",
@@ -184,3 +185,8 @@ def encode(checkpoint: Checkpoint, prompt: str) -> Encoded:
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
     """Run a checkpoint once over tokens that encode gave, and record it."""
     return tracing.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)
+
+
+def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
+    """Follow one token of the vocabulary through a trace of a checkpoint; SettingError for an id that it lacks."""
+    return tracing.lens_of(adapter(checkpoint.architecture), checkpoint, trace, token_id)

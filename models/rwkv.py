@@ -1,6 +1,6 @@
 """The RWKV-4 adapter (Peng et al. 2023)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from transformers.models.rwkv.modeling_rwkv import RwkvFeedForward, RwkvSelfAttention
 
 from models.capture import Capture
-from models.parts import time_mix
+from models.parts import residual_stream, time_mix
 from models.records import LayerTrace
 from models.spec import Adapter
 
@@ -20,7 +20,7 @@ class RwkvAdapter(Adapter):
     name: ClassVar[str] = "rwkv"
     bundled: ClassVar[str] = "rwkv"
     model_types: ClassVar[frozenset[str]] = frozenset({"rwkv"})
-    parts: ClassVar[frozenset[str]] = time_mix.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | time_mix.PARTS
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Undo two traps: rescaled weights in evaluation, and one-token steps that mix up the batch."""
@@ -32,9 +32,30 @@ class RwkvAdapter(Adapter):
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the five state tensors, copied first: transformers writes into them."""
-        state = None if cache is None else [s.clone() for s in cache]
+        state = _empty_state(model, ids) if cache is None else [s.clone() for s in cache]
         out = model(input_ids=ids, state=state, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.state
+
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the blocks, each a time mix and a channel mix.
+
+        As shipped, transformers halves the stream after every rescale_every blocks at inference, and the weights of
+        later blocks with it. prepare turns that off, so the recorded stream is never halved. Where it is on, the stream
+        is recorded as the next block or the final norm receives it: the last one gives the model's logits either way.
+        """
+        return list(_blocks(model))
+
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return ln_out."""
+        return model.get_submodule("rwkv.ln_out")
+
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head."""
+        return model.get_submodule("head")
+
+    def stream_start(self, model: PreTrainedModel) -> nn.Module | None:
+        """Return the norm of the embedding: it stands inside the first block, but before what that block adds to."""
+        return model.get_submodule("rwkv.blocks.0.pre_ln")
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask every time-mix block for key, value, receptance and output."""
@@ -57,6 +78,22 @@ class RwkvAdapter(Adapter):
 def _blocks(model: Any) -> Iterable[Any]:
     blocks: Iterable[Any] = model.rwkv.blocks
     return blocks
+
+
+def _empty_state(model: Any, ids: Tensor) -> list[Tensor]:
+    """Return the state before the first token: two shifts as wide as the model, num, den and max as wide as WKV.
+
+    transformers gives all five the width of the model, which fails when attention_hidden_size is another.
+    """
+    config = model.config
+    widths = (config.hidden_size, config.hidden_size, *[config.attention_hidden_size] * 3)
+    dtypes = (model.dtype, model.dtype, *[torch.float32] * 3)
+    state = [
+        torch.zeros(len(ids), width, config.num_hidden_layers, dtype=dtype, device=ids.device)
+        for width, dtype in zip(widths, dtypes, strict=True)
+    ]
+    state[4] -= 1e30
+    return state
 
 
 def _shifted(hidden: Tensor, previous: Tensor | None) -> Tensor:

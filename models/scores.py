@@ -35,9 +35,24 @@ def head_patterns(weights: Floats, ids: Whole) -> list[float]:
     ]
 
 
-def uniform(length: int) -> Floats:
-    """Return the weights of a head that reads all of its past alike, (length, length)."""
-    return np.tri(length) / np.arange(1, length + 1)[:, None]
+def uniform(length: int, *, window: int | None = None) -> Floats:
+    """Return the weights of a head that reads all of its past alike, (length, length).
+
+    window: how many tokens it sees, itself included; all without it.
+    """
+    seen = np.tri(length) if window is None else np.tri(length) - np.tri(length, k=-window)
+    return np.asarray(seen / seen.sum(1, keepdims=True))
+
+
+def reach(weights: Floats) -> int:
+    """Return how many tokens the heads (head, query, key) of a layer see at most, itself included: its window."""
+    query, key = np.nonzero((weights > 0).any(0))
+    return int((query - key).max()) + 1
+
+
+def chance(ids: Whole, *, window: int | None = None) -> list[float]:
+    """Return the scores, in the order of PATTERNS, of a head that reads its past alike: what this text gives to all."""
+    return head_patterns(uniform(len(ids), window=window), ids)
 
 
 def share_on(weights: Floats, marked: npt.NDArray[np.bool_]) -> float:

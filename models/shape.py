@@ -1,8 +1,9 @@
 """Read the sizes of a model from its configuration: a transformers object or the mapping of a config.json."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -179,10 +180,15 @@ class Shape:
     proj_bias: bool = False
     inner_norms: bool = False  # Jamba's RMSNorms of dt, B and C
     d_attention: int = 0  # RWKV's attention width
+    _counts: dict[str, int] = field(init=False, repr=False, compare=False)  # layers by mixer and by feed-forward
+
+    def __post_init__(self) -> None:
+        counts = Counter(kind for layer in self.layers for kind in {layer.mixer, layer.ffn})
+        object.__setattr__(self, "_counts", dict(counts))
 
     def count(self, kind: str) -> int:
-        """Count the layers with this mixer or feed-forward."""
-        return sum(kind in (layer.mixer, layer.ffn) for layer in self.layers)
+        """Return the number of layers with this mixer or feed-forward."""
+        return self._counts.get(kind, 0)
 
 
 def shape_of(config: Any, *, source: str = "config") -> Shape:

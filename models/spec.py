@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -55,6 +55,26 @@ class Adapter(ABC):
         """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache."""
 
     @abstractmethod
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the residual blocks in order: each receives the stream (b, l, d_model) and returns it with its part."""
+
+    @abstractmethod
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return the norm between the last block and the output head."""
+
+    @abstractmethod
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head, from d_model to the logits of the vocabulary."""
+
+    def stream_start(self, model: PreTrainedModel) -> nn.Module | None:  # noqa: ARG002 - most need no look
+        """Return the module whose output is the stream before the first block; None where that is the block's input."""
+        return None
+
+    def stream_dtype(self, model: PreTrainedModel) -> torch.dtype:
+        """Return the number type of the stream that the final norm receives."""
+        return model.dtype
+
+    @abstractmethod
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """List the modules whose inputs and outputs layer_traces needs."""
 
@@ -69,12 +89,12 @@ class Adapter(ABC):
         return logits[:, -1], cache
 
     def cache_tensors(self, cache: Any) -> list[Tensor]:
-        """List every tensor a cache keeps between decoding steps."""
+        """List every tensor of numbers a cache keeps between decoding steps, without its counters and window sizes."""
         found: list[Tensor] = []
         for layer in cache.layers:
             for value in vars(layer).values():
                 held = value.values() if isinstance(value, dict) else (value,)
-                found += [t for t in held if isinstance(t, Tensor)]
+                found += [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
         return found
 
     def cache_bytes(self, cache: Any) -> int:

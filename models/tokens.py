@@ -2,12 +2,13 @@
 
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models import configuration, panics, resolving
 from models.alignment import SPACE, readable
@@ -43,7 +44,7 @@ def clean(prompt: str) -> tuple[str, int]:
     Dropped: control characters (NUL among them), bidirectional overrides and unpaired surrogates. Line ends become \n.
     """
     text = prompt.replace("\r\n", "\n").replace("\r", "\n")
-    kept = "".join(c for c in text if c in KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    kept = "".join(c for c in text if _drawable(c))
     return kept, len(text) - len(kept)
 
 
@@ -155,6 +156,41 @@ def readable_tokens(
         label = _label(text[start:stop], raw[group[0]])
         tokens += [Token(i, ids[i], label, start, stop, piece + 1, len(group)) for piece, i in enumerate(group)]
     return tuple(tokens)
+
+
+def label_of(tokenizer: PreTrainedTokenizerBase | None) -> Callable[[int], str]:
+    r"""Return what makes a readable label of any id of a vocabulary, as Token.label where it can be read alone.
+
+    Bytes that are no whole character are written as \xed, characters that cannot be drawn as \u202e. An id that the
+    tokenizer does not have, as some models have more rows than tokens, is written [50300]; without a tokenizer, 50300.
+    """
+    if tokenizer is None:
+        return str
+    special = frozenset(tokenizer.all_special_ids)
+
+    def label(token_id: int) -> str:
+        raw: Any = tokenizer.convert_ids_to_tokens(int(token_id))
+        if raw is None or token_id in special:
+            return str(raw or f"[{token_id}]")
+        text = tokenizer.decode([int(token_id)], clean_up_tokenization_spaces=False)
+        if "\ufffd" in text:
+            text = _bytes(raw)
+        shown = "".join(c if _drawable(c) else c.encode("unicode_escape").decode() for c in text)
+        return _label(shown, raw) if shown else str(raw).replace(WORD_MARKS[1], SPACE)
+
+    return label
+
+
+def _bytes(raw: str) -> str:
+    r"""Read a byte-level token's bytes, those that are no whole character as \xed; other tokens stay as they are."""
+    values = {character: byte for byte, character in bytes_to_unicode().items()}
+    if not all(character in values for character in raw):
+        return raw
+    return bytes(values[character] for character in raw).decode("utf-8", errors="backslashreplace")
+
+
+def _drawable(character: str) -> bool:
+    return character in KEPT_CONTROLS or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
 
 
 def _label(text: str, raw: str) -> str:

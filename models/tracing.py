@@ -9,10 +9,11 @@ from torch import Tensor
 
 from models import accounting, backends
 from models.capture import capturing
-from models.errors import SourceError
-from models.records import ModelTrace, Named
+from models.errors import SettingError, SourceError
+from models.parts import residual_stream
+from models.records import ModelTrace, Named, TokenLens
 from models.spec import Adapter, Checkpoint
-from models.tokens import PROMPT_LIMIT, Encoded, encode
+from models.tokens import PROMPT_LIMIT, Encoded, encode, label_of
 
 
 def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
@@ -41,20 +42,29 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
     """Run the model once over tokens (batch 1) that were cut, or drawn, before."""
     ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
     model = checkpoint.model
+    blocks, norm, start = adapter.blocks(model), adapter.final_norm(model), adapter.stream_start(model)
     with checkpoint.lock, torch.inference_mode(), backends.recording() as used:
-        with capturing(adapter.watched(model)) as capture:
+        with capturing([*adapter.watched(model), *residual_stream.watched(blocks, norm, start)]) as capture:
             started = time.perf_counter()
             logits, cache = adapter.forward(model, ids, None, last_only=False)
             seconds = time.perf_counter() - started
         layers = adapter.layer_traces(model, capture)
     dtype = str(model.dtype).removeprefix("torch.")
     rows = logits[0].float().cpu()  # (l, vocab)
+    recorded = Named(rows.numpy(), ("token", "vocab"))
+    embedding, layers = residual_stream.record(
+        layers,
+        residual_stream.streams(blocks, norm, start, capture),
+        readout(adapter, checkpoint),
+        logits=recorded,
+        ids=np.array(encoded.ids),
+    )
     return ModelTrace(
         checkpoint=checkpoint.name,
         architecture=checkpoint.architecture,
         prompt=encoded.prompt,
         tokens=encoded.tokens,
-        logits=Named(rows.numpy(), ("token", "vocab")),
+        logits=recorded,
         surprisal=Named(surprisal(rows, ids[0].cpu()), ("token",)),
         layers=layers,
         cache_bytes=adapter.cache_bytes(cache),
@@ -66,7 +76,34 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
         dtype=dtype,
         seconds=seconds,
         remarks=encoded.remarks,
+        embedding=embedding,
+        label_of=label_of(checkpoint.tokenizer),
     )
+
+
+def readout(adapter: Adapter, checkpoint: Checkpoint) -> residual_stream.Readout:
+    """Return what turns a residual stream of a checkpoint into logits."""
+    model = checkpoint.model
+    return residual_stream.Readout(adapter.final_norm(model), adapter.unembed(model), adapter.stream_dtype(model))
+
+
+def lens_of(adapter: Adapter, checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
+    """Follow one token of the vocabulary through a trace: its probability and rank in the stream after every block.
+
+    trace: of this checkpoint. Costs one output head per layer, and keeps two numbers per layer and position.
+    Raises SettingError for an id that the vocabulary does not have, ValueError for a trace of another checkpoint.
+    """
+    if trace.checkpoint != checkpoint.name:
+        raise ValueError(f"the trace is one of {trace.checkpoint!r}, not of {checkpoint.name!r}")
+    last = trace.logits.sizes["vocab"] - 1
+    if not 0 <= token_id <= last:
+        message = f"token {token_id} is not in the vocabulary of {checkpoint.name!r}: choose an id from 0 to {last}"
+        raise SettingError("errors.setting_range", message, name="token", value=token_id, low=0, high=last)
+    head, ids = readout(adapter, checkpoint), np.full(len(trace.tokens), token_id)
+    with torch.inference_mode():
+        found = [residual_stream.follow(layer.part("resid_post"), head, ids) for layer in trace.stream]
+    prob, rank = (Named(np.stack(rows), ("layer", "token")) for rows in zip(*found, strict=True))
+    return TokenLens(token_id, trace.label_of(token_id), prob, rank)
 
 
 def surprisal(logits: Tensor, ids: Tensor) -> np.ndarray:

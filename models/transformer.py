@@ -1,17 +1,18 @@
 """The Transformer adapter: decoder-only models with softmax attention, dense or with experts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.capture import Capture
-from models.parts import attention, experts
+from models.parts import attention, experts, residual_stream
 from models.records import LayerTrace
 from models.spec import Adapter
 
 LAYER_LISTS = ("layers", "h")  # Llama, Qwen2, Mixtral, GPT-NeoX; GPT-2
+NORM_NAMES = ("norm", "final_layer_norm", "ln_f")  # Llama, Mistral, Qwen2, Mixtral; GPT-NeoX; GPT-2
 ATTENTION_NAMES = ("self_attn", "attn", "attention")
 
 
@@ -21,12 +22,24 @@ class TransformerAdapter(Adapter):
     name: ClassVar[str] = "transformer"
     bundled: ClassVar[str] = "transformer"
     model_types: ClassVar[frozenset[str]] = frozenset({"gpt2", "gpt_neox", "llama", "mistral", "qwen2", "mixtral"})
-    parts: ClassVar[frozenset[str]] = attention.PARTS | experts.PARTS
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | attention.PARTS | experts.PARTS
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with a growing key-value cache."""
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.past_key_values
+
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the decoder layers; GPT-NeoX adds attention and feed-forward at once, the others one after the other."""
+        return list(_layers(model))
+
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return the norm after the last layer."""
+        return _first(model.base_model, NORM_NAMES)
+
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head, which some of them share with the embedding."""
+        return _first(model, ("lm_head",))
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
         """Ask for the output projections and the expert blocks."""

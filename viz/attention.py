@@ -1,13 +1,13 @@
 """Attention heads: one unfolded, all at a glance, and what each of them moves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from models.records import ModelTrace, Named
-from models.scores import PATTERNS, head_patterns
+from models.scores import PATTERNS, chance, head_patterns, reach
 from viz.canvas import Grid, Legend, Scale, Tile, max_pool
 from viz.channels import floats
 from viz.figure import Figure
@@ -17,6 +17,7 @@ from viz.theme import Theme, mixer_ramp
 from viz.tokens import picture, strip_of
 
 SCORES = PATTERNS
+_STRUCTURED = [PATTERNS.index(name) for name in ("previous_token", "duplicate", "induction")]
 _FIGURES = {"attention": "head_matrix", "value_norm": "value_norm_matrix"}  # part: the figure that names it
 THUMBNAIL = 32  # rows and columns of a mosaic tile at most
 
@@ -86,12 +87,16 @@ def head_mosaic(
     """Draw every head as a thumbnail, layers across and heads down; the bar under each is the chosen score.
 
     part: "attention" or "value_norm". layer, head: the tile to outline. mosaic_head tells which head a tile is. With
-    fewer layers than heads the picture is turned: heads across, layers down.
+    fewer layers than heads the picture is turned: heads across, layers down. What uniform attention scores on this
+    text stands beside every score.
     """
     places = _order(trace, part)
     maps = np.stack([floats(trace.layer(at.layer), part)[at.head] for at in places])  # (tile, query, key)
-    scores = np.asarray(head_scores(trace).values[:, :, SCORES.index(score)], dtype=np.float64)
-    grid = _mosaic_grid(trace, maps, places, scores, part=part, score=score, outlined=(layer, head), theme=theme, t=t)
+    which = SCORES.index(score)
+    scores = np.asarray(head_scores(trace).values[:, :, which], dtype=np.float64)  # (layer, head)
+    even = np.asarray(uniform_scores(trace).values[:, which], dtype=np.float64)  # (layer,)
+    tiles = _tiles(trace, places, scores, even, theme=theme, t=t, score=score)
+    grid = _mosaic_grid(trace, maps, places, tiles, part=part, outlined=(layer, head), theme=theme, t=t)
     name = t(f"viz.score.{score}")
     spec = picture(
         "head_mosaic",
@@ -106,9 +111,13 @@ def head_mosaic(
                 t(f"viz.{_FIGURES[part]}.quantity"), ((0.0, "0"), (1.0, t("viz.maximum"))), t("viz.scope.tile_sqrt")
             ),
         ),
-        note=t("viz.head_mosaic.note", score=name, meaning=t(f"viz.score.{score}.meaning")),
+        note=" ".join(_mosaic_note(trace, even, grid, part=part, score=score, t=t)),
     )
-    data = {part: Named(maps, ("tile", "query", "key")), score: Named(scores, ("layer", "head"))}
+    data = {
+        part: Named(maps, ("tile", "query", "key")),
+        score: Named(scores, ("layer", "head")),
+        "uniform": Named(even, ("layer",)),
+    }
     return Figure("head_mosaic", spec, data, spec.alt)
 
 
@@ -130,10 +139,26 @@ def head_scores(trace: ModelTrace) -> Named:
     return Named(np.array(scores).reshape(len(scores), -1, len(SCORES)), ("layer", "head", "score"))
 
 
+def uniform_scores(trace: ModelTrace) -> Named:
+    """Score uniform attention over the same tokens, (layer, score): within the window where a layer has one."""
+    ids = np.array([token.id for token in trace.tokens])
+    windows = [reach(floats(layer, "attention")) for layer in trace.layers_with("attention")]
+    known = {window: chance(ids, window=window) for window in set(windows)}
+    return Named(np.array([known[window] for window in windows]).reshape(-1, len(SCORES)), ("layer", "score"))
+
+
+def structure(trace: ModelTrace) -> Named:
+    """Say how clear a head's clearest pattern is beyond what uniform attention scores on this text, (layer, head).
+
+    The patterns are previous token, duplicate and induction: a sink needs no structure. Uniform attention has 0.
+    """
+    beyond = head_scores(trace).values - uniform_scores(trace).values[:, None]
+    return Named(np.asarray(beyond[:, :, _STRUCTURED].max(-1)), ("layer", "head"))
+
+
 def most_structured_head(trace: ModelTrace) -> Head:
-    """Return the head with the clearest pattern that is not merely a sink: previous token, duplicate or induction."""
-    scores = head_scores(trace).values
-    strength = scores[:, :, [SCORES.index(name) for name in ("previous_token", "duplicate", "induction")]].max(-1)
+    """Return the head with the clearest pattern that is not merely a sink, beyond what uniform attention scores."""
+    strength = structure(trace).values
     layer, head = np.unravel_index(int(strength.argmax()), strength.shape)
     return Head(trace.layers_with("attention")[int(layer)].index, int(head))
 
@@ -141,13 +166,11 @@ def most_structured_head(trace: ModelTrace) -> Head:
 def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:
     if layer is not None and head is not None:
         return Head(layer, head)
-    scores = head_scores(trace).values
-    best = most_structured_head(trace)
     if layer is None:
+        best = most_structured_head(trace)
         return best if head is None else Head(best.layer, head)
     row = [shown.index for shown in trace.layers_with("attention")].index(layer)
-    patterns = [SCORES.index(name) for name in ("previous_token", "duplicate", "induction")]
-    return Head(layer, int(scores[row][:, patterns].max(-1).argmax()))
+    return Head(layer, int(structure(trace).values[row].argmax()))
 
 
 def _head_picture(
@@ -173,19 +196,34 @@ def _order(trace: ModelTrace, part: str) -> list[Head]:
     """List the heads in the order of the tiles, row by row of the mosaic."""
     layers = trace.layers_with(part)
     heads = layers[0].parts[part].sizes["head"]
-    if len(layers) >= heads:
+    if _layers_across(trace, part):
         return [Head(shown.index, h) for h in range(heads) for shown in layers]
     return [Head(shown.index, h) for shown in layers for h in range(heads)]
+
+
+def _layers_across(trace: ModelTrace, part: str) -> bool:
+    """Tell whether a column of the mosaic is a layer; with fewer layers than heads a row is."""
+    layers = trace.layers_with(part)
+    return len(layers) >= layers[0].parts[part].sizes["head"]
+
+
+def _mosaic_note(trace: ModelTrace, even: Matrix, grid: Grid, *, part: str, score: str, t: Translate) -> Iterator[str]:
+    """Say which way the layers run, what the bar means, and what uniform attention (layer,) scores on this text."""
+    yield t("viz.head_mosaic.layers_across" if _layers_across(trace, part) else "viz.head_mosaic.layers_down")
+    yield t("viz.head_mosaic.note", score=t(f"viz.score.{score}"), meaning=t(f"viz.score.{score}.meaning"))
+    low, high = f"{even.min():.2f}", f"{even.max():.2f}"
+    yield t("viz.head_mosaic.uniform", value=low if low == high else f"{low}–{high}")
+    if grid.pool[0] > 1:
+        yield t("viz.pooled", rows=grid.pool[0], columns=grid.pool[1])
 
 
 def _mosaic_grid(
     trace: ModelTrace,
     maps: Matrix,
     places: list[Head],
-    scores: Matrix,
+    tiles: tuple[Tile, ...],
     *,
     part: str,
-    score: str,
     outlined: tuple[int | None, int | None],
     theme: Theme,
     t: Translate,
@@ -194,10 +232,10 @@ def _mosaic_grid(
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
     block = -(-length // THUMBNAIL)
-    rows = [shown.index for shown in trace.layers_with(part)]
-    layer_names = tuple(t("viz.layer", layer=index) for index in rows)
-    head_names = tuple(t("viz.head", head=h) for h in range(scores.shape[1]))
-    across, down = (layer_names, head_names) if len(rows) >= len(head_names) else (head_names, layer_names)
+    layers = trace.layers_with(part)
+    layer_names = tuple(t("viz.layer", layer=shown.index) for shown in layers)
+    head_names = tuple(t("viz.head", head=h) for h in range(layers[0].parts[part].sizes["head"]))
+    across, down = (layer_names, head_names) if _layers_across(trace, part) else (head_names, layer_names)
     quantity = t(f"viz.{_FIGURES[part]}.quantity")
     return Grid(
         values=max_pool(past, rows=block, columns=block).values,
@@ -213,20 +251,30 @@ def _mosaic_grid(
         pool=(block, block),
         picks="row",
         selected_tile=next((n for n, at in enumerate(places) if at == outlined), None),
-        tiles=tuple(
-            _tile(at, float(scores[rows.index(at.layer), at.head]), theme=theme, t=t, score=score) for at in places
-        ),
+        tiles=tiles,
         tile_columns=len(across),
         tile_column_labels=across,
         tile_row_labels=down,
     )
 
 
-def _tile(at: Head, value: float, *, theme: Theme, t: Translate, score: str) -> Tile:
+def _tiles(
+    trace: ModelTrace, places: list[Head], scores: Matrix, even: Matrix, *, theme: Theme, t: Translate, score: str
+) -> tuple[Tile, ...]:
+    """Name every head and its score (layer, head), beside that of uniform attention in its layer (layer,)."""
+    row = {shown.index: n for n, shown in enumerate(trace.layers_with("attention"))}
+    return tuple(
+        _tile(at, float(scores[row[at.layer], at.head]), float(even[row[at.layer]]), theme=theme, t=t, score=score)
+        for at in places
+    )
+
+
+def _tile(at: Head, value: float, even: float, *, theme: Theme, t: Translate, score: str) -> Tile:
     name = t("viz.layer_head", layer=at.layer, head=at.head)
+    beside = t("viz.head_mosaic.beside", score=t(f"viz.score.{score}"), value=f"{value:.2f}", uniform=f"{even:.2f}")
     return Tile(
         title=f"{at.layer}·{at.head}",
-        name=f"{name} · {t('viz.score.' + score)} {value:.2f}",
+        name=f"{name} · {beside}",
         color=theme.mixer_color("attention"),
         score=value,
         caption=f"{value:.2f}".removeprefix("0") if value < 1 else "1.0",

@@ -1,13 +1,14 @@
 """Fading memory: decay curves, half-lives, and what an RWKV layer therefore reads."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
 from viz.canvas import Bars, Grid, Legend, Scale
-from viz.channels import binned, floats, longest_first, most_varied, quantile_channels
-from viz.decay_charts import fading_chart, half_life_chart
+from viz.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
+from viz.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.mixing import matrix_picture
@@ -60,11 +61,19 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
     order = [longest_first(floats(shown, "half_life")) for shown in layers]
     low, high = max(float(half_life.min()), 1e-3), float(half_life.max())
     ticks = _log_ticks(low, high)
+    named = tuple(
+        tuple(
+            t("viz.half_life.place", channel=int(channel), rank=rank + 1, count=len(channels))
+            for rank, channel in enumerate(channels)
+        )
+        for channels in order
+    )
     grid = Grid(
         values=half_life[None].astype(np.float32),
         scale=Scale(low, high, kind="log"),
         ramps=(mixer_ramp(layers[0].mixer, theme),),
-        readout=("{row}", "{column}", template(t, "viz.value", "value", name=t("viz.half_life.quantity"))),
+        readout=("{row}", "{cell}", template(t, "viz.value", "value", name=t("viz.half_life.quantity"))),
+        cell_names=named,
         row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
         column_names=tuple(t("viz.half_life.rank", rank=i + 1, count=len(order[0])) for i in range(len(order[0]))),
         row_title=t("viz.half_life.longest_left"),
@@ -88,14 +97,52 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
 
 
 def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
-    """Draw every channel's half-life as one tick per layer on a logarithmic axis, with median and prompt length."""
+    """Draw every channel's half-life as one tick per layer on a logarithmic axis, with median and prompt length.
+
+    Where a channel has several components (Mamba) this is how long the slowest of them lasts; a second row per layer
+    then shows after how many tokens the mean |alpha| of the channel has really fallen to half in this text.
+    """
     layers = trace.layers_with("half_life")
     values = np.stack([floats(shown, "half_life") for shown in layers])  # (layer, channel)
-    indices, length, color = [shown.index for shown in layers], len(trace.tokens), theme.mixer_color(layers[0].mixer)
-    chart = half_life_chart(values, indices, length, color, theme=theme, t=t)
+    data = {"half_life": Named(values, ("layer", "channel"))}
     low, high = short(float(values.min())), short(float(values.max()))
-    alt_text = t("viz.half_life.alt", layers=len(layers), low=low, high=high)
-    return Figure("half_life", chart, {"half_life": Named(values, ("layer", "channel"))}, alt_text)
+    length, color, names = len(trace.tokens), theme.mixer_color(layers[0].mixer), _layer_names(layers, t)
+    if all("half_distance" in shown.parts for shown in layers):
+        measured = np.stack([floats(shown, "half_distance") for shown in layers])  # (layer, channel)
+        data["half_distance"] = Named(measured, ("layer", "channel"))
+        lanes = [
+            lane
+            for name, slowest, halves in zip(names, values, measured, strict=True)
+            for lane in (
+                Lane(t("viz.half_life.slowest", layer=name), slowest, theme.muted),
+                Lane(t("viz.half_life.measured", layer=name), halves, color),
+            )
+        ]
+        title, alt_key = t("viz.half_life.axis_measured"), "viz.half_life.alt_measured"
+        note = " ".join([_ticks_note(values, t), *_unfallen_note(measured, t)])
+    else:
+        lanes = [Lane(name, row, color) for name, row in zip(names, values, strict=True)]
+        title, alt_key, note = t("viz.half_life.axis"), "viz.half_life.alt", _ticks_note(values, t)
+    chart = half_life_chart(lanes, length, title=title, theme=theme, t=t)
+    return Figure("half_life", chart, data, t(alt_key, layers=len(layers), low=low, high=high), note)
+
+
+def _layer_names(layers: Sequence[LayerTrace], t: Translate) -> list[str]:
+    return [t("viz.layer", layer=shown.index) for shown in layers]
+
+
+def _ticks_note(values: Floats, t: Translate) -> str:
+    """Say how many of the channels (layer, channel) have a mark in a row."""
+    count = values.shape[1]
+    if count <= TICKS_PER_LANE:
+        return t("viz.half_life.all_marks", all=count)
+    return t("viz.half_life.some_marks", all=count, shown=TICKS_PER_LANE)
+
+
+def _unfallen_note(measured: Floats, t: Translate) -> list[str]:
+    """Say in how many channels (layer, channel) the weights do not fall to half within the text."""
+    count = int(np.isinf(measured).sum())
+    return [t("viz.half_life.unfallen", count=count, all=measured.size)] if count else []
 
 
 def effective_attention(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -14,7 +14,15 @@ from viz.theme import Theme, ramp_between, styled, table
 
 CURVE_HEIGHT = 400
 ROW_HEIGHT = 40
-TICKS_PER_LAYER = 256
+TICKS_PER_LANE = 256
+
+
+class Lane(NamedTuple):
+    """One row of half_life_chart: its name, a number of tokens per channel (inf: longer than the text), its colour."""
+
+    name: str
+    tokens: Floats
+    color: str
 
 
 def fading_chart(
@@ -66,32 +74,33 @@ def fading_chart(
     return styled(_layered(curves, now, *layers), theme, height=CURVE_HEIGHT)
 
 
-def half_life_chart(
-    half_life: Floats, layers: list[int], length: int, color: str, *, theme: Theme, t: Translate
-) -> alt.LayerChart:
-    """Draw (layer, channel) half-lives as one fine tick each, the median as a ring, the prompt's length as a line.
+def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme, t: Translate) -> alt.LayerChart:
+    """Draw every channel of every lane as one fine tick, the median as a ring, the prompt's length as a line.
 
-    A layer of more than 256 channels shows 256 of them, evenly through their order, the extremes included.
+    A lane of more than 256 channels shows 256 of them, evenly through their order, the extremes included. A channel
+    without a number in this text has no tick; a median without one is written at the prompt's length, as more than
+    the longest that the text can show.
     """
-    ordered = np.sort(half_life, axis=1)
-    kept = ordered[:, np.unique(np.linspace(0, ordered.shape[1] - 1, TICKS_PER_LAYER).round().astype(int))]
-    names = [t("viz.layer", layer=n) for n in layers]
-    rows = [{"name": n, "half_life": float(v)} for n, row in zip(names, kept, strict=True) for v in row]
-    middle = np.median(half_life, axis=1)
-    medians = [{"name": n, "half_life": float(v), "text": short(float(v))} for n, v in zip(names, middle, strict=True)]
-    low, high = min(float(half_life.min()), length), max(float(half_life.max()), length)
+    known = [lane.tokens[np.isfinite(lane.tokens)] for lane in lanes]
+    every = np.concatenate([*known, [float(length)]])
+    low, high, names = float(every.min()), float(every.max()), [lane.name for lane in lanes]
+    rows = [
+        {"name": lane.name, "half_life": float(v), "shade": lane.color}
+        for lane, found in zip(lanes, known, strict=True)
+        for v in spread_through(found)
+    ]
     x = alt.X(
         "half_life:Q",
-        title=t("viz.half_life.axis"),
+        title=title,
         scale=alt.Scale(type="log", domain=[low * 0.85, high * 1.15], nice=False),
         axis=alt.Axis(grid=True, values=_decades(low, high), format="~g"),
     )
-    y = alt.Y("name:N", sort=None, title=None)
-    ticks = (
-        table(rows).mark_tick(color=color, opacity=min(0.6, 110 / kept.shape[1]), thickness=1, size=16).encode(x=x, y=y)
-    )
-    base = table(medians)
-    rings = base.mark_point(color=color, fill=theme.card, size=80, strokeWidth=2, opacity=1).encode(x=x, y=y)
+    y = alt.Y("name:N", sort=names, title=None, scale=alt.Scale(domain=names))
+    shade = alt.Color("shade:N", scale=None)
+    most = max(min(len(found), TICKS_PER_LANE) for found in known)
+    ticks = table(rows).mark_tick(opacity=min(0.6, 110 / max(most, 1)), thickness=1, size=16)
+    base = table([_median(lane, length) for lane in lanes])
+    rings = base.mark_point(fill=theme.card, size=80, strokeWidth=2, opacity=1).encode(x=x, y=y, color=shade)
     style: dict[str, Any] = {"dy": -15, "fontSize": 12, "font": theme.mono}
     halo = base.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round").encode(x=x, y=y, text="text:N")
     texts = base.mark_text(**style, color=theme.ink).encode(x=x, y=y, text="text:N")
@@ -101,8 +110,25 @@ def half_life_chart(
     note = here.mark_text(
         align="left" if left else "right", dx=6 if left else -6, baseline="bottom", fontSize=12, color=theme.muted
     )
-    chart = _layered(rule, ticks, halo, rings, texts, note.encode(x=x, y=alt.value(-2), text="text:N"))
-    return styled(chart, theme, height=ROW_HEIGHT * len(layers) + 72)
+    marks = ticks.encode(x=x, y=y, color=shade)
+    chart = _layered(rule, marks, halo, rings, texts, note.encode(x=x, y=alt.value(-2), text="text:N"))
+    return styled(chart, theme, height=ROW_HEIGHT * len(lanes) + 72)
+
+
+def spread_through(values: Floats) -> Floats:
+    """Return at most TICKS_PER_LANE of the values, evenly through their order, the extremes included."""
+    ordered = np.sort(values)
+    if len(ordered) <= TICKS_PER_LANE:
+        return ordered
+    return np.take(ordered, np.linspace(0, len(ordered) - 1, TICKS_PER_LANE).round().astype(np.intp))
+
+
+def _median(lane: Lane, length: int) -> dict[str, str | float]:
+    known = lane.tokens[~np.isnan(lane.tokens)]
+    middle = float(np.median(known)) if len(known) else math.nan
+    place = middle if math.isfinite(middle) else float(length)
+    text = short(middle) if math.isfinite(middle) else f"> {max(length - 2, 0)}" if len(known) else "–"
+    return {"name": lane.name, "half_life": place, "text": text, "shade": lane.color}
 
 
 def _layered(*charts: alt.Chart) -> alt.LayerChart:

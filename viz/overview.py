@@ -1,6 +1,6 @@
 """The same sentence through several machines: one token-by-token map per architecture, in one picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from viz.canvas import CanvasSpec, Grid, Legend, Scale, Strip, Tile, max_pool
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
-from viz.mixing import mixing_of
+from viz.mixing import mixing_of, mixing_part
 from viz.theme import Theme, sequential
 from viz.tokens import strip_of, words
 
@@ -47,7 +47,7 @@ def four_machines(
         strip=_strip(traces, t, alignment, selected, span),
         grid=_tiles(traces, drawn, high, theme, t, alignment, _marks(traces, alignment, selected, span)),
         legends=_legends(traces, high, t),
-        note=t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned"),
+        note=" ".join(_note(traces, drawn.shape[1], alignment, t)),
         words=words(t),
     )
     return Figure("four_machines", spec, _exported(traces, shares, alignment), alt)
@@ -71,7 +71,7 @@ def _tiles(
     alignment: Alignment | None,
     marks: tuple[tuple[int, int], ...],
 ) -> Grid:
-    block = -(-drawn.shape[1] // TILE)
+    block = _block(drawn.shape[1])
     return Grid(
         values=max_pool(drawn, rows=block, columns=block).values,
         scale=Scale(0.0, high, kind="sqrt"),
@@ -120,6 +120,21 @@ def _strip(
         extra=tuple(extra),
         chosen=chosen if chosen[1] > chosen[0] else None,
     )
+
+
+def _block(side: int) -> int:
+    """Return how many rows, and columns, one cell of a tile stands for."""
+    return -(-side // TILE)
+
+
+def _note(traces: Sequence[ModelTrace], side: int, alignment: Alignment | None, t: Translate) -> Iterator[str]:
+    """Say how to read the tiles, whether cells are joined, and what the maps are not."""
+    yield t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned")
+    if (block := _block(side)) > 1:
+        yield t("viz.pooled", rows=block, columns=block)
+    parts = {mixing_part(layer) for trace in traces for layer in trace}
+    if parts - {"attention"}:  # measured by tests/models/test_recency.py
+        yield t("viz.four_machines.recency")
 
 
 def _marks(

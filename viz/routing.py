@@ -4,8 +4,9 @@ import altair as alt
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Experts, Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Grid, Legend, Scale, Tile, max_pool
 from viz.channels import Floats
+from viz.experts import chosen_names, expert_color, expert_legend, lanes_note, planes_of, ribbon_note, routes
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.mixing import look_back, mixing_of
@@ -33,8 +34,9 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
             "{row}",
             "{column}",
             template(t, "viz.value", "value", name=t("viz.layer_ribbon.quantity")),
-            template(t, "viz.experts.chosen", "first", "first_weight", "second", "second_weight"),
+            "{cell}",
         ),
+        cell_names=chosen_names(trace.layers, len(trace.tokens), t),
         row_names=tuple(_layer_name(shown, t=t) for shown in trace),
         row_labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
         row_notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
@@ -42,7 +44,7 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         row_ramps=tuple(mixers.index(shown.mixer) for shown in trace),
         row_height=38,
         max_height=640,
-        experts=_experts(trace, theme, alone=False),
+        experts=planes_of(trace, theme, alone=False),
     )
     ramps = tuple(
         Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.tokens", count=short(high)))), ramp=i)
@@ -57,14 +59,14 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         t=t,
         strip=strip_of(trace, t=t, selected=selected),
         grid=grid,
-        legends=(*ramps, *([_expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
-        note=t("viz.layer_ribbon.note"),
+        legends=(*ramps, *([expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
+        note=" ".join(ribbon_note(trace, t)),
     )
-    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | _routes(trace), alt_text)
+    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | routes(trace), alt_text)
 
 
 def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
-    """Draw who went to which expert: colour and number are the first, the mark the second, opacity the weight."""
+    """Draw who went to which expert: colour and number are the first choice, marks the others, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
     first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
     grid = Grid(
@@ -74,14 +76,14 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         readout=(
             "{column}",
             "{row}",
-            template(t, "viz.experts.first", "first", "first_weight"),
-            template(t, "viz.experts.second", "second", "second_weight"),
+            "{cell}",
         ),
+        cell_names=chosen_names(layers, len(trace.tokens), t),
         row_names=tuple(t("viz.layer", layer=shown.index) for shown in layers),
         row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
         row_height=40,
         max_height=520,
-        experts=_experts(trace, theme, alone=True),
+        experts=planes_of(trace, theme, alone=True),
     )
     alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
     spec = picture(
@@ -92,10 +94,10 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         t=t,
         strip=strip_of(trace, t=t, selected=selected),
         grid=grid,
-        legends=(_expert_legend(trace, theme, t),),
-        note=t("viz.expert_lanes.note"),
+        legends=(expert_legend(trace, theme, t),),
+        note=" ".join(lanes_note(layers, t)),
     )
-    return Figure("expert_lanes", spec, _routes(trace), alt_text)
+    return Figure("expert_lanes", spec, routes(trace), alt_text)
 
 
 def router_bars(
@@ -247,46 +249,9 @@ def hybrid_stack(
         strip=strip_of(trace, t=t, selected=selected, role="rows"),
         grid=grid,
         legends=legends,
-        note=t("viz.scope.tile_sqrt"),
+        note=" ".join([t("viz.scope.tile_sqrt"), *([t("viz.pooled", rows=block, columns=block)] if block > 1 else [])]),
     )
     return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
-
-
-def expert_color(expert: int, theme: Theme) -> str:
-    """Return the colour of an expert; beyond the palette it repeats, which is why numbers are drawn too."""
-    return theme.experts[expert % len(theme.experts)]
-
-
-def _experts(trace: ModelTrace, theme: Theme, *, alone: bool) -> Experts:
-    """Gather the first two choices of every token; alone: only MoE layers, else all layers with nan where none."""
-    layers = trace.layers_with("chosen_experts") if alone else trace.layers
-    planes = np.full((4, len(layers), len(trace.tokens)), np.nan, dtype=np.float32)
-    for row, shown in enumerate(layers):
-        if "chosen_experts" not in shown.parts:
-            continue
-        chosen, weights = shown.part("chosen_experts"), shown.part("chosen_weights")
-        for choice in range(min(2, chosen.shape[1])):
-            planes[2 * choice, row] = chosen[:, choice]
-            planes[2 * choice + 1, row] = weights[:, choice]
-    return Experts(planes[0], planes[1], planes[2], planes[3], theme.experts, alone)
-
-
-def _routes(trace: ModelTrace) -> dict[str, Named]:
-    layers = trace.layers_with("chosen_experts")
-    if not layers:
-        return {}
-    return {
-        name: Named(np.stack([np.asarray(shown.part(name)) for shown in layers]), ("layer", "token", "choice"))
-        for name in ("chosen_experts", "chosen_weights")
-    }
-
-
-def _expert_legend(trace: ModelTrace, theme: Theme, t: Translate) -> Legend:
-    layers = trace.layers_with("router_probs")
-    count = layers[0].parts["router_probs"].sizes["expert"] if layers else 0
-    return Legend(
-        t("viz.experts.name"), ramp=None, swatches=tuple((expert_color(e, theme), str(e)) for e in range(count))
-    )
 
 
 def _layer_name(shown: LayerTrace, *, t: Translate) -> str:

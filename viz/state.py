@@ -81,7 +81,7 @@ def film_picture(
         bars=bars,
         grid=grid,
         legends=(legend,),
-        note=t("viz.rows.longest_first"),
+        note=_rows_note(shown, len(chosen), t=t),
     )
 
 
@@ -146,7 +146,8 @@ def map_picture(
         row_height=3,
         max_height=400,
     )
-    ticks = ((0.0, short(low)), (0.5, short(middle)), (1.0, short(high)))
+    lowest = f"≤ {short(low)}" if float(rows.min()) < low else short(low)
+    ticks = ((0.0, lowest), (0.5, short(middle)), (1.0, short(high)))
     legend = Legend(t(f"viz.{figure}.quantity"), ticks, t("viz.scope.picture_log" if log else "viz.scope.picture"))
     return picture(
         figure,
@@ -158,7 +159,7 @@ def map_picture(
         bars=bars,
         grid=grid,
         legends=(legend,),
-        note=t("viz.rows.longest_first"),
+        note=_order_note(shown, t=t),
     )
 
 
@@ -214,7 +215,7 @@ def state_slice(
         strip=strip_of(trace, t=t, selected=selected, role="frames"),
         grid=grid,
         legends=(legend,),
-        note=" ".join([t("viz.rows.longest_first"), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
+        note=" ".join([_rows_note(shown, len(chosen), t=t), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
     )
     return Figure(
         "state_slice",
@@ -236,8 +237,25 @@ def hidden_attention(
 
 
 def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
-    """Name a channel with its half-life in tokens."""
-    return t("viz.channel", channel=int(channel), half_life=short(float(floats(shown, "half_life")[channel])))
+    """Name a channel with its half-life in tokens; of several components, with that of the slowest, and say so."""
+    half_life = short(float(floats(shown, "half_life")[channel]))
+    key = "viz.channel_slowest" if _has_components(shown) else "viz.channel"
+    return t(key, channel=int(channel), half_life=half_life)
+
+
+def _has_components(shown: LayerTrace) -> bool:
+    """Tell whether the channels of a layer have components that decay at rates of their own (Mamba, not RWKV)."""
+    return "decay_rates" in shown.parts
+
+
+def _order_note(shown: LayerTrace, *, t: Translate) -> str:
+    return t("viz.rows.slowest_first" if _has_components(shown) else "viz.rows.longest_first")
+
+
+def _rows_note(shown: LayerTrace, drawn: int, *, t: Translate) -> str:
+    """Say in which order the rows stand, and how many of all channels they are."""
+    count = shown.parts["half_life"].sizes["channel"]
+    return " ".join([_order_note(shown, t=t), *([t("viz.rows.some", shown=drawn, all=count)] if drawn < count else [])])
 
 
 def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
@@ -245,9 +263,9 @@ def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
         return channel_name(shown, run[0], t=t)
     half_life = floats(shown, "half_life")[run]
     return t(
-        "viz.channels",
+        "viz.channels_slowest" if _has_components(shown) else "viz.channels",
         count=len(run),
-        channels=", ".join(str(c) for c in run),
+        channels=", ".join(map(str, run)),
         half_life=short(float(half_life.mean())),
     )
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from models.looks import looks
 
 _C = TypeVar("_C", alt.Chart, alt.LayerChart)
 
@@ -19,13 +20,6 @@ FONT = (
     "'Pretendard Variable', Pretendard, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', system-ui, sans-serif"
 )
 MONO = "'JetBrains Mono Variable', 'JetBrains Mono', 'Pretendard Variable', Pretendard, 'Noto Sans KR', monospace"
-
-_MARKERS = MappingProxyType({"transformer": "circle", "mamba": "square", "rwkv": "triangle-up", "jamba": "diamond"})
-_DASHES: Mapping[str, tuple[int, ...]] = MappingProxyType(
-    {"transformer": (1, 0), "mamba": (9, 4), "rwkv": (2, 3), "jamba": (9, 3, 2, 3)}
-)
-# A mixer is drawn in the colour of the architecture that is made of it, also inside a hybrid.
-_MIXERS = MappingProxyType({"attention": "transformer", "mamba": "mamba", "rwkv": "rwkv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +38,10 @@ class Theme:
     chip: str
     colors: Mapping[str, str]
     experts: tuple[str, ...]
-    markers: Mapping[str, str] = field(default_factory=lambda: _MARKERS)
-    dashes: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: _DASHES)
+    markers: Mapping[str, str] = field(default_factory=lambda: {key: look.marker for key, look in looks().items()})
+    dashes: Mapping[str, tuple[int, ...]] = field(
+        default_factory=lambda: {key: look.dash for key, look in looks().items()}
+    )
     font: str = FONT
     mono: str = MONO
 
@@ -55,7 +51,7 @@ class Theme:
 
     def mixer_color(self, mixer: str) -> str:
         """Return the colour of a mixer: that of the architecture made of it."""
-        return self.color(_MIXERS.get(mixer, mixer))
+        return self.color(next((key for key, look in looks().items() if look.mixer == mixer), mixer))
 
     def text_on(self, color: str) -> str:
         """Return card or ink, whichever is easier to read on a colour (WCAG 2.2, contrast ratio)."""
@@ -71,7 +67,7 @@ LIGHT = Theme(
     ink="#1B1F24",
     muted="#5C6570",
     chip="#F1F1EC",
-    colors=MappingProxyType({"transformer": "#0B62B0", "mamba": "#0A7D5E", "rwkv": "#B85C00", "jamba": "#9C3F86"}),
+    colors={key: look.colors["light"] for key, look in looks().items()},
     experts=("#2F6DB3", "#E0A030", "#2E9C82", "#B2487A", "#7FB4E0", "#8A5A2B", "#9BC46B", "#5B4A9E"),
 )
 DARK = Theme(
@@ -82,7 +78,7 @@ DARK = Theme(
     ink="#E9ECEF",
     muted="#9AA5B1",
     chip="#1F262E",
-    colors=MappingProxyType({"transformer": "#5AB0F2", "mamba": "#3CC79E", "rwkv": "#F0A04B", "jamba": "#E08CC8"}),
+    colors={key: look.colors["dark"] for key, look in looks().items()},
     experts=("#5B9BE0", "#F2BE5C", "#3FBFA0", "#DD6FA3", "#A9D2F5", "#B98450", "#B9DE8A", "#8F7FDB"),
 )
 
@@ -166,6 +162,7 @@ def _linear(color: str) -> npt.NDArray[np.float64]:
     return linear
 
 
+@cache
 def _luminance(color: str) -> float:
     return float(_linear(color) @ (0.2126, 0.7152, 0.0722))
 

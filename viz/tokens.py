@@ -1,5 +1,6 @@
 """The reader's tokens as a strip, alone or above another picture."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -8,7 +9,7 @@ import numpy as np
 from models.records import ModelTrace
 from viz.canvas import Bars, CanvasSpec, Grid, Legend, Strip
 from viz.figure import Figure
-from viz.labels import Translate, template
+from viz.labels import Translate, short, template
 from viz.theme import Theme
 
 
@@ -21,7 +22,7 @@ def token_strip(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int 
         theme=theme,
         t=t,
         strip=strip_of(trace, t=t, selected=selected),
-        note=t("viz.token_strip.note", most=_most_surprising(trace)),
+        note=" ".join([t("viz.token_strip.note", most=_most_surprising(trace)), _blind_guess(trace, t)]),
     )
     return Figure("token_strip", spec, {"surprisal": trace.surprisal}, spec.alt)
 
@@ -83,6 +84,12 @@ def words(t: Translate) -> Mapping[str, str]:
 def token_name(trace: ModelTrace, index: int) -> str:
     """Return the readable label of a token."""
     return trace.tokens[index].label
+
+
+def _blind_guess(trace: ModelTrace, t: Translate) -> str:
+    """Say what a guess among all tokens of this model costs: log2 of how many there are, in bits."""
+    vocab = trace.logits.sizes["vocab"]
+    return t("viz.token_strip.guess", vocab=f"{vocab:,}", bits=short(math.log2(vocab)))
 
 
 def _most_surprising(trace: ModelTrace) -> str:

@@ -67,15 +67,19 @@ def attention_step(
     return torch.einsum("bhj,bhjd->bhd", weights, values), cache
 
 
-def attention_matrix(q: Tensor, k: Tensor, *, scale: float | None = None) -> tuple[Tensor, Tensor]:
-    """Build the scaled logits q.k (unmasked) and the weights softmax(logits + causal mask), both (..., h, l, l).
+def attention_matrix(
+    q: Tensor, k: Tensor, *, scale: float | None = None, visible: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Build the scaled logits q.k (unmasked) and the weights softmax(logits + mask), both (..., h, l, l).
 
-    q (..., h, l, d_head), k (..., h_kv, l, d_head).
+    q (..., h, l, d_head), k (..., h_kv, l, d_head). visible: bool (l, l), True where a query may read a key; without
+    it, every key up to the query. Weights outside of it are exactly 0.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     logits = scale * (q @ per_head(k, q.shape[-3]).transpose(-1, -2))
-    future = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
-    return logits, torch.softmax(logits.masked_fill(future, -math.inf), dim=-1)
+    if visible is None:
+        visible = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device).tril()
+    return logits, torch.softmax(logits.masked_fill(~visible, -math.inf), dim=-1)
 
 
 def per_head(x: Tensor, heads: int) -> Tensor:

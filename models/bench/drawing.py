@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from models.looks import looks
+
 Point = tuple[float, float, float, float]  # x, y, and the low and high end of a bar through y; all above zero
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 24, 44
-_DASHES = {"transformer": "", "mamba": "9 4", "rwkv": "2 3", "jamba": "9 3 2 3"}
 
 
 def chart(series: Sequence[tuple[str, Sequence[Point]]], *, x: str, y: str) -> str:
@@ -49,11 +50,12 @@ def legend(names: Mapping[str, str]) -> str:
 
 
 def _color(name: str) -> str:
-    return f"var(--{name if name in _DASHES else 'ink'})"
+    return f"var(--{name if name in looks() else 'ink'})"
 
 
 def _stroke(name: str, *, dashed: bool = True) -> str:
-    dash = _DASHES.get(name, "") if dashed else ""
+    lengths = looks()[name].dash if dashed and name in looks() else ()
+    dash = " ".join(map(str, lengths)) if lengths[1:] != (0,) else ""
     return f'style="stroke:{_color(name)}"' + (f' stroke-dasharray="{dash}"' if dash else "")
 
 

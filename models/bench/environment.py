@@ -65,6 +65,11 @@ def free_gpu_memory(device: str) -> int | None:
     return None if found is None else driver.free_bytes(found)
 
 
+def free_bytes(device: str) -> int | None:
+    """Return the free bytes of a device's memory, or None where nobody tells."""
+    return free_memory() if device == "cpu" else free_gpu_memory(device)
+
+
 def load_average() -> float | None:
     """Return the one-minute load, or None where there is none."""
     try:

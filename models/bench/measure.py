@@ -5,22 +5,22 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from models import accounting, backends
-from models.bench import energy, environment, graphs, memory
+from models.bench import derived, energy, environment, graphs, memory
 from models.bench.ceilings import Ceilings
 from models.bench.clock import Clock, drifted, implementation, pinned
+from models.bench.derived import Round, Sizes
 from models.bench.energy import Energy
 from models.bench.loading import load
 from models.bench.parity import Parity, check_parity
 from models.bench.plan import Cell, Prediction
 from models.bench.prediction import READ_AGAIN_S
 from models.bench.profile import Profile, look_into
-from models.bench.roofline import step_bytes
 from models.bench.rows import Measurement
 from models.bench.statistics import spread
 from models.spec import Adapter, Checkpoint
@@ -34,35 +34,6 @@ RETRY_BELOW_S = 4.0  # a round that took longer is not repeated
 _ABOUT = ("transformers_version", "dtype", "torch_dtype")  # of a configuration: who read it, and the row's own column
 
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """The samples of one round, in milliseconds."""
-
-    prefill: float
-    first_token: float
-    e2e: float
-    decode: tuple[float, ...]
-    sentinel_before: float
-    sentinel_after: float
-    steady: bool
-    attempts: int = 1  # the last of which this is
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What the first pass showed: exact bytes of the cache at depth, peaks of both phases, how long the prompt took.
-
-    reserved, process: the most that the allocator and the whole process have held until then.
-    """
-
-    cache_bytes: int
-    peak_prefill: int
-    peak_decode: int
-    prefill_ms: float
-    reserved: int | None
-    process: int | None
 
 
 class CellRun:
@@ -238,87 +209,66 @@ def _until_stable(steps: Iterator[float]) -> int:
 
 
 def _row(run: CellRun) -> Measurement:
-    cell, rounds, sizes, ceilings = run.cell, run.rounds, run.sizes, run.ceilings
+    cell, profile = run.cell, run.profile
     shape = accounting.shape_of(run.checkpoint.config)
-    prefill = tuple(r.prefill for r in rounds)
-    decode = tuple(took for r in rounds for took in r.decode)
-    first, step, e2e = spread([r.first_token for r in rounds]), spread(decode), spread([r.e2e for r in rounds])
-    unsteady = sum(not r.steady for r in rounds)
-    flops = cell.batch * accounting.prefill_flops(shape, tokens=cell.context)
-    moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
-    attention = run.profile.attention_kernel or _unwatched_attention(run)
-    used = run.used | ({"attention": attention} if attention else {})
     return Measurement(
-        run_id=run.run_id,
-        cell_id=cell.cell_id,
-        state="ok" if 2 * unsteady < len(rounds) else "unstable",
-        architecture=cell.architecture,
-        source=cell.source,
-        context=cell.context,
-        batch=cell.batch,
-        device=cell.device,
-        dtype=cell.dtype,
-        decode_tokens=cell.decode_tokens,
-        seed=cell.seed,
-        view=cell.view,
-        size=cell.size,
-        attention=cell.attention,
-        kernels=cell.kernels,
-        experts=cell.experts,
+        **_asked(run),
+        **derived.of_rounds(run.rounds),
+        **derived.of_times(cell, run.rounds),
+        **derived.of_bytes(cell, shape, run.sizes),
+        **derived.of_ceilings(cell, shape, run.rounds, run.ceilings),
+        **_predicted(run.prediction),
+        **_spent(run.energy),
         params_total=sum(p.numel() for p in run.checkpoint.model.parameters()),
         params_active=accounting.params_active(shape),
         config_hash=config_hash(run.checkpoint),
-        threads=cell.threads,
-        rounds=len(rounds),
-        rounds_unsteady=unsteady,
-        rounds_repeated=sum(r.attempts - 1 for r in rounds),
-        prefill_ms_samples=prefill,
-        decode_ms_samples=decode,
-        first_token_ms_samples=tuple(r.first_token for r in rounds),
-        e2e_ms_samples=tuple(r.e2e for r in rounds),
         warmup_steps=run.warmup_steps,
-        ttft_ms_med=first.median,
-        ttft_iqr_rel=first.relative,
-        tpot_ms_med=step.median,
-        tpot_iqr_rel=step.relative,
-        decode_tokens_per_s=cell.batch / step.median * 1e3,
-        e2e_tokens_per_s=cell.batch * (1 + cell.decode_tokens) / e2e.median * 1e3,  # the prompt gives the first one
-        bytes_weights=accounting.weight_bytes(shape, dtype=cell.dtype),
-        cache_bytes=sizes.cache_bytes,
-        cache_bytes_formula=accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
-        bytes_logits=cell.batch * shape.vocab * accounting.element_bytes(cell.dtype),
-        bytes_workspace=run.prediction.bytes_workspace if run.prediction else None,
         baseline_bytes=run.meter.baseline,
-        peak_bytes=max(sizes.peak_prefill, sizes.peak_decode),
-        peak_prefill_bytes=sizes.peak_prefill,
-        peak_decode_bytes=sizes.peak_decode,
-        peak_reserved_bytes=sizes.reserved,
-        peak_process_bytes=sizes.process,
-        pred_bytes=run.prediction.bytes_total if run.prediction else None,
-        pred_ms=run.prediction.decode_ms if run.prediction else None,
         parity_max_rel=run.parity.cached,
         parity_batch_rel=run.parity.batch,
         parity_chunk_rel=run.parity.chunked,
         parity_float32_rel=run.parity.float32,
-        ops_per_token=run.profile.ops_per_token,
-        launch_fraction=run.profile.waiting(step.median),
+        ops_per_token=profile.ops_per_token,
+        launch_fraction=profile.waiting(derived.step_ms(run.rounds)),
         harness_ms=run.harness_ms,
         graph=run.graph_said,
-        experts_distinct=run.profile.experts_distinct,
-        bandwidth_bytes_per_s=ceilings.bandwidth_bytes_per_s if ceilings else None,
-        peak_flops_per_s=ceilings.peak_flops_per_s if ceilings else None,
-        mbu=moved / (step.median / 1e3) / ceilings.bandwidth_bytes_per_s if ceilings else None,
-        mfu=flops / (spread(prefill).median / 1e3) / ceilings.peak_flops_per_s if ceilings else None,
-        batch_limit=cell.batch_limit,
-        energy_j_per_token=run.energy.joules_per_token if run.energy else None,
-        energy_idle_w=run.energy.idle_w if run.energy else None,
-        energy_window_s=run.energy.window_s if run.energy else None,
+        experts_distinct=profile.experts_distinct,
         foreign_processes=run.foreign,
-        sentinel_before_ms=rounds[0].sentinel_before,
-        sentinel_after_ms=rounds[-1].sentinel_after,
         load_avg=environment.load_average(),
-        implementation=used,
+        implementation=_ran(run),
         environment=environment.environment() | memory.device_facts(cell.device) | {"threads": cell.threads},
         started_ns=run.started_ns,
         ended_ns=time.time_ns(),
     )
+
+
+def _asked(run: CellRun) -> dict[str, Any]:
+    """Return what identifies a row: its run and every setting of its cell."""
+    names = {field.name for field in fields(Measurement)} & {field.name for field in fields(Cell)} - {"rounds"}
+    return {"run_id": run.run_id, "cell_id": run.cell.cell_id} | {name: getattr(run.cell, name) for name in names}
+
+
+def _predicted(prediction: Prediction | None) -> dict[str, Any]:
+    if prediction is None:
+        return {}
+    return {
+        "bytes_workspace": prediction.bytes_workspace,
+        "pred_bytes": prediction.bytes_total,
+        "pred_ms": prediction.decode_ms,
+    }
+
+
+def _spent(used: Energy | None) -> dict[str, Any]:
+    if used is None:
+        return {}
+    return {
+        "energy_j_per_token": used.joules_per_token,
+        "energy_idle_w": used.idle_w,
+        "energy_window_s": used.window_s,
+    }
+
+
+def _ran(run: CellRun) -> dict[str, str]:
+    """Name the code of every function that ran."""
+    attention = run.profile.attention_kernel or _unwatched_attention(run)
+    return run.used | ({"attention": attention} if attention else {})

@@ -58,7 +58,7 @@ class Plan:
 
     def refreshed(self) -> "Plan":
         """Return the plan with what fits into the memory that is free now; one that knows of none stays as it is."""
-        free_bytes = _free_bytes(self.cells[0].device) if self.free_bytes is not None else None
+        free_bytes = environment.free_bytes(self.cells[0].device) if self.free_bytes is not None else None
         if free_bytes is None:
             return self
         found = tuple(
@@ -165,14 +165,14 @@ def make_plan(
     check_all(template, contexts, every, cells=len(sources) * (len(wanted) + throughput))
     if budget_s is not None:
         check("budget_s", budget_s)
-    maker = _Maker(sources, template, rates or measure_rates(), _free_bytes(device))
+    maker = _Maker(sources, template, rates or measure_rates(), environment.free_bytes(device))
     return maker.plan(contexts, every, throughput=throughput, budget_s=budget_s, places=places)
 
 
 def plan_of(cells: Sequence[Cell], *, rates: Rates) -> Plan:
     """Plan exactly these cells, all of one device. Raises SettingError for a device that is not on this machine."""
     check_device(cells[0].device)
-    free_bytes = _free_bytes(cells[0].device)
+    free_bytes = environment.free_bytes(cells[0].device)
     found = tuple(predict(cell, _shape(cell.source), rates=rates, free_bytes=free_bytes) for cell in cells)
     return Plan(tuple(cells), found, free_bytes=free_bytes)
 
@@ -274,10 +274,6 @@ def _notes(plan: Plan, *, wanted_rounds: int, rounds: int) -> Iterable[Note]:
         yield Note("plan.over_budget", message, values)
     if not plan.known:
         yield Note("plan.unknown_device", "nothing was measured on this device yet: the times are careful guesses", {})
-
-
-def _free_bytes(device: str) -> int | None:
-    return environment.free_memory() if device == "cpu" else environment.free_gpu_memory(device)
 
 
 def _shape(source: str) -> Shape:

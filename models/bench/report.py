@@ -10,14 +10,13 @@ from models.bench.drawing import Point, chart, legend
 from models.bench.rows import Measurement
 from models.bench.runs import Run, fingerprint
 from models.bench.statistics import spread
+from models.looks import looks
 
 Words = Callable[..., str]
 _STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1B1F24; --muted: #5C6570; --card: #FFFFFF; --hairline: #E4E4DF;
-  --transformer: #0B62B0; --mamba: #0A7D5E; --rwkv: #B85C00; --jamba: #9C3F86 }
-@media (prefers-color-scheme: dark) { :root { --ink: #E9ECEF; --muted: #9AA5B1; --card: #171C22; --hairline: #29313A;
-  --transformer: #5AB0F2; --mamba: #3CC79E; --rwkv: #F0A04B; --jamba: #E08CC8 } }
+:root { color-scheme: light dark; --ink: #1B1F24; --muted: #5C6570; --card: #FFFFFF; --hairline: #E4E4DF }
+@media (prefers-color-scheme: dark) { :root { --ink: #E9ECEF; --muted: #9AA5B1; --card: #171C22; --hairline: #29313A } }
 body { margin: 2rem auto; max-width: 84rem; padding: 0 1.25rem; color: var(--ink); background: var(--card);
   font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
 h1 { font-size: 1.5rem; margin: 0 0 1rem } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem }
@@ -72,7 +71,7 @@ def html(run: Run, words: Words) -> str:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<style>{_STYLE}</style>
+<style>{_colors()}{_STYLE}</style>
 </head>
 <body>
 <h1>{title}</h1>
@@ -156,6 +155,15 @@ def _size(count: int | None) -> str:
     while size >= 1024 and unit < len(_STEPS) - 1:
         size, unit = size / 1024, unit + 1
     return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_STEPS[unit]}"
+
+
+def _colors() -> str:
+    """Declare the colour of every architecture as a CSS variable, for light and for dark."""
+
+    def rules(mode: str) -> str:
+        return ":root { " + "; ".join(f"--{key}: {look.colors[mode]}" for key, look in looks().items()) + " }"
+
+    return f"\n{rules('light')}\n@media (prefers-color-scheme: dark) {{ {rules('dark')} }}"
 
 
 def _name(architecture: str, words: Words) -> str:

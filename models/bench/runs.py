@@ -6,7 +6,7 @@ import logging
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,18 @@ class Run:
     recorded: bool = False  # shipped in assets/runs, not measured here
     imported: bool = False  # came in a file, perhaps from another machine
 
-    @property
-    def current(self) -> tuple[Measurement, ...]:
-        """Return one row for each cell: the last that carries samples, else the last, where the first of it stands."""
+    current: tuple[Measurement, ...] = field(init=False, repr=False, compare=False)
+    """One row for each cell: the last that carries samples, else the last, where the first of it stands."""
+    last: tuple[Measurement, ...] = field(init=False, repr=False, compare=False)
+    """The last row of each cell, whatever became of it."""
+
+    def __post_init__(self) -> None:
         found: dict[str, Measurement] = {}
         for row in self.rows:
             if row.measured or row.cell_id not in found or not found[row.cell_id].measured:
                 found[row.cell_id] = row
-        return tuple(found.values())
-
-    @property
-    def last(self) -> tuple[Measurement, ...]:
-        """Return the last row of each cell, whatever became of it."""
-        return tuple({row.cell_id: row for row in self.rows}.values())
+        object.__setattr__(self, "current", tuple(found.values()))
+        object.__setattr__(self, "last", tuple({row.cell_id: row for row in self.rows}.values()))
 
 
 class Recorded:

@@ -33,7 +33,9 @@ def attention_parts(attention: Any, capture: Capture) -> Shown:
 
     @torch.inference_mode()
     def weights() -> tuple[Parts, Residuals]:
-        logits, attended = attention_matrix(seen.query[0].float(), seen.key[0].float(), scale=seen.scale)
+        logits, attended = attention_matrix(
+            seen.query[0].float(), seen.key[0].float(), scale=seen.scale, visible=seen.visible()
+        )
         heads = attended.shape[0]
         value = per_head(seen.value[0].float(), heads)  # (h, l, d_head)
         kernel, bias = _weight(projection)  # (h * d_head, d_model), (d_model,)

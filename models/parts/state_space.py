@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.capture import Capture
 from models.parts import half_life, named, residual
+from models.parts.half_distance import half_distance
 from models.records import Derivation, Parts, Residuals, Shown, deferred
 
 PARTS = frozenset(
@@ -24,6 +25,7 @@ PARTS = frozenset(
         "state",
         "hidden_attention",
         "half_life",
+        "half_distance",
     }
 )
 
@@ -39,7 +41,7 @@ def mamba_parts(mixer: Any, capture: Capture) -> Shown:
     """Build the parts of one Mamba layer of batch 1.
 
     Its states over time, with the residual of (C h + D u) SiLU(z) against out_proj's input, and its hidden attention,
-    with that of (alpha u + D u) SiLU(z), are derived when asked for.
+    with that of (alpha u + D u) SiLU(z), are derived when asked for, as are the distances at which |alpha| halves.
     """
     dt, b, c = _selection(mixer, capture)
     u = capture.inputs[mixer.x_proj][0].float()  # (l, d_inner)
@@ -71,11 +73,16 @@ def mamba_parts(mixer: Any, capture: Capture) -> Shown:
         error = residual((mixed + skip * u) * gate, real)
         return {"hidden_attention": named("hidden_attention", mean)}, {"hidden_attention": error}
 
+    @torch.inference_mode()
+    def reach() -> tuple[Parts, Residuals]:
+        return {"half_distance": named("half_distance", half_distance(dt, a, b, c))}, {}
+
     return deferred(
         {name: named(name, value) for name, value in values.items()},
         {},
         Derivation(["state"], ["state", "dt"], states),
         Derivation(["hidden_attention"], ["hidden_attention"], operator),
+        Derivation(["half_distance"], [], reach),
     )
 
 

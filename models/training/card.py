@@ -1,8 +1,7 @@
 """Write the card of a trained checkpoint: card.json for the app, card.md for people, and card.md of its siblings."""
 
-import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,28 +76,25 @@ def _command(facts: Mapping[str, Any]) -> str:
     known = json.loads(json.dumps(facts["recipe"]))
     start = f"python -m models train --corpus FOLDER --only {facts['architecture']}"
     found = [
-        (len(options), name, options)
+        (len(changes), name, changes)
         for name, named in recipe.RECIPES.items()
-        for options in [_options(json.loads(json.dumps(asdict(named))), known)]
-        if _gives(name, options, known)
+        for changes in [_changes(json.loads(json.dumps(asdict(named))), known)]
+        if _gives(name, changes, known)
     ]
     if not found:
         return start
-    _, name, options = min(found)
-    return " ".join([start, "--recipe", name, *options])
+    _, name, changes = min(found, key=lambda one: one[:2])
+    words = [word for option, value in changes.items() for word in (f"--{option}", str(value))]
+    return " ".join([start, "--recipe", name, *words])
 
 
-def _options(named: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
-    """List the options that change a recipe to another as far as options can."""
-    changed = [name for name in (*recipe.OVERRIDES, "lr", "seed") if named.get(name) != known.get(name)]
-    return [word for name in changed for word in (f"--{name}", str(known.get(name)))]
+def _changes(named: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what changes a recipe to another as far as options of the command can."""
+    return {name: known.get(name) for name in recipe.CHANGEABLE if named.get(name) != known.get(name)}
 
 
-def _gives(name: str, options: Sequence[str], known: Mapping[str, Any]) -> bool:
-    parser = argparse.ArgumentParser()
-    recipe.add_arguments(parser)
-    args = parser.parse_args(["--corpus", ".", "--recipe", name, *options])
-    given: dict[str, Any] = json.loads(json.dumps(asdict(recipe.recipe_of(args))))
+def _gives(name: str, changes: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    given: dict[str, Any] = json.loads(json.dumps(asdict(recipe.changed(name, changes))))
     return given == known
 
 

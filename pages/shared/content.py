@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from pages.shared import language
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 PAGES = ("overview", "transformer", "mamba", "rwkv", "jamba", "recall", "benchmark")
 
@@ -26,10 +28,7 @@ def section(page: str, key: str, *, lang: str | None = None, optional: bool = Fa
 
     Raises ContentError when it is missing; an optional one is then "".
     """
-    if lang is None:
-        from pages.shared import session
-
-        lang = session.language()
+    lang = language.current() if lang is None else lang
     found = sections(lang, page).get(key, "")
     if not found and not optional:
         raise ContentError(f"assets/content/{lang}/{page}.md has no section {key!r}")

@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 import yaml
 
+from pages.shared import language
+
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "i18n"
-LANGS = ("en", "ko")
+LANGS = language.LANGS
 STRICT_VARIABLE = "CONTEXTSCOPE_STRICT_WORDS"  # set by the tests: a missing word is then an error
 
 _log = logging.getLogger(__name__)
@@ -21,10 +23,12 @@ class MissingWordError(LookupError):
 
 
 def t(key: str, **values: object) -> str:
-    """Return the sentence of a key in the visitor's language, with its values filled in."""
-    from pages.shared import session
-
-    return say(session.language(), key, **values)
+    """Return the sentence of a key in the visitor's language, with its values filled in. Errors: see `say`."""
+    lang = language.current()
+    try:
+        return words(lang)[key].format_map(values)
+    except (KeyError, IndexError):
+        return say(lang, key, **values)
 
 
 def translator(lang: str) -> Callable[..., str]:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from models import alignment, offers
 from models.records import Token
-from pages.shared import cache, content, i18n
+from pages.shared import cache, content
+from pages.shared import language as languages
 
 PROMPT_LIMIT = 4000  # characters accepted from a box or a link; the model's own limit is in tokens
 
@@ -34,9 +35,9 @@ class Session:
 
     @lang.setter
     def lang(self, code: str) -> None:
-        if code in i18n.LANGS:
+        if code in languages.LANGS:
             _put("lang", code)
-            _put("spoken", code)
+            languages.choose(code)
 
     @property
     def prompt(self) -> str:
@@ -170,15 +171,8 @@ def start(page: str) -> Session:
 
 
 def language() -> str:
-    """Return the visitor's language: the chosen one, else that of the URL, else that of the browser, else English."""
-    spoken = _get("spoken", None)  # asked for at every word: settled once
-    if spoken is None:
-        asked = st.query_params.get("lang", "")
-        locale = (st.context.locale or "").lower()
-        heard = next((code for code in i18n.LANGS if locale.startswith(code)), i18n.LANGS[0])
-        spoken = asked if asked in i18n.LANGS else heard
-        _put("spoken", spoken)
-    return str(spoken)
+    """Return the visitor's language code."""
+    return languages.current()
 
 
 def url_path(page: str) -> str:

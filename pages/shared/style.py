@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from models.looks import looks
 from viz.theme import Theme, theme_for
 
 if TYPE_CHECKING:
@@ -17,7 +18,20 @@ FOLDER = Path(__file__).resolve().parents[2] / "assets" / "style"
 def inject(page: str) -> None:
     """Add the style sheet to the document, and the accent of the page where it has one of its own."""
     st.html(FOLDER / "contextscope.css")
-    st.html(f"<style>:root {{ --cs-accent: var(--cs-{page}, var(--cs-mamba)); }}</style>")
+    st.html(f"<style>{architecture_rules()} :root {{ --cs-accent: var(--cs-{page}, var(--cs-mamba)); }}</style>")
+
+
+@cache
+def architecture_rules() -> str:
+    """Write the colour of every architecture as CSS: a variable, --cs-own of its class, the title of its card."""
+    variables = "".join(
+        f"--cs-{key}: light-dark({look.colors['light']}, {look.colors['dark']}); " for key, look in looks().items()
+    )
+    classes = "".join(
+        f".cs-{key} {{ --cs-own: var(--cs-{key}); }} .st-key-arch-{key} h3 {{ color: var(--cs-{key}); }} "
+        for key in looks()
+    )
+    return f":root {{ {variables}}} {classes}"
 
 
 def theme() -> Theme:

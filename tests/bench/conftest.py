@@ -14,7 +14,7 @@ from models.bench.rows import Measurement
 from models.bench.runner import Runner
 from models.bench.store import Store
 from pages.compare.bench import guess, provenance, results, rows, runs, verdicts
-from pages.shared import i18n, session
+from pages.shared import i18n, language
 
 STAND_IN = Path(__file__).with_name("stand_in_worker.py")
 
@@ -102,5 +102,5 @@ def said_in(request, monkeypatch):
     """Have the pages speak one language without a visitor, and return that language."""
     for module in (guess, provenance, results, rows, runs, verdicts):
         monkeypatch.setattr(module, "t", i18n.translator(request.param))
-    monkeypatch.setattr(session, "language", lambda: request.param)
+    monkeypatch.setattr(language, "current", lambda: request.param)
     return request.param

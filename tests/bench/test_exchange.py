@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from models import accounting, registry
-from models.bench import drawing, exchange, ladder, report
+from models.bench import exchange, ladder
 from models.bench.rows import PROTOCOL_VERSION, STATES
 from models.bench.runs import Run
 from models.bench.store import RECORDED, read_file
 from models.errors import SourceError
+from models.looks import looks
 from pages.shared import i18n
-from viz import theme
 
 OPENED = ("jsonl", "csv", "parquet")
 EVIL = """"><script>alert('x')</script><img src=x onerror=alert(1)>|`*_[a](javascript:alert(1)) &amp; ${x}"""
@@ -404,12 +404,20 @@ def test_cells_measured_differently_are_not_one_line(measurement):
     assert text.count("<polyline") == 4, "two batches in two pictures"
 
 
-def test_the_pictures_have_the_look_of_the_app():
-    for mode in (theme.LIGHT, theme.DARK):
-        assert all(color in report._STYLE for color in mode.colors.values())
-    assert set(drawing._DASHES) == set(theme.LIGHT.colors)
-    for name, dash in theme.LIGHT.dashes.items():
-        assert drawing._DASHES[name] == ("" if dash == (1, 0) else " ".join(map(str, dash)))
+def test_the_pictures_have_the_look_of_the_app(measurement):
+    rows = tuple(
+        measurement(architecture=name, context=n, cell_id=f"{name}-{n}") for name in looks() for n in (64, 128)
+    )
+    text = exchange.export(Run("r", "", 5, (), {}, rows), "html", words=i18n.translator("en")).decode()
+    light, dark = text.split("@media (prefers-color-scheme: dark)", 1)
+    for key, look in looks().items():
+        assert f"--{key}: {look.colors['light']}" in light
+        assert f"--{key}: {look.colors['dark']}" in dark
+        dashes = re.search(
+            rf'class="line" style="stroke:var\(--{key}\)"(?: stroke-dasharray="([0-9 ]+)")? points', text
+        )
+        assert dashes
+        assert (dashes[1] or "1 0") == " ".join(map(str, look.dash))
 
 
 def test_a_format_that_does_not_exist_or_lacks_its_words_is_an_error_of_the_caller(run):

@@ -23,7 +23,7 @@ FORBIDDEN = {
     "models": {"streamlit", "viz", "pages", "app"},
     "kernels": {"transformers", "streamlit", "viz", "models", "pages", "app"},
 }
-VIZ_SEES = {"models.records", "models.scores"}
+VIZ_SEES = {"models.records", "models.scores", "models.looks"}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ from transformers import (
     JambaConfig,
     LlamaConfig,
     MambaConfig,
+    MistralConfig,
     MixtralConfig,
     PretrainedConfig,
     Qwen2Config,
@@ -30,6 +31,7 @@ CONFIGS: Mapping[str, Callable[[], PretrainedConfig]] = {
     "gpt_neox": lambda: GPTNeoXConfig(**SMALL, num_attention_heads=4, intermediate_size=40),
     "llama": lambda: LlamaConfig(**SMALL, **HEADS),
     "qwen2": lambda: Qwen2Config(**SMALL, **HEADS),
+    "mistral": lambda: MistralConfig(**SMALL, **HEADS, sliding_window=5),
     "mixtral": lambda: MixtralConfig(**SMALL, **HEADS, num_local_experts=4, num_experts_per_tok=2),
     "mamba": lambda: MambaConfig(**SMALL, state_size=5, pad_token_id=0),
     "rwkv": lambda: RwkvConfig(**SMALL, intermediate_size=40, rescale_every=2),
@@ -75,5 +77,5 @@ def _parts(name: str) -> frozenset[str]:
         return registry.adapter("transformer").parts
     kind = name.removeprefix("seeded-")
     found = next(a for a in registry.ADAPTERS if kind in (a.name, *a.model_types))
-    dense = {"transformer", "gpt2", "gpt_neox", "llama", "qwen2"}
+    dense = {"transformer", "gpt2", "gpt_neox", "llama", "qwen2", "mistral"}
     return found.parts - {"router_probs"} if kind in dense else found.parts

@@ -11,6 +11,7 @@ import torch
 
 from models import registry, scores
 from models.__main__ import main
+from models.cli import train
 from models.parts import half_life
 from models.records import PARTS, LayerTrace, Named
 from models.training import card, corpus, findings, recipe, structure, tokenizer, windows
@@ -321,11 +322,11 @@ def test_the_command_in_a_card_gives_its_recipe(named: str, changed: dict[str, f
     import argparse
 
     parser = argparse.ArgumentParser()
-    recipe.add_arguments(parser)
+    train.add_arguments(parser)
     words = ["--recipe", named, *(word for key, value in changed.items() for word in (f"--{key}", str(value)))]
-    trained = recipe.recipe_of(parser.parse_args(["--corpus", "x", *words]))
+    trained = train.recipe_of(parser.parse_args(["--corpus", "x", *words]))
     command = card._command({"architecture": "mamba", "recipe": json.loads(json.dumps(asdict(trained)))})
-    again = recipe.recipe_of(parser.parse_args(command.split()[4:]))
+    again = train.recipe_of(parser.parse_args(command.split()[4:]))
     assert again == trained
     odd = {"architecture": "mamba", "recipe": {**asdict(trained), "lr_end": 0.123}}
     assert "--recipe" not in card._command(odd)
@@ -340,9 +341,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     (root / "stories_en.txt").write_text(written(ENGLISH_WORDS, seed=1, sentences=3000), encoding="utf-8")
     (root / "reviews_ko.txt").write_text(written(KOREAN_WORDS, seed=2, sentences=3000), encoding="utf-8")
     parser = argparse.ArgumentParser()
-    recipe.add_arguments(parser)
+    train.add_arguments(parser)
     words = ["--corpus", str(root), "--out", str(root / "out"), "--recipe", "smoke", "--steps", "3", "--only", "jamba"]
-    assert recipe.main(parser.parse_args(words)) == 0
+    assert train.main(parser.parse_args(words)) == 0
     return root, root / "out" / "jamba"
 
 

@@ -13,6 +13,7 @@ from tokenizers import decoders
 
 import models.__main__ as commands
 from models import accounting, registry
+from models.cli import train
 from models.errors import SettingError
 from models.training import corpus, evaluation, loop, recipe, tokenizer
 from models.training.loss import load_balance
@@ -41,12 +42,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(folder: Path, out: Path, *extra: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    recipe.add_arguments(parser)
+    train.add_arguments(parser)
     return parser.parse_args(["--corpus", str(folder), "--out", str(out), *extra])
 
 
 def test_a_smoke_run_trains_all_four_and_the_loss_falls(folder: Path, tmp_path: Path, capsys) -> None:
-    assert recipe.main(options(folder, tmp_path, "--recipe", "smoke")) == 0
+    assert train.main(options(folder, tmp_path, "--recipe", "smoke")) == 0
     for name in BUILDERS:
         rows = [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
         assert rows[-1]["loss"] < 0.8 * rows[0]["loss"], name
@@ -110,13 +111,13 @@ def test_balance_is_top_k_at_uniform_and_grows_with_collapse() -> None:
 
 def test_a_missing_corpus_and_a_bad_number_are_said_so(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"stories_en\.txt"):
-        recipe.main(options(tmp_path / "nowhere", tmp_path))
+        train.main(options(tmp_path / "nowhere", tmp_path))
     with pytest.raises(SettingError, match="--steps"):
-        recipe.main(options(folder, tmp_path, "--steps", "0"))
+        train.main(options(folder, tmp_path, "--steps", "0"))
     with pytest.raises(SettingError, match="between 0 and 1"):
-        recipe.main(options(folder, tmp_path, "--lr", "3"))
+        train.main(options(folder, tmp_path, "--lr", "3"))
     with pytest.raises(SettingError, match="'tpu': not on this machine"):
-        recipe.main(options(folder, tmp_path, "--device", "tpu"))
+        train.main(options(folder, tmp_path, "--device", "tpu"))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_text_that_cannot_be_trained_on_is_said_so(english: bytes, said: str, 
     korean = b"c\nd\n" if said.startswith("shorter") else (folder / "reviews_ko.txt").read_bytes()
     (tmp_path / "reviews_ko.txt").write_bytes(korean)
     with pytest.raises(SettingError, match=said):
-        recipe.main(options(tmp_path, tmp_path / "out", "--recipe", "smoke", "--only", "mamba"))
+        train.main(options(tmp_path, tmp_path / "out", "--recipe", "smoke", "--only", "mamba"))
 
 
 def test_held_out_text_shorter_than_a_row_is_said_so(folder: Path) -> None:
@@ -148,17 +149,17 @@ def test_bytes_are_not_counted_by_tokens_that_do_not_say_them(folder: Path) -> N
 
 def test_a_finished_model_of_another_recipe_is_left_alone(folder: Path, tmp_path: Path) -> None:
     command = ("--recipe", "smoke", "--only", "mamba")
-    assert recipe.main(options(folder, tmp_path, *command)) == 0
+    assert train.main(options(folder, tmp_path, *command)) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "mamba").iterdir()}
     with pytest.raises(SettingError, match="holds a model of another recipe"):
-        recipe.main(options(folder, tmp_path, *command, "--steps", "5"))
+        train.main(options(folder, tmp_path, *command, "--steps", "5"))
     with pytest.raises(SettingError, match="320 entries and the recipe 300"):
-        recipe.main(options(folder, tmp_path, *command, "--vocab", "300"))
+        train.main(options(folder, tmp_path, *command, "--vocab", "300"))
     assert {path.name: path.read_bytes() for path in (tmp_path / "mamba").iterdir()} == before
 
 
 def test_what_the_command_line_does_not_say_is_the_recipe_s() -> None:
-    chosen = recipe.recipe_of(options(Path(), Path(), "--recipe", "family", "--steps", "40", "--lr", "0.01"))
+    chosen = train.recipe_of(options(Path(), Path(), "--recipe", "family", "--steps", "40", "--lr", "0.01"))
     family = recipe.RECIPES["family"]
     assert chosen == replace(family, steps=40, warmup=4, cooldown=13, lr=0.01, lr_end=0.001, restarts=())
 
@@ -168,7 +169,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ("--recipe", "smoke", "--only", model)
-    assert recipe.main(options(folder, tmp_path / "whole", *command)) == 0
+    assert train.main(options(folder, tmp_path / "whole", *command)) == 0
     evaluated, real = [0], loop.losses
 
     def stopped(*args):
@@ -180,11 +181,11 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     with monkeypatch.context() as patch:
         patch.setattr(loop, "losses", stopped)
         with pytest.raises(KeyboardInterrupt):
-            recipe.main(options(folder, tmp_path / "parts", *command))
+            train.main(options(folder, tmp_path / "parts", *command))
     assert (tmp_path / "parts" / model / loop.UNFINISHED).is_file()
     with pytest.raises(SettingError, match="begun with another recipe"):
-        recipe.main(options(folder, tmp_path / "parts", *command, "--lr", "0.001"))
-    assert recipe.main(options(folder, tmp_path / "parts", *command)) == 0
+        train.main(options(folder, tmp_path / "parts", *command, "--lr", "0.001"))
+    assert train.main(options(folder, tmp_path / "parts", *command)) == 0
     whole, parts = (tmp_path / run / model for run in ("whole", "parts"))
     assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
     logs = [[json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()] for run in (whole, parts)]
@@ -217,7 +218,7 @@ def test_a_finished_model_taken_further_is_the_one_of_a_single_command(
     for place, recipes in {"parts": (first, both), "whole": (both,)}.items():
         for each in recipes:
             monkeypatch.setattr(recipe, "RECIPES", {"smoke": each})
-            assert recipe.main(options(folder, tmp_path / place, "--recipe", "smoke", "--only", model)) == 0
+            assert train.main(options(folder, tmp_path / place, "--recipe", "smoke", "--only", model)) == 0
             if each == first:
                 half = (tmp_path / place / model / "model.safetensors").read_bytes()
     whole, parts = (tmp_path / place / model for place in ("whole", "parts"))

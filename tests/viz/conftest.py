@@ -64,8 +64,18 @@ def mamba_layer(index: int, ffn: str = "none") -> LayerTrace:
         "state": np.stack(state),
         "hidden_attention": np.abs(alpha).mean(0),
         "half_life": np.log(2) / (np.abs(rates).min(1) * dt.mean(0)),
+        "half_distance": np.array([halved(channel) for channel in alpha]),
     }
     return LayerTrace(index, "mamba", ffn, _named(parts))
+
+
+def halved(alpha: np.ndarray) -> float:
+    """Return how many tokens beyond the nearest the mean |alpha| (query, key) takes to fall to half; inf: more."""
+    mean = [np.abs(np.diagonal(alpha, -n)).mean() for n in range(1, LENGTH)]
+    for n in range(1, len(mean)):
+        if mean[n] <= mean[0] / 2:
+            return n - 1 + float(np.log(mean[n - 1] / (mean[0] / 2)) / np.log(mean[n - 1] / mean[n]))
+    return float("inf")
 
 
 def rwkv_layer(index: int) -> LayerTrace:

@@ -118,8 +118,13 @@ def test_half_life_spectrum(traces, english):
 def test_half_life_ticks(traces, english):
     trace = traces["mamba"]
     ticks = rows_of(decay.half_life(trace, theme=LIGHT, t=english), 1)
-    expected = np.concatenate([np.sort(layer.part("half_life")) for layer in trace])
-    np.testing.assert_allclose([row["half_life"] for row in ticks], expected, **EXACT)
+    for layer in trace:
+        for part, key in (("half_life", "slowest"), ("half_distance", "measured")):
+            name = english(f"viz.half_life.{key}", layer=english("viz.layer", layer=layer.index))
+            found = [row["half_life"] for row in ticks if row["name"] == name]
+            known = layer.part(part)[np.isfinite(layer.part(part))]
+            np.testing.assert_allclose(found, np.sort(known), **EXACT)
+    assert len(ticks) < 2 * 40 * len(trace.layers), "some channel does not fall to half within 11 tokens"
 
 
 def test_decay_curves(traces, english):

@@ -26,7 +26,7 @@ CHANCE = {
     "choices",
     "urandom",
 }
-ALLOWED_OF_OURS = ("models.records", "models.scores", "viz")
+ALLOWED_OF_OURS = ("models.records", "models.scores", "models.looks", "viz")
 OURS = ("models", "pages", "seqops", "app", "viz")
 FORBIDDEN = ("streamlit", "torch", "transformers", "requests", "urllib", "http", "socket", "plotly")
 

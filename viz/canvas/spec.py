@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -96,7 +97,10 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Experts:
-    """Chosen experts per cell, each (row, column), nan where the row has none; weights scale opacity."""
+    """Chosen experts per cell, each (row, column), nan where the row has none; weights scale opacity.
+
+    more: (choice, weight) planes of the third choice and those after it.
+    """
 
     first: Values
     first_weight: Values
@@ -104,6 +108,7 @@ class Experts:
     second_weight: Values
     colors: tuple[str, ...]
     alone: bool  # True: the cell shows only experts; False: a band below the value
+    more: tuple[tuple[Values, Values], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,8 @@ class Grid:
     """The heatmap: values (frame or tile, row, column), nan where there is no cell.
 
     pool: rows and columns of the original per cell; frame_pool: tokens per frame. readout: lines of the hover text,
-    with {row} {column} {value} {ratio} {tile} {frame} {first} {first_weight} {second} {second_weight}; ratio is the
-    value over baseline.
+    with {row} {column} {value} {ratio} {tile} {frame} {cell}; ratio is the value over baseline; cell the text of
+    cell_names (row, column), before pooling; a line that is then empty is left out.
     row_names / column_names: full names for readout; row_labels / column_labels: short ones drawn beside the grid.
     picks: whether a click on a cell designates its row's or its column's token.
     marks: rows (first, last + 1) to outline in each tile, in original indices.
@@ -135,6 +140,7 @@ class Grid:
     row_colors: tuple[str, ...] = ()
     row_ramps: tuple[int, ...] = ()
     column_names: tuple[str, ...] = ()
+    cell_names: tuple[tuple[str, ...], ...] = ()
     column_labels: tuple[str, ...] = ()
     row_title: str = ""
     column_title: str = ""
@@ -269,14 +275,20 @@ def _grid(grid: Grid, planes: _Planes) -> dict[str, Any]:
         "rows": rows,
         "columns": columns,
         "plane": planes.add(grid.values),
-        "ramps": ["".join(color[1:] for color in ramp) for ramp in grid.ramps],
+        "ramps": [_ramp(ramp) for ramp in grid.ramps],
         "scale": _fields(grid.scale) | {"highs": planes.add(grid.scale.highs)},
         "tiles": [_fields(tile) for tile in grid.tiles],
         "experts": None if grid.experts is None else _experts(grid.experts, planes),
     }
 
 
+@lru_cache(maxsize=64)
+def _ramp(colors: tuple[str, ...]) -> str:
+    return "".join(colors).replace("#", "")
+
+
 def _experts(experts: Experts, planes: _Planes) -> dict[str, Any]:
     names: Sequence[str] = ("first", "first_weight", "second", "second_weight")
     picked = {name: planes.add(getattr(experts, name)) for name in names}
-    return picked | {"colors": experts.colors, "alone": experts.alone}
+    more = [(planes.add(chosen), planes.add(weight)) for chosen, weight in experts.more]
+    return picked | {"colors": experts.colors, "alone": experts.alone, "more": more}

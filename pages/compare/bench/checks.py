@@ -8,24 +8,35 @@ import streamlit as st
 
 from models.bench import published
 from models.bench.published import Check, Table
+from pages.shared import session
 from pages.shared.i18n import t
+from pages.shared.memo import Memo
 
 PAGE = "benchmark"
 OPEN = ("jamba", "rwkv4")  # a pair of equal height; the others open on demand
 NOTES = ("kv_heads", "look_up", "cut")  # numbered in this order
+
+_kept: Memo[tuple[str, str]] = Memo()  # by language
 _MARKS = {"agrees": "✓", "explained": "≠", "differs": "✕"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def checks() -> None:
-    """Recount every published table, and draw the tally, the notes and a table per source."""
+    """Draw the tally of the recounted tables, the notes and a table per source; they are recounted once per process."""
+    text, html = _kept.get(session.language(), (), _drawn)
+    st.header(t("checks.title"), anchor="published")
+    st.markdown(text)
+    with st.container(border=True, key=f"card-{PAGE}.checks"):
+        st.html(html)
+        st.caption(t("checks.left_out"))
+
+
+def _drawn() -> tuple[str, str]:
+    """Recount, and write the tally as Markdown and the notes with the tables as HTML."""
     tables = published.recount()
     counts = {state: sum(table.count(state) for table in tables) for state in published.STATES}
-    st.header(t("checks.title"), anchor="published")
-    st.markdown(f"{t('checks.text', count=sum(counts.values()))} **{t('checks.tally', **counts)}**")
-    with st.container(border=True, key=f"card-{PAGE}.checks"):
-        st.html(f'{_notes(tables)}<div class="cs-checks">{"".join(map(_source, tables))}</div>')
-        st.caption(t("checks.left_out"))
+    text = f"{t('checks.text', count=sum(counts.values()))} **{t('checks.tally', **counts)}**"
+    return text, f'{_notes(tables)}<div class="cs-checks">{"".join(map(_source, tables))}</div>'
 
 
 def value_text(value: str) -> str:

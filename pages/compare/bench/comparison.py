@@ -14,9 +14,11 @@ from pages.shared import cache, content, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
+from pages.shared.memo import Memo
 
 ASPECTS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
 
+_kept: Memo[str] = Memo()  # the table of a run in a language
 TIMED = ("time_complexity", "speed")
 
 
@@ -24,9 +26,9 @@ def comparison(run: Run | None) -> None:
     """Draw the table: a row per aspect, a column per architecture, published first and measured under it."""
     st.header(section(PAGE, "table.title"), anchor="table")
     st.markdown(section(PAGE, "table.text"))
-    measured = _by_architecture(run)
     with st.container(border=True, key=f"card-{PAGE}.comparison"):
-        st.html(_table(measured))
+        run_id = run.run_id if run else ""
+        st.html(_kept.get((run_id, session.language()), (run,), lambda: _table(_by_architecture(run))))
 
 
 def measured_text(rows: Sequence[Measurement], aspect: str) -> str:

@@ -8,16 +8,28 @@ import streamlit as st
 
 from models.bench.cells import Cell, Prediction
 from models.bench.plan import Note, Plan
+from pages.shared import session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
+from pages.shared.memo import Memo
+
+_kept: Memo[tuple[str, str, str]] = Memo(8)  # of the last plan in each language
 
 
 def draw(plan: Plan) -> None:
     """Draw the plan with its notes."""
-    st.html(f'<div class="cs-scroll">{_table(plan)}</div>')
-    if largest := [cell for cell in plan.cells if cell.largest]:
-        st.html(_largest(largest))
-    st.caption(" ".join([t("benchmark.plan.predicted"), *(f"{_said(note)}." for note in plan.notes)]))
+    table, largest, caption = _kept.get(session.language(), (plan,), lambda: _drawn(plan))
+    st.html(table)
+    if largest:
+        st.html(largest)
+    st.caption(caption)
+
+
+def _drawn(plan: Plan) -> tuple[str, str, str]:
+    """Write the table and the largest batches as HTML ("" without any) and the notes as Markdown."""
+    largest = [cell for cell in plan.cells if cell.largest]
+    caption = " ".join([t("benchmark.plan.predicted"), *(f"{_said(note)}." for note in plan.notes)])
+    return f'<div class="cs-scroll">{_table(plan)}</div>', _largest(largest) if largest else "", caption
 
 
 def _said(note: Note) -> str:

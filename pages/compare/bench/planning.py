@@ -1,8 +1,8 @@
 """Choose what to measure: a ready plan, or every setting of it; the plan that follows is shown before anything runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -14,10 +14,14 @@ from pages.compare.bench import grid, offered
 from pages.shared import cache, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
+from pages.shared.memo import Memo
 
 PAGE = "benchmark"
+FREE_BITS = 4  # of the free memory that a plan depends on: steps of 6 to 12 %
 T = TypeVar("T", str, int)
 _GPU_ATTENTION = ("efficient", "cudnn")
+
+_plans: Memo[Plan] = Memo()
 
 
 def planner() -> Plan | None:
@@ -34,12 +38,27 @@ def planner() -> Plan | None:
         size = str(st.session_state[f"{PAGE}.size"])
         plan: Plan | None = None
         with notices.guarded():
-            plan = make_plan(
-                ladder.sources(size, names, match=_match()), asked.pop("contexts"), device=device, size=size,
-                rates=runner.shared().rates(), **asked,
-            )  # fmt: skip
+            plan = _planned(ladder.sources(size, names, match=_match()), device=device, size=size, **asked)
             grid.draw(plan)
         return plan
+
+
+def _planned(sources: Mapping[str, str], *, contexts: Sequence[int], **asked: Any) -> Plan:
+    """Make the plan of these choices, again only when a choice, the rates or the free memory changed.
+
+    The free memory of a machine in use changes all the time; a run looks at it again when it starts.
+    """
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
+    free = _rounded(environment.free_bytes(str(asked["device"])))
+    key = (tuple(sources.items()), tuple(contexts), tuple(told.items()), free)
+    rates = runner.shared().rates()
+    return _plans.get(key, (rates,), lambda: make_plan(sources, contexts, rates=rates, **asked))
+
+
+def _rounded(count: int | None) -> int | None:
+    """Round a number of bytes down to its leading bits."""
+    low = 0 if count is None else max(count.bit_length() - FREE_BITS, 0)
+    return None if count is None else count >> low << low
 
 
 def show(run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -17,13 +18,20 @@ from pages.compare.bench.grid import duration
 from pages.compare.bench.planning import PAGE
 from pages.shared import figure, i18n, layout, notices, session, style
 from pages.shared.i18n import t
+from pages.shared.memo import Memo
 from pages.shared.panel import panel
 from viz import bench_batches, bench_device, bench_memory, bench_speed
-from viz.figure import Figure
+from viz.figure import Figure, Translate
+from viz.theme import Theme
 
 POLL_S = 0.7
 NAMED = 4  # cells listed by name; more are counted
 QUANTITIES = ("carried", "peak", "parts")
+
+F = TypeVar("F", bound=Figure | None)
+
+_figures: Memo[Figure | None] = Memo(64)
+_explanations: Memo[list[tuple[str, Callable[..., Figure | None]]]] = Memo()
 
 
 def status(run: Run) -> None:
@@ -87,16 +95,29 @@ def pictures(run: Run) -> None:
         st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
         return
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
-    layout.section_of(PAGE, "memory", partial(_memory, swept))
-    _section("prefill", partial(bench_speed.prefill_vs_context, swept, fit=growth_exponent))
-    _section("decode", partial(bench_speed.decode_vs_context, swept, floors=_floors(run)))
-    layout.under_the_hood(PAGE, [(name, partial(_show, name, draw)) for name, draw in _explaining(rows)])
+    layout.section_of(PAGE, "memory", partial(_memory, run, swept))
+    _section(run, "prefill", partial(bench_speed.prefill_vs_context, swept, fit=growth_exponent))
+    _section(run, "decode", lambda **given: bench_speed.decode_vs_context(swept, floors=_floors(run), **given))
+    explaining = _explanations.get(run.run_id, (run,), lambda: _explaining(rows))
+    layout.under_the_hood(PAGE, [(name, partial(_show, run, name, draw)) for name, draw in explaining])
 
 
-def _section(key: str, draw: Callable[..., Figure]) -> None:
-    layout.section_of(
-        PAGE, key, partial(panel, lambda _, **given: draw(**given), (), key=f"{PAGE}.{key}", follow=False)
-    )
+def _section(run: Run, key: str, draw: Callable[..., Figure]) -> None:
+    layout.section_of(PAGE, key, partial(panel, _kept(run, key, draw), (), key=f"{PAGE}.{key}", follow=False))
+
+
+def _kept(run: Run, name: str, draw: Callable[..., F]) -> Callable[..., F]:
+    """Wrap a figure function: what it drew of a run, in a language and a look, is drawn again only with other options.
+
+    The first argument of the wrapped function is not used; draw holds the rows.
+    """
+
+    def drawn(_: object, *, theme: Theme, t: Translate, **options: Any) -> F:
+        key = (run.run_id, name, session.language(), theme.mode, *sorted(options.items()))
+        made: F = _figures.get(key, (run,), lambda: draw(theme=theme, t=t, **options))  # type: ignore[assignment]
+        return made
+
+    return drawn
 
 
 def _explaining(rows: list[Measurement]) -> list[tuple[str, Callable[..., Figure | None]]]:
@@ -121,8 +142,8 @@ def _has(rows: list[Measurement], column: str) -> bool:
     return any(row.measured and getattr(row, column) is not None for row in rows)
 
 
-def _show(name: str, draw: Callable[..., Figure | None]) -> None:
-    drawn = draw(theme=style.theme(), t=t)
+def _show(run: Run, name: str, draw: Callable[..., Figure | None]) -> None:
+    drawn = _kept(run, name, draw)((), theme=style.theme(), t=t)
     if drawn is None:
         st.caption(t("benchmark.no_picture"))
     else:
@@ -181,7 +202,7 @@ def _headline(run: Run) -> str:
     return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
 
 
-def _memory(rows: list[Measurement]) -> None:
+def _memory(run: Run, rows: list[Measurement]) -> None:
     key = f"{PAGE}.quantity"
     st.session_state.setdefault(key, QUANTITIES[0])
     with st.container(key=f"pick-{key}"):
@@ -192,9 +213,11 @@ def _memory(rows: list[Measurement]) -> None:
     shown = st.session_state[key]
     if shown == "parts":
         least = min(row.batch for row in rows)
-        panel(bench_memory.memory_parts, [row for row in rows if row.batch == least], key=f"{PAGE}.parts", follow=False)
+        draw = partial(bench_memory.memory_parts, [row for row in rows if row.batch == least])
+        panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts", follow=False)
     else:
-        panel(bench_memory.memory_vs_context, rows, key=f"{PAGE}.memory", follow=False, peak=shown == "peak")
+        draw = partial(bench_memory.memory_vs_context, rows)
+        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", follow=False, peak=shown == "peak")
 
 
 def _why(row: Measurement) -> str:

@@ -11,28 +11,38 @@ from pages.compare.bench.planning import PAGE, show
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
+from pages.shared.memo import Memo
 from pages.shared.provenance import implementation
+
+_lines: Memo[list[dict[str, object]]] = Memo()  # the table of a run in a language
+_left: Memo[tuple[str, ...]] = Memo()  # cells of a run that may be measured again
+_planned: Memo[set[str]] = Memo()  # cells of a run
 
 
 def missing(run: Run) -> None:
     """Offer to measure again what has no measurement and might get one, once nothing of the run is under way."""
-    cells = again.left(run)
+    cells = _left.get(run.run_id, (run,), lambda: again.left(run))
     _button("missing", run, cells, t("benchmark.again.missing", count=len(cells)))
 
 
 def table(run: Run) -> None:
     """List every row, with the code that ran and the parity that was found; rows that are chosen can be repeated."""
     with st.expander(t("benchmark.rows.title", count=len(run.rows)), key=f"{PAGE}.rows"):
-        current = {id(row) for row in run.current}
-        lines = [_columns(row, replaced=id(row) not in current) for row in run.rows]
-        filled = [name for name in (lines[0] if lines else ()) if any(line[name] not in (None, "") for line in lines)]
+        lines = _lines.get((run.run_id, session.language()), (run,), lambda: _listed(run))
         chosen = st.dataframe(
-            [{name: line[name] for name in filled} for line in lines], key=f"{PAGE}.table", hide_index=True,
-            width="stretch", on_select="rerun", selection_mode="multi-row",
+            lines, key=f"{PAGE}.table", hide_index=True, width="stretch", on_select="rerun", selection_mode="multi-row",
         )  # fmt: skip
         cells = {run.rows[at].cell_id for at in chosen.selection.rows if at < len(run.rows)}
         _button("chosen", run, cells, t("benchmark.again.chosen", count=len(cells)))
         st.caption(t("benchmark.again.how"))
+
+
+def _listed(run: Run) -> list[dict[str, object]]:
+    """Write every row for people, without the columns that say nothing of this run."""
+    current = {id(row) for row in run.current}
+    lines = [_columns(row, replaced=id(row) not in current) for row in run.rows]
+    filled = [name for name in (lines[0] if lines else ()) if any(line[name] not in (None, "") for line in lines)]
+    return [{name: line[name] for name in filled} for line in lines]
 
 
 def captured(said: str) -> str:
@@ -45,7 +55,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
     """Draw a button that measures those of the cells again that the plan of the run has."""
     here = runner.shared()
     now = here.progress(run.run_id)
-    planned = {cell.cell_id for cell in again.cells_of(run)} & set(cell_ids)
+    planned = _planned.get(run.run_id, (run,), lambda: {cell.cell_id for cell in again.cells_of(run)}) & set(cell_ids)
     if not planned or (now is not None and now.live) or here.measured_elsewhere(run):
         return
 

@@ -17,12 +17,15 @@ from pages.compare.bench.verdicts import sentence
 from pages.shared import i18n, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
+from pages.shared.memo import Memo
 from pages.shared.provenance import implementation
 
 SHOWN = 200  # runs in the list
 REFUSED = 4  # refusals told in full; more are counted
 PHASES = ("prefill", "decode")
 LONGEST = 80  # characters of a value that changed
+
+_fingerprints: Memo[str] = Memo()
 
 Changed = Mapping[str, tuple[Any, Any]]  # this run's value and the other's, by what differs
 
@@ -35,11 +38,15 @@ def chosen_run() -> Run | None:
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
     told = st.query_params.get("rows", "")
-    if found is not None and told and told != fingerprint(found):
+    if found is not None and told and told != _fingerprint(found):
         st.info(
-            t("benchmark.other_rows", there=notices.plain(told[:16]), here=fingerprint(found)), icon=":material/info:"
+            t("benchmark.other_rows", there=notices.plain(told[:16]), here=_fingerprint(found)), icon=":material/info:"
         )
     return found or store.latest()
+
+
+def _fingerprint(run: Run) -> str:
+    return _fingerprints.get(run.run_id, (run,), lambda: fingerprint(run))
 
 
 def bar(run: Run | None) -> None:
@@ -55,7 +62,7 @@ def bar(run: Run | None) -> None:
         with st.popover(t("benchmark.manage"), icon=":material/more_horiz:", key=f"{PAGE}.manage"):
             if run is not None:
                 st.caption(t("benchmark.permalink"))
-                link = session.current().permalink(run=run.run_id, rows=fingerprint(run))
+                link = session.current().permalink(run=run.run_id, rows=_fingerprint(run))
                 st.code(link, language=None, wrap_lines=True)
             st.caption(t("benchmark.permalink_plan"))
             st.code(address(), language=None, wrap_lines=True)

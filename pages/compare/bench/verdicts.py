@@ -12,10 +12,13 @@ from models.bench.runs import Run
 from models.bench.statistics import NEGLIGIBLE, Interval, Verdict, compare_exponents, growth_exponent
 from models.bench.verdicts import Judged
 from pages.compare.bench.planning import PAGE
-from pages.shared import notices
+from pages.shared import notices, session
 from pages.shared.i18n import t
+from pages.shared.memo import Memo
 
 LEAST_SIZES = 3  # contexts from which growth can be fitted
+
+_kept: Memo[tuple[str, str]] = Memo()  # the table and the line on growth of a run in a language
 
 
 def section(run: Run) -> None:
@@ -27,10 +30,22 @@ def section(run: Run) -> None:
 
 
 def _verdicts(run: Run) -> None:
-    found = list(verdicts.judged(run.current))
-    if not found:
+    key = (run.run_id, session.language())
+    table, line = _kept.get(key, (run,), lambda: (_table(run), growth_line(run.current)))
+    if not table:
         st.caption(t("benchmark.verdict.none"))
         return
+    st.html(table)
+    st.caption(t("benchmark.verdict.note"))
+    if line:
+        st.markdown(notices.plain(line))
+
+
+def _table(run: Run) -> str:
+    """Write a row per pair; "" without any."""
+    found = list(verdicts.judged(run.current))
+    if not found:
+        return ""
     pairs: dict[tuple[str, str], dict[str, Judged]] = {}
     for one in found:
         pairs.setdefault((one.a.cell_id, one.b.cell_id), {})[one.phase] = one
@@ -38,11 +53,8 @@ def _verdicts(run: Run) -> None:
     heads = ("pair", *verdicts.PHASES)
     head = "".join(f'<th scope="col">{escape(t(f"benchmark.verdict.{name}"))}</th>' for name in heads)
     body = "".join(_row(phases, batches=batches) for phases in pairs.values())
-    st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>")  # fmt: skip
-    st.caption(t("benchmark.verdict.note"))
-    if line := growth_line(run.current):
-        st.markdown(notices.plain(line))
+    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="cs-scroll"><table class="cs-table cs-verdicts">{table}</table></div>'
 
 
 def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> str:

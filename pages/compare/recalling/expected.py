@@ -1,13 +1,17 @@
 """Set what theory expects beside what was observed, and say whether they agree."""
 
+from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
 
 from models.recall.expectations import Finding, findings
 from pages.compare.recalling.results import Cells, Record
+from pages.shared import session
 from pages.shared.i18n import t
+from pages.shared.memo import Memo
 
+_tables: Memo[str] = Memo(12)  # of a task in a language
 _MARKS = {"yes": ("✓", "good"), "no": ("✕", "bad"), "unclear": ("≈", "unclear")}
 
 
@@ -18,14 +22,18 @@ def expected(record: Record, shown: Cells) -> None:
     runs = {name: [cells] for name, cells in shown.items()} if live else {
         name: [cells for _, cells in every] for name, every in record.runs.items()
     }  # fmt: skip
-    found = findings(record.task, runs, record.about["trained_to"])
     st.caption(t("recall.expected.judged_live" if live else "recall.expected.judged_recorded",
                  seeds=max(map(len, runs.values()))))  # fmt: skip
+    key, made_from = (record.task, session.language(), live), (record, shown if live else None)
+    st.html(_tables.get(key, made_from, lambda: _table(findings(record.task, runs, record.about["trained_to"]))))
+
+
+def _table(found: Sequence[Finding]) -> str:
     head = "".join(
         f'<th scope="col">{escape(t(f"recall.expected.{name}"))}</th>' for name in ("what", "seen", "verdict")
     )
     rows = "".join(map(_row, found))
-    st.html(f'<table class="cs-expected"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>')
+    return f'<table class="cs-expected"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(finding: Finding) -> str:

@@ -163,7 +163,9 @@ class Cells extends Layout {
     const { grid, theme } = this.header;
     const { left, gridY, row, cell } = this.plan;
     const { experts } = grid;
-    const [first, firstWeight, second, secondWeight] = ["first", "first_weight", "second", "second_weight"].map((name) => this.planes[experts[name]]);
+    const pairs = [[experts.first, experts.first_weight], [experts.second, experts.second_weight], ...experts.more];
+    const choices = pairs.map((pair) => pair.map((plane) => this.planes[plane]));
+    const [first, firstWeight] = choices[0];
     const hue = (index) => experts.colors[Math.round(index) % experts.colors.length];
     const gap = cell >= 8 ? 1 : 0;
     for (let r = 0; r < grid.rows; r++) {
@@ -185,12 +187,15 @@ class Cells extends Layout {
           ctx.fillStyle = alpha(hue(first[at]), 0.25 + 0.75 * Math.min(1, firstWeight[at]));
           round(ctx, x, top, w, height, Math.min(4, w / 3));
           const mark = Math.min(9, w * 0.34, height * 0.4);
-          if (!Number.isNaN(second[at])) {
+          const others = choices.slice(1).filter(([chosen]) => !Number.isNaN(chosen[at]));
+          others.forEach(([chosen], i) => {
+            const right = x + w - (others.length - 1 - i) * (mark + 2);  // from left to right: second, third, ...
+            if (right - mark - 2 < x) return;  // no room
             ctx.fillStyle = theme.card;
-            round(ctx, x + w - mark - 3.5, top + height - mark - 3.5, mark + 3, mark + 3, 2);
-            ctx.fillStyle = hue(second[at]);
-            round(ctx, x + w - mark - 2, top + height - mark - 2, mark, mark, 1.5);
-          }
+            round(ctx, right - mark - 3.5, top + height - mark - 3.5, mark + 3, mark + 3, 2);
+            ctx.fillStyle = hue(chosen[at]);
+            round(ctx, right - mark - 2, top + height - mark - 2, mark, mark, 1.5);
+          });
           if (w >= 15 && height >= 15) {
             const strength = 0.25 + 0.75 * Math.min(1, firstWeight[at]);
             const card = rgb(theme.card);
@@ -202,14 +207,16 @@ class Cells extends Layout {
             ctx.fillText(String(Math.round(first[at])), x + Math.min(6, w * 0.2), top + height * 0.42);
           }
         } else {
-          const both = firstWeight[at] + secondWeight[at] || 1;
-          const split = Number.isNaN(second[at]) ? w : Math.max(2, (w - 1) * (firstWeight[at] / both));
-          ctx.fillStyle = hue(first[at]);
-          round(ctx, x, top, split, height, 1.5);
-          if (!Number.isNaN(second[at])) {
-            ctx.fillStyle = hue(second[at]);
-            round(ctx, x + split + 1, top, Math.max(1, w - split - 1), height, 1.5);
-          }
+          const all = choices.filter(([chosen]) => !Number.isNaN(chosen[at]));
+          const total = all.reduce((sum, [, weight]) => sum + weight[at], 0) || 1;
+          const room = w - (all.length - 1);
+          let from = x;
+          all.forEach(([chosen, weight]) => {
+            const wide = Math.max(1, room * (weight[at] / total));
+            ctx.fillStyle = hue(chosen[at]);
+            round(ctx, from, top, wide, height, 1.5);
+            from += wide + 1;
+          });
         }
       }
     }

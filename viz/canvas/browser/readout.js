@@ -55,17 +55,8 @@ class Readout extends Overlay {
     if (grid.baseline) values.ratio = shown(Number((this.value(tile, at.row, at.column) / grid.baseline).toPrecision(3)));
     values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
     values.frame = this.frame === null ? "" : strip?.labels[this.activeFrameToken()] ?? "";
-    if (grid.experts) {
-      const i = at.row * grid.columns + at.column;
-      const first = this.planes[grid.experts.first][i];
-      if (Number.isNaN(first)) return [fill(grid.readout[0], values), ...grid.readout.slice(1).filter((line) => !/\{(first|second)/.test(line)).map((line) => fill(line, values))];
-      values.first = first;
-      values.first_weight = shown(this.planes[grid.experts.first_weight][i]);
-      const second = this.planes[grid.experts.second][i];
-      values.second = Number.isNaN(second) ? "–" : second;
-      values.second_weight = shown(this.planes[grid.experts.second_weight][i]);
-    }
-    return grid.readout.map((line) => fill(line, values));
+    values.cell = grid.cell_names[at.row]?.[at.column] ?? "";
+    return grid.readout.map((line) => fill(line, values)).filter(Boolean);
   }
 
   writeTip() {

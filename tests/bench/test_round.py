@@ -1,0 +1,43 @@
+"""What a round feeds a model, on the CPU: the whole prompt of the cell at once, then each of its tokens."""
+
+import pytest
+from scripted import Fed, checkpoint
+
+from models.bench import measure, memory
+from models.bench.cells import Cell
+from models.bench.clock import Clock
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """A run of a cell of 23 tokens in a batch of 3 over a model that notes what it is fed."""
+    monkeypatch.setattr(Clock, "sentinel", lambda _: 1.0)
+    made = measure.CellRun(Cell("transformer", "x", 23, batch=3, decode_tokens=5), run_id="r")
+    made.adapter, made.checkpoint = Fed(), checkpoint()
+    made.clock = Clock(made.cell, made.adapter, made.checkpoint)
+    return made
+
+
+def test_a_timed_round_reads_the_whole_prompt_and_decodes_every_token(run):
+    made = run.round()
+    assert run.adapter.fed == [(3, 23)] + [(3, 1)] * 5
+    assert len(made.decode) == 5
+    assert made.first_token >= made.prefill
+    assert made.e2e >= made.prefill
+
+
+def test_every_round_reads_a_prompt_of_its_own(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(run.adapter, "step", lambda c, ids, cache: (seen.append(ids), Fed().step(c, ids, cache))[1])
+    run.round()
+    run.round()
+    prompts = [ids for ids in seen if ids.shape[1] > 1]
+    assert [tuple(ids.shape) for ids in prompts] == [(3, 23)] * 2
+    assert not (prompts[0] == prompts[1]).all()
+
+
+def test_the_cache_is_counted_after_exactly_the_prompt(run):
+    with memory.watching("cpu") as run.meter:
+        run._first_pass()
+    assert run.sizes.cache_bytes == 23
+    assert run.adapter.fed[1:] == [(3, 23)] + [(3, 1)] * measure.WATCHED_STEPS

@@ -1,0 +1,80 @@
+"""The caches of models and traces ask again when a folder's files have changed, and only then."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from models import registry
+from pages.shared import cache
+from pages.shared.shelf import Shelf
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the files that a stamp looks at."""
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (1000, 1000))
+    return tmp_path
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Empty caches; returns the list of what had to be made."""
+    models, traces, found = Shelf(1000), Shelf(1000), []
+    monkeypatch.setattr(cache, "loaded_models", lambda: models)
+    monkeypatch.setattr(cache, "recorded_traces", lambda: traces)
+    monkeypatch.setattr(cache, "_loaded", lambda source: found.append(("model", source)) or SimpleNamespace())
+    monkeypatch.setattr(cache, "_weight_bytes", lambda _: 1)
+    monkeypatch.setattr(cache, "_trace_bytes", lambda *_: 1)
+
+    def trace(_loaded: object, prompt: str) -> SimpleNamespace:
+        found.append(("trace", prompt))
+        return SimpleNamespace()
+
+    monkeypatch.setattr(registry, "trace", trace)
+    monkeypatch.setattr(cache, "bundled", tuple)
+    return found
+
+
+def touch(path: Path) -> None:
+    os.utime(path, (2000, 2000))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_model_is_loaded_again_when_its_folder_was_written(folder, made, name: str) -> None:
+    first, second = cache.checkpoint(str(folder)), cache.checkpoint(str(folder))
+    assert first is second
+    assert made == [("model", str(folder))]
+    touch(folder / name)
+    assert cache.checkpoint(str(folder)) is not first
+    assert made == [("model", str(folder))] * 2
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_text_is_read_again_when_the_folder_was_written(folder, made, name: str) -> None:
+    first, second = cache.trace_for(str(folder), "a"), cache.trace_for(str(folder), "a")
+    assert first is second
+    assert made == [("model", str(folder)), ("trace", "a")]
+    touch(folder / name)
+    assert cache.trace_for(str(folder), "a") is not first
+    assert made == [("model", str(folder)), ("trace", "a")] * 2
+
+
+def test_a_trace_is_kept_by_its_model_and_its_text(folder, made, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("other")
+    found = [cache.trace_for(str(place), text) for place in (folder, other) for text in ("a", "b")]
+    assert len({id(trace) for trace in found}) == 4
+    assert [cache.trace_for(str(place), text) for place in (folder, other) for text in ("a", "b")] == found
+
+
+def test_a_new_file_of_weights_is_a_change(folder) -> None:
+    before = registry.stamp(str(folder))
+    (folder / "model-00002-of-00002.safetensors").write_text("{}")
+    assert registry.stamp(str(folder)) != before
+
+
+def test_a_folder_without_files_has_a_stamp_all_the_same(tmp_path: Path) -> None:
+    assert registry.stamp(str(tmp_path)) == 0.0

@@ -1,0 +1,62 @@
+"""What the recall page shows where, against its address: the task, the cell, the question, and every figure."""
+
+import pytest
+from showing import noting, opened
+from test_wiring import LOOK, assert_same_picture
+
+from models.recall import examples, study
+from pages.compare.recalling import results
+from pages.shared import i18n
+from viz import recall
+from viz.recall_example import recall_example
+
+ADDRESS = {  # task -> choices of its address that are not the defaults, and the cell that they mean
+    "mqar": ({"distance": "32", "load": "2", "question": "3"}, {"distance": 32, "pairs": 2}),
+    "induction": ({"distance": "32", "question": "5"}, {"distance": 32}),
+    "selective_copying": ({"distance": "32", "load": "8", "question": "7"}, {"span": 32, "count": 8}),
+}
+
+
+def expected(task: str, at: dict[str, int], question: int) -> list[tuple]:
+    record = results.record(task)
+    found = examples.opened(task, at, seed=int(record.about["held_out_seed"]) - 1, question=question)
+    logs = {name: study.training_log(task, name, 0) for name in record.runs}
+    traces = [answer.trace for answer in found.answers]
+    return [
+        ("hero", "recall.map", recall.recall_map(record.bundled, record.layout, live=False, **LOOK)),
+        ("chapter1", "recall.bytes", recall.recall_against_bytes(record.bundled, layout=record.layout, **LOOK)),
+        ("chapter2", "recall.example",
+         recall_example(traces, asked_at=found.asked_at, answer_at=found.answer_at, **LOOK)),
+        ("hood.recall_seeds", "recall.seeds",
+         recall.recall_seeds(record.runs, bundled=0, guess=record.layout.guess, **LOOK)),
+        ("hood.training", "recall.lessons", recall.recall_lessons(logs, **LOOK)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("task", results.TASKS)
+def test_the_recall_page_shows_what_its_address_names(monkeypatch, task: str) -> None:
+    query, at = ADDRESS[task]
+    with noting(monkeypatch) as seen:
+        page = opened("recall", task=str(results.TASKS.index(task)), **query)
+    rows = expected(task, at, int(query["question"]))
+    assert [(one.section, one.key, one.fig.id) for one in seen] == [(*row[:2], row[2].id) for row in rows]
+    assert [one.fig.id for one in seen] == ["recall_map", "recall_against_bytes", "recall_example", "recall_seeds",
+                                            "recall_lessons"]  # fmt: skip
+    for one, (_, _, figure) in zip(seen, rows, strict=True):
+        assert_same_picture(one.fig, figure)
+    name = i18n.say("en", f"recall.task.{task}")
+    assert seen[0].subtitle == i18n.say("en", "recall.shown.recorded", task=name)
+    for link in [code.value for code in page.code if code.value.startswith("/recall")]:
+        assert all(f"{name}={value}" in link.split("?")[1].split("&") for name, value in query.items())
+    assert page.button(key="recall.another")
+
+
+def test_the_choices_are_not_those_of_a_first_visit(monkeypatch) -> None:
+    for task in results.TASKS:
+        with noting(monkeypatch) as seen:
+            opened("recall", task=str(results.TASKS.index(task)))
+        usual = next(one.fig for one in seen if one.key == "recall.example")
+        query, at = ADDRESS[task]
+        chosen = expected(task, at, int(query["question"]))[2][2]
+        assert usual.body.payload() != chosen.body.payload()
+        monkeypatch.undo()

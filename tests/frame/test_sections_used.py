@@ -1,0 +1,28 @@
+"""Every section of a page's words is shown by the page, and every section that the page asks for is there."""
+
+import pytest
+from showing import opened, reading_words
+
+from models import registry
+from pages.compare.recalling import results
+from pages.shared import content, i18n
+
+pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
+
+VISITS = {page: [{}] for page in content.PAGES if page != "benchmark"} | {
+    "recall": [{"task": str(number)} for number in range(len(results.TASKS))]
+}  # the benchmark page needs a run with everything measured: tests/bench/test_page_wiring.py
+
+
+@pytest.mark.parametrize("page", VISITS)
+def test_a_page_asks_for_every_section_of_its_words_and_for_no_other(monkeypatch, page: str) -> None:
+    with reading_words(monkeypatch) as asked:
+        for query in VISITS[page]:
+            opened(page, **query)
+    used = {key for name, key in asked if name == page}
+    monkeypatch.undo()
+    for lang in i18n.LANGS:
+        there = set(content.sections(lang, page))
+        assert sorted(there - used) == [], f"{lang}/{page}.md: sections that the page does not show"
+        missing = used - there
+        assert sorted(key for key in missing if not key.endswith(".try")) == [], f"{lang}/{page}.md lacks sections"

@@ -1,0 +1,269 @@
+"""What every explanatory page shows where: the figure, its key, its layer, head and channel, against the address.
+
+The tables say what each section of a page has to show. A section's figure is drawn here once more, from the record of
+the same text, with the choices of the address written out; what the page handed to its card must be the same picture.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from showing import Shown, noting, opened
+
+from models import accounting, registry
+from models.mixing import channel_mixing
+from models.records import ModelTrace
+from pages.shared import cache, content, i18n
+from viz import attention, channels, curves, decay, mixing, overview, routing, state, tokens
+from viz.canvas import CanvasSpec
+from viz.figure import Figure
+from viz.theme import LIGHT
+
+pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
+
+TEXT = "The old sailor tied the boat, and the old dog slept."
+TOKEN = 2
+LOOK: dict[str, Any] = {"theme": LIGHT, "t": i18n.translator("en")}
+PICKS = LOOK | {"selected": TOKEN}
+
+Draw = Callable[..., Figure]
+Row = tuple[str, str, str, Callable[[ModelTrace], Figure], str | None]  # section, key, figure, picture, subtitle
+
+
+def layer_words(layer: int) -> str:
+    return f"layer {layer}"
+
+
+def head_words(layer: int, head: int) -> str:
+    return f"layer {layer}, head {head}"
+
+
+def of_layer(draw: Draw, layer: int) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, layer=layer, **PICKS)
+
+
+def of_head(draw: Draw, layer: int, head: int) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, layer=layer, head=head, **PICKS)
+
+
+def of_text(draw: Draw, *, follow: bool = True, **options: Any) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, **options, **(PICKS if follow else LOOK))
+
+
+def of_channel(layer: int, channel: int, *, among: int | None = None) -> Callable[[ModelTrace], Figure]:
+    """Draw one channel; among: of so many, as the signed colour range is shared by all that are offered."""
+
+    def draw(trace: ModelTrace) -> Figure:
+        offered = offered_channels(trace, layer) if among else [channel]
+        made = channel_mixing(trace.layer(layer), offered)
+        return mixing.channel_matrix(made, trace, layer=layer, channel=channel, index=offered.index(channel), **PICKS)
+
+    return draw
+
+
+def offered_channels(trace: ModelTrace, layer: int) -> list[int]:
+    return [int(c) for c in channels.quantile_channels(trace.layer(layer).part("half_life"), count=8)]
+
+
+def transformer(layer: int, head: int) -> list[Row]:
+    words = head_words(layer, head)
+    return [
+        ("hero", "transformer.hero", "head_matrix", of_head(attention.head_matrix, layer, head), words),
+        ("chapter1", "transformer.logits", "head_logits", of_head(attention.head_logits, layer, head), words),
+        ("chapter2", "transformer.mosaic", "head_mosaic", of_head(attention.head_mosaic, layer, head), None),
+        ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
+         words),
+        ("hood.token_strip", "transformer.strip", "token_strip", of_text(tokens.token_strip), None),
+    ]  # fmt: skip
+
+
+def mamba(layer: int, channel: int) -> list[Row]:
+    words = layer_words(layer)
+    return [
+        ("hero", "mamba.film", "state_film", of_layer(state.state_film, layer), words),
+        ("chapter1", "mamba.dt", "dt_map", of_layer(state.dt_map, layer), words),
+        ("chapter2", "mamba.slice", "state_slice", of_layer(state.state_slice, layer), words),
+        ("chapter3", "mamba.hidden", "hidden_attention", of_layer(state.hidden_attention, layer), words),
+        ("hood.half_life", "mamba.half_life", "half_life", of_text(decay.half_life, follow=False), None),
+        ("hood.channel_matrix", "mamba.channel", "channel_matrix", of_channel(layer, channel, among=8), None),
+    ]
+
+
+def rwkv(layer: int, channel: int) -> list[Row]:
+    words = layer_words(layer)
+    return [
+        ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer), words),
+        ("chapter1", "rwkv.spectrum", "half_life_spectrum", of_text(decay.half_life_spectrum, follow=False), None),
+        ("chapter2", "rwkv.effective", "effective_attention", of_layer(decay.effective_attention, layer), words),
+        ("chapter3", "rwkv.receptance", "receptance_map", of_layer(decay.receptance_map, layer), words),
+        ("hood.wkv_film", "rwkv.film", "wkv_film", of_layer(decay.wkv_film, layer), words),
+        ("hood.channel_matrix", "rwkv.channel", "channel_matrix", of_channel(layer, channel), None),
+    ]
+
+
+def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
+    router_figure = of_text(routing.router_bars, follow=False, layer=router, position=TOKEN)
+    return [
+        ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
+        ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
+        ("chapter2", "jamba.router", "router_bars", router_figure, f"{layer_words(router)} · {label}"),
+        ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack, layer=None), None),
+        ("hood.expert_load", "jamba.load", "expert_load", of_text(routing.expert_load, follow=False), None),
+        ("hood.head_matrix", "jamba.head", "head_matrix", of_head(attention.head_matrix, 4, head),
+         head_words(4, head)),
+        ("hood.state_film", "jamba.film", "state_film", of_layer(state.state_film, state_layer),
+         layer_words(state_layer)),
+    ]  # fmt: skip
+
+
+def trace_of(page: str) -> ModelTrace:
+    return cache.trace_for(page, TEXT)
+
+
+def assert_same_picture(found: Figure, expected: Figure) -> None:
+    """Compare all that is drawn: the arrays, the sentence, and of a canvas every byte that goes to the browser."""
+    assert found.id == expected.id
+    assert found.alt == expected.alt
+    assert found.note == expected.note
+    assert list(found.data) == list(expected.data)
+    for name, array in expected.data.items():
+        assert found.data[name].dims == array.dims
+        np.testing.assert_array_equal(found.data[name].values, array.values, err_msg=f"{found.id}: {name}")
+    if isinstance(expected.body, CanvasSpec):
+        assert isinstance(found.body, CanvasSpec)
+        assert found.body.payload() == expected.body.payload()
+
+
+def compare(seen: list[Shown], rows: list[Row], trace: ModelTrace) -> None:
+    found = [(one.section, one.key, one.fig.id) for one in seen]
+    assert found == [row[:3] for row in rows]
+    for one, (_, key, figure_id, draw, subtitle) in zip(seen, rows, strict=True):
+        expected = draw(trace)
+        assert expected.id == figure_id
+        assert_same_picture(one.fig, expected)
+        assert (one.subtitle or None) == subtitle, key
+
+
+# page -> (address, what it shows): no choice is the default of its page.
+CHOSEN: Mapping[str, tuple[dict[str, str], Callable[[ModelTrace], list[Row]]]] = {
+    "transformer": ({"layer": "3", "head": "6"}, lambda _: transformer(3, 6)),
+    "mamba": ({"layer": "2"}, lambda trace: mamba(2, offered_channels(trace, 2)[5])),
+    "rwkv": ({"layer": "4"}, lambda trace: rwkv(4, offered_channels(trace, 4)[5])),
+    "jamba": (
+        {"router_layer": "3", "state_layer": "2", "head": "3"},
+        lambda trace: jamba(3, 2, 3, trace.tokens[TOKEN].label),
+    ),
+}
+
+
+@pytest.mark.parametrize("page", CHOSEN)
+def test_a_page_shows_the_figures_of_its_sections_as_the_address_chooses(monkeypatch, page: str) -> None:
+    trace = trace_of(page)
+    query, rows = CHOSEN[page]
+    if "layer" in query and page in ("mamba", "rwkv"):
+        query = query | {"channel": str(offered_channels(trace, int(query["layer"]))[5])}
+    with noting(monkeypatch) as seen:
+        at = opened(page, text=TEXT, token=str(TOKEN), **query)
+    compare(seen, rows(trace), trace)
+    assert_links_lead_back(at, page, query)
+
+
+def assert_links_lead_back(at: Any, page: str, query: Mapping[str, str]) -> None:
+    """Every card has the same link: this page, this language, this text, this token and every choice."""
+    links = [code.value for code in at.code if code.value.startswith(("/", "http"))]
+    assert len(links) == len([one for one in at.get("popover") if one.proto.popover.label == "Link"])
+    for link in links:
+        parts = urlsplit(link)
+        assert parts.path.strip("/") == page
+        said = {name: value for name, (value,) in parse_qs(parts.query).items()}
+        assert said == {"lang": "en", "text": TEXT, "token": str(TOKEN), **query}
+
+
+def clearest(trace: ModelTrace) -> tuple[int, int]:
+    """Return the head that the page of the transformer begins with, read from the model's card."""
+    card = json.loads(registry.card(trace.checkpoint).read_text(encoding="utf-8"))["structure"]
+    holds = {finding["id"] for finding in card["findings"] if finding["holds"]}
+    named = next(name for name in ("previous_token", "punctuation", "induction") if name in holds)
+    return card["heads"][named]["layer"], card["heads"][named]["head"]
+
+
+def widest(trace: ModelTrace) -> int:
+    spread = {layer.index: np.log(layer.part("half_life")).std() for layer in trace.layers_with("half_life")}
+    return max(spread, key=spread.__getitem__)
+
+
+def choosiest(trace: ModelTrace) -> int:
+    card = json.loads(registry.card(trace.checkpoint).read_text(encoding="utf-8"))["structure"]
+    return max(card["routing"], key=lambda found: found["lift"])["layer"]
+
+
+def reaching(trace: ModelTrace, layer: int) -> int:
+    offered = offered_channels(trace, layer)
+    return offered[channels.farthest_reaching(channel_mixing(trace.layer(layer), offered))]
+
+
+DEFAULT: Mapping[str, Callable[[ModelTrace], list[Row]]] = {
+    "transformer": lambda trace: transformer(*clearest(trace)),
+    "mamba": lambda trace: mamba(widest(trace), reaching(trace, widest(trace))),
+    "rwkv": lambda trace: rwkv(widest(trace), offered_channels(trace, widest(trace))[0]),
+    "jamba": lambda trace: jamba(
+        choosiest(trace), widest(trace), attention.most_structured_head(trace).head, trace.tokens[TOKEN].label
+    ),
+}
+
+
+@pytest.mark.parametrize("page", DEFAULT)
+def test_a_page_without_a_choice_names_the_layer_it_draws(monkeypatch, page: str) -> None:
+    trace = trace_of(page)
+    with noting(monkeypatch) as seen:
+        opened(page, text=TEXT, token=str(TOKEN))
+    compare(seen, DEFAULT[page](trace), trace)
+
+
+def test_the_choices_of_these_tests_are_not_the_defaults() -> None:
+    """Otherwise a page that ignores the address would pass."""
+    for page, (_, rows) in CHOSEN.items():
+        trace = trace_of(page)
+        chosen, usual = ([row[4] for row in made(trace) if row[4]] for made in (rows, DEFAULT[page]))
+        assert all(a != b for a, b in zip(chosen, usual, strict=True)), page
+
+
+def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> None:
+    names = [adapter.bundled for adapter in registry.ADAPTERS]
+    traces = [cache.trace_for(name, TEXT) for name in names]
+    with noting(monkeypatch) as seen:
+        opened("overview", text=TEXT, token=str(TOKEN))
+    assert [(one.section, one.key, one.fig.id) for one in seen] == [
+        ("hero", "overview.machines", "four_machines"),
+        ("growth", "overview.growth", "growth"),
+        ("hood.training_curves", "overview.training", "training_curves"),
+    ]
+    here = len(traces[0].tokens)
+    lengths = sorted({1, 16, 64, 256, 1024, 4096, 16384, here})
+    shapes = {trace.architecture: accounting.shape_of(registry.read_config(trace.checkpoint)) for trace in traces}
+    rows = {
+        name: [(n, accounting.cache_bytes(shape, context=n, dtype="bfloat16")) for n in lengths]
+        for name, shape in shapes.items()
+    }
+    logs = {name: registry.training_log(name) for name in names}
+    assert_same_picture(seen[0].fig, overview.four_machines(traces, **PICKS))
+    assert_same_picture(seen[1].fig, curves.growth(rows, at=here, **LOOK))
+    assert_same_picture(seen[2].fig, curves.training_curves(logs, **LOOK))
+
+
+@pytest.mark.parametrize("page", content.PAGES[1:])
+def test_the_card_under_a_key_carries_the_page_it_stands_on(monkeypatch, page: str) -> None:
+    with noting(monkeypatch) as seen:
+        opened(page)
+    keys = [one.key for one in seen]
+    assert len(keys) == len(set(keys))
+    assert [key for key in keys if not re.fullmatch(rf"{page}\.[a-z_]+", key)] == []
+
+
+def test_every_page_that_reads_a_text_is_in_the_tables() -> None:
+    assert set(CHOSEN) == set(DEFAULT) == {adapter.name for adapter in registry.ADAPTERS}
+    assert set(CHOSEN) | {"overview", "recall", "benchmark"} == set(content.PAGES)
