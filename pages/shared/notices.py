@@ -1,7 +1,7 @@
 """Say calmly what went wrong and what to do, in the visitor's language."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
@@ -40,6 +40,19 @@ def calm(error: BaseException) -> bool:
     _log.error("unexpected error on page %s", session.current().page, exc_info=error)
     st.error(i18n.t(_UNEXPECTED), icon=":material/error:")
     return True
+
+
+def answer_link(missed: Sequence[tuple[str, str]]) -> None:
+    """Say what a link asked for and is not there: the page shows its own choice. missed: pairs of what and its value."""
+    said = [_link_sentence(what, value) for what, value in dict.fromkeys(missed)]
+    if said:
+        st.info(plain(" ".join(said)), icon=":material/link_off:")
+
+
+def _link_sentence(what: str, value: str) -> str:
+    if what in ("model", "folder"):
+        return i18n.t(f"notices.link_{what}", value=value)
+    return i18n.t("notices.link_place", what=i18n.t(f"notices.place.{what}"), value=value)
 
 
 def sentence(error: ContextscopeError) -> str:
