@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from models import accounting, catalogue, configuration, hub, offers, resolving, stored
@@ -60,26 +61,29 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A configuration and where it came from. weights: what its files hold, None where they are not here."""
+    """A configuration and where it came from. folder: with its files, None where they are not here."""
 
     name: str
     origin: str
     config: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-    weights: stored.Stored | None = None
+    folder: Path | None = None
 
     @property
     def shape(self) -> Shape:
         """Return the sizes; SourceError names the source."""
         return accounting.shape_of(self.config, source=self.name)
 
-    @property
-    def dtype(self) -> str | None:
-        """Name the number type of the weights: that of the files, else what the configuration says, else None."""
-        if self.weights is not None and self.weights.dtype is not None:
-            return self.weights.dtype
-        said = str(self.config.get("dtype") or self.config.get("torch_dtype") or "")
-        return DTYPE_NAMES.get(said.casefold().removeprefix("torch."))
+    def weights(self) -> stored.Stored | None:
+        """Look at the weight files; None where there are none. Raises SourceError for damaged or incomplete ones."""
+        if self.folder is None:
+            return None
+        try:
+            return stored.weights(self.folder, name=self.name)
+        except SourceError as error:
+            if error.key == "errors.no_weights":
+                return None
+            raise
 
 
 def describe(name: str, *, context: int = 4096, batch: int = 1, dtype: str | None = None) -> Description:
@@ -91,8 +95,16 @@ def describe(name: str, *, context: int = 4096, batch: int = 1, dtype: str | Non
     _check("context", context, LONGEST)
     _check("batch", batch, WIDEST)
     source = resolve(name)
-    shape = source.shape
-    used = chosen or source.dtype or USUAL_DTYPE
+    shape, notes = source.shape, [*source.notes]
+    try:
+        weights = source.weights()
+    except SourceError as error:
+        weights = None
+        notes.append(f"the weights cannot be loaded as they are: {error}")
+    known = _stored_dtype(source.config, weights)
+    used = chosen or known or USUAL_DTYPE
+    notes += _stored_notes(source, weights, known, used=used, chosen=chosen is not None)
+    notes += _notes(source, shape, context=context)
     return Description(
         source=source.name,
         origin=source.origin,
@@ -109,9 +121,9 @@ def describe(name: str, *, context: int = 4096, batch: int = 1, dtype: str | Non
         cache_bytes=accounting.cache_bytes(shape, context=context, batch=batch, dtype=used),
         flops_per_token=accounting.flops_per_token(shape, context=context),
         layers=shape.layers,
-        notes=(*source.notes, *_notes(source, shape, context=context, dtype=used, chosen=chosen is not None)),
-        stored_dtype=source.dtype,
-        stored_bytes=None if source.weights is None else source.weights.total_bytes,
+        notes=tuple(notes),
+        stored_dtype=known,
+        stored_bytes=None if weights is None else weights.total_bytes,
     )
 
 
@@ -132,31 +144,39 @@ def resolve(name: str) -> Source:
 
 
 def _of_files(named: Named) -> Source:
-    """Read the configuration of a folder or of the hub, and look at the weight files that lie beside it."""
+    """Read the configuration of a folder, or of the hub, from which it alone is fetched."""
     here = named.folder
-    folder = here or hub.config_folder(named.hub_id or named.name)
-    config = configuration.read(folder, name=named.name)
-    if here is None:  # the configuration alone
-        return Source(named.name, named.origin, config)
-    try:
-        return Source(named.name, named.origin, config, weights=stored.weights(folder, name=named.name))
-    except SourceError as error:
-        absent = error.key == "errors.no_weights"
-        notes = () if absent else (f"the weights cannot be loaded as they are: {error}",)
-        return Source(named.name, named.origin, config, notes)
+    config = configuration.read(here or hub.config_folder(named.hub_id or named.name), name=named.name)
+    return Source(named.name, named.origin, config, folder=here)
 
 
-def _notes(source: Source, shape: Shape, *, context: int, dtype: str, chosen: bool) -> Iterator[str]:
-    """Say what a reader of the numbers would otherwise take for granted."""
+def _stored_dtype(config: Mapping[str, Any], weights: stored.Stored | None) -> str | None:
+    """Name the number type of the weights: that of the files, else what the configuration says, else None."""
+    if weights is not None and weights.dtype is not None:
+        return weights.dtype
+    said = str(config.get("dtype") or config.get("torch_dtype") or "")
+    return DTYPE_NAMES.get(said.casefold().removeprefix("torch."))
+
+
+def _stored_notes(
+    source: Source, weights: stored.Stored | None, known: str | None, *, used: str, chosen: bool
+) -> Iterator[str]:
+    """Say how the weights are stored where the numbers do not follow it.
+
+    known: their number type. chosen: whether the one that is used was asked for.
+    """
     if (how := configuration.quantisation(source.config)) is not None:
-        has = source.weights
         size = "their size on disk is not known from the configuration"
-        size = size if has is None else f"{has.total_bytes:,} bytes on disk"
-        yield f"the weights are stored quantised ({how}), {size}; weight_bytes counts them in {dtype}"
-    elif source.dtype is None and not chosen and source.origin in ("folder", "hub"):
-        yield f"nothing says in which number type the weights are stored: counted in {dtype}"
-    elif source.dtype is not None and chosen and source.dtype != dtype:
-        yield f"the weights are stored in {source.dtype}"
+        size = size if weights is None else f"{weights.total_bytes:,} bytes on disk"
+        yield f"the weights are stored quantised ({how}), {size}; weight_bytes counts them in {used}"
+    elif known is None and not chosen and source.origin in ("folder", "hub"):
+        yield f"nothing says in which number type the weights are stored: counted in {used}"
+    elif known is not None and chosen and known != used:
+        yield f"the weights are stored in {known}"
+
+
+def _notes(source: Source, shape: Shape, *, context: int) -> Iterator[str]:
+    """Say what a reader of the numbers would otherwise take for granted."""
     filled = filled_in(source.config) if source.origin in ("folder", "hub") else {}
     if filled:
         listed = ", ".join(f"{name} {value:,}" for name, value in filled.items())

@@ -143,8 +143,11 @@ def card(name: str) -> Path:
 def card_of(source: str) -> dict[str, Any]:
     """Return the card of a bundled name or local folder, empty where there is none; SourceError for no such source."""
     path = Path(hf.locate(source)) / "card.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):  # a folder's own file of that name, which is no card of ours
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def validation_bits(name: str) -> dict[str, float]:

@@ -15,6 +15,7 @@ from huggingface_hub import constants
 from models import catalogue, configuration, hub, offers
 from models.bench import ladder
 from models.errors import SourceError
+from models.offers import Offer
 
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
 HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
@@ -79,6 +80,16 @@ def place(name: str) -> str:
         message = f"{named.name} is {what} without published weights in transformers format: describe or bench it"
         raise SourceError("errors.no_published_weights", message, source=named.name)
     return named.hub_id
+
+
+def offered(name: str) -> Offer | None:
+    """Return the offered model that a link names by its id, its address or the catalogue's id. Reads no folder."""
+    try:
+        hub_id = _of_address(name.strip()) or name.strip()
+    except SourceError:
+        return None
+    entry = catalogue.find(hub_id)
+    return offers.find(hub_id) or (None if entry is None else offers.find(catalogue.weights_of(entry) or ""))
 
 
 def is_bundled(name: str) -> bool:

@@ -43,7 +43,7 @@ def calm(error: BaseException) -> bool:
 
 
 def answer_link(missed: Sequence[tuple[str, str]]) -> None:
-    """Say what a link asked for and is not there: the page shows its own choice. missed: pairs of what and its value."""
+    """Say what a link asked for in vain: the page shows its own choice. missed: pairs of what and its value."""
     said = [_link_sentence(what, value) for what, value in dict.fromkeys(missed)]
     if said:
         st.info(plain(" ".join(said)), icon=":material/link_off:")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from models import alignment, offers
+from models import alignment, offers, resolving
 from models.records import Token
 from pages.shared import cache, content
 from pages.shared import language as languages
@@ -237,7 +237,7 @@ def folder_code(architecture: str, path: str) -> str:
 def _read_models(session: Session, text: str) -> None:
     """Take over the models of an address: offered ones, and folders that were typed on this server; all else is not."""
     for name in text[:_MODELS_LIMIT].split(","):
-        offer = offers.find(name)
+        offer = resolving.offered(name)
         if offer is not None:
             session.choose_model(offer.architecture, offer.id)
         elif name in cache.typed_folders():

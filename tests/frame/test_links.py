@@ -77,6 +77,16 @@ def test_i11_an_unknown_token_gives_the_default_and_a_note(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["state-spaces/mamba-130m-hf", "mamba-130m", "https://huggingface.co/state-spaces/mamba-130m-hf/tree/main"]
+)
+def test_i11_a_link_takes_each_name_of_an_offered_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    at = opened({"text": TEXT, "model": name})
+    assert at.session_state["contextscope.models"] == {"mamba": "state-spaces/mamba-130m-hf"}
+    assert notes(at) == []
+
+
+@pytest.mark.parametrize(
     ("value", "said"),
     [
         ("nobody/unknown", "the model nobody/unknown, which is not offered"),
