@@ -1,19 +1,31 @@
 # make run    a virtual environment with the pinned requirements, then the app on http://localhost:8501
-# make test   the same with the requirements of the tests and the code they compare with, then all of them
+# make quick  the tests of units and pages: no browser, nothing slow; at most three minutes on two cores
+# make test   all tests, with the code of others that they compare with; at most twelve minutes on two cores
+# make coverage  the tests of make quick, and how much of the code they reach, line by line and branch by branch
 # make lint   style, types and layers without changing anything; make format mends the style; make check does lint and test
 
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8501
+WORKERS ?= logical
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format check clean
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+UNITS := -m "not browser and not slow" --ignore tests/oracles
+
+.PHONY: run quick test coverage lint format check clean
 
 run: $(VENV)/.run
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.headless true
 
 test: $(VENV)/.dev $(VENV)/.oracles
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: $(VENV)/.dev
+	$(PYTEST) $(UNITS)
+
+coverage: $(VENV)/.dev
+	$(PYTEST) $(UNITS) --cov --cov-report term:skip-covered --cov-report html
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -28,7 +40,7 @@ format: $(VENV)/.dev
 check: lint test
 
 clean:
-	rm -rf $(VENV)/.run $(VENV)/.dev $(VENV)/.oracles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV)/.run $(VENV)/.dev $(VENV)/.oracles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage htmlcov
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -26,6 +26,7 @@ def warm() -> list[str]:
     """Import the heavy libraries, load the bundled models and run each once; return the names of those that work."""
     from pages.shared import cache, content, controls, figure, i18n, layout, style  # noqa: F401  # imported to be warm
 
+    cache.serve()
     ready: list[str] = []
     for name in cache.bundled():
         try:

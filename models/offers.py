@@ -12,9 +12,9 @@ import yaml
 from models import accounting, catalogue
 from models.accounting import Shape
 from models.errors import SourceError
+from models.limits import PROMPT_TOKENS
 
 OFFERED = Path(__file__).resolve().parent.parent / "assets" / "offered.yaml"
-LONGEST_TEXT = 256  # tokens, the longest text that is traced: models.tokens.PROMPT_LIMIT
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
 _LENS_CHOICES = 5  # tokens kept at every position of every layer: models.parts.residual_stream.TOP_K
 _FLOAT = 4  # bytes: weights and everything recorded are float32
@@ -63,7 +63,7 @@ def of(architecture: str) -> tuple[Offer, ...]:
     return tuple(offer for offer in offers() if offer.architecture == architecture)
 
 
-def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
+def need_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     """Count the memory to run a model over so many tokens and look at it.
 
     Weights in float32, what a trace of that length keeps when every figure has been opened, and HEADROOM_BYTES.
@@ -71,7 +71,7 @@ def need_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
     return accounting.params_total(shape) * _FLOAT + trace_bytes(shape, tokens=tokens) + HEADROOM_BYTES
 
 
-def trace_bytes(shape: Shape, *, tokens: int = LONGEST_TEXT) -> int:
+def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     """Count what a trace of so many tokens keeps, in float32.
 
     Logits, maps of every head, states after every token, and the residual stream before and after every block with what

@@ -13,9 +13,9 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from models import configuration, panics, resolving
 from models.alignment import SPACE, readable
 from models.errors import PromptError, SourceError
+from models.limits import PROMPT_TOKENS
 from models.records import Remark, Token
 
-PROMPT_LIMIT = 256  # tokens; the length the bundled models were trained on, and what T x T views stay readable at
 WORD_MARKS = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a leading space
 PATIENCE_S = 20.0  # for a tokenizer to cut one text
 MOST_STUCK = 2  # texts that were given up and are still being cut; no other is begun until one of them ends
@@ -49,7 +49,7 @@ def clean(prompt: str) -> tuple[str, int]:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_LIMIT
+    tokenizer: PreTrainedTokenizerBase | None, prompt: str, *, source: str, limit: int = PROMPT_TOKENS
 ) -> Encoded:
     """Clean and tokenise a prompt, with the tokenizer's own start token.
 

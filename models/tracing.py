@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import accounting, backends
+from models import accounting, backends, threads
 from models.capture import capturing
 from models.errors import SettingError, SourceError
+from models.limits import PROMPT_TOKENS
 from models.parts import residual_stream
 from models.records import ModelTrace, Named, TokenLens
 from models.spec import Adapter, Checkpoint
-from models.tokens import PROMPT_LIMIT, Encoded, encode, label_of
+from models.tokens import Encoded, encode, label_of
 
 
 def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
@@ -27,7 +28,7 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
 def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
     """Cut a prompt into the tokens that a checkpoint reads; raises as trace does, and touches no model."""
     shape = accounting.shape_of(checkpoint.config)
-    limit = min(PROMPT_LIMIT, shape.positions or PROMPT_LIMIT)
+    limit = min(PROMPT_TOKENS, shape.positions or PROMPT_TOKENS)
     found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
     if not found.ids:
         message = f"the tokenizer of {checkpoint.name!r} makes no token of this text: use another text"
@@ -43,7 +44,8 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
     ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
     model = checkpoint.model
     blocks, norm, start = adapter.blocks(model), adapter.final_norm(model), adapter.stream_start(model)
-    with checkpoint.lock, torch.inference_mode(), backends.recording() as used:
+    wanted = threads.threads_for(accounting.params_total(accounting.shape_of(model.config)))
+    with checkpoint.lock, threads.limited(wanted), torch.inference_mode(), backends.recording() as used:
         with capturing([*adapter.watched(model), *residual_stream.watched(blocks, norm, start)]) as capture:
             started = time.perf_counter()
             logits, cache = adapter.forward(model, ids, None, last_only=False)

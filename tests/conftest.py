@@ -1,4 +1,4 @@
-"""What every test shares: a missing word is an error, the hub is never asked, a developer's own runs are never read."""
+"""What tests share: a missing word is an error, the hub is not asked, nobody's runs are read, torch has one thread."""
 
 import os
 import tempfile
@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 os.environ.setdefault("CONTEXTSCOPE_STRICT_WORDS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and two threads of each would wait for cores
 _data = tempfile.TemporaryDirectory(prefix="contextscope-tests-")  # removed when the tests end
 os.environ["CONTEXTSCOPE_DATA"] = _data.name
 

@@ -83,6 +83,12 @@ def bilingual(entry: Any) -> bool:
     return isinstance(entry, dict) and all(isinstance(entry.get(lang), str) and entry[lang].strip() for lang in LANGS)
 
 
+def is_a_place(lang: str, place: str) -> bool:
+    """Tell whether a pointer names a figure, or a section with a title of a page (page#section)."""
+    page, _, key = place.partition("#")
+    return f"{key}.title" in sections(lang, page) if key else place in load("figures")
+
+
 def tables() -> list[str]:
     """List the files of interface words by what stands before the language: "" and "viz." and so on."""
     return sorted(path.name.removesuffix("en.yaml") for path in (ASSETS / "i18n").glob("*en.yaml"))
@@ -134,7 +140,19 @@ def test_every_question_points_to_a_figure(lang: str, page: str) -> None:
     asked, answers = lines[::2], lines[1::2]
     assert len(asked) == len(answers) >= 3
     assert all(line.startswith("- ") and line.endswith(("?", ".")) for line in asked)
-    assert [line for line in answers if line.removeprefix("→ ") not in load("figures")] == []
+    assert [line for line in answers if not is_a_place(lang, line.removeprefix("→ "))] == []
+
+
+@pytest.mark.parametrize("lang", LANGS)
+@pytest.mark.parametrize(
+    ("page", "number", "place"),
+    [("mamba", 2, "benchmark#table"), ("benchmark", 2, "largest_batch"), ("overview", 0, "four_machines")],
+)
+def test_a_question_points_to_what_answers_it(lang: str, page: str, number: int, place: str) -> None:
+    """Quality stands in the comparison table, a gain by batch in the figure of the largest batch."""
+    lines = [line.strip() for line in sections(lang, page)["check"].splitlines() if line.strip()]
+    assert lines[1::2][number] == f"→ {place}"
+    assert not is_a_place(lang, "benchmark#nowhere") and not is_a_place(lang, "no_figure")
 
 
 @pytest.mark.parametrize("page", PAGES)

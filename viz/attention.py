@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 from models.records import ModelTrace, Named
 from models.scores import PATTERNS, chance, head_patterns, reach
-from viz.canvas import Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Legend, Scale, Tile, Tiles
+from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.channels import floats
 from viz.figure import Figure
 from viz.labels import Translate, template
-from viz.mixing import matrix_picture
+from viz.mixing import matrix_picture, pooled_note
 from viz.theme import Theme, mixer_ramp
 from viz.tokens import picture, strip_of
 
@@ -187,7 +188,10 @@ def _head_picture(
     values = trace.layer(layer).part(part)[head]
     alt = t(f"viz.{figure}.alt", layer=layer, head=head)
     color = theme.mixer_color(trace.layer(layer).mixer)
-    spec = matrix_picture(figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt)
+    additive = part != "attention_logits"  # the others are weights, or lengths, of what is read
+    spec = matrix_picture(
+        figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt, additive=additive
+    )
     data: Mapping[str, Named] = {part: Named(values, ("query", "key"))}
     return Figure(figure, spec, data, alt)
 
@@ -207,14 +211,13 @@ def _layers_across(trace: ModelTrace, part: str) -> bool:
     return len(layers) >= layers[0].parts[part].sizes["head"]
 
 
-def _mosaic_note(trace: ModelTrace, even: Matrix, grid: Grid, *, part: str, score: str, t: Translate) -> Iterator[str]:
+def _mosaic_note(trace: ModelTrace, even: Matrix, grid: Tiles, *, part: str, score: str, t: Translate) -> Iterator[str]:
     """Say which way the layers run, what the bar means, and what uniform attention (layer,) scores on this text."""
     yield t("viz.head_mosaic.layers_across" if _layers_across(trace, part) else "viz.head_mosaic.layers_down")
     yield t("viz.head_mosaic.note", score=t(f"viz.score.{score}"), meaning=t(f"viz.score.{score}.meaning"))
     low, high = f"{even.min():.2f}", f"{even.max():.2f}"
     yield t("viz.head_mosaic.uniform", value=low if low == high else f"{low}–{high}")
-    if grid.pool[0] > 1:
-        yield t("viz.pooled", rows=grid.pool[0], columns=grid.pool[1])
+    yield from filter(None, [pooled_note(grid, t=t)])
 
 
 def _mosaic_grid(
@@ -227,18 +230,18 @@ def _mosaic_grid(
     outlined: tuple[int | None, int | None],
     theme: Theme,
     t: Translate,
-) -> Grid:
+) -> Tiles:
     """Lay the maps (tile, query, key) out, pooled to thumbnails, each coloured to its own maximum."""
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
-    block = -(-length // THUMBNAIL)
+    pooled = fit_tiles(past, side=THUMBNAIL)
     layers = trace.layers_with(part)
     layer_names = tuple(t("viz.layer", layer=shown.index) for shown in layers)
     head_names = tuple(t("viz.head", head=h) for h in range(layers[0].parts[part].sizes["head"]))
     across, down = (layer_names, head_names) if _layers_across(trace, part) else (head_names, layer_names)
     quantity = t(f"viz.{_FIGURES[part]}.quantity")
-    return Grid(
-        values=max_pool(past, rows=block, columns=block).values,
+    return Tiles(
+        values=pooled.values,
         scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
         ramps=(mixer_ramp("attention", theme),),
         readout=(
@@ -246,9 +249,8 @@ def _mosaic_grid(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=quantity),
         ),
-        mode="tiles",
-        triangle=True,
-        pool=(block, block),
+        pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled),
         picks="row",
         selected_tile=next((n for n, at in enumerate(places) if at == outlined), None),
         tiles=tiles,

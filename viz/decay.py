@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Bars, Grid, Legend, Scale
+from viz.canvas import Axis, Bars, Legend, Matrix, Scale
 from viz.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
 from viz.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart
 from viz.figure import Figure
@@ -68,16 +68,19 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
         )
         for channels in order
     )
-    grid = Grid(
-        values=half_life[None].astype(np.float32),
+    grid = Matrix(
+        values=half_life.astype(np.float32),
         scale=Scale(low, high, kind="log"),
         ramps=(mixer_ramp(layers[0].mixer, theme),),
         readout=("{row}", "{cell}", template(t, "viz.value", "value", name=t("viz.half_life.quantity"))),
         cell_names=named,
-        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
-        column_names=tuple(t("viz.half_life.rank", rank=i + 1, count=len(order[0])) for i in range(len(order[0]))),
-        row_title=t("viz.half_life.longest_left"),
-        column_title=t("viz.half_life.shortest_right"),
+        rows=Axis(
+            labels=tuple(t("viz.layer", layer=shown.index) for shown in layers), title=t("viz.half_life.longest_left")
+        ),
+        columns=Axis(
+            names=tuple(t("viz.half_life.rank", rank=i + 1, count=len(order[0])) for i in range(len(order[0]))),
+            title=t("viz.half_life.shortest_right"),
+        ),
         row_height=34,
         max_height=400,
         picks="none",

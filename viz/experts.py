@@ -1,11 +1,11 @@
-"""Which experts every token was sent to: as planes of a picture, as names, as words under it."""
+"""Which experts every token was sent to: as lanes of a picture, as names, as words under it."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Experts, Legend
+from viz.canvas import Lanes, Legend
 from viz.labels import Translate, short
 from viz.theme import Theme
 
@@ -15,20 +15,16 @@ def expert_color(expert: int, theme: Theme) -> str:
     return theme.experts[expert % len(theme.experts)]
 
 
-def planes_of(trace: ModelTrace, theme: Theme, *, alone: bool) -> Experts:
-    """Gather the choices of every token; alone: only MoE layers, else all layers with nan where none."""
-    layers = trace.layers_with("chosen_experts") if alone else trace.layers
-    most = max([2, *(shown.parts["chosen_experts"].sizes["choice"] for shown in trace.layers_with("chosen_experts"))])
-    planes = np.full((2 * most, len(layers), len(trace.tokens)), np.nan, dtype=np.float32)
+def lanes_of(layers: Sequence[LayerTrace], tokens: int, theme: Theme, *, alone: bool) -> Lanes:
+    """Gather the choices of every token in every layer, nan in a layer without experts."""
+    most = max([0, *(shown.part("chosen_experts").shape[1] for shown in layers if "chosen_experts" in shown.parts)])
+    chosen = np.full((most, 2, len(layers), tokens), np.nan, dtype=np.float32)
     for row, shown in enumerate(layers):
-        if "chosen_experts" not in shown.parts:
-            continue
-        chosen, weights = shown.part("chosen_experts"), shown.part("chosen_weights")
-        for choice in range(chosen.shape[1]):
-            planes[2 * choice, row] = chosen[:, choice]
-            planes[2 * choice + 1, row] = weights[:, choice]
-    more = tuple((planes[2 * choice], planes[2 * choice + 1]) for choice in range(2, most))
-    return Experts(planes[0], planes[1], planes[2], planes[3], theme.experts, alone, more)
+        if "chosen_experts" in shown.parts:
+            count = shown.part("chosen_experts").shape[1]
+            chosen[:count, 0, row] = shown.part("chosen_experts").T
+            chosen[:count, 1, row] = shown.part("chosen_weights").T
+    return Lanes(tuple((category, weight) for category, weight in chosen), theme.experts, alone)
 
 
 def chosen_names(layers: Sequence[LayerTrace], tokens: int, t: Translate) -> tuple[tuple[str, ...], ...]:

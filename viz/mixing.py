@@ -1,18 +1,15 @@
 """Token-by-token pictures: who reads whom, for any architecture that can be written as a lower-triangular matrix."""
 
 import numpy as np
-import numpy.typing as npt
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
-from viz.canvas.pooling import fit_square
-from viz.channels import floats
+from viz.canvas import Axis, Bars, CanvasSpec, Heatmap, Legend, Matrix, Scale
+from viz.canvas.pooling import fit_square, pooled_sums
+from viz.channels import Floats, floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.theme import Theme, diverging, ramp_between
 from viz.tokens import picture, strip_of
-
-Matrix = npt.NDArray[np.floating]
 
 
 def channel_matrix(
@@ -48,7 +45,7 @@ def channel_matrix(
 
 def matrix_picture(
     figure: str,
-    values: Matrix,
+    values: Floats,
     trace: ModelTrace,
     *,
     theme: Theme,
@@ -56,19 +53,21 @@ def matrix_picture(
     color: str,
     alt: str,
     selected: int | None = None,
+    additive: bool = True,
 ) -> CanvasSpec:
     """Build the shared picture of a (query, key) matrix: strip, the selected row as bars, heatmap below the diagonal.
 
     Values of both signs are drawn on the signed ramp, others from card to color; both on a square-root scale, since
-    one strong cell would otherwise hide all others.
+    one strong cell would otherwise hide all others. additive: whether values add up along a row, as weights do; a text
+    too long for the payload is then read out as sums over blocks, else as the strongest value of each block.
     """
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), values, np.nan).astype(np.float32)
-    pooled = fit_square(past[None])
+    pooled = fit_square(past, planes=2 if additive else 1)
     signed = bool(np.nanmin(past) < 0)
     high = float(np.nanmax(np.abs(past)))
     row = selected if selected is not None and 0 <= selected < length else length - 1
-    grid = Grid(
+    grid = Matrix(
         values=pooled.values,
         scale=Scale(low=0.0, high=high, kind="sqrt", signed=signed),
         ramps=(diverging(theme) if signed else ramp_between(theme.card, color),),
@@ -79,14 +78,14 @@ def matrix_picture(
         triangle=True,
         row_tokens=True,
         pool=(pooled.rows, pooled.columns),
-        row_title=t("viz.matrix.rows"),
-        column_title=t("viz.matrix.columns"),
+        sums=pooled_sums(past, pooled) if additive else None,
+        rows=Axis(title=t("viz.matrix.rows")),
+        columns=Axis(title=t("viz.matrix.columns")),
         row_height=28,
         max_height=530,
         picks="row",
         selected_row=row,
     )
-    note = "" if pooled.rows == 1 else t("viz.pooled", rows=pooled.rows, columns=pooled.columns)
     return picture(
         figure,
         alt,
@@ -97,8 +96,16 @@ def matrix_picture(
         bars=(Bars(None, template(t, "viz.matrix.bars", "row"), theme.colors["mamba"] if signed else color),),
         grid=grid,
         legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
-        note=note,
+        note=pooled_note(grid, t=t),
     )
+
+
+def pooled_note(grid: Heatmap, *, t: Translate) -> str:
+    """Say what colour and number of a block are; nothing where cells are drawn as they are."""
+    if grid.pool == (1, 1):
+        return ""
+    rows, columns = grid.pool
+    return t("viz.pooled_strongest" if grid.sums is None else "viz.pooled", rows=rows, columns=columns)
 
 
 def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) -> Legend:
@@ -117,13 +124,13 @@ def mixing_part(shown: LayerTrace) -> str:
     raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
 
 
-def mixing_of(shown: LayerTrace) -> Matrix:
+def mixing_of(shown: LayerTrace) -> Floats:
     """Return a layer's (query, key) matrix: attention averaged over heads, or its stand-in."""
     values = floats(shown, mixing_part(shown))
     return values if values.ndim == 2 else np.asarray(values.mean(0))
 
 
-def look_back(mixing: Matrix) -> Matrix:
+def look_back(mixing: Floats) -> Floats:
     """Return the mean distance in tokens that each query looks back, weighted by |mixing| (query, key)."""
     weight = np.abs(mixing)
     place = np.arange(mixing.shape[0])

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from models.records import Alignment, ModelTrace, Named, Token
-from viz.canvas import CanvasSpec, Grid, Legend, Scale, Strip, Tile, max_pool
+from viz.canvas import CanvasSpec, Legend, Scale, Strip, Tile, Tiles, max_pool
+from viz.canvas.pooling import block_sums, runs
 from viz.channels import Floats
 from viz.figure import Figure
 from viz.labels import Translate, short, template
-from viz.mixing import mixing_of, mixing_part
+from viz.mixing import mixing_of, mixing_part, pooled_note
 from viz.theme import Theme, sequential
 from viz.tokens import strip_of, words
 
@@ -38,6 +39,7 @@ def four_machines(
     past = [np.where(np.tri(len(map_), dtype=bool), map_, np.nan).astype(np.float32) for map_ in shares]
     high = float(np.nanquantile(np.concatenate([map_.ravel() for map_ in past]), FULL_COLOUR))
     drawn = np.stack(past if alignment is None else [laid(*pair) for pair in zip(past, alignment.owners, strict=True)])
+    grid = _tiles(traces, drawn, past, high, theme, t, alignment, _marks(traces, alignment, selected, span))
     alt = t("viz.four_machines.alt", count=len(traces))
     spec = CanvasSpec(
         id="four_machines",
@@ -45,9 +47,9 @@ def four_machines(
         theme=theme,
         accent=theme.ink,
         strip=_strip(traces, t, alignment, selected, span),
-        grid=_tiles(traces, drawn, high, theme, t, alignment, _marks(traces, alignment, selected, span)),
+        grid=grid,
         legends=_legends(traces, high, t),
-        note=" ".join(_note(traces, drawn.shape[1], alignment, t)),
+        note=" ".join(_note(traces, grid, alignment, t)),
         words=words(t),
     )
     return Figure("four_machines", spec, _exported(traces, shares, alignment), alt)
@@ -65,14 +67,15 @@ def laid(map_: Floats, owners: Sequence[int]) -> Floats:
 def _tiles(
     traces: Sequence[ModelTrace],
     drawn: Floats,
+    past: Sequence[Floats],
     high: float,
     theme: Theme,
     t: Translate,
     alignment: Alignment | None,
     marks: tuple[tuple[int, int], ...],
-) -> Grid:
-    block = _block(drawn.shape[1])
-    return Grid(
+) -> Tiles:
+    block = -(-drawn.shape[1] // TILE)
+    return Tiles(
         values=max_pool(drawn, rows=block, columns=block).values,
         scale=Scale(0.0, high, kind="sqrt"),
         ramps=tuple(sequential(trace.architecture, theme) for trace in traces),
@@ -81,9 +84,8 @@ def _tiles(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=t("viz.four_machines.quantity")),
         ),
-        mode="tiles",
-        triangle=True,
         pool=(block, block),
+        sums=None if block == 1 else _sums(past, drawn.shape[1], block, alignment),
         picks="row",
         tiles=tuple(
             Tile(name, name, theme.color(trace.architecture), ramp=i)
@@ -94,6 +96,15 @@ def _tiles(
         owners=() if alignment is None else alignment.owners,
         owner_names=() if alignment is None else tuple(tuple(o.label for o in trace.tokens) for trace in traces),
     )
+
+
+def _sums(past: Sequence[Floats], side: int, block: int, alignment: Alignment | None) -> Floats:
+    """Add the shares of each map (query, key) up over blocks of rows, in the tokens that lie in them, each once."""
+    places = runs(side, block)
+    if alignment is None:
+        return np.stack([block_sums(map_, rows=places, columns=places) for map_ in past])
+    owned = [[sorted({own[place] for place in run} - {-1}) for run in places] for own in alignment.owners]
+    return np.stack([block_sums(map_, rows=own, columns=own) for map_, own in zip(past, owned, strict=True)])
 
 
 def _strip(
@@ -122,16 +133,10 @@ def _strip(
     )
 
 
-def _block(side: int) -> int:
-    """Return how many rows, and columns, one cell of a tile stands for."""
-    return -(-side // TILE)
-
-
-def _note(traces: Sequence[ModelTrace], side: int, alignment: Alignment | None, t: Translate) -> Iterator[str]:
+def _note(traces: Sequence[ModelTrace], grid: Tiles, alignment: Alignment | None, t: Translate) -> Iterator[str]:
     """Say how to read the tiles, whether cells are joined, and what the maps are not."""
     yield t("viz.four_machines.note" if alignment is None else "viz.four_machines.note_aligned")
-    if (block := _block(side)) > 1:
-        yield t("viz.pooled", rows=block, columns=block)
+    yield from filter(None, [pooled_note(grid, t=t)])
     parts = {mixing_part(layer) for trace in traces for layer in trace}
     if parts - {"attention"}:  # measured by tests/models/test_recency.py
         yield t("viz.four_machines.recency")

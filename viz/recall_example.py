@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.records import ModelTrace, Named
-from viz.canvas import CanvasSpec, Grid, Legend, Scale, Strip
+from viz.canvas import Axis, CanvasSpec, Legend, Matrix, Scale, Strip
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.mixing import mixing_of
@@ -35,8 +35,8 @@ def recall_example(
     high = float(values.max())
     tokens = traces[0].tokens
     roles = {asked_at: t("viz.recall_example.asked"), answer_at: t("viz.recall_example.answer")}
-    grid = Grid(
-        values=values[None],
+    grid = Matrix(
+        values=values,
         scale=Scale(0.0, high, kind="sqrt"),
         ramps=tuple(sequential(name, theme) for name in names),
         readout=(
@@ -44,10 +44,12 @@ def recall_example(
             "{column}",
             template(t, "viz.value", "value", name=t("viz.recall_example.quantity")),
         ),
-        row_names=labels,
-        row_labels=labels,
-        row_notes=tuple(t(f"viz.mixer.{layer.mixer}") for _, layer in layers),
-        row_colors=tuple(theme.mixer_color(layer.mixer) for _, layer in layers),
+        rows=Axis(
+            names=labels,
+            labels=labels,
+            notes=tuple(t(f"viz.mixer.{layer.mixer}") for _, layer in layers),
+            colors=tuple(theme.mixer_color(layer.mixer) for _, layer in layers),
+        ),
         row_ramps=tuple(names.index(name) for name, _ in layers),
         row_height=30,
         max_height=420,

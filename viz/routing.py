@@ -4,12 +4,13 @@ import altair as alt
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Grid, Legend, Scale, Tile, max_pool
+from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
+from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.channels import Floats
-from viz.experts import chosen_names, expert_color, expert_legend, lanes_note, planes_of, ribbon_note, routes
+from viz.experts import chosen_names, expert_color, expert_legend, lanes_note, lanes_of, ribbon_note, routes
 from viz.figure import Figure
 from viz.labels import Translate, short, template
-from viz.mixing import look_back, mixing_of
+from viz.mixing import look_back, mixing_of, pooled_note
 from viz.theme import Theme, mixer_ramp, sequential, styled, table
 from viz.tokens import picture, strip_of
 
@@ -26,8 +27,8 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     mixers = sorted({shown.mixer for shown in trace})
     reach = np.stack([look_back(mixing_of(shown)) for shown in trace])  # (layer, token)
     high = float(reach.max())
-    grid = Grid(
-        values=reach[None].astype(np.float32),
+    grid = Matrix(
+        values=reach.astype(np.float32),
         scale=Scale(0.0, high),
         ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
         readout=(
@@ -36,15 +37,17 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
             template(t, "viz.value", "value", name=t("viz.layer_ribbon.quantity")),
             "{cell}",
         ),
+        rows=Axis(
+            names=tuple(_layer_name(shown, t=t) for shown in trace),
+            labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
+            notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
+            colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
+        ),
         cell_names=chosen_names(trace.layers, len(trace.tokens), t),
-        row_names=tuple(_layer_name(shown, t=t) for shown in trace),
-        row_labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
-        row_notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
-        row_colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
         row_ramps=tuple(mixers.index(shown.mixer) for shown in trace),
         row_height=38,
         max_height=640,
-        experts=planes_of(trace, theme, alone=False),
+        lanes=lanes_of(trace.layers, len(trace.tokens), theme, alone=False),
     )
     ramps = tuple(
         Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.tokens", count=short(high)))), ramp=i)
@@ -69,8 +72,9 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     """Draw who went to which expert: colour and number are the first choice, marks the others, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
     first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
-    grid = Grid(
-        values=first_weight[None].astype(np.float32),
+    names = tuple(t("viz.layer", layer=shown.index) for shown in layers)
+    grid = Matrix(
+        values=first_weight.astype(np.float32),
         scale=Scale(0.0, 1.0),
         ramps=(sequential(trace.architecture, theme),),
         readout=(
@@ -78,12 +82,11 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
             "{row}",
             "{cell}",
         ),
+        rows=Axis(names=names, labels=names),
         cell_names=chosen_names(layers, len(trace.tokens), t),
-        row_names=tuple(t("viz.layer", layer=shown.index) for shown in layers),
-        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
         row_height=40,
         max_height=520,
-        experts=planes_of(trace, theme, alone=True),
+        lanes=lanes_of(layers, len(trace.tokens), theme, alone=True),
     )
     alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
     spec = picture(
@@ -169,8 +172,8 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     )
     high = float(load.max())
     uniform = 1 / experts
-    grid = Grid(
-        values=load[None].astype(np.float32),
+    grid = Matrix(
+        values=load.astype(np.float32),
         scale=Scale(0.0, high),
         ramps=(sequential(trace.architecture, theme),),
         readout=(
@@ -178,13 +181,16 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
             template(t, "viz.value", "value", name=t("viz.expert_load.quantity")),
             template(t, "viz.expert_load.ratio", "ratio"),
         ),
-        row_labels=tuple(t("viz.layer", layer=shown.index) for shown in layers),
-        column_names=tuple(t("viz.expert", expert=e) for e in range(experts)),
-        column_labels=tuple(str(e) for e in range(experts)),
-        column_title=t("viz.expert_load.columns"),
+        rows=Axis(labels=tuple(t("viz.layer", layer=shown.index) for shown in layers)),
+        columns=Axis(
+            names=tuple(t("viz.expert", expert=e) for e in range(experts)),
+            labels=tuple(str(e) for e in range(experts)),
+            title=t("viz.expert_load.columns"),
+        ),
         row_height=38,
         max_height=420,
-        cell_text="percent",
+        texts=tuple(tuple(_percent(float(share)) for share in row) for row in load),
+        whole_texts=True,
         picks="none",
         baseline=uniform,
     )
@@ -211,9 +217,9 @@ def hybrid_stack(
     maps = np.stack([mixing_of(shown) for shown in trace])  # (layer, query, key)
     length = len(trace.tokens)
     past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
-    block = -(-length // THUMBNAIL)
-    grid = Grid(
-        values=max_pool(past, rows=block, columns=block).values,
+    pooled = fit_tiles(past, side=THUMBNAIL)
+    grid = Tiles(
+        values=pooled.values,
         scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
         ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
         readout=(
@@ -221,9 +227,8 @@ def hybrid_stack(
             template(t, "viz.matrix.pair", "row", "column"),
             template(t, "viz.value", "value", name=t("viz.hybrid_stack.quantity")),
         ),
-        mode="tiles",
-        triangle=True,
-        pool=(block, block),
+        pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled),
         picks="row",
         selected_tile=layer,
         tiles=tuple(
@@ -249,9 +254,14 @@ def hybrid_stack(
         strip=strip_of(trace, t=t, selected=selected, role="rows"),
         grid=grid,
         legends=legends,
-        note=" ".join([t("viz.scope.tile_sqrt"), *([t("viz.pooled", rows=block, columns=block)] if block > 1 else [])]),
+        note=" ".join(filter(None, [t("viz.scope.tile_sqrt"), pooled_note(grid, t=t)])),
     )
     return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
+
+
+def _percent(share: float) -> str:
+    """Write a share with one decimal below ten percent, none above."""
+    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
 
 
 def _layer_name(shown: LayerTrace, *, t: Translate) -> str:

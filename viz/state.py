@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.records import LayerTrace, ModelTrace, Named
-from viz.canvas import Bars, CanvasSpec, Grid, Legend, Scale
+from viz.canvas import Axis, Bars, CanvasSpec, Frames, Legend, Matrix, Scale
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns
 from viz.channels import Floats, Indices, binned, floats, longest_first, most_varied
 from viz.figure import Figure
@@ -59,14 +59,14 @@ def film_picture(
     bars: tuple[Bars, ...] = (),
 ) -> CanvasSpec:
     """Build a signed film of single channels over tokens (channel, token), each row with its own colour range."""
-    pooled = fit_columns(film[None].astype(np.float32))
-    grid = Grid(
+    pooled = fit_columns(film.astype(np.float32))
+    grid = Matrix(
         values=pooled.values,
         scale=Scale(0.0, 0.0, signed=True, by="row", highs=np.abs(film).max(1)),
         ramps=(diverging(theme),),
         readout=("{row}", "{column}", template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity"))),
         pool=(1, pooled.columns),
-        row_names=tuple(channel_name(shown, c, t=t) for c in chosen),
+        rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
         row_height=9,
         max_height=420,
     )
@@ -132,17 +132,17 @@ def map_picture(
     log: bool = False,
 ) -> CanvasSpec:
     """Build a map of all channels over tokens (row, token) for values >= 0, longest memory first."""
-    pooled = fit_columns(rows[None].astype(np.float32))
+    pooled = fit_columns(rows.astype(np.float32))
     high = float(rows.max())
     low = min(low, high / 2) if log else low
     middle = (low * high) ** 0.5 if log else (low + high) / 2
-    grid = Grid(
+    grid = Matrix(
         values=pooled.values,
         scale=Scale(low, high, kind="log" if log else "linear"),
         ramps=(mixer_ramp(shown.mixer, theme),),
         readout=("{column}", "{row}", template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity"))),
         pool=(1, pooled.columns),
-        row_names=tuple(_run_name(shown, run, t=t) for run in runs),
+        rows=Axis(names=tuple(_run_name(shown, run, t=t) for run in runs)),
         row_height=3,
         max_height=400,
     )
@@ -182,7 +182,7 @@ def state_slice(
     every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
     frames = state[::every][:, chosen]  # (frame, channel, d_state)
     high = float(np.abs(frames).max())
-    grid = Grid(
+    grid = Frames(
         values=frames.astype(np.float32),
         scale=Scale(0.0, high, kind="sqrt", signed=True),
         ramps=(diverging(theme),),
@@ -191,11 +191,9 @@ def state_slice(
             template(t, "viz.state_slice.cell", "column", "frame"),
             template(t, "viz.value", "value", name=t("viz.state_slice.quantity")),
         ),
-        mode="frames",
         frame_pool=every,
-        row_names=tuple(channel_name(shown, c, t=t) for c in chosen),
-        column_labels=tuple(str(n) for n in range(state.shape[2])),
-        column_title=t("viz.state_slice.columns"),
+        rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
+        columns=Axis(labels=tuple(str(n) for n in range(state.shape[2])), title=t("viz.state_slice.columns")),
         row_height=8,
         max_height=400,
         picks="none",

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from models.records import ModelTrace
-from viz.canvas import Bars, CanvasSpec, Grid, Legend, Strip
+from viz.canvas import Bars, CanvasSpec, Frames, Legend, Matrix, Strip, Tiles
 from viz.figure import Figure
 from viz.labels import Translate, short, template
 from viz.theme import Theme
@@ -36,7 +36,7 @@ def picture(
     t: Translate,
     strip: Strip | None = None,
     bars: tuple[Bars, ...] = (),
-    grid: Grid | None = None,
+    grid: Matrix | Frames | Tiles | None = None,
     legends: tuple[Legend, ...] = (),
     note: str = "",
 ) -> CanvasSpec:
@@ -78,6 +78,8 @@ def words(t: Translate) -> Mapping[str, str]:
         "time": t("viz.words.time"),
         "frame": template(t, "viz.words.frame", "index", "label"),
         "keys": t("viz.words.keys"),
+        "summed": t("viz.words.summed"),
+        "strongest": t("viz.words.strongest"),
     }
 
 

@@ -104,15 +104,27 @@ def lens(stream: Array, readout: Readout, following: Mapping[str, Ids]) -> Parts
     rows: dict[str, list[Tensor]] = {name: [] for name in LENS}
     for at, logits in readout.chunks(stream):
         probs = torch.softmax(logits, dim=-1)
-        top = probs.topk(min(TOP_K, probs.shape[-1]), dim=-1)
-        rows["lens_tokens"].append(top.indices.to(torch.int32))
-        rows["lens_probs"].append(top.values)
+        top = most_likely(logits, TOP_K)
+        rows["lens_tokens"].append(top.to(torch.int32))
+        rows["lens_probs"].append(probs.gather(1, top))
         rows["lens_entropy"].append(torch.special.entr(probs).sum(dim=-1) / np.log(2))
         for name, ids in following.items():
             prob, rank = _followed(logits, torch.as_tensor(ids[at]))
             rows[f"lens_prob_{name}"].append(prob)
             rows[f"lens_rank_{name}"].append(rank)
     return {name: named(name, torch.cat(columns)) for name, columns in rows.items()}
+
+
+def most_likely(logits: Tensor, count: int) -> Tensor:
+    """Return the ids (token, count) of the largest logits (token, vocab), largest first; of equals the lower id first.
+
+    torch.topk leaves the order of equals open, and they would differ from the model's own argmax.
+    """
+    left, found = logits.clone(), []
+    for _ in range(min(count, logits.shape[-1])):
+        found.append(left.argmax(dim=-1, keepdim=True))
+        left.scatter_(1, found[-1], -torch.inf)
+    return torch.cat(found, dim=1)
 
 
 def _followed(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

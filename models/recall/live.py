@@ -4,12 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-
-from models import registry
+from models import registry, threads
 from models.errors import ContextscopeError
 from models.recall import evaluation, lessons, micro
 from models.recall.evaluation import Accuracy
@@ -90,7 +87,7 @@ class LiveRun:
             if self._stop.is_set():  # nobody waits for it any more
                 return
         try:
-            with one_thread():
+            with threads.limited(1):  # the operators are tiny, and the other cores serve the visitors
                 self.started = time.monotonic()
                 for name, cell in self._cells():
                     self.cells[name].append(cell)
@@ -153,17 +150,6 @@ class LiveRuns:
     def get(self, key: Key) -> LiveRun | None:
         """Return the run of a key; None when there is none, or it was forgotten."""
         return self._runs.get(key)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one core in the calling thread: the operators are tiny, and the other cores serve the visitors."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 _turn = threading.Lock()  # one measurement at a time: a second one would only slow both

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cache, content, i18n, language, notices, session, style
+from pages.shared import cache, content, gate, i18n, language, notices, session, style
 from pages.shared.i18n import t
 
 ROOM = Path(__file__).resolve().parents[1]
@@ -57,6 +57,12 @@ def language_switch() -> None:
 
 
 def run() -> None:
+    """Draw the frame and run the page in it, when it is this script's turn."""
+    with gate.entered():
+        show()
+
+
+def show() -> None:
     """Draw the frame and run the page in it."""
     language.begin()
     st.set_page_config(page_title=t("frame.title"), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")

@@ -1,16 +1,17 @@
 """Jamba: mostly a state, now and then a look back, and experts in between."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import cache, controls, layout, models_picker, notices
+from pages.shared import controls, experts, layout, models_picker, notices
 from pages.shared.i18n import t
-from pages.shared.panel import panel, residual_of, selected_or_last
+from pages.shared.panel import panel, residual_of
 from viz.attention import head_matrix
 from viz.channels import widest_memory
-from viz.routing import expert_lanes, expert_load, hybrid_stack, layer_ribbon, router_bars
+from viz.routing import hybrid_stack, layer_ribbon
 from viz.state import state_film
 
 PAGE = "jamba"
@@ -37,42 +38,9 @@ def ribbon(trace: ModelTrace) -> None:
     panel(layer_ribbon, trace, key=f"{PAGE}.ribbon", residual=worst(trace, "chosen_experts"))
 
 
-def lanes(trace: ModelTrace) -> None:
-    """Draw which token went to which experts."""
-    panel(expert_lanes, trace, key=f"{PAGE}.lanes", residual=residual_of(trace, "chosen_experts"))
-
-
 def stack(trace: ModelTrace) -> None:
     """Draw the mixing matrices of all layers."""
     panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None, residual=worst(trace, "attention", "hidden_attention"))
-
-
-def load(trace: ModelTrace) -> None:
-    """Draw how the tokens were shared among the experts."""
-    panel(expert_load, trace, key=f"{PAGE}.load", follow=False)
-
-
-def choosiest(trace: ModelTrace, layers: list[int]) -> int:
-    """Return the layer whose experts prefer kinds of tokens most, by the model's card; else the middle one."""
-    known = {found["layer"]: found["lift"] for found in cache.structure(trace.checkpoint).get("routing", ())}
-    return max((layer for layer in layers if layer in known), key=known.__getitem__, default=layers[len(layers) // 2])
-
-
-def router(trace: ModelTrace) -> None:
-    """Draw the router of the chosen token in one layer with experts."""
-    layers = [shown.index for shown in trace.layers_with("router_probs")]
-    layer = controls.layer_picker(PAGE, layers, default=choosiest(trace, layers), name="router_layer")
-    position = selected_or_last(trace)
-    panel(
-        router_bars,
-        trace,
-        key=f"{PAGE}.router",
-        follow=False,
-        layer=layer,
-        position=position,
-        residual=residual_of(trace, "router_probs", layer),
-        subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}",
-    )
 
 
 def head(trace: ModelTrace) -> None:
@@ -112,13 +80,13 @@ layout.hero(PAGE)
 reading = controls.reading(PAGE)
 if reading is not None:
     layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
-    layout.chapter(PAGE, 1, lambda: where("router_probs", reading, lanes))
-    layout.chapter(PAGE, 2, lambda: where("router_probs", reading, router))
+    layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
+    layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
     layout.chapter(PAGE, 3, lambda: stack(reading))
     layout.under_the_hood(
         PAGE,
         [
-            ("expert_load", lambda: where("router_probs", reading, load)),
+            ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
             ("head_matrix", lambda: head(reading)),
             ("state_film", lambda: where("state", reading, film)),
         ],

@@ -1,9 +1,11 @@
 """Transformer: every token looks back at every other."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import controls, layout, session
+from pages.shared import controls, experts, layout, session
 from pages.shared.i18n import t
 from pages.shared.panel import Draw, panel, residual_of
 from viz.attention import (
@@ -82,6 +84,15 @@ if reading is not None:
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits", "attention"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved", "value_norm"))
-    layout.under_the_hood(PAGE, [("token_strip", lambda: panel(token_strip, reading, key=f"{PAGE}.strip"))])
+    parts: list[tuple[str, Callable[[], object]]] = [
+        ("token_strip", lambda: panel(token_strip, reading, key=f"{PAGE}.strip"))
+    ]
+    if experts.has_experts(reading):  # Mixtral
+        parts += [
+            ("expert_lanes", lambda: experts.lanes(PAGE, reading)),
+            ("router_bars", lambda: experts.router(PAGE, reading)),
+            ("expert_load", lambda: experts.load(PAGE, reading)),
+        ]
+    layout.under_the_hood(PAGE, parts)
     layout.what_it_costs(PAGE, len(reading.tokens))
     layout.check_yourself(PAGE)

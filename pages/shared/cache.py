@@ -1,17 +1,23 @@
 """Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes."""
 
 import logging
+import os
 import threading
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.records import ModelTrace
+from pages.shared import gate
 from pages.shared.shelf import Shelf
+
+T = TypeVar("T")
 
 CARRIED_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
 SHARE = 4  # loaded models may take a quarter of this machine's memory, recorded traces another
+WAIT_POLICY = "OMP_WAIT_POLICY"
 LEAST_BYTES = 2**30  # of each, also on a small machine
 REMEMBERED_FOLDERS = 64
 
@@ -26,7 +32,7 @@ def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.spec.Chec
     """
     from models import registry
 
-    return loaded_models().get((source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
+    return _waited(loaded_models(), (source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
 
 
 def trace_for(source: str, prompt: str) -> ModelTrace:
@@ -34,7 +40,23 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
     from models import registry
 
     key = (source, registry.stamp(source), prompt)
-    return recorded_traces().get(key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
+    return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
+
+
+def serve() -> None:
+    """Set this process up to serve visitors: see models.threads. Imports torch with OpenMP threads that wait asleep.
+
+    OpenMP reads its policy once, when it is loaded. The variable is taken back, so that the workers of the benchmark,
+    which inherit the environment, measure as they always did; a policy that the operator chose is left alone.
+    """
+    chosen = os.environ.get(WAIT_POLICY)
+    os.environ[WAIT_POLICY] = chosen or "PASSIVE"
+    try:
+        from models import threads
+    finally:
+        if chosen is None:
+            del os.environ[WAIT_POLICY]
+    threads.serve()
 
 
 def rehearse(source: str) -> None:
@@ -155,6 +177,15 @@ def processor() -> tuple[str, int]:
 
     device = registry.preferred_device()
     return "CPU" if device == "cpu" else environment.device_name(device), environment.usable_cores()
+
+
+def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
+    """Return what a shelf holds; while it is made, by this script or another, other scripts compute."""
+    held = shelf.held(key)
+    if held is not None:
+        return held
+    with gate.released():
+        return shelf.get(key, make, weigh)
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]

@@ -46,7 +46,7 @@ def sections(lang: str, page: str) -> Mapping[str, str]:
 
 
 def questions(page: str) -> list[tuple[str, str | None]]:
-    """Return the page's checkpoint questions, each with the id of the figure that answers it (None: no figure)."""
+    """Return the page's checkpoint questions, each with what answers it: a figure id, page#section, or None."""
     found: list[tuple[str, str | None]] = []
     for raw in section(page, "check", optional=True).splitlines():
         line = raw.strip()

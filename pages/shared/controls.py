@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import streamlit as st
 
 from models.errors import ContextscopeError
+from models.limits import PROMPT_CHARACTERS
 from models.records import ModelTrace
 from pages.shared import cache, content, models_picker, notices, session
 from pages.shared.i18n import t
@@ -36,7 +37,7 @@ def prompt_box(page: str, *, model: str | None = None) -> str:
         st.text_input(
             t("controls.prompt"),
             key=key,
-            max_chars=session.PROMPT_LIMIT,
+            max_chars=PROMPT_CHARACTERS,
             placeholder=t("controls.prompt_placeholder"),
             label_visibility="collapsed",
             on_change=typed,

@@ -13,10 +13,10 @@ import streamlit as st
 
 from models.alignment import covering
 from models.records import Named
-from pages.shared import content, session
+from pages.shared import content, html, session
 from pages.shared.canvas import Selection, canvas
 from pages.shared.i18n import t
-from viz.canvas import CanvasSpec
+from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
 
 REBUILT_BELOW = 1e-4  # relative error under which a drawn mechanism counts as the model's own
@@ -40,7 +40,7 @@ def show(
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        _title(facts["name"][lang], subtitle, anchor=fig.id)
+        html.show(html.title(facts["name"][lang], subtitle, anchor=fig.id))
         selection = _picture(fig, key)
         if note or fig.note:
             st.text(note or fig.note)
@@ -83,11 +83,6 @@ def scientific(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def _title(name: str, subtitle: str | None, *, anchor: str) -> None:
-    beside = f'<span class="cs-subtitle"> · {escape(subtitle)}</span>' if subtitle else ""
-    st.html(f'<h3 class="cs-title" id="{escape(anchor)}">{escape(name)}{beside}</h3>')
-
-
 def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
@@ -101,7 +96,8 @@ def _picked(fig: Figure, index: int, tile: int | None) -> tuple[int, tuple[int, 
     if strip is None or index >= len(strip.tokens):
         return index, None
     spans = covering([(token.start, token.end) for token in strip.tokens])
-    owners = fig.body.grid.owners if isinstance(fig.body, CanvasSpec) and fig.body.grid else ()
+    grid = fig.body.grid if isinstance(fig.body, CanvasSpec) else None
+    owners = grid.owners if isinstance(grid, Tiles) else ()
     if not owners:
         return index, spans[index]
     own = owners[tile] if tile is not None and tile < len(owners) else tuple(range(len(spans)))
@@ -119,7 +115,7 @@ def _badge(residual: float | None) -> str:
 
 
 def _inline(formula: str) -> str:
-    return f'<span class="cs-inline">{escape(formula)}</span>' if formula else ""
+    return html.element("span", formula, class_="cs-inline") if formula else ""
 
 
 def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float | None) -> None:

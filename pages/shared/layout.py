@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import cache, content, models_picker, notices, provenance, session
+from pages.shared import cache, content, html, models_picker, notices, provenance, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 
@@ -83,7 +82,7 @@ def what_it_costs(page: str, tokens: int) -> None:
             lengths = (tokens, *(length for length in COMPARED_LENGTHS if length > tokens))
             for place, length in zip(st.columns(len(lengths), gap="large"), lengths, strict=True):
                 with place:
-                    st.html(f'<h3 class="cs-title">{escape(t("cost.tokens", tokens=f"{length:,}"))}</h3>')
+                    html.show(html.title(t("cost.tokens", tokens=f"{length:,}")))
                     carried_bars(length)
             bundled = all(models_picker.chosen_here(name) == own for name, own in cache.architectures().items())
             st.caption(t("cost.note" if bundled else "models.cost_note"))
@@ -92,16 +91,23 @@ def what_it_costs(page: str, tokens: int) -> None:
 
 
 def check_yourself(page: str) -> None:
-    """List the questions of the course, each with the figure that answers it."""
+    """List the questions of the course, each with the figure, or the section of a page, that answers it."""
     asked = content.questions(page)
     if not asked:
         return
-    lang = session.language()
     with st.container(key=f"check-{page}"):
         st.header(t("layout.check"), anchor=False)
-        for question, figure in asked:
-            answer = f"  \n:small[→ {content.figure_facts(figure)['name'][lang]}]" if figure else ""
+        for question, place in asked:
+            answer = f"  \n:small[→ {_name_of(place)}]" if place else ""
             st.markdown(f"- {question}{answer}")
+
+
+def _name_of(place: str) -> str:
+    """Name where an answer is found: a figure by its id, or the section of a page, as in benchmark#table."""
+    page, _, key = place.partition("#")
+    if key:
+        return f"{t(f'nav.{page}')}: {section(page, f'{key}.title')}"
+    return str(content.figure_facts(place)["name"][session.language()])
 
 
 def closing(page: str, *keys: str) -> None:
@@ -126,13 +132,18 @@ def carried_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
     rows = [(name, cache.carried(models_picker.chosen_here(name), tokens)) for name in cache.architectures()]
     most = max((count for _, count in rows), default=1)
-    bars = "".join(
-        f'<li class="cs-{escape(name)}"><span class="cs-name">{escape(t(f"nav.{name}"))}</span>'
-        f'<span class="cs-bytes">{bytes_text(count)}</span>'
-        f'<span class="cs-bar"><span style="width:{100 * count / most:.1f}%"></span></span></li>'
-        for name, count in rows
+    html.show(html.element("ul", (_bar(name, count, most) for name, count in rows), class_="cs-carried"))
+
+
+def _bar(name: str, count: int, most: int) -> html.Html:
+    bar = html.element("span", style=f"width:{100 * count / most:.1f}%")
+    return html.element(
+        "li",
+        html.named(t(f"nav.{name}")),
+        html.element("span", bytes_text(count), class_="cs-bytes"),
+        html.element("span", bar, class_="cs-bar"),
+        class_=f"cs-{name}",
     )
-    st.html(f'<ul class="cs-carried">{bars}</ul>')
 
 
 def moment_text(ns: int, *, seconds: bool = False) -> str:

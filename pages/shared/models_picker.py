@@ -9,7 +9,7 @@ from models import downloads, hub, offers
 from models.errors import ContextscopeError, PromptError
 from models.offers import Offer
 from models.records import ModelTrace
-from pages.shared import cache, notices, session
+from pages.shared import cache, gate, notices, session
 from pages.shared.i18n import t
 
 FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on where only this machine can open the app
@@ -21,10 +21,12 @@ _REFUSED = "contextscope.refused"  # architecture -> the error of the last folde
 
 def chip(architecture: str) -> None:
     """Show which model reads the text, and offer the others behind it."""
-    with st.popover(t("models.chip", name=name_of(architecture)), type="tertiary", key=f"{architecture}.model"):
+    with st.popover(
+        t("models.chip", name=notices.plain(name_of(architecture))), type="tertiary", key=f"{architecture}.model"
+    ):
         st.caption(t("models.intro"))
         busy, source = _busy(architecture), chosen(architecture)
-        st.fragment(_choices, run_every=POLL_S if busy else None)(architecture, busy, source)
+        st.fragment(gate.gated(_choices), run_every=POLL_S if busy else None)(architecture, busy, source)
         _folder(architecture)
 
 

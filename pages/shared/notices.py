@@ -8,7 +8,7 @@ import streamlit as st
 
 from models import panics
 from models.errors import ContextscopeError
-from pages.shared import i18n, session
+from pages.shared import html, i18n, session
 
 _UNEXPECTED = "errors.unexpected"
 
@@ -63,7 +63,7 @@ def sentence(error: ContextscopeError) -> str:
 
 def plain(text: str) -> str:
     """Escape what Markdown would interpret, for sentences that quote what a visitor wrote."""
-    return text.translate(_ESCAPED)
+    return html.forwards(text).translate(_ESCAPED)
 
 
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>()#+!|~$:&"})

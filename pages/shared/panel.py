@@ -1,12 +1,13 @@
 """Draw one figure of a trace in its card, with the visitor's selection and the residual that belongs to it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import figure, session, style
+from pages.shared import cache, figure, gate, session, style
 from pages.shared.canvas import Selection
 from pages.shared.i18n import t
 from viz.figure import Figure
@@ -33,9 +34,15 @@ def panel(
     if follow:
         first = trace if isinstance(trace, ModelTrace) else trace[0]
         options["selected"] = session.current().token_in(first.tokens)
-    with st.spinner("", show_time=False):
+    with st.spinner("", show_time=False), gate.released() if _large(trace) else nullcontext():
         drawn = draw(trace, theme=style.theme(), t=t, **options)
     return figure.show(drawn, key=key, residual=residual, subtitle=subtitle, picks=picks)
+
+
+def _large(shown: Any) -> bool:
+    """Tell whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
+    traces = [shown] if isinstance(shown, ModelTrace) else shown if isinstance(shown, list | tuple) else ()
+    return any(isinstance(one, ModelTrace) and one.checkpoint not in cache.bundled() for one in traces)
 
 
 def residual_of(trace: ModelTrace, part: str, layer: int | None = None) -> float:

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
 from models.records import ModelTrace
-from pages.shared import i18n, session
+from pages.shared import html, i18n, session
 from pages.shared.i18n import t
 
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
@@ -16,7 +15,7 @@ _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 def what_ran(page: str, traces: Sequence[ModelTrace]) -> None:
     """Offer a popover with the implementation of every function of the runs, their device, precision and time."""
     with st.popover(t("ran.title"), type="tertiary", icon=":material/memory:", key=f"{page}.ran"):
-        st.html("".join(_table(trace, named=len(traces) > 1) for trace in traces))
+        html.show(_table(trace, named=len(traces) > 1) for trace in traces)
         st.caption(t("ran.packages"))
 
 
@@ -26,11 +25,11 @@ def implementation(label: str) -> str:
     return t(key) if i18n.has(session.language(), key) else label
 
 
-def _table(trace: ModelTrace, *, named: bool) -> str:
+def _table(trace: ModelTrace, *, named: bool) -> html.Html:
     name = f"{t(f'nav.{trace.architecture}')} · " if named else ""
     facts = t("ran.facts", device=trace.device.upper(), dtype=trace.dtype, ms=f"{trace.seconds * 1e3:,.0f}")
-    rows = "".join(
-        f'<tr><th scope="row">{escape(t(f"ran.function.{function}"))}</th><td>{escape(implementation(label))}</td></tr>'
+    rows = (
+        html.row(html.heading(t(f"ran.function.{function}")), implementation(label))
         for function, label in trace.implementation.items()
     )
-    return f'<table class="cs-ran"><caption>{escape(name + facts)}</caption><tbody>{rows}</tbody></table>'
+    return html.table(rows, kind="cs-ran", caption=name + facts)

@@ -8,11 +8,10 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from models import alignment, offers, resolving
+from models.limits import PROMPT_CHARACTERS
 from models.records import Token
 from pages.shared import cache, content
 from pages.shared import language as languages
-
-PROMPT_LIMIT = 4000  # characters accepted from a box or a link; the model's own limit is in tokens
 
 _PREFIX = "contextscope."
 _PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
@@ -49,7 +48,7 @@ class Session:
 
     @prompt.setter
     def prompt(self, text: str) -> None:
-        text = text[:PROMPT_LIMIT]
+        text = text[:PROMPT_CHARACTERS]
         if text != self.prompt:
             _put("prompt", text)
             _put("token", None)

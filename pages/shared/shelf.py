@@ -32,6 +32,14 @@ class Shelf(Generic[T]):
         with self._lock:
             return list(self._held)
 
+    def held(self, key: Hashable) -> T | None:
+        """Return what is held under a key; None where it would have to be made."""
+        with self._lock:
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
+
     def get(self, key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
         """Return what is held under a key, or make it; what was used least recently goes when there is no more room."""
         with self._lock:

@@ -6,7 +6,7 @@ from pathlib import Path
 from models.bench.plan import Cell
 
 
-def states(runner, run_id, *, timeout_s=60):
+def states(runner, run_id, *, timeout_s=240):
     """Wait for a run; returns the states in the order of the plan, then those of cells beside it."""
     assert runner.wait(run_id, timeout_s=timeout_s), runner.progress(run_id)
     run = runner.store.run(run_id)
@@ -19,7 +19,7 @@ def row_of(runner, run_id, architecture):
     return next(row for row in runner.store.run(run_id).rows if row.architecture == architecture)
 
 
-def until(condition, *, timeout_s=30):
+def until(condition, *, timeout_s=240):
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "nothing happened"

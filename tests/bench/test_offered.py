@@ -99,14 +99,14 @@ def test_an_address_opens_the_page_with_its_choices_and_the_page_gives_it_back(s
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 def test_a_link_to_a_run_tells_when_its_rows_have_changed(shared, plan_of, stand_in_shapes):
     run_id = shared.submit(plan_of("ok", "ok"))
-    assert shared.wait(run_id, timeout_s=60)
+    assert shared.wait(run_id, timeout_s=240)
     at = opened(run=run_id)
     (link,) = [code.value for code in at.code if "rows=" in code.value]
     told = link.partition("rows=")[2].partition("&")[0]
     assert f"{told} now" not in texts(opened(run=run_id, rows=told))
     assert f"fingerprint 0123456789abcdef then, {told} now" in texts(opened(run=run_id, rows="0123456789abcdef"))
     shared.again(run_id, [shared.store.run(run_id).rows[0].cell_id])
-    assert shared.wait(run_id, timeout_s=60)
+    assert shared.wait(run_id, timeout_s=240)
     assert f"fingerprint {told} then" in texts(opened(run=run_id, rows=told))
 
 

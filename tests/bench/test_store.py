@@ -106,7 +106,7 @@ def test_a_number_that_is_none_is_kept_as_not_measured(store, measurement):
 def test_every_row_survives_kill_9(store, append_elsewhere):
     run_id = store.create(cells=[], environment={})
     process = append_elsewhere(run_id, first=1, count=25, end="die")
-    told, _ = process.communicate("go\n", timeout=120)
+    told, _ = process.communicate("go\n", timeout=240)
     assert process.returncode == -signal.SIGKILL
     assert [int(line) for line in told.split()] == list(range(1, 26))
     run = Store(store.folder, recorded=None).run(run_id)
@@ -131,7 +131,7 @@ def test_two_processes_and_four_threads_append_at_once(store, append_elsewhere, 
     seen = []
     while any(process.poll() is None for process in processes) or any(thread.is_alive() for thread in threads):
         seen.append(len(store.run(run_id).rows))
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    assert [process.wait(timeout=240) for process in processes] == [0, 0]
     expected = {first + i for first in (1000, 2000) for i in range(40)}
     expected |= {first + i for first in (3000, 4000, 5000, 6000) for i in range(20)}
     rows = store.run(run_id).rows
@@ -152,7 +152,7 @@ def test_processes_may_open_a_new_database_at_once(tmp_path):
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
-    made = {process.communicate(timeout=120)[0].strip() for process in processes}
+    made = {process.communicate(timeout=240)[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0] * 4
     assert {run.run_id for run in Store(tmp_path / "new", recorded=None).runs()} == made
     assert len(made) == 4

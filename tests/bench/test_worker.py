@@ -81,7 +81,7 @@ def test_killing_the_real_worker_loses_no_other_row(store):
             assert now.live, [row.reason for row in store.run(run_id).rows]
             time.sleep(0.005)
         os.kill(now.worker_pid, signal.SIGKILL)
-        assert runner.wait(run_id, timeout_s=120)
+        assert runner.wait(run_id, timeout_s=240)
         rows = {row.context: row for row in store.run(run_id).rows}
     finally:
         runner.close()
@@ -195,7 +195,7 @@ def test_a_fault_as_shipped_is_a_row_without_speed(store):
         run_id = runner.submit(
             make_plan({"mamba": "mamba"}, [16], decode_tokens=4, rounds=3, threads=1, view="as_shipped")
         )
-        assert runner.wait(run_id, timeout_s=120)
+        assert runner.wait(run_id, timeout_s=240)
         (row,) = store.run(run_id).rows
     finally:
         runner.close()
@@ -213,7 +213,7 @@ def test_a_cell_beyond_the_memory_is_a_row_that_says_so(store):
     fits = Prediction(0, 0, 0, 0, prefill_ms=1.0, decode_ms=1.0, seconds=1.0, fits=True)
     runner = Runner(store)
     try:
-        run_id = runner.submit(Plan((cell,), (fits,)))
+        run_id = runner.submit(Plan((cell,), (fits,)), timeout_s=240)
         assert runner.wait(run_id, timeout_s=240)
         (row,) = store.run(run_id).rows
     finally:

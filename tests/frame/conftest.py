@@ -16,8 +16,8 @@ Open = Callable[..., AppTest]
 
 def script(page: str) -> str:
     """Return the path of a page as the frame knows it."""
-    folder = "compare" if page in ("recall", "benchmark") else "learn"
-    return str(ROOT / "pages" / folder / f"{page}.py")
+    (found,) = (ROOT / "pages").glob(f"*/{page}.py")
+    return str(found)
 
 
 @pytest.fixture
@@ -29,10 +29,9 @@ def open_page() -> Open:
         at.context = {"locale": LOCALES[browser]}
         for name, value in query.items():
             at.query_params[name] = value
-        at.run()
         if page != "overview":
-            at.switch_page(script(page)).run()
-        return at
+            at.switch_page(script(page))
+        return at.run()
 
     return opened
 

@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,14 +26,26 @@ FORBIDDEN = {
 VIZ_SEES = {"models.records", "models.scores", "models.looks"}
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Walk the modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+HANGUL = re.compile(r"[가-힣ᄀ-ᇿ㄰-㆏]")
+CHANCE = re.compile(r"\b(np|numpy)\.random\b|default_rng")
+UNSAFE = re.compile(r"unsafe_allow|trust_remote_code\s*=\s*True|torch\.load\(|pickle\.load|(?<![.\w])(?:eval|exec)\(")
+TEXTS = {path: path.read_text(encoding="utf-8") for path in SOURCES}
+TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """Return the modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+IMPORTS = {path: imports(tree) for path, tree in TREES.items()}
 
 
 def layer_of(path: Path) -> str:
@@ -41,52 +53,61 @@ def layer_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0]
 
 
-def name_of(path: Path) -> str:
-    """Name a file for a test id."""
-    return str(path.relative_to(ROOT))
+def offenders(breaks: Callable[[Path], object], *layers: str) -> list[str]:
+    """Name the files, of some layers or of all, that break a rule."""
+    return [str(path.relative_to(ROOT)) for path in SOURCES if layer_of(path) in (layers or LAYERS) and breaks(path)]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_layers_import_downward_only(path: Path) -> None:
-    found = {module.split(".")[0] for module in imports(path)}
-    assert found & FORBIDDEN[layer_of(path)] == set()
+def test_layers_import_downward_only() -> None:
+    assert offenders(lambda path: {name.split(".")[0] for name in IMPORTS[path]} & FORBIDDEN[layer_of(path)]) == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "viz").rglob("*.py")), ids=name_of)
-def test_figures_see_only_records(path: Path) -> None:
-    ours = {module for module in imports(path) if module.split(".")[0] == "models"}
-    assert {m for m in ours if not any(m == seen or m.startswith(f"{seen}.") for seen in VIZ_SEES)} <= {"models"}
+def test_figures_see_only_records() -> None:
+    def sees_more(path: Path) -> bool:
+        ours = {module for module in IMPORTS[path] if module.split(".")[0] == "models"}
+        return not {m for m in ours if not any(m == one or m.startswith(f"{one}.") for one in VIZ_SEES)} <= {"models"}
+
+    assert offenders(sees_more, "viz") == []
 
 
-@pytest.mark.parametrize("path", sorted([*(ROOT / "viz").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]), ids=name_of)
-def test_no_number_is_drawn_by_lot(path: Path) -> None:
-    assert not any(module.split(".")[0] == "random" or module.startswith("numpy.random") for module in imports(path))
-    assert not re.search(r"\b(np|numpy)\.random\b|default_rng", path.read_text(encoding="utf-8"))
+def test_no_number_is_drawn_by_lot() -> None:
+    def by_lot(path: Path) -> bool:
+        named = any(name.split(".")[0] == "random" or name.startswith("numpy.random") for name in IMPORTS[path])
+        return named or bool(CHANCE.search(TEXTS[path]))
+
+    assert offenders(by_lot, "viz", "pages") == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_file_says_its_job_first(path: Path) -> None:
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert text
-    assert text.splitlines()[0].endswith(".")
+def test_a_file_says_its_job_first() -> None:
+    def silent(path: Path) -> bool:
+        said = ast.get_docstring(TREES[path])
+        return not said or not said.splitlines()[0].endswith(".")
+
+    assert offenders(silent) == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_words_are_not_in_the_code(path: Path) -> None:
-    assert not re.search(r"[가-힣ᄀ-ᇿ㄰-㆏]", path.read_text(encoding="utf-8"))
+def test_words_are_not_in_the_code() -> None:
+    assert offenders(lambda path: HANGUL.search(TEXTS[path])) == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_nothing_unsafe_is_switched_on(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(
-        r"unsafe_allow|trust_remote_code\s*=\s*True|torch\.load\(|pickle\.load|(?<![.\w])(?:eval|exec)\(", text
-    )
+def test_nothing_unsafe_is_switched_on() -> None:
+    assert offenders(lambda path: UNSAFE.search(TEXTS[path])) == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_names_say_what_a_file_holds(path: Path) -> None:
-    assert path.stem not in {"utils", "helpers", "common", "misc"}
+def test_names_say_what_a_file_holds() -> None:
+    assert offenders(lambda path: path.stem in {"utils", "helpers", "common", "misc"}) == []
+
+
+def test_the_scans_would_see_what_they_look_for() -> None:
+    assert imports(ast.parse("def f():\n    from numpy import random")) == {"numpy", "numpy.random"}
+    assert HANGUL.search("한국어")
+    assert CHANCE.search("np.random.rand()")
+    assert UNSAFE.search("st.markdown(x, unsafe_allow_html=True)")
+    assert UNSAFE.search("eval(text)")
+    assert not UNSAFE.search("model.eval()")
+    assert len(SOURCES) > 200
+    assert {layer_of(path) for path in SOURCES} == set(LAYERS)
+    assert offenders(lambda path: path.name == "registry.py", "models") == ["models/registry.py"]
 
 
 def test_every_word_the_code_asks_for_exists() -> None:

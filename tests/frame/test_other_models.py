@@ -16,6 +16,7 @@ from transformers import (
     JambaConfig,
     LlamaConfig,
     MambaConfig,
+    MixtralConfig,
     PretrainedConfig,
     PreTrainedTokenizerFast,
     RwkvConfig,
@@ -37,6 +38,11 @@ CONFIGS: Mapping[str, tuple[str, Callable[[], PretrainedConfig]]] = {
                                                            num_attention_heads=16)),
     "llama one layer, one head": ("transformer", lambda: LlamaConfig(**DECODER | {"num_attention_heads": 1,
                                                                      "num_key_value_heads": 1}, num_hidden_layers=1)),
+    "mixtral": ("transformer", lambda: MixtralConfig(**DECODER, num_hidden_layers=2, num_local_experts=4,
+                                                     num_experts_per_tok=2)),
+    "mixtral three experts a token": ("transformer", lambda: MixtralConfig(**DECODER, num_hidden_layers=2,
+                                                                           num_local_experts=4,
+                                                                           num_experts_per_tok=3)),
     "mamba deep": ("mamba", lambda: MambaConfig(**SIZES, **DEEP, state_size=4, pad_token_id=0)),
     "mamba one layer": ("mamba", lambda: MambaConfig(**SIZES, num_hidden_layers=1, state_size=1, pad_token_id=0)),
     "rwkv deep": ("rwkv", lambda: RwkvConfig(**SIZES, **DEEP, intermediate_size=48, rescale_every=6)),
@@ -113,7 +119,7 @@ def type_folder(at: AppTest, architecture: str, path: Path | str) -> AppTest:
 
 def chip(at: AppTest, architecture: str) -> str:
     (found,) = [p for p in at.get("popover") if p.proto.popover.label.startswith(("Model:", "모델:"))]
-    return str(found.proto.popover.label)
+    return str(found.proto.popover.label).replace("\\", "")
 
 
 def open_everything(at: AppTest, page: str) -> AppTest:
@@ -220,6 +226,25 @@ def test_a_tokenizer_of_another_model_is_said_so(open_page, folder_of, tmp_path:
     at = type_folder(open_page("transformer"), "transformer", mixed)
     assert_calm(at)
     assert "640" in said(at)[0]
+
+
+EXPERT_FIGURES = ("expert_lanes", "router_bars", "expert_load")
+
+
+def titles(at: AppTest) -> list[str]:
+    """List the figures that stand on a page, by the anchors of their cards."""
+    shown = [element.proto.body for element in at.get("html") if 'class="cs-title" id="' in element.proto.body]
+    return [body.split('id="')[1].split('"')[0] for body in shown]
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "mixtral three experts a token", "gpt2"])
+def test_the_transformer_page_has_the_figures_of_experts_where_the_model_has_some(
+    open_page, folder_of, kind: str
+) -> None:
+    at = open_everything(type_folder(open_page("transformer"), "transformer", folder_of(kind)), "transformer")
+    assert_calm(at)
+    assert "head_matrix" in titles(at) and "token_strip" in titles(at)
+    assert [name in titles(at) for name in EXPERT_FIGURES] == [kind != "gpt2"] * 3
 
 
 def test_a_text_longer_than_the_positions_is_said_so(open_page, folder_of) -> None:

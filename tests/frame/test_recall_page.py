@@ -158,3 +158,37 @@ def test_agreement_compares_the_same_cells_only() -> None:
     recorded = {"mamba": [cell(16, 90), cell(32, 50)]}
     assert measuring.agreement(recorded, {"mamba": [cell(32, 52)], "rwkv": [cell(16, 9)]}) == (1, 1)
     assert measuring.agreement(recorded, {"mamba": [cell(16, 60), cell(32, 50)]}) == (1, 2)
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_the_page_counts_the_verdicts_of_every_task(open_task, lang: str) -> None:
+    """Ten of the twelve expectations agree in every recorded seed, two cannot be told, none is contradicted."""
+    total = {"yes": 0, "no": 0, "unclear": 0}
+    for task in range(len(results.TASKS)):
+        at = open_task(task, browser=lang)
+        (table,) = html(at, '<table class="cs-expected"')
+        kinds = {"yes": "cs-good", "no": "cs-bad", "unclear": "cs-unclear"}
+        seen = {verdict: table.count(f"cs-badge {kind}") for verdict, kind in kinds.items()}
+        said = i18n.say(lang, "recall.expected.counted", all=sum(seen.values()), agree=seen["yes"],
+                        unclear=seen["unclear"], against=seen["no"])  # fmt: skip
+        assert said in [markdown.value for markdown in at.markdown]
+        total = {verdict: count + seen[verdict] for verdict, count in total.items()}
+    assert total == {"yes": 10, "no": 0, "unclear": 2}
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_the_words_of_the_page_leave_the_sizes_to_the_table(lang: str) -> None:
+    assert "KiB" not in content.section(PAGE, "hood.training.text", lang=lang)
+    kept = [entry for task in results.TASKS for entry in (study.recorded(task) or {})["architectures"].values()]
+    sizes = [entry["bytes_float16"] for entry in kept]
+    assert (min(sizes), max(sizes)) == (260_992, 371_144)
+
+
+def test_a_contradicted_expectation_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from models.recall.expectations import Finding
+    from pages.compare.recalling import expected
+
+    said: dict[str, int] = {}
+    monkeypatch.setattr(expected, "t", lambda key, **values: said.update(values) or key)
+    expected._counted([Finding("a", "no", {}), Finding("b", "yes", {}), Finding("c", "no", {})])
+    assert said == {"all": 3, "agree": 1, "unclear": 0, "against": 2}

@@ -20,6 +20,7 @@ from transformers import (
 
 from models import hf, registry
 from models.capture import ATTENTION
+from models.records import ModelTrace
 from models.spec import Checkpoint
 
 VOCAB = registry.read_config(registry.bundled()[0]).vocab_size  # these models read by the bundled tokenizer
@@ -59,6 +60,19 @@ def checkpoint_of() -> Callable[[str], Checkpoint]:
         if name not in loaded:
             loaded[name] = seeded(name[7:]) if name.startswith("seeded-") else registry.load(name)
         return loaded[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def trace_of(checkpoint_of: Callable[[str], Checkpoint]) -> Callable[[str, str], ModelTrace]:
+    """Return a tracer that keeps its traces, whose arrays are read-only: one for each model and prompt."""
+    kept: dict[tuple[str, str], ModelTrace] = {}
+
+    def get(name: str, prompt: str) -> ModelTrace:
+        if (name, prompt) not in kept:
+            kept[name, prompt] = registry.trace(checkpoint_of(name), prompt)
+        return kept[name, prompt]
 
     return get
 

@@ -178,7 +178,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 
 def ended(model: str = MODEL) -> downloads.Progress:
-    found = downloads.wait(model, timeout_s=60)
+    found = downloads.wait(model, timeout_s=240)
     assert found is not None and found.state != "running"
     return found
 

@@ -1,14 +1,18 @@
 """What is offered is counted, sized and sourced: parameters from the configuration, downloads from the parameters."""
 
+import dataclasses
 import json
 
 import pytest
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from models import accounting, catalogue, hub, offers, registry, tokens
+from models import accounting, catalogue, hub, offers, registry
 from models.__main__ import main
+from models.accounting import Layer
+from models.limits import PROMPT_TOKENS
 from models.offers import Offer
+from models.parts import residual_stream
 
 STORED = {"float32": 4, "float16": 2, "bfloat16": 2}
 EVERY = pytest.mark.parametrize("offer", offers.offers(), ids=lambda offer: offer.name)
@@ -60,8 +64,8 @@ def test_an_offer_is_of_its_family_and_tells_its_sources(offer: Offer) -> None:
 def test_the_need_is_weights_trace_and_headroom(offer: Offer) -> None:
     shape = accounting.shape_of(offer.config)
     rest = offer.need_bytes - 4 * offer.params_total - offers.HEADROOM_BYTES
-    assert rest == offers.trace_bytes(shape, tokens=tokens.PROMPT_LIMIT) > 0
-    assert offers.LONGEST_TEXT == tokens.PROMPT_LIMIT
+    assert rest == offers.trace_bytes(shape, tokens=PROMPT_TOKENS) > 0
+    assert offers.trace_bytes(shape) == offers.trace_bytes(shape, tokens=PROMPT_TOKENS)
 
 
 @pytest.mark.parametrize("bundled", [adapter.bundled for adapter in registry.ADAPTERS])
@@ -69,9 +73,22 @@ def test_a_trace_keeps_no_more_than_is_counted(bundled: str) -> None:
     checkpoint = registry.load(bundled)
     trace = registry.trace(checkpoint, "The wolf and the fox ran home. " * 3)
     trace.derive()
-    kept = trace.logits.values.nbytes + sum(part.values.nbytes for layer in trace for part in layer.parts.values())
+    arrays = {id(part.values): part.values for layer in trace.stream for part in layer.parts.values()}  # shared: once
+    kept = trace.logits.values.nbytes + sum(array.nbytes for array in arrays.values())
     counted = offers.trace_bytes(accounting.shape_of(checkpoint.config), tokens=len(trace.tokens))
     assert kept <= counted <= 2.5 * kept
+
+
+def test_the_residual_stream_and_its_lens_are_counted() -> None:
+    assert offers._LENS_CHOICES == residual_stream.TOP_K
+    trace = registry.trace(registry.load("transformer"), "The wolf and the fox ran home.")
+    arrays = [layer.parts[name].values for layer in trace.stream for name in residual_stream.PARTS - {"resid_pre"}]
+    shape, tokens_ = accounting.shape_of(registry.read_config("transformer")), len(trace.tokens)
+    none = dataclasses.replace(shape, layers=())  # what is left are the logits and the embedding's row of the stream
+    row = sum(array.nbytes for array in arrays) / len(trace.stream)
+    assert offers.trace_bytes(none, tokens=tokens_) == 4 * 2 * tokens_ * shape.vocab + row
+    bare = dataclasses.replace(shape, layers=(Layer(0, "none", "none"),) * 7)
+    assert offers.trace_bytes(bare, tokens=tokens_) - offers.trace_bytes(none, tokens=tokens_) == 7 * row
 
 
 def test_the_families_asked_for_are_offered() -> None:

@@ -54,14 +54,33 @@ def test_a_live_run_measures_what_evaluate_measures() -> None:
         torch.set_num_threads(threads)
 
 
-def test_threads_are_given_back() -> None:
+def test_a_run_computes_on_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch counts threads per calling thread: asked inside the run, inside its thread after it, and in a new one."""
+    used: list[int] = []
+    after: list[int] = []
+
+    def counting(model, task, cells, **_):
+        used.append(torch.get_num_threads())
+        return iter([fake(0.5)])
+
+    monkeypatch.setattr(live.micro, "trained", lambda task: ("rwkv",))
+    monkeypatch.setattr(live.evaluation, "evaluate", counting)
     before = torch.get_num_threads()
-    finished(Key("induction", 8, 1))
-    seen: list[int] = []
-    other = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    other.start()
-    other.join()
-    assert seen == [before]
+    torch.set_num_threads(3)
+    try:
+        run = LiveRun(Key("induction", 8, 1))
+        measure = run._measure
+        run._thread = threading.Thread(target=lambda: (measure(), after.append(torch.get_num_threads())))
+        run.start()
+        run.wait(SOON)
+        other = threading.Thread(target=lambda: after.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+    finally:
+        torch.set_num_threads(before)
+    assert len(used) == run.measured == run.planned
+    assert set(used) == {1}
+    assert after == [3, 3]
 
 
 def test_the_same_run_is_made_once_and_old_ones_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 """Small real traces of four architectures, from numpy formulas and fixed inputs: no model, no chance."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from canvas_page import drawn
+from playwright.sync_api import Browser, Page
 
 from models.records import LayerTrace, ModelTrace, Named, Token
+from viz.figure import Figure
 
 LABELS = ("Once", "␣upon", "␣늑", "␣늑", "대", ".", "Once", "␣upon", "␣a", "대", ".")
 IDS = (5, 6, 7, 8, 9, 1, 5, 6, 3, 9, 1)
@@ -162,6 +166,29 @@ def traces() -> dict[str, ModelTrace]:
     return {name: trace_of(name, build()) for name, build in BUILD.items()}
 
 
+@pytest.fixture
+def routed_to(traces: dict[str, ModelTrace]) -> Callable[[int], ModelTrace]:
+    """Give a function that sends three tokens to 1, 2, ... of five experts, 0 first, in layer 1 of two."""
+
+    def built(choices: int) -> ModelTrace:
+        probs = np.tile(np.array([0.4, 0.3, 0.15, 0.1, 0.05], np.float32), (3, 1))
+        mixing = {"hidden_attention": np.tri(3)}
+        router = {
+            "router_probs": probs,
+            "chosen_experts": np.tile(np.arange(choices), (3, 1)),
+            "chosen_weights": probs[:, :choices],
+        }
+        layers = (
+            LayerTrace(0, "mamba", "dense", _named(mixing)),
+            LayerTrace(1, "mamba", "moe", _named({**mixing, **router})),
+        )
+        tokens = tuple(Token(i, i, f"w{i}", i, i + 1) for i in range(3))
+        bits = Named(np.full(3, np.nan, np.float32), ("token",))
+        return dataclasses.replace(traces["jamba"], tokens=tokens, layers=layers, surprisal=bits)
+
+    return built
+
+
 @pytest.fixture(params=BUILD)
 def trace(request: pytest.FixtureRequest, traces: dict[str, ModelTrace]) -> ModelTrace:
     """Return each trace in turn."""
@@ -199,3 +226,18 @@ def _named(parts: dict[str, np.ndarray]) -> dict[str, Named]:
         name: Named(value if value.dtype.kind == "i" else value.astype(np.float32), PARTS[name])
         for name, value in parts.items()
     }
+
+
+@pytest.fixture
+def show(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that draws a figure in a fresh page of a width and returns the page."""
+    pages: list[Page] = []
+
+    def draw(figure: Figure, *, width: int = 760, scale: float = 1) -> Page:
+        page = chromium.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
+        pages.append(page)
+        return drawn(page, figure, width=width)
+
+    yield draw
+    for page in pages:
+        page.close()

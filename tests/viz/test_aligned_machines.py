@@ -5,7 +5,7 @@ import pytest
 
 from models.alignment import align_all
 from models.records import LayerTrace, ModelTrace, Named, Token
-from viz.canvas.spec import decode
+from viz.canvas import decode
 from viz.overview import four_machines, laid, row_shares
 from viz.theme import theme_for
 

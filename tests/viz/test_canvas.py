@@ -4,16 +4,34 @@ import numpy as np
 import pytest
 
 from pages.shared.canvas import Selection, _selection
-from viz.canvas import CanvasSpec, Grid, Scale, Strip, decode, max_pool
+from viz.canvas import (
+    Axis,
+    Bars,
+    CanvasSpec,
+    Frames,
+    Lanes,
+    Matrix,
+    Scale,
+    Strip,
+    Tile,
+    Tiles,
+    decode,
+    max_pool,
+    script,
+)
+from viz.canvas.payload import VERSION, Planes, encode
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns, fit_square
 from viz.theme import LIGHT
 
 PAYLOAD_LIMIT = 1_500_000
 
 
-def picture(values, **grid) -> CanvasSpec:
-    shown = Grid(values, Scale(0.0, 1.0), ((LIGHT.card,) * 256,), ("{value}",), **grid)
-    return CanvasSpec("test", "a test", LIGHT, "#000000", grid=shown)
+COMMON = {"scale": Scale(0.0, 1.0), "ramps": ((LIGHT.card,) * 256,), "readout": ("{value}",)}
+
+
+def picture(values, **options) -> CanvasSpec:
+    tiles = tuple(Tile(str(n), str(n), LIGHT.ink) for n in range(len(values)))
+    return CanvasSpec("test", "a test", LIGHT, "#000000", grid=Tiles(values, **COMMON, tiles=tiles, **options))
 
 
 def ramp(count: int) -> np.ndarray:
@@ -26,6 +44,52 @@ def test_payload_reads_back():
     header, planes = decode(picture(values).payload())
     assert [header["grid"][name] for name in ("count", "rows", "columns")] == [2, 3, 4]
     np.testing.assert_array_equal(planes[header["grid"]["plane"]].reshape(2, 3, 4), values)
+
+
+@pytest.mark.parametrize("kind", [Matrix, Frames, Tiles], ids=lambda kind: kind.mode)
+def test_every_kind_says_what_it_is_and_only_its_own_fields(kind):
+    values = ramp(24).reshape((4, 6) if kind is Matrix else (2, 3, 4))
+    own = {"tiles": (Tile("a", "a", LIGHT.ink),) * 2} if kind is Tiles else {"rows": Axis(names=("a", "b"))}
+    header, _ = decode(CanvasSpec("x", "x", LIGHT, "#000000", grid=kind(values, **COMMON, **own)).payload())
+    grid = header["grid"]
+    assert grid["mode"] == kind.mode
+    assert [grid[name] for name in ("count", "rows", "columns")] == list((1, 4, 6) if kind is Matrix else (2, 3, 4))
+    assert ("marks" in grid, "frame_pool" in grid, "selected_row" in grid) == (
+        kind is Tiles,
+        kind is Frames,
+        kind is Matrix,
+    )
+    assert grid.get("row_names") == (None if kind is Tiles else ["a", "b"])
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(Matrix, (1, 2, 3)), (Frames, (2, 3)), (Tiles, (2, 3))], ids=str)
+def test_a_kind_refuses_values_of_other_dimensions(kind, shape):
+    with pytest.raises(ValueError, match=rf"{kind.__name__} takes values of \d dimensions, got the shape"):
+        kind(np.zeros(shape), **COMMON)
+
+
+def test_a_mosaic_refuses_fewer_tiles_than_maps():
+    with pytest.raises(ValueError, match="2 maps for 1 tiles"):
+        Tiles(np.zeros((2, 3, 3)), **COMMON, tiles=(Tile("a", "a", LIGHT.ink),))
+
+
+def test_lanes_carry_as_many_choices_as_there_are():
+    chosen = tuple((ramp(6).reshape(2, 3) + n, ramp(6).reshape(2, 3) / 10 - n) for n in range(3))
+    shown = Matrix(ramp(6).reshape(2, 3), **COMMON, lanes=Lanes(chosen, (LIGHT.ink,), alone=True))
+    header, planes = decode(CanvasSpec("x", "x", LIGHT, "#000000", grid=shown).payload())
+    for pair, wanted in zip(header["grid"]["lanes"]["chosen"], chosen, strict=True):
+        for plane, values in zip(pair, wanted, strict=True):
+            np.testing.assert_array_equal(planes[plane].reshape(2, 3), values)
+
+
+def test_decode_refuses_another_version():
+    payload = encode({"version": VERSION - 1}, Planes())
+    with pytest.raises(ValueError, match=f"version {VERSION - 1}, this program reads version {VERSION}"):
+        decode(payload)
+
+
+def test_the_browser_reads_the_version_that_is_written():
+    assert f"const VERSION = {VERSION};" in script()
 
 
 def test_planes_start_on_a_multiple_of_four(traces):
@@ -44,6 +108,20 @@ def test_decode_refuses_a_cut_payload():
 def test_decode_refuses_a_payload_with_a_tail():
     with pytest.raises(ValueError, match="payload of"):
         decode(picture(ramp(24).reshape(2, 3, 4)).payload() + b"\0\0\0\0")
+
+
+WRONG_TEXTS = {"texts": (("a", "b"),), "cell_names": (("a",), ("b",))}
+
+
+@pytest.mark.parametrize("name", WRONG_TEXTS)
+def test_texts_for_other_cells_are_refused(name):
+    with pytest.raises(ValueError, match=rf"{name} of Matrix must have one text for each cell of the shape \(2, 2\)"):
+        Matrix(np.zeros((2, 2)), **COMMON, **{name: WRONG_TEXTS[name]})
+
+
+def test_bars_without_tokens_are_refused():
+    with pytest.raises(ValueError, match="bars and no strip"):
+        CanvasSpec("x", "x", LIGHT, "#000000", bars=(Bars(None, "x", LIGHT.ink),))
 
 
 @pytest.mark.parametrize("length", [1, 7, 64, 613, 2048])

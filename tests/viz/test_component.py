@@ -1,83 +1,20 @@
 """S-a in the browser: the canvas script paints each value in its ramp colour, reads it out and reports clicks."""
 
-import base64
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from canvas_page import again, layout, pixel
 
 from models.records import Alignment
 from viz import attention, routing, state, tokens
-from viz.canvas import decode, script, styles
+from viz.canvas import decode
 from viz.overview import four_machines
 from viz.theme import DARK, LIGHT
 
 CHROMIUM = Path("/usr/bin/chromium")
-HARNESS = """
-<style>body { margin: 0 } %s</style><div id="host" style="width:%dpx"><div class="root"></div></div>
-<script type="module">
-  const source = atob("%s");
-  const text = new TextDecoder().decode(Uint8Array.from(source, (c) => c.charCodeAt(0)));
-  const module = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
-  window.picked = [];
-  window.show = (payload) => {
-    const data = Uint8Array.from(atob(payload), (c) => c.charCodeAt(0));
-    const setTriggerValue = (name, value) => window.picked.push([name, value]);
-    window.cleanup = module.default({ data, parentElement: document.getElementById("host"), setTriggerValue });
-  };
-  window.ready = true;
-</script>
-"""
-
-READ_PIXEL = """([x, y]) => {
-  const canvas = document.querySelector("canvas.base");
-  const k = canvas.width / canvas.getBoundingClientRect().width;
-  return [...canvas.getContext("2d").getImageData(Math.floor(x * k), Math.floor(y * k), 1, 1).data].slice(0, 3);
-}"""
-
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
-
-
-@pytest.fixture
-def show(chromium) -> Iterator[Callable]:
-    """Return a function that draws a figure in a fresh page of a width and returns the page."""
-    pages = []
-
-    def draw(figure, *, width: int = 760, scale: float = 1):
-        page = chromium.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
-        pages.append(page)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.errors = errors
-        source = base64.b64encode(script().encode()).decode()
-        page.set_content(HARNESS % (styles(), width, source))
-        page.wait_for_function("window.ready")
-        again(page, figure)
-        return page
-
-    yield draw
-    for page in pages:
-        page.close()
-
-
-def again(page, figure) -> None:
-    """Send a figure to the component of a page, as a rerun does."""
-    page.evaluate("(payload) => window.show(payload)", base64.b64encode(figure.body.payload()).decode())
-
-
-def layout(page) -> dict:
-    """Measure the canvas from outside: its size on screen and in pixels."""
-    return page.evaluate(
-        "() => { const c = document.querySelector('canvas.base'); const b = c.getBoundingClientRect();"
-        " return { width: b.width, height: b.height, pixels: c.width } }"
-    )
-
-
-def pixel(page, x: float, y: float) -> tuple[int, int, int]:
-    """Read one pixel of the base layer at a place in CSS pixels."""
-    return tuple(page.evaluate(READ_PIXEL, [x, y]))
 
 
 def film(trace, english, **options):
@@ -233,4 +170,41 @@ def test_hostile_labels_stay_text(show, traces, english):
 def test_cleanup_lets_go(show, traces, english):
     page = show(film(traces["mamba"], english))
     page.evaluate("window.cleanup()")
+    assert page.errors == []
+
+
+COUNT_PIXELS = """(color) => {
+  const canvas = document.querySelector("canvas.base");
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  let count = 0;
+  for (let i = 0; i < data.length; i += 4) count += data[i] === r && data[i + 1] === g && data[i + 2] === b;
+  return count;
+}"""
+
+
+@pytest.mark.parametrize("choices", [1, 2, 3])
+def test_a_band_holds_every_chosen_expert_as_wide_as_its_weight(show, routed_to, english, choices):
+    figure = routing.layer_ribbon(routed_to(choices), theme=LIGHT, t=english)
+    page = show(figure)
+    weights = np.array([0.4, 0.3, 0.15, 0.0])
+    weights[choices:] = 0
+    area = np.array([page.evaluate(COUNT_PIXELS, LIGHT.experts[e]) for e in range(4)])
+    assert (area[choices:] == 0).all()
+    np.testing.assert_allclose(area / area.sum(), weights / weights.sum(), atol=0.02)
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("choices", [1, 2, 3])
+def test_a_lane_marks_every_choice_after_the_first(show, routed_to, english, choices):
+    figure = routing.expert_lanes(routed_to(choices), theme=LIGHT, t=english)
+    page = show(figure)
+    area = [page.evaluate(COUNT_PIXELS, LIGHT.experts[e]) for e in range(1, 4)]
+    assert [count > 0 for count in area] == [choices > 1, choices > 2, False]
+    page.locator(".stage").focus()
+    for _ in range(2):  # first the strip, then the lane
+        page.keyboard.press("ArrowDown")
+    page.wait_for_selector(".tip.on")
+    lines = page.locator(".tip").inner_text().split("\n")
+    assert lines[-1] == figure.body.grid.cell_names[0][0]
     assert page.errors == []

@@ -138,9 +138,17 @@ def test_decay_curves(traces, english):
         assert row["weight"] == pytest.approx(math.exp(float(layer.part("bonus")[int(row["channel"])])), rel=1e-6)
 
 
-def test_decay_curves_halve_at_the_half_life(traces, english):
-    layer = traces["rwkv"].layer(0)
-    np.testing.assert_allclose(np.exp(-layer.part("half_life") * layer.part("decay_rate")), 0.5, rtol=1e-5)
+def test_drawn_curves_halve_at_the_half_life(traces, english):
+    layer, halved = traces["rwkv"].layer(0), 0
+    rows = rows_of(decay.decay_curves(traces["rwkv"], theme=LIGHT, t=english, layer=0, channels=5), 0)
+    for channel in {row["channel"] for row in rows}:
+        curve = [(row["distance"], math.log(row["weight"])) for row in rows if row["channel"] == channel]
+        distance, weight = np.array(curve).T
+        half = 1 + float(layer.part("half_life")[int(channel)])
+        if half <= distance[-1]:
+            assert math.exp(np.interp(half, distance, weight)) == pytest.approx(0.5, rel=1e-5), channel
+            halved += 1
+    assert halved, "no drawn channel halves within the text"
 
 
 def test_receptance_map(traces, english):
@@ -163,7 +171,7 @@ def test_layer_ribbon(traces, english):
     trace = traces["jamba"]
     grid, header, planes = drawn(routing.layer_ribbon(trace, theme=LIGHT, t=english))
     np.testing.assert_allclose(grid[0][2], look_back(trace.layer(2).part("attention").mean(0)), **EXACT)
-    first = planes[header["grid"]["experts"]["first"]].reshape(len(trace.layers), -1)
+    first = planes[header["grid"]["lanes"]["chosen"][0][0]].reshape(len(trace.layers), -1)
     np.testing.assert_array_equal(first[1], trace.layer(1).part("chosen_experts")[:, 0])
     assert np.isnan(first[0]).all(), "a dense layer has no experts"
 
@@ -172,9 +180,9 @@ def test_expert_lanes(traces, english):
     trace = traces["jamba"]
     _, header, planes = drawn(routing.expert_lanes(trace, theme=LIGHT, t=english))
     layers = trace.layers_with("chosen_experts")
-    for choice, name in enumerate(("first", "second")):
-        chosen = planes[header["grid"]["experts"][name]].reshape(len(layers), -1)
-        weight = planes[header["grid"]["experts"][f"{name}_weight"]].reshape(len(layers), -1)
+    assert len(header["grid"]["lanes"]["chosen"]) == 2
+    for choice, pair in enumerate(header["grid"]["lanes"]["chosen"]):
+        chosen, weight = (planes[plane].reshape(len(layers), -1) for plane in pair)
         for row, layer in enumerate(layers):
             np.testing.assert_array_equal(chosen[row], layer.part("chosen_experts")[:, choice])
             np.testing.assert_allclose(weight[row], layer.part("chosen_weights")[:, choice], **EXACT)

@@ -13,6 +13,7 @@ from viz.canvas.source import PARTS as FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for room in ("viz", "pages") for path in (ROOT / room).rglob("*.py"))
+VIZ = [path for path in PYTHON if path.is_relative_to(ROOT / "viz")]
 CHANCE = {
     "random",
     "secrets",
@@ -61,9 +62,8 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_chance_in_figures_and_pages(path):
-    assert not names_in(parsed(path)) & CHANCE
+def test_no_chance_in_figures_and_pages():
+    assert [path for path in PYTHON if names_in(parsed(path)) & CHANCE] == []
 
 
 def test_the_scan_would_see_chance():
@@ -74,6 +74,12 @@ def test_the_scan_would_see_chance():
 def test_every_part_of_the_component_is_joined_once():
     assert sorted(f"{name}.js" for name in FILES) == sorted(path.name for path in BROWSER.glob("*.js"))
     assert script().count("export default") == 1
+
+
+def test_the_component_is_functions_of_one_view():
+    assert re.findall(r"^class (\w+)(.*)$", script(), flags=re.MULTILINE) == [("View", " {")]
+    defined = re.findall(r"^(?:function|const|class) (\w+)", script(), flags=re.MULTILINE)
+    assert len(defined) == len(set(defined))
 
 
 def test_no_chance_and_no_markup_in_the_component():
@@ -92,18 +98,16 @@ def test_no_chance_and_no_markup_in_the_component():
         assert word not in source.replace("http://www.w3.org/2000/svg", ""), word
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "viz").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_viz_sees_only_records_and_scores(path):
-    for module in imports_of(parsed(path)):
-        top = module.split(".")[0]
-        assert top not in FORBIDDEN, module
-        if top in OURS:
-            assert module.startswith(ALLOWED_OF_OURS), module
+def test_viz_sees_only_records_and_scores():
+    seen = {(path.name, module) for path in VIZ for module in imports_of(parsed(path))}
+    assert {one for one in seen if one[1].split(".")[0] in FORBIDDEN} == set()
+    ours = {one for one in seen if one[1].split(".")[0] in OURS}
+    assert {one for one in ours if not one[1].startswith(ALLOWED_OF_OURS)} == set()
+    assert ours
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "viz").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_words_for_visitors_in_source(path):
-    assert not re.search("[\uac00-\ud7a3]", path.read_text("utf-8"))
+def test_no_words_for_visitors_in_source():
+    assert [path for path in VIZ if re.search("[\uac00-\ud7a3]", path.read_text("utf-8"))] == []
 
 
 def test_both_languages_have_the_same_keys_and_values(strict_words):

@@ -1,4 +1,4 @@
-"""The browser side of the picture as one module: the files of browser/, each after what it builds on."""
+"""The browser side of the picture as one module: the files of browser/, functions of one view."""
 
 from functools import cache
 from pathlib import Path
@@ -7,14 +7,22 @@ BROWSER = Path(__file__).resolve().parent / "browser"
 PARTS = (
     "payload",
     "drawing",
-    "frames",
+    "spread",
+    "view",
     "layout",
     "cells",
+    "lanes",
     "labels",
+    "matrix",
     "tiles",
     "strip",
-    "overlay",
+    "bars",
     "readout",
+    "tip",
+    "cursor",
+    "paint",
+    "player",
+    "foot",
     "input",
     "component",
 )

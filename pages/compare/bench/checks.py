@@ -1,14 +1,13 @@
 """Set published values beside what is counted for the same configurations, and say why some differ."""
 
 from collections.abc import Sequence
-from html import escape
 from itertools import groupby
 
 import streamlit as st
 
 from models.bench import published
 from models.bench.published import Check, Table
-from pages.shared import session
+from pages.shared import html, session
 from pages.shared.i18n import t
 from pages.shared.memo import Memo
 
@@ -16,27 +15,27 @@ PAGE = "benchmark"
 OPEN = ("jamba", "rwkv4")  # a pair of equal height; the others open on demand
 NOTES = ("kv_heads", "look_up", "cut")  # numbered in this order
 
-_kept: Memo[tuple[str, str]] = Memo()  # by language
+_kept: Memo[tuple[str, html.Html]] = Memo()  # by language
 _MARKS = {"agrees": "✓", "explained": "≠", "differs": "✕"}
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def checks() -> None:
     """Draw the tally of the recounted tables, the notes and a table per source; they are recounted once per process."""
-    text, html = _kept.get(session.language(), (), _drawn)
+    text, tables = _kept.get(session.language(), (), _drawn)
     st.header(t("checks.title"), anchor="published")
     st.markdown(text)
     with st.container(border=True, key=f"card-{PAGE}.checks"):
-        st.html(html)
+        html.show(tables)
         st.caption(t("checks.left_out"))
 
 
-def _drawn() -> tuple[str, str]:
+def _drawn() -> tuple[str, html.Html]:
     """Recount, and write the tally as Markdown and the notes with the tables as HTML."""
     tables = published.recount()
     counts = {state: sum(table.count(state) for table in tables) for state in published.STATES}
     text = f"{t('checks.text', count=sum(counts.values()))} **{t('checks.tally', **counts)}**"
-    return text, f'{_notes(tables)}<div class="cs-checks">{"".join(map(_source, tables))}</div>'
+    return text, html.text(_notes(tables), html.element("div", map(_source, tables), class_="cs-checks"))
 
 
 def value_text(value: str) -> str:
@@ -47,13 +46,13 @@ def value_text(value: str) -> str:
     return f"{int(value):,}" if value.isdigit() else value
 
 
-def _notes(tables: Sequence[Table]) -> str:
+def _notes(tables: Sequence[Table]) -> html.Html | None:
     found = {note: published.find(tuple(tables), note) for note in NOTES}
-    items = "".join(_note(note, explained, tables) for note, explained in found.items() if explained)
-    return f'<h3 class="cs-title">{escape(t("checks.why"))}</h3><ol class="cs-why">{items}</ol>' if items else ""
+    items = [_note(note, explained, tables) for note, explained in found.items() if explained]
+    return html.text(html.title(t("checks.why")), html.element("ol", items, class_="cs-why")) if items else None
 
 
-def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> str:
+def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> html.Html:
     first, number = explained[0], NOTES.index(note) + 1
     values = {
         "row": first.row,
@@ -66,8 +65,8 @@ def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> str
     if note == "cut":
         different = {check.printed: f"{check.exact / published.UNITS[check.unit]:,.3f}" for check in explained}
         values |= {"printed": ", ".join(different), "values": ", ".join(different.values())}
-    title, text = (escape(t(f"checks.note.{note}.{part}", **values)) for part in ("title", "text"))
-    return f'<li value="{number}"><strong>{title}</strong><p>{text}</p></li>'
+    title, text = (t(f"checks.note.{note}.{part}", **values) for part in ("title", "text"))
+    return html.element("li", html.element("strong", title), html.element("p", text), value=number)
 
 
 def _as_in_the_table(said: Check, tables: Sequence[Table]) -> dict[str, str]:
@@ -85,17 +84,16 @@ def _as_in_the_table(said: Check, tables: Sequence[Table]) -> dict[str, str]:
     }
 
 
-def _source(table: Table) -> str:
+def _source(table: Table) -> html.Html:
     total = len(table.checks)
     counts = {state: table.count(state) for state in published.STATES} | {"count": total}
     tally = "tally_bad" if counts["differs"] else "tally_all" if counts["agrees"] == total else "tally_some"
     place = t(f"checks.place.{table.place}")
-    link = f'<a href="{escape(table.url)}" target="_blank" rel="noopener">{escape(_address(table))}</a>'
-    return (
-        f"<details{' open' if table.source in OPEN else ''}><summary><strong>{escape(table.name)}</strong>, "
-        f'{escape(place)} <span class="cs-tally">{escape(t(f"checks.{tally}", **counts))}</span></summary>'
-        f"{_table(table)}<p>{escape(_terms(table))} {link}</p></details>"
-    )
+    link = html.element("a", _address(table), href=table.url, target="_blank", rel="noopener")
+    said = html.element("span", t(f"checks.{tally}", **counts), class_="cs-tally")
+    summary = html.element("summary", html.element("strong", table.name), f", {place} ", said)
+    terms = html.element("p", f"{_terms(table)} ", link)
+    return html.element("details", summary, _table(table), terms, open=table.source in OPEN)
 
 
 def _terms(table: Table) -> str:
@@ -111,36 +109,34 @@ def _address(table: Table) -> str:
     return f"arXiv {table.arxiv}" if table.arxiv else table.url.removeprefix("https://")
 
 
-def _table(table: Table) -> str:
+def _table(table: Table) -> html.Html:
     printed, kind = ("formula", " cs-said") if table.checks[0].formula else ("printed", "")
-    head = "".join(
-        f'<th scope="col">{escape(t(f"checks.column.{name}"))}</th>'
-        for name in ("row", "quantity", printed, "computed", "state")
-    )
-    body = "".join(_rows(name, list(rows)) for name, rows in groupby(table.checks, key=lambda check: check.row))
-    return f'<div class="cs-scroll"><table class="cs-check{kind}"><thead><tr>{head}</tr></thead>{body}</table></div>'
+    head = (t(f"checks.column.{name}") for name in ("row", "quantity", printed, "computed", "state"))
+    groups = (_rows(name, list(rows)) for name, rows in groupby(table.checks, key=lambda check: check.row))
+    return html.scrolling(html.table(groups, kind=f"cs-check{kind}", head=head))
 
 
-def _rows(name: str, rows: Sequence[Check]) -> str:
-    head = f'<th scope="rowgroup" rowspan="{len(rows)}" lang="en">{escape(name)}</th>'
-    lines = "".join(f"<tr>{head if n == 0 else ''}{_cells(check)}</tr>" for n, check in enumerate(rows))
-    return f"<tbody>{lines}</tbody>"
+def _rows(name: str, rows: Sequence[Check]) -> html.Html:
+    head = html.element("th", name, scope="rowgroup", rowspan=len(rows), lang="en")
+    lines = (html.row(*([head] if n == 0 else []), *_cells(check)) for n, check in enumerate(rows))
+    return html.element("tbody", lines)
 
 
-def _cells(check: Check) -> str:
-    label = escape(t(f"checks.quantity.{check.quantity}"))
+def _cells(check: Check) -> list[html.Html]:
     shown = [value_text(value) for value in (check.printed, check.computed)]
     if check.unit:
         shown = [t(f"checks.unit.{check.unit}", value=value) for value in shown]
-    return (
-        f'<td>{label}</td><td>{escape(shown[0])}</td><td title="{check.exact:,}">{escape(shown[1])}</td>'
-        f'<td class="cs-{check.state}">{_mark(check)}</td>'
-    )
+    return [
+        html.element("td", t(f"checks.quantity.{check.quantity}")),
+        html.element("td", shown[0]),
+        html.element("td", shown[1], title=f"{check.exact:,}"),
+        html.element("td", _mark(check), class_=f"cs-{check.state}"),
+    ]
 
 
-def _mark(check: Check) -> str:
-    word = f'<span aria-hidden="true">{_MARKS[check.state]}</span> {escape(t(f"checks.state.{check.state}"))}'
-    if check.note not in NOTES:
-        return word
-    number = NOTES.index(check.note) + 1
-    return f'{word}<sup aria-label="{escape(t("checks.note_number", number=number))}">{number}</sup>'
+def _mark(check: Check) -> html.Html:
+    mark = html.element("span", _MARKS[check.state], aria_hidden="true")
+    number = NOTES.index(check.note) + 1 if check.note in NOTES else None
+    words = t("checks.note_number", number=number) if number else ""
+    note = html.element("sup", str(number), aria_label=words) if number else None
+    return html.text(mark, " ", t(f"checks.state.{check.state}"), note)

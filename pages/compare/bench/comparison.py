@@ -1,7 +1,6 @@
 """Set the measured values of a run beside the published ones, aspect by aspect."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -10,7 +9,7 @@ from models.bench.rows import Measurement
 from models.bench.statistics import growth_exponent, spread
 from models.bench.store import Run
 from pages.compare.bench.planning import PAGE
-from pages.shared import cache, content, session
+from pages.shared import cache, content, html, session
 from pages.shared.content import section
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
@@ -18,7 +17,7 @@ from pages.shared.memo import Memo
 
 ASPECTS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
 
-_kept: Memo[str] = Memo()  # the table of a run in a language
+_kept: Memo[html.Html] = Memo()  # the table of a run in a language
 TIMED = ("time_complexity", "speed")
 
 
@@ -28,7 +27,8 @@ def comparison(run: Run | None) -> None:
     st.markdown(section(PAGE, "table.text"))
     with st.container(border=True, key=f"card-{PAGE}.comparison"):
         run_id = run.run_id if run else ""
-        st.html(_kept.get((run_id, session.language()), (run,), lambda: _table(_by_architecture(run))))
+        written = _kept.get((run_id, session.language()), (run,), lambda: html.scrolling(_table(_by_architecture(run))))
+        html.show(written)
 
 
 def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
@@ -48,35 +48,37 @@ def _by_architecture(run: Run | None) -> dict[str, list[Measurement]]:
     return {name: [row for row in alike if row.architecture == name] for name in cache.bundled()}
 
 
-def _table(measured: Mapping[str, Sequence[Measurement]]) -> str:
+def _table(measured: Mapping[str, Sequence[Measurement]]) -> html.Html:
     names = [name for name in content.table("comparison") if name in measured]
-    head = "".join(
-        f'<th scope="col" class="cs-{escape(n)}"><span class="cs-name">{escape(t(f"nav.{n}"))}</span></th>'
-        for n in names
-    )
-    body = "".join(_row(aspect, {name: measured[name] for name in names}) for aspect in ASPECTS)
-    head = f"<thead><tr><td></td>{head}</tr></thead>"
-    return f'<div class="cs-scroll"><table class="cs-table cs-words">{head}<tbody>{body}</tbody></table></div>'
+    columns = (html.element("th", html.named(t(f"nav.{name}")), scope="col", class_=f"cs-{name}") for name in names)
+    rows = (_row(aspect, {name: measured[name] for name in names}) for aspect in ASPECTS)
+    return html.table(rows, kind="cs-table cs-words", head=(html.element("td"), *columns))
 
 
-def _row(aspect: str, measured: Mapping[str, Sequence[Measurement]]) -> str:
-    cells = ""
+def _row(aspect: str, measured: Mapping[str, Sequence[Measurement]]) -> html.Html:
+    cells = []
     for name, rows in measured.items():
         found = measured_text(rows, aspect) or t("benchmark.measured.none")
-        cells += f"<td>{_published(content.table('comparison')[name][aspect])}"
-        cells += f'<p class="cs-measured"><span>{escape(t("benchmark.measured.here"))}</span> {escape(found)}</p></td>'
-    return f'<tr><th scope="row">{escape(t(f"benchmark.aspect.{aspect}"))}</th>{cells}</tr>'
+        here = html.element("span", t("benchmark.measured.here"))
+        cells.append(
+            html.element(
+                "td",
+                _published(content.table("comparison")[name][aspect]),
+                html.element("p", here, f" {found}", class_="cs-measured"),
+            )
+        )
+    return html.row(html.heading(t(f"benchmark.aspect.{aspect}")), *cells)
 
 
-def _published(entry: Mapping[str, Any]) -> str:
+def _published(entry: Mapping[str, Any]) -> html.Html:
     """Write a published value, with its source and the checked claims behind it one click away."""
     claims = {claim["id"]: claim for claim in content.table("claims")}
     checked = [claims[name] for name in entry.get("claims", ()) if name in claims]
-    facts = "".join(f"<li>{escape(claim[f'truth_{session.language()}'])}</li>" for claim in checked)
-    why = escape(t("benchmark.source"))
-    return (
-        f"<p>{escape(entry[session.language()])}</p>"
-        f"<details><summary>{why}</summary><p>{escape(entry['source'])}</p><ul>{facts}</ul></details>"
+    facts = html.element("ul", (html.element("li", claim[f"truth_{session.language()}"]) for claim in checked))
+    source = html.element("p", entry["source"])
+    return html.text(
+        html.element("p", entry[session.language()]),
+        html.element("details", html.element("summary", t("benchmark.source")), source, facts),
     )
 
 

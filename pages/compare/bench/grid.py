@@ -2,34 +2,33 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
 from models.bench.cells import Cell, Prediction
 from models.bench.plan import Note, Plan
-from pages.shared import session
+from pages.shared import html, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
 
-_kept: Memo[tuple[str, str, str]] = Memo(8)  # of the last plan in each language
+_kept: Memo[tuple[html.Html, html.Html | None, str]] = Memo(8)  # of the last plan in each language
 
 
 def draw(plan: Plan) -> None:
     """Draw the plan with its notes."""
     table, largest, caption = _kept.get(session.language(), (plan,), lambda: _drawn(plan))
-    st.html(table)
-    if largest:
-        st.html(largest)
+    html.show(table)
+    if largest is not None:
+        html.show(largest)
     st.caption(caption)
 
 
-def _drawn(plan: Plan) -> tuple[str, str, str]:
-    """Write the table and the largest batches as HTML ("" without any) and the notes as Markdown."""
+def _drawn(plan: Plan) -> tuple[html.Html, html.Html | None, str]:
+    """Write the table, the largest batches where there are any, and the notes as Markdown."""
     largest = [cell for cell in plan.cells if cell.largest]
     caption = " ".join([t("benchmark.plan.predicted"), *(f"{_said(note)}." for note in plan.notes)])
-    return f'<div class="cs-scroll">{_table(plan)}</div>', _largest(largest) if largest else "", caption
+    return html.scrolling(_table(plan)), _largest(largest) if largest else None, caption
 
 
 def _said(note: Note) -> str:
@@ -46,7 +45,7 @@ def duration(seconds: float) -> str:
     return t("benchmark.minutes", count=round(seconds / 60))
 
 
-def _table(plan: Plan) -> str:
+def _table(plan: Plan) -> html.Html:
     """Draw architectures by contexts, one block for each batch."""
     swept = [(cell, p) for cell, p in zip(plan.cells, plan.predictions, strict=True) if not cell.largest]
     found = {(cell.batch, cell.architecture, cell.context): (cell, p) for cell, p in swept}
@@ -54,41 +53,42 @@ def _table(plan: Plan) -> str:
     contexts = sorted({context for _, _, context in (*found, *left_out)})
     batches = sorted({batch for batch, _, _ in (*found, *left_out)})
     names = list(dict.fromkeys(name for _, name, _ in sorted(found, key=lambda key: _first(plan.cells, key[1]))))
-    head = "".join(f'<th scope="col">{context:,}</th>' for context in contexts)
-    body = ""
+    rows: list[html.Html] = []
     for batch in batches:
         if len(batches) > 1:
-            words = escape(t("benchmark.plan.batch", count=batch))
-            body += f'<tr class="cs-block"><th scope="rowgroup" colspan="{len(contexts) + 1}">{words}</th></tr>'
+            words = t("benchmark.plan.batch", count=batch)
+            block = html.element("th", words, scope="rowgroup", colspan=len(contexts) + 1)
+            rows.append(html.row(block, class_="cs-block"))
         for name in names:
-            title = f'<span class="cs-name">{escape(t(f"nav.{name}"))}</span>'
-            body += f'<tr><th scope="row" class="cs-{escape(name)}">{title}</th>'
-            body += "".join(_cell(found.get((batch, name, context))) for context in contexts) + "</tr>"
-    corner = f'<th scope="col">{escape(t("benchmark.tokens"))}</th>'
-    return f'<table class="cs-table cs-plan"><thead><tr>{corner}{head}</tr></thead><tbody>{body}</tbody></table>'
+            title = html.heading(html.named(t(f"nav.{name}")), class_=f"cs-{name}")
+            rows.append(html.row(title, *(_cell(found.get((batch, name, context))) for context in contexts)))
+    head = (t("benchmark.tokens"), *(f"{context:,}" for context in contexts))
+    return html.table(rows, kind="cs-table cs-plan", head=head)
 
 
 def _first(cells: Sequence[Cell], name: str) -> int:
     return next(i for i, cell in enumerate(cells) if cell.architecture == name)
 
 
-def _cell(found: tuple[Cell, Prediction] | None) -> str:
+def _cell(found: tuple[Cell, Prediction] | None) -> html.Html:
     if found is None:
-        return f'<td class="cs-left-out">{escape(t("benchmark.plan.left_out"))}</td>'
+        return html.element("td", t("benchmark.plan.left_out"), class_="cs-left-out")
     _, prediction = found
-    size = escape(bytes_text(prediction.bytes_total))
+    size, line = bytes_text(prediction.bytes_total), html.element("br")
     if prediction.fits:
-        return f"<td>{size}<br>{escape(duration(prediction.seconds))}</td>"
+        return html.element("td", size, line, duration(prediction.seconds))
     why = "too_long" if prediction.positions_needed else "too_large"
-    return f'<td class="cs-hatched">{size}<br>{escape(t(f"benchmark.plan.{why}"))}</td>'
+    return html.element("td", size, line, t(f"benchmark.plan.{why}"), class_="cs-hatched")
 
 
-def _largest(cells: Sequence[Cell]) -> str:
+def _largest(cells: Sequence[Cell]) -> html.Html:
     """Name the largest batch of each architecture, and what limits it."""
-    parts = "".join(
-        f'<li class="cs-{escape(cell.architecture)}"><span class="cs-name">{escape(t(f"nav.{cell.architecture}"))}'
-        f"</span> {cell.batch:,} <small>{escape(t(f'benchmark.limit.{cell.batch_limit}'))}</small></li>"
-        for cell in cells
+    parts = []
+    for cell in cells:
+        why = html.element("small", t(f"benchmark.limit.{cell.batch_limit}"))
+        words = (html.named(t(f"nav.{cell.architecture}")), f" {cell.batch:,} ", why)
+        parts.append(html.element("li", *words, class_=f"cs-{cell.architecture}"))
+    title = t("benchmark.plan.largest", tokens=f"{cells[0].context:,}")
+    return html.text(
+        html.element("p", title, class_="cs-largest-title"), html.element("ul", parts, class_="cs-largest")
     )
-    title = escape(t("benchmark.plan.largest", tokens=f"{cells[0].context:,}"))
-    return f'<p class="cs-largest-title">{title}</p><ul class="cs-largest">{parts}</ul>'

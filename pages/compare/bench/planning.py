@@ -1,7 +1,6 @@
 """Choose what to measure: a ready plan, or every setting of it; the plan that follows is shown before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -11,7 +10,7 @@ from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
 from pages.compare.bench import grid, offered
-from pages.shared import cache, notices, session
+from pages.shared import cache, gate, html, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
@@ -28,7 +27,7 @@ def planner() -> Plan | None:
     """Show the choices and the plan they make; None when nothing is chosen or the plan is impossible."""
     _begin()
     with st.container(border=True, key=f"card-{PAGE}.plan"):
-        st.html(f'<h3 class="cs-title">{escape(t("benchmark.plan.title"))}</h3>')
+        html.show(html.title(t("benchmark.plan.title")))
         device = _which()
         asked = _how(device)
         names = _chosen("architectures", tuple(cache.architectures()))
@@ -51,7 +50,8 @@ def _planned(sources: Mapping[str, str], *, contexts: Sequence[int], **asked: An
     told = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
     free = _rounded(environment.free_bytes(str(asked["device"])))
     key = (tuple(sources.items()), tuple(contexts), tuple(told.items()), free)
-    rates = runner.shared().rates()
+    with gate.released():  # rates are learnt from what the store holds
+        rates = runner.shared().rates()
     return _plans.get(key, (rates,), lambda: make_plan(sources, contexts, rates=rates, **asked))
 
 

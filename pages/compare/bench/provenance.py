@@ -1,7 +1,6 @@
 """Say where the numbers of a run come from: machine, versions, settings, models, samples, and how to get them again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -12,7 +11,7 @@ from models.bench.runs import Run, fingerprint
 from models.bench.statistics import spread
 from pages.compare.bench.planning import PAGE
 from pages.compare.bench.results import cell_name
-from pages.shared import i18n, notices, session
+from pages.shared import html, i18n, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
@@ -34,8 +33,8 @@ def drawer(run: Run) -> None:
     """Offer everything that is needed to judge the numbers and to measure them again."""
     with st.expander(t("benchmark.provenance.title"), key=f"{PAGE}.provenance", on_change="rerun") as opened:
         if opened.open:
-            st.html(_facts(_about(run)))
-            st.html(f'<div class="cs-scroll">{_models(run)}</div>')
+            html.show(_facts(_about(run)))
+            html.show(html.scrolling(_models(run)))
             _reproduce(run)
             _samples([row for row in run.current if row.measured])
 
@@ -52,9 +51,9 @@ def _about(run: Run) -> Iterable[tuple[str, str]]:
     yield t("benchmark.provenance.protocol"), _listed("protocol", [row.protocol_version for row in rows])
 
 
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    pairs = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts if text)
-    return f'<dl class="cs-facts">{pairs}</dl>'
+def _facts(facts: Iterable[tuple[str, str]]) -> html.Html:
+    pairs = (html.element("div", html.element("dt", name), html.element("dd", text)) for name, text in facts if text)
+    return html.element("dl", pairs, class_="cs-facts")
 
 
 def _listed(name: str, values: Sequence[Any]) -> str:
@@ -80,28 +79,26 @@ def _span(rows: Sequence[Measurement]) -> str:
     return " – ".join(moment_text(ns, seconds=True) for ns in ends)
 
 
-def _models(run: Run) -> str:
+def _models(run: Run) -> html.Html:
     """Write a table: per architecture its model, parameters, the hash of its configuration, and the code that ran."""
     found: dict[tuple[str, str, str], list[Measurement]] = {}
     for row in run.rows:
         if row.measured:
             found.setdefault((row.architecture, row.source, row.config_hash), []).append(row)
     heads = ("architecture", "source", "total", "active", "config_hash", "code")
-    head = "".join(f'<th scope="col">{escape(t(f"benchmark.provenance.{name}"))}</th>' for name in heads)
-    body = "".join(_model(*kind, rows) for kind, rows in found.items())
-    return f'<table class="cs-table cs-provenance"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    head = (t(f"benchmark.provenance.{name}") for name in heads)
+    return html.table((_model(*kind, rows) for kind, rows in found.items()), kind="cs-table cs-provenance", head=head)
 
 
-def _model(architecture: str, source: str, config_hash: str, rows: Sequence[Measurement]) -> str:
+def _model(architecture: str, source: str, config_hash: str, rows: Sequence[Measurement]) -> html.Html:
     ran: dict[str, dict[str, None]] = {}
     for row in rows:
         for function, code in row.implementation.items():
             ran.setdefault(function, {})[implementation(code)] = None
     code = "; ".join(f"{_function(name)}: {' / '.join(codes)}" for name, codes in ran.items())
     total, active = (_millions(count) for count in (rows[0].params_total, rows[0].params_active))
-    cells = "".join(f"<td>{escape(text)}</td>" for text in (source, total, active, config_hash))
-    name = f'<th scope="row" class="cs-{escape(architecture)}">{escape(t(f"nav.{architecture}"))}</th>'
-    return f'<tr>{name}{cells}<td class="cs-say">{escape(code)}</td></tr>'
+    name = html.heading(t(f"nav.{architecture}"), class_=f"cs-{architecture}")
+    return html.row(name, source, total, active, config_hash, html.element("td", code, class_="cs-say"))
 
 
 def _function(name: str) -> str:

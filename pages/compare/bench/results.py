@@ -16,7 +16,7 @@ from models.bench.statistics import growth_exponent, median_time
 from models.errors import ContextscopeError
 from pages.compare.bench.grid import duration
 from pages.compare.bench.planning import PAGE
-from pages.shared import figure, i18n, layout, notices, session, style
+from pages.shared import figure, gate, i18n, layout, notices, session, style
 from pages.shared.i18n import t
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
@@ -38,7 +38,7 @@ def status(run: Run) -> None:
     """Say where a run stands; while it is going on, look again every moment and redraw the page with each new row."""
     progress = runner.shared().progress(run.run_id)
     if progress is not None and progress.live:
-        st.fragment(_live, run_every=POLL_S)(run.run_id, progress.done)
+        st.fragment(gate.gated(_live), run_every=POLL_S)(run.run_id, progress.done)
         return
     st.text(_headline(run))
 

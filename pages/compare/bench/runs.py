@@ -1,7 +1,6 @@
 """Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -13,8 +12,8 @@ from models.bench.store import Store, Summary
 from models.errors import ContextscopeError
 from pages.compare.bench.planning import PAGE, address, show
 from pages.compare.bench.rows import captured
-from pages.compare.bench.verdicts import sentence
-from pages.shared import i18n, notices, session
+from pages.compare.bench.verdicts import said
+from pages.shared import gate, html, i18n, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.memo import Memo
@@ -34,7 +33,9 @@ def chosen_run() -> Run | None:
     """Return the run the address names, else the newest one worth showing: of this machine, then a recorded one."""
     store = runner.shared().store
     named = st.query_params.get("run", "")
-    found = store.run(named) if named else None
+    with gate.released():
+        found = store.run(named) if named else None
+        newest = None if found else store.latest()
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
     told = st.query_params.get("rows", "")
@@ -42,7 +43,7 @@ def chosen_run() -> Run | None:
         st.info(
             t("benchmark.other_rows", there=notices.plain(told[:16]), here=_fingerprint(found)), icon=":material/info:"
         )
-    return found or store.latest()
+    return found or newest
 
 
 def _fingerprint(run: Run) -> str:
@@ -55,7 +56,9 @@ def bar(run: Run | None) -> None:
     if said := st.session_state.pop(f"{PAGE}.said", None):
         st.warning(notices.plain(said), icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
-        _list(store.summaries()[:SHOWN], run)
+        with gate.released():
+            summaries = store.summaries()[:SHOWN]
+        _list(summaries, run)
         if run is not None:
             with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
                 _exports(run)
@@ -82,7 +85,8 @@ def beside(run: Run) -> None:
 
 def _beside(run: Run) -> None:
     store = runner.shared().store
-    others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
+    with gate.released():
+        others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
     if not others:
         st.caption(t("benchmark.beside.none"))
         return
@@ -90,9 +94,11 @@ def _beside(run: Run) -> None:
         t("benchmark.beside.choose"), list(others), index=None, key=f"{PAGE}.beside",
         format_func=lambda run_id: _name(others[run_id]), placeholder=t("benchmark.beside.placeholder"),
     )  # fmt: skip
-    other = store.run(st.session_state[f"{PAGE}.beside"] or "")
-    if other is not None:
-        _draw(compare(run, other))
+    with gate.released():
+        other = store.run(st.session_state[f"{PAGE}.beside"] or "")
+        found = compare(run, other) if other is not None else None
+    if found is not None:
+        _draw(found)
 
 
 def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
@@ -113,7 +119,7 @@ def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
 def _name(found: Summary) -> str:
     when = moment_text(found.created_ns)
     kind = "recorded" if found.recorded else "imported" if found.imported else "own"
-    title = found.title or t("benchmark.untitled")
+    title = html.forwards(found.title) or t("benchmark.untitled")
     return t(f"benchmark.listed.{kind}", title=title, when=when, measured=found.measured, total=found.cells)
 
 
@@ -168,15 +174,12 @@ def _tried(change: Callable[[], object]) -> None:
 
 def _draw(found: Comparison) -> None:
     if found.pairs:
-        head = "".join(
-            f'<th scope="col">{escape(t(f"benchmark.beside.{name}"))}</th>' for name in ("cell", *PHASES, "memory")
-        )
+        head = (t(f"benchmark.beside.{name}") for name in ("cell", *PHASES, "memory"))
         everywhere = _everywhere(found.pairs)
-        body = "".join(_pair(pair, everywhere) for pair in found.pairs)
         if everywhere:
-            st.text(_differing(everywhere))
-        st.html(f'<div class="cs-scroll"><table class="cs-table cs-verdicts"><thead><tr>{head}</tr></thead>'
-                f"<tbody>{body}</tbody></table></div>")  # fmt: skip
+            st.text(html.forwards(_differing(everywhere)))
+        rows = (_pair(pair, everywhere) for pair in found.pairs)
+        html.show(html.scrolling(html.table(rows, kind="cs-table cs-verdicts", head=head)))
         st.caption(t("benchmark.beside.note", margin=f"{100 * BETWEEN_RUNS:g}"))
     else:
         st.text(t("benchmark.beside.nothing"))
@@ -193,36 +196,31 @@ def _everywhere(pairs: Sequence[Pair]) -> Changed:
     }
 
 
-def _pair(pair: Pair, said: Changed) -> str:
+def _pair(pair: Pair, told: Changed) -> html.Html:
     """Write one cell: its name and batch, what can be said of it, and under it what else differs and was not said."""
     row = pair.a
     name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
     batch = t("benchmark.plan.batch", count=row.batch)
     batch += f" · {t('benchmark.beside.largest')}" if row.batch_limit else ""
-    title = (
-        f'<th scope="row" class="cs-{escape(row.architecture)}">{escape(name)}<br><small>{escape(batch)}</small></th>'
-    )
-    cells = "".join(_said(pair, phase) for phase in PHASES)
+    title = html.heading(name, html.element("br"), html.element("small", batch), class_=f"cs-{row.architecture}")
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
-    changed = {name: values for name, values in pair.changed.items() if name not in said}
-    return f"<tr>{title}{cells}<td>{escape(memory)}</td></tr>{_changed(changed)}"
+    changed = {name: values for name, values in pair.changed.items() if name not in told}
+    return html.text(html.row(title, *(_said(pair, phase) for phase in PHASES), memory), _changed(changed))
 
 
-def _said(pair: Pair, phase: str) -> str:
+def _said(pair: Pair, phase: str) -> html.Html:
     if phase not in pair.verdicts:
-        return "<td></td>"
-    this, that = t("benchmark.beside.this"), t("benchmark.beside.that")
-    quiet = " cs-quiet" if pair.verdicts[phase].kind == "indistinguishable" else ""
-    return f'<td class="cs-say{quiet}">{escape(sentence(pair.verdicts[phase], this, that, margin=BETWEEN_RUNS))}</td>'
+        return html.element("td")
+    return said(pair.verdicts[phase], t("benchmark.beside.this"), t("benchmark.beside.that"), margin=BETWEEN_RUNS)
 
 
-def _changed(changed: Changed) -> str:
+def _changed(changed: Changed) -> html.Html | None:
     """Write a row of what else differs between the two cells; nothing where nothing does."""
     if not changed:
-        return ""
-    line = escape(_differing(changed))
-    return f'<tr><td colspan="{len(PHASES) + 2}" class="cs-say cs-quiet"><small>{line}</small></td></tr>'
+        return None
+    line = html.element("small", _differing(changed))
+    return html.row(html.element("td", line, colspan=len(PHASES) + 2, class_="cs-say cs-quiet"))
 
 
 def _differing(changed: Changed) -> str:

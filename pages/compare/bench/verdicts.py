@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from html import escape
 
 import streamlit as st
 
@@ -12,13 +11,13 @@ from models.bench.runs import Run
 from models.bench.statistics import NEGLIGIBLE, Interval, Verdict, compare_exponents, growth_exponent
 from models.bench.verdicts import Judged
 from pages.compare.bench.planning import PAGE
-from pages.shared import notices, session
+from pages.shared import html, notices, session
 from pages.shared.i18n import t
 from pages.shared.memo import Memo
 
 LEAST_SIZES = 3  # contexts from which growth can be fitted
 
-_kept: Memo[tuple[str, str]] = Memo()  # the table and the line on growth of a run in a language
+_kept: Memo[tuple[html.Html | None, str]] = Memo()  # the table and the line on growth of a run in a language
 
 
 def section(run: Run) -> None:
@@ -32,29 +31,27 @@ def section(run: Run) -> None:
 def _verdicts(run: Run) -> None:
     key = (run.run_id, session.language())
     table, line = _kept.get(key, (run,), lambda: (_table(run), growth_line(run.current)))
-    if not table:
+    if table is None:
         st.caption(t("benchmark.verdict.none"))
         return
-    st.html(table)
+    html.show(table)
     st.caption(t("benchmark.verdict.note"))
     if line:
         st.markdown(notices.plain(line))
 
 
-def _table(run: Run) -> str:
-    """Write a row per pair; "" without any."""
+def _table(run: Run) -> html.Html | None:
+    """Write a row per pair; None without any."""
     found = list(verdicts.judged(run.current))
     if not found:
-        return ""
+        return None
     pairs: dict[tuple[str, str], dict[str, Judged]] = {}
     for one in found:
         pairs.setdefault((one.a.cell_id, one.b.cell_id), {})[one.phase] = one
     batches = len({one.a.batch for one in found}) > 1
-    heads = ("pair", *verdicts.PHASES)
-    head = "".join(f'<th scope="col">{escape(t(f"benchmark.verdict.{name}"))}</th>' for name in heads)
-    body = "".join(_row(phases, batches=batches) for phases in pairs.values())
-    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="cs-scroll"><table class="cs-table cs-verdicts">{table}</table></div>'
+    head = (t(f"benchmark.verdict.{name}") for name in ("pair", *verdicts.PHASES))
+    rows = (_row(phases, batches=batches) for phases in pairs.values())
+    return html.scrolling(html.table(rows, kind="cs-table cs-verdicts", head=head))
 
 
 def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> str:
@@ -105,18 +102,21 @@ def _alike(found: Interval, a: str, b: str, margin: float) -> str:
     return t(key, a=a, b=b, low=f"{found.low:.3f}", high=f"{found.high:.3f}", margin=f"{100 * margin:g}")
 
 
-def _row(phases: Mapping[str, Judged], *, batches: bool) -> str:
+def _row(phases: Mapping[str, Judged], *, batches: bool) -> html.Html:
     """Write one pair: its names, the length, and what can be said of reading and of writing."""
     one = next(iter(phases.values()))
     a, b = (t(f"nav.{row.architecture}") for row in (one.a, one.b))
     place = t("benchmark.verdict.at", tokens=f"{one.a.context:,}")
     place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
-    cells = "".join(_said(phases.get(phase), a, b) for phase in verdicts.PHASES)
-    return f'<tr><th scope="row">{escape(f"{a} · {b}")}<br><small>{escape(place)}</small></th>{cells}</tr>'
+    pair = html.heading(f"{a} · {b}", html.element("br"), html.element("small", place))
+    return html.row(pair, *(_said(phases.get(phase), a, b) for phase in verdicts.PHASES))
 
 
-def _said(one: Judged | None, a: str, b: str) -> str:
-    if one is None:
-        return "<td></td>"
-    quiet = " cs-quiet" if one.found.kind == "indistinguishable" else ""
-    return f'<td class="cs-say{quiet}">{escape(sentence(one.found, a, b, margin=one.margin))}</td>'
+def _said(one: Judged | None, a: str, b: str) -> html.Html:
+    return html.element("td") if one is None else said(one.found, a, b, margin=one.margin)
+
+
+def said(found: Verdict, a: str, b: str, *, margin: float) -> html.Html:
+    """Write a verdict as a cell of a table, quietly where nothing can be told apart."""
+    quiet = " cs-quiet" if found.kind == "indistinguishable" else ""
+    return html.element("td", sentence(found, a, b, margin=margin), class_=f"cs-say{quiet}")

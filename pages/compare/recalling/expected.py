@@ -1,17 +1,17 @@
 """Set what theory expects beside what was observed, and say whether they agree."""
 
+from collections import Counter
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
 from models.recall.expectations import Finding, findings
 from pages.compare.recalling.results import Cells, Record
-from pages.shared import session
+from pages.shared import html, session
 from pages.shared.i18n import t
 from pages.shared.memo import Memo
 
-_tables: Memo[str] = Memo(12)  # of a task in a language
+_kept: Memo[tuple[str, html.Html]] = Memo(12)  # the count and the table of a task in a language
 _MARKS = {"yes": ("✓", "good"), "no": ("✕", "bad"), "unclear": ("≈", "unclear")}
 
 
@@ -25,23 +25,27 @@ def expected(record: Record, shown: Cells) -> None:
     st.caption(t("recall.expected.judged_live" if live else "recall.expected.judged_recorded",
                  seeds=max(map(len, runs.values()))))  # fmt: skip
     key, made_from = (record.task, session.language(), live), (record, shown if live else None)
-    st.html(_tables.get(key, made_from, lambda: _table(findings(record.task, runs, record.about["trained_to"]))))
+    line, table = _kept.get(key, made_from, lambda: _judged(findings(record.task, runs, record.about["trained_to"])))
+    st.markdown(line)
+    html.show(table)
 
 
-def _table(found: Sequence[Finding]) -> str:
-    head = "".join(
-        f'<th scope="col">{escape(t(f"recall.expected.{name}"))}</th>' for name in ("what", "seen", "verdict")
+def _judged(found: Sequence[Finding]) -> tuple[str, html.Html]:
+    """Write the count of the verdicts and the table of them."""
+    head = (t(f"recall.expected.{name}") for name in ("what", "seen", "verdict"))
+    return _counted(found), html.table(map(_row, found), kind="cs-expected", head=head)
+
+
+def _counted(found: Sequence[Finding]) -> str:
+    """Count the verdicts in one sentence: none of it is written by hand."""
+    count = Counter(finding.verdict for finding in found)
+    return t(
+        "recall.expected.counted", all=len(found), agree=count["yes"], unclear=count["unclear"], against=count["no"]
     )
-    rows = "".join(map(_row, found))
-    return f'<table class="cs-expected"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding) -> html.Html:
     mark, kind = _MARKS[finding.verdict]
     numbers = {name: f"{value:.0%}" for name, value in finding.observed.items()}
-    return (
-        f"<tr><td>{escape(t(f'recall.finding.{finding.key}.expected', **numbers))}</td>"
-        f"<td>{escape(t(f'recall.finding.{finding.key}.observed', **numbers))}</td>"
-        f'<td><span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> '
-        f"{escape(t(f'recall.verdict.{finding.verdict}'))}</span></td></tr>"
-    )
+    words = (t(f"recall.finding.{finding.key}.{name}", **numbers) for name in ("expected", "observed"))
+    return html.row(*words, html.element("td", html.badge(kind, mark, t(f"recall.verdict.{finding.verdict}"))))

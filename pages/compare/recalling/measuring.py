@@ -8,7 +8,7 @@ from models.recall import evaluation
 from models.recall.live import LiveRun
 from pages.compare.recalling import results
 from pages.compare.recalling.results import PAGE, TASKS, Cells, Record
-from pages.shared import figure, layout, notices, session, style
+from pages.shared import figure, gate, layout, notices, session, style
 from pages.shared.content import section
 from pages.shared.i18n import t
 from viz.recall import recall_map
@@ -39,7 +39,7 @@ def map_of(record: Record) -> Cells:
     """Draw the map with its controls; return the cells on screen. Redraws itself while something is measured."""
     run = results.live(record.task)
     # Only a run under way is a piece of its own. A fragment whose click restarts the whole page loses the next click.
-    draw = st.fragment(_watched, run_every=POLL_S) if results.watched(record.task) else _drawn
+    draw = st.fragment(gate.gated(_watched), run_every=POLL_S) if results.watched(record.task) else _drawn
     layout.body(PAGE, lambda: draw(record))
     return _shown(record, run)[1]
 

@@ -1,12 +1,10 @@
 """Open one question of a cell: the sequence, every model's answer, and where each of its layers looks."""
 
-from html import escape
-
 import streamlit as st
 
 from models.recall.examples import Answer, Opened, opened
 from pages.compare.recalling.results import PAGE, Record
-from pages.shared import session
+from pages.shared import gate, html, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
@@ -21,7 +19,8 @@ SHOWN_TOKENS = 300  # longer sequences cannot be read as a strip
 def question(record: Record) -> None:
     """Let the visitor choose a cell and a question, and draw it."""
     at, number = _chosen(record)
-    found = _opened(record.task, tuple(at.items()), int(record.about["held_out_seed"]) - 1, number)
+    with gate.released():
+        found = _opened(record.task, tuple(at.items()), int(record.about["held_out_seed"]) - 1, number)
     _sentence(record, found)
     _answers(found)
     traces = [answer.trace for answer in found.answers]
@@ -88,18 +87,20 @@ def _sentence(record: Record, found: Opened) -> None:
 
 def _answers(found: Opened) -> None:
     """List what each model answers, how sure it is, and what it carries at that moment."""
-    st.html(f'<ul class="cs-answers">{"".join(_answer(answer, found) for answer in found.answers)}</ul>')
+    html.show(html.element("ul", (_answer(answer, found) for answer in found.answers), class_="cs-answers"))
 
 
-def _answer(answer: Answer, found: Opened) -> str:
+def _answer(answer: Answer, found: Opened) -> html.Html:
     name = answer.trace.architecture
     kind, mark = ("good", "✓") if answer.right else ("bad", "✕")
     told = t("recall.answer.right" if answer.right else "recall.answer.wrong", expected=found.expected)
     sure = t("recall.answer.sure", percent=f"{answer.probability:.0%}", right=f"{answer.right_probability:.0%}")
     carried = t("recall.answer.carried", bytes=bytes_text(answer.trace.cache_bytes))
-    return (
-        f'<li class="cs-{escape(name)}"><span class="cs-name">{escape(t(f"nav.{name}"))}</span>'
-        f'<span class="cs-said">{escape(answer.label)}</span>'
-        f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(told)}</span>'
-        f'<span class="cs-facts">{escape(sure)}<br>{escape(carried)}</span></li>'
+    return html.element(
+        "li",
+        html.named(t(f"nav.{name}")),
+        html.element("span", answer.label, class_="cs-said"),
+        html.badge(kind, mark, told),
+        html.element("span", sure, html.element("br"), carried, class_="cs-facts"),
+        class_=f"cs-{name}",
     )

@@ -1,6 +1,7 @@
 // One picture: token strip, bars and heatmap on a canvas, with hover, keyboard cursor, frames and mosaic.
-// Input: bytes written by spec.py. Output: trigger "picked" {row, column, tile, token}. Everything else (hover, frame,
-// play) stays in the browser and survives new data. The files of this folder are one module, joined by viz/canvas.
+// Input: bytes written by viz/canvas/payload.py. Output: trigger "picked" {row, column, tile, token}. Everything else
+// (hover, frame, play) stays in the browser and survives new data. The files of this folder are one module, joined by
+// viz/canvas/source.py: a View (view.js) holds the state, all else are functions of it.
 
 const views = new WeakMap();
 
@@ -8,13 +9,62 @@ export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   let view = views.get(parentElement);
   if (!view) {
-    view = new View(parentElement.querySelector(".root"));
+    view = open(parentElement.querySelector(".root"));
     views.set(parentElement, view);
   }
   view.pick = (value) => setTriggerValue("picked", value);
-  view.update(data);
+  update(view, data);
   return () => {
-    view.destroy();
+    view.close();
     views.delete(parentElement);
   };
+}
+
+// Make a view that draws itself again when its width or the fonts change.
+function open(root) {
+  const view = new View(root);
+  buildPlayer(view);
+  listen(view);
+  const observer = new ResizeObserver(() => {
+    const width = Math.floor(root.clientWidth);
+    if (width > 0 && (width !== view.width || window.devicePixelRatio !== view.dpr)) paint(view);
+  });
+  const onFonts = () => paint(view);
+  observer.observe(root);
+  document.fonts?.addEventListener("loadingdone", onFonts);
+  view.close = () => {
+    stop(view);
+    observer.disconnect();
+    document.fonts?.removeEventListener("loadingdone", onFonts);
+  };
+  return view;
+}
+
+// Show new data; the same bytes change nothing.
+function update(view, data) {
+  if (!data || !data.length || (view.bytes && same(view.bytes, data))) return;
+  const before = view.header;
+  const { header, planes } = decode(data);
+  const { grid, strip, theme, words, alt } = header;
+  Object.assign(view, { bytes: data, header, planes, ramps: grid ? grid.ramps.map(parseRamp) : [] });
+  for (const name of ["card", "hairline", "ink", "muted", "chip", "accent", "font", "mono"]) view.root.style.setProperty(`--${name}`, theme[name]);
+  view.root.style.colorScheme = theme.mode;
+  view.stage.setAttribute("aria-label", [alt, words.keys].filter(Boolean).join(" "));
+  view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && grid.picks !== "none")));
+  keepFrame(view, before);
+  if (view.cursor && !exists(header, view.cursor)) view.cursor = null;
+  writeFoot(view);
+  loadFonts(header);
+  paint(view);
+}
+
+function exists({ grid, strip }, at) {
+  if (at.zone === "strip") return strip && at.token < strip.labels.length;
+  return grid && at.row < grid.rows && at.column < grid.columns && at.tile < grid.count;
+}
+
+// Ask for the glyphs that will be drawn: a canvas does not wait for them.
+function loadFonts({ theme, strip, grid }) {
+  const text = [...(strip?.labels ?? []), ...(grid?.texts?.flat() ?? []), "0"].join("");
+  for (const family of [theme.font, theme.mono]) document.fonts?.load(`500 13px ${family}`, text).catch(() => {});
 }

@@ -1,116 +1,128 @@
 // Pointer, keyboard and click.
 
-class View extends Readout {
-  hit(event) {
-    if (!this.header || !this.plan) return null;
-    const box = this.base.getBoundingClientRect();
-    const zoom = box.width / this.plan.width || 1;
-    const x = (event.clientX - box.left) / zoom;
-    const y = (event.clientY - box.top) / zoom;
-    const { strip, grid, bars } = this.header;
-    const { left, gridY } = this.plan;
-    if (strip && y < gridY && y >= 0) {
-      const token = Math.floor((x - left) / this.plan.token);
-      return token >= 0 && token < strip.labels.length ? { zone: "strip", token, x, y } : null;
-    }
-    if (!grid) return null;
-    if (grid.mode === "tiles") {
-      for (let i = 0; i < grid.count; i++) {
-        const tile = this.tileBox(i);
-        if (x < tile.x || y < tile.y || x >= tile.x + tile.size || y >= tile.y + tile.size + this.plan.tiles.foot) continue;
-        const row = Math.min(grid.rows - 1, Math.floor(((y - tile.y) / tile.size) * grid.rows));
-        return { zone: "grid", tile: i, row, column: Math.floor(((x - tile.x) / tile.size) * grid.columns), x, y };
-      }
-      return null;
-    }
-    const row = Math.floor((y - gridY) / this.plan.row);
-    if (row < 0 || row >= grid.rows || x >= left + this.plan.gridWidth) return null;
-    const column = Math.floor((x - left) / this.plan.cell);
-    if (column < 0) return grid.row_tokens ? { zone: "strip", token: Math.min(strip.labels.length - 1, row * grid.pool[0]), x, y } : null;
-    return column < grid.columns ? { zone: "grid", tile: 0, row, column, x, y } : null;
-  }
+function listen(view) {
+  const { stage } = view;
+  stage.onpointermove = (event) => hover(view, event);
+  stage.onpointerdown = (event) => hover(view, event);
+  stage.onpointerleave = () => setCursor(view, null);
+  stage.onblur = () => setCursor(view, null);
+  stage.onkeydown = (event) => key(view, event);
+  stage.onclick = (event) => {
+    const at = hit(view, event);
+    if (at) choose(view, at);
+  };
+}
 
-  hover(event) {
-    const hit = this.hit(event);
-    if (hit && this.cursor && hit.zone === this.cursor.zone && ["token", "tile", "row", "column"].every((name) => hit[name] === this.cursor[name])) {
-      Object.assign(this.cursor, { x: hit.x, y: hit.y });
-      this.writeTip();
-      return;
-    }
-    this.setCursor(hit);
-  }
+function setCursor(view, at) {
+  view.cursor = at;
+  if (view.plan) paintOver(view);
+}
 
-  setCursor(at) {
-    this.cursor = at;
-    if (this.plan) this.drawOver();
-  }
+// The token or cell under the pointer; null where there is none.
+function hit(view, event) {
+  if (!view.header || !view.plan) return null;
+  const box = view.base.getBoundingClientRect();
+  const zoom = box.width / view.plan.width || 1;
+  return cellAt(view, (event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom);
+}
 
-  key(event) {
-    const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
-    const { grid, strip } = this.header;
-    if (event.key === "Escape") return this.setCursor(null);
-    if (event.key === "Enter" || event.key === " ") {
-      if (this.cursor) this.choose(this.cursor);
-      event.preventDefault();
-      return;
-    }
-    const step = steps[event.key];
-    if (!step && event.key !== "Home" && event.key !== "End") return;
-    event.preventDefault();
-    const at = this.cursor ? { ...this.cursor, x: undefined, y: undefined } : this.home();
-    if (this.cursor) this.move(at, step ?? [0, event.key === "Home" ? -1e6 : 1e6], event.shiftKey);
-    this.setCursor(at);
-    this.heard.textContent = this.readout(at).join(". ");
+function cellAt(view, x, y) {
+  const { strip, grid } = view.header;
+  const { left, gridY, gridWidth, row: tall, cell, token: wide } = view.plan;
+  if (strip && y < gridY && y >= 0) {
+    const token = Math.floor((x - left) / wide);
+    return token >= 0 && token < strip.labels.length ? { zone: "strip", token, x, y } : null;
   }
+  if (!grid) return null;
+  if (grid.mode === "tiles") return tileAt(view, x, y);
+  const row = Math.floor((y - gridY) / tall);
+  if (row < 0 || row >= grid.rows || x >= left + gridWidth) return null;
+  const column = Math.floor((x - left) / cell);
+  if (column < 0) return grid.row_tokens ? { zone: "strip", token: Math.min(strip.labels.length - 1, row * grid.pool[0]), x, y } : null;
+  return column < grid.columns ? { zone: "grid", tile: 0, row, column, x, y } : null;
+}
 
-  home() {
-    const { grid, strip } = this.header;
-    if (strip) return { zone: "strip", token: strip.selected ?? 0 };
-    return { zone: "grid", tile: grid.selected_tile ?? 0, row: 0, column: 0 };
+function tileAt(view, x, y) {
+  const { grid } = view.header;
+  for (let i = 0; i < grid.count; i++) {
+    const tile = tileBox(view.plan, i);
+    if (x < tile.x || y < tile.y || x >= tile.x + tile.size || y >= tile.y + tile.size + view.plan.tiles.foot) continue;
+    const row = Math.min(grid.rows - 1, Math.floor(((y - tile.y) / tile.size) * grid.rows));
+    return { zone: "grid", tile: i, row, column: Math.floor(((x - tile.x) / tile.size) * grid.columns), x, y };
   }
+  return null;
+}
 
-  move(at, [down, right], inside) {
-    const { grid, strip } = this.header;
-    const clamp = (v, n) => Math.max(0, Math.min(n - 1, v));
-    if (at.zone === "strip") {
-      if (down > 0 && grid) {
-        const token = at.token;
-        Object.assign(at, { zone: "grid", tile: grid.selected_tile ?? 0, row: 0, column: 0, token: undefined });
-        if (strip.role === "columns") at.column = Math.floor(token / grid.pool[1]);
-        if (strip.role === "rows") at.row = Math.floor(token / grid.pool[0]);
-      } else at.token = clamp(at.token + right, strip.labels.length);
-      return;
-    }
-    if (grid.mode === "tiles" && !inside) {
-      const next = at.tile + right + down * this.plan.tiles.columns;
-      if (next < 0 && strip) Object.assign(at, { zone: "strip", token: strip.selected ?? 0 });
-      else if (next < grid.count) at.tile = clamp(next, grid.count);
-      return;
-    }
-    if (at.row + down < 0 && strip) {
-      const token = strip.role === "columns" ? Math.min(strip.labels.length - 1, at.column * grid.pool[1]) : this.activeFrameToken() ?? strip.selected ?? 0;
-      Object.assign(at, { zone: "strip", token });
-      return;
-    }
-    at.row = clamp(at.row + down, grid.rows);
-    at.column = clamp(at.column + right, grid.columns);
-  }
+function hover(view, event) {
+  const at = hit(view, event);
+  const before = view.cursor;
+  if (at && before && ["zone", "token", "tile", "row", "column"].every((name) => at[name] === before[name])) {
+    Object.assign(before, { x: at.x, y: at.y });
+    writeTip(view);
+  } else setCursor(view, at);
+}
 
-  choose(at) {
-    const { grid, strip } = this.header;
-    if (at.zone === "strip") {
-      if (strip.role === "frames") {
-        this.stop();
-        this.setFrame(Math.min(this.frameOf(at.token), grid.count - 1));
-      }
-      const column = strip.role === "columns" ? at.token : null;
-      this.pick({ row: strip.role === "rows" || grid?.row_tokens ? at.token : null, column, tile: null, token: at.token });
-      return;
-    }
-    if (grid.picks === "none" && grid.mode !== "tiles") return;
-    const row = at.row * grid.pool[0];
-    const column = at.column * grid.pool[1];
-    const token = grid.picks === "row" ? row : grid.picks === "column" ? column : null;
-    this.pick({ row, column, tile: grid.mode === "matrix" ? null : grid.mode === "frames" ? this.frame : at.tile, token });
+function key(view, event) {
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -1e6], End: [0, 1e6] };
+  if (event.key === "Escape") return setCursor(view, null);
+  const chosen = event.key === "Enter" || event.key === " ";
+  const step = steps[event.key];
+  if (!chosen && !step) return;
+  event.preventDefault();
+  if (chosen) {
+    if (view.cursor) choose(view, view.cursor);
+    return;
   }
+  const at = view.cursor ? moved(view, view.cursor, step, event.shiftKey) : start(view);
+  setCursor(view, at);
+  view.heard.textContent = readout(view, at).join(". ");
+}
+
+// Where the keyboard enters.
+function start(view) {
+  const { grid, strip } = view.header;
+  if (strip) return { zone: "strip", token: strip.selected ?? 0 };
+  return { zone: "grid", tile: grid.selected_tile ?? 0, row: 0, column: 0 };
+}
+
+// One step of the keyboard; inside: within a tile, not to the next one.
+function moved(view, at, [down, right], inside) {
+  const { grid, strip } = view.header;
+  const clamp = (v, n) => Math.max(0, Math.min(n - 1, v));
+  const onStrip = (token) => ({ zone: "strip", token });
+  if (at.zone === "strip") {
+    if (down <= 0 || !grid) return onStrip(clamp(at.token + right, strip.labels.length));
+    const row = strip.role === "rows" ? Math.floor(at.token / grid.pool[0]) : 0;
+    const column = strip.role === "columns" ? Math.floor(at.token / grid.pool[1]) : 0;
+    return { zone: "grid", tile: grid.selected_tile ?? 0, row, column };
+  }
+  const { tile, row, column } = at;
+  if (grid.mode === "tiles" && !inside) {
+    const next = tile + right + down * view.plan.tiles.columns;
+    if (next < 0 && strip) return onStrip(strip.selected ?? 0);
+    return { zone: "grid", tile: next < grid.count ? clamp(next, grid.count) : tile, row, column };
+  }
+  if (row + down < 0 && strip) {
+    return onStrip(strip.role === "columns" ? Math.min(strip.labels.length - 1, column * grid.pool[1]) : frameToken(view) ?? strip.selected ?? 0);
+  }
+  return { zone: "grid", tile, row: clamp(row + down, grid.rows), column: clamp(column + right, grid.columns) };
+}
+
+// Report a token or a cell in original (unpooled) indices; a token of a film also chooses its frame.
+function choose(view, at) {
+  const { grid, strip } = view.header;
+  if (at.zone === "strip") {
+    if (strip.role === "frames") {
+      stop(view);
+      setFrame(view, Math.min(frameOf(view, at.token), grid.count - 1));
+    }
+    const row = strip.role === "rows" || grid?.row_tokens ? at.token : null;
+    view.pick({ row, column: strip.role === "columns" ? at.token : null, tile: null, token: at.token });
+    return;
+  }
+  if (grid.picks === "none" && grid.mode !== "tiles") return;
+  const row = at.row * grid.pool[0];
+  const column = at.column * grid.pool[1];
+  const token = grid.picks === "row" ? row : grid.picks === "column" ? column : null;
+  view.pick({ row, column, tile: grid.mode === "matrix" ? null : grid.mode === "frames" ? view.frame : at.tile, token });
 }

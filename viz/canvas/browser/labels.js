@@ -1,91 +1,86 @@
 // The names of rows and columns.
 
-class Labels extends Cells {
-  rowLabels(ctx) {
-    const { grid, strip, theme } = this.header;
-    const { left, gridY, row } = this.plan;
-    const labels = grid.row_tokens && strip ? strip.labels : grid.row_labels;
-    if (!labels.length) return;
-    const pool = grid.row_tokens ? grid.pool[0] : 1;
-    const tight = row / pool < 13;
-    const every = Math.max(1, Math.ceil((tight ? 11.5 : 13) / (row / pool)));
-    const font = tight ? this.fonts.row.replace(/\d+px/, "11px") : this.fonts.row;
-    const color = grid.row_colors.length > 0;
-    ctx.textBaseline = "middle";
-    ctx.textAlign = "right";
-    const selected = grid.row_tokens ? grid.selected_row : null;
-    labels.forEach((label, i) => {
-      const y = gridY + (i / pool) * row + row / pool / 2;
-      if (color) {
-        ctx.fillStyle = grid.row_colors[i];
-        round(ctx, 0, gridY + i * row + 2, 4, row - 4, 2);
-      }
-      const chosen = i === selected;
-      const near = selected !== null && every > 1 && Math.abs(i - selected) < every;
-      if (!chosen && (i % every || near)) return;
-      if (grid.row_tokens && strip.piece[i] > 1) return;
-      ctx.font = chosen ? font.replace("500", "700") : font;
-      const noted = grid.row_notes.length && row >= 26;
-      const text = fit(ctx, label, left - 12 - (color ? 8 : 0));
-      if (color) {
-        ctx.textAlign = "left";
-        ctx.fillStyle = theme.ink;
-        ctx.fillText(text, 10, noted ? y - 6.5 : y);
-        if (noted) {
-          ctx.font = this.fonts.note;
-          ctx.fillStyle = theme.muted;
-          ctx.fillText(fit(ctx, grid.row_notes[i], left - 16), 10, y + 7.5);
-        }
-      } else this.tokenText(ctx, text, left - 8, y, chosen ? theme.accent : theme.ink, "right");
-    });
-    ctx.textAlign = "left";
-  }
-
-  // The mark of a leading space is drawn fainter than the word itself.
-  tokenText(ctx, text, x, y, color, align) {
-    const { muted } = this.header.theme;
-    const mark = text.startsWith("␣") && text.length > 1 ? "␣" : "";
-    const rest = text.slice(mark.length);
-    const markWidth = mark ? ctx.measureText(mark).width : 0;
-    const width = markWidth + ctx.measureText(rest).width;
-    const start = align === "center" ? x - width / 2 : align === "right" ? x - width : x;
-    ctx.textAlign = "left";
-    if (mark) {
-      ctx.globalAlpha *= 0.55;
-      ctx.fillStyle = muted;
-      ctx.fillText(mark, start, y);
-      ctx.globalAlpha /= 0.55;
+function drawRowLabels(view, ctx) {
+  const { grid, strip, theme } = view.header;
+  const { left, gridY, row, fonts } = view.plan;
+  const labels = grid.row_tokens && strip ? strip.labels : grid.row_labels;
+  if (!labels.length) return;
+  const pool = grid.row_tokens ? grid.pool[0] : 1;
+  const tight = row / pool < 13;
+  const every = Math.max(1, Math.ceil((tight ? 11.5 : 13) / (row / pool)));
+  const font = tight ? fonts.row.replace(/\d+px/, "11px") : fonts.row;
+  const colored = grid.row_colors.length > 0;
+  ctx.textBaseline = "middle";
+  ctx.textAlign = "right";
+  const selected = grid.row_tokens ? grid.selected_row : null;
+  labels.forEach((label, i) => {
+    const y = gridY + (i / pool) * row + row / pool / 2;
+    if (colored) {
+      ctx.fillStyle = grid.row_colors[i];
+      round(ctx, 0, gridY + i * row + 2, 4, row - 4, 2);
     }
-    ctx.fillStyle = color;
-    ctx.fillText(rest, start + markWidth, y);
-  }
-
-  columnLabels(ctx) {
-    const { grid, theme } = this.header;
-    const { left, gridY, gridHeight, cell } = this.plan;
-    let y = gridY + gridHeight;
+    const chosen = i === selected;
+    const near = selected !== null && every > 1 && Math.abs(i - selected) < every;
+    if (!chosen && (i % every || near)) return;
+    if (grid.row_tokens && strip.piece[i] > 1) return;
+    ctx.font = chosen ? font.replace("500", "700") : font;
+    const text = fit(ctx, label, left - 12 - (colored ? 8 : 0));
+    if (!colored) return drawTokenText(ctx, text, left - 8, y, chosen ? theme.accent : theme.ink, "right", theme.muted);
+    const noted = grid.row_notes.length && row >= 26;
+    ctx.textAlign = "left";
+    ctx.fillStyle = theme.ink;
+    ctx.fillText(text, 10, noted ? y - 6.5 : y);
+    if (!noted) return;
+    ctx.font = fonts.note;
     ctx.fillStyle = theme.muted;
-    ctx.textBaseline = "middle";
-    if (grid.column_labels.length) {
-      ctx.font = this.fonts.number;
-      ctx.textAlign = "center";
-      const widest = Math.max(...grid.column_labels.map((label) => ctx.measureText(label).width)) + 8;
-      const every = Math.max(1, Math.ceil(widest / cell));
-      grid.column_labels.forEach((label, i) => {
-        if (i % every === 0) ctx.fillText(label, left + (i + 0.5) * cell, y + 11);
-      });
-      y += 20;
-    }
-    ctx.font = this.fonts.text;
-    if (grid.row_title) {
-      ctx.textAlign = "left";
-      ctx.fillText(fit(ctx, grid.row_title, this.plan.width - left), left, y + 12);
-    }
-    if (grid.column_title) {
-      ctx.textAlign = "right";
-      const room = this.plan.gridWidth - (grid.row_title ? ctx.measureText(grid.row_title).width + 16 : 0);
-      if (room > 60) ctx.fillText(fit(ctx, grid.column_title, room), left + this.plan.gridWidth, y + 12);
-    }
-    ctx.textAlign = "left";
+    ctx.fillText(fit(ctx, grid.row_notes[i], left - 16), 10, y + 7.5);
+  });
+  ctx.textAlign = "left";
+}
+
+// The mark of a leading space is drawn fainter than the word itself.
+function drawTokenText(ctx, text, x, y, color, align, markColor) {
+  const mark = text.startsWith("␣") && text.length > 1 ? "␣" : "";
+  const rest = text.slice(mark.length);
+  const markWidth = mark ? ctx.measureText(mark).width : 0;
+  const width = markWidth + ctx.measureText(rest).width;
+  const start = align === "center" ? x - width / 2 : align === "right" ? x - width : x;
+  ctx.textAlign = "left";
+  if (mark) {
+    ctx.globalAlpha *= 0.55;
+    ctx.fillStyle = markColor;
+    ctx.fillText(mark, start, y);
+    ctx.globalAlpha /= 0.55;
   }
+  ctx.fillStyle = color;
+  ctx.fillText(rest, start + markWidth, y);
+}
+
+function drawColumnLabels(view, ctx) {
+  const { grid, theme } = view.header;
+  const { left, gridY, gridHeight, gridWidth, cell, fonts, width } = view.plan;
+  let y = gridY + gridHeight;
+  ctx.fillStyle = theme.muted;
+  ctx.textBaseline = "middle";
+  if (grid.column_labels.length) {
+    ctx.font = fonts.number;
+    ctx.textAlign = "center";
+    const widest = Math.max(...grid.column_labels.map((label) => ctx.measureText(label).width)) + 8;
+    const every = Math.max(1, Math.ceil(widest / cell));
+    grid.column_labels.forEach((label, i) => {
+      if (i % every === 0) ctx.fillText(label, left + (i + 0.5) * cell, y + 11);
+    });
+    y += 20;
+  }
+  ctx.font = fonts.text;
+  if (grid.row_title) {
+    ctx.textAlign = "left";
+    ctx.fillText(fit(ctx, grid.row_title, width - left), left, y + 12);
+  }
+  if (grid.column_title) {
+    ctx.textAlign = "right";
+    const room = gridWidth - (grid.row_title ? ctx.measureText(grid.row_title).width + 16 : 0);
+    if (room > 60) ctx.fillText(fit(ctx, grid.column_title, room), left + gridWidth, y + 12);
+  }
+  ctx.textAlign = "left";
 }

@@ -1,8 +1,11 @@
-// Read the bytes written by spec.py: 4-byte header length, JSON header, float32 planes.
+// Read the bytes written by viz/canvas/payload.py: 4-byte header length, JSON header, float32 planes.
+
+const VERSION = 2;
 
 function decode(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  if (header.version !== VERSION) throw new Error(`payload of version ${header.version}, this script reads version ${VERSION}: load the page again`);
   const floats = new Float32Array(bytes.slice(4 + length).buffer); // slice: float views need an aligned start
   const planes = [];
   let at = 0;

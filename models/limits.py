@@ -1,0 +1,7 @@
+"""How long a prompt may be: one limit in tokens for what is run, one in characters for what is taken in at all."""
+
+# All figures of a page read one record, which holds maps of tokens by tokens for every head: at 256 tokens these can be
+# read and a page answers at once. The limit lies within the training windows of the bundled models, 512 tokens in their
+# cards, so a bundled model meets no position that it has not seen. A model with fewer positions takes fewer tokens.
+PROMPT_TOKENS = 256
+PROMPT_CHARACTERS = 4_000  # from a box or a link, before anything is tokenised; some 15 for each token

@@ -1,0 +1,45 @@
+"""The figures of experts, for every page whose model has some: who went where, how sure the router was, who works."""
+
+from models.records import ModelTrace
+from pages.shared import cache, controls
+from pages.shared.i18n import t
+from pages.shared.panel import panel, residual_of, selected_or_last
+from viz.routing import expert_lanes, expert_load, router_bars
+
+
+def has_experts(trace: ModelTrace) -> bool:
+    """Tell whether some layer of a model sends its tokens to experts."""
+    return bool(trace.layers_with("router_probs"))
+
+
+def lanes(page: str, trace: ModelTrace) -> None:
+    """Draw which token went to which experts."""
+    panel(expert_lanes, trace, key=f"{page}.lanes", residual=residual_of(trace, "chosen_experts"))
+
+
+def load(page: str, trace: ModelTrace) -> None:
+    """Draw how the tokens were shared among the experts."""
+    panel(expert_load, trace, key=f"{page}.load", follow=False)
+
+
+def router(page: str, trace: ModelTrace) -> None:
+    """Draw the router of the chosen token in one layer with experts."""
+    layers = [shown.index for shown in trace.layers_with("router_probs")]
+    layer = controls.layer_picker(page, layers, default=_choosiest(trace, layers), name="router_layer")
+    position = selected_or_last(trace)
+    panel(
+        router_bars,
+        trace,
+        key=f"{page}.router",
+        follow=False,
+        layer=layer,
+        position=position,
+        residual=residual_of(trace, "router_probs", layer),
+        subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}",
+    )
+
+
+def _choosiest(trace: ModelTrace, layers: list[int]) -> int:
+    """Return the layer whose experts prefer kinds of tokens most, by the model's card; else the middle one."""
+    known = {found["layer"]: found["lift"] for found in cache.structure(trace.checkpoint).get("routing", ())}
+    return max((layer for layer in layers if layer in known), key=known.__getitem__, default=layers[len(layers) // 2])

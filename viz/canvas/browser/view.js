@@ -1,0 +1,41 @@
+// The state of one picture and the elements it is shown in. What happens to it are the functions of the other files.
+
+class View {
+  constructor(root) {
+    this.root = root;
+    root.replaceChildren();
+    this.stage = element("div", "stage", root);
+    this.base = element("canvas", "base", this.stage);
+    this.over = element("canvas", "over", this.stage);
+    this.tip = element("div", "tip", this.stage);
+    this.player = element("div", "player", root);
+    this.foot = element("div", "foot", root);
+    this.heard = element("div", "heard", root);
+    this.stage.tabIndex = 0;
+    this.stage.setAttribute("role", "img");
+    this.tip.setAttribute("aria-hidden", "true");
+    this.heard.setAttribute("aria-live", "polite");
+    this.bytes = null; // the payload shown
+    this.header = null; // its header, its planes and its ramps (payload.js)
+    this.planes = [];
+    this.ramps = [];
+    this.width = 0;
+    this.dpr = 1;
+    this.plan = null; // where everything lies (layout.js)
+    this.images = new Map(); // painted maps (cells.js)
+    this.cursor = null; // {zone: "strip", token} or {zone: "grid", tile, row, column}; x, y where the pointer put it
+    this.frame = null; // of a film; null for other pictures
+    this.timer = 0; // while a film plays
+    this.pick = () => {}; // reports a click
+  }
+
+  // The width of a text in a font, in pixels.
+  measure(font, text) {
+    const ctx = this.base.getContext("2d");
+    ctx.font = font;
+    return ctx.measureText(text).width;
+  }
+}
+
+// A length on whole device pixels.
+const snap = (view, v) => Math.round(v * view.dpr) / view.dpr;
