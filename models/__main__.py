@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from models import panics
 from models.errors import ContextscopeError
 
 # command -> (module with add_arguments(parser) and main(args), what it does); imported only when asked for
@@ -60,11 +61,16 @@ def _run(words: list[str]) -> int:
     try:
         code = importlib.import_module(COMMANDS[args.command][0]).main(args)
     except ContextscopeError as error:
-        print(f"python -m models {args.command}: {error}", file=sys.stderr)
+        print(" ".join(f"python -m models {args.command}: {error}".splitlines()), file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of a pipe has had enough
         sys.stderr.close()
         return 0
+    except BaseException as error:
+        if not panics.is_panic(error):
+            raise
+        print(f"python -m models {args.command}: compiled code failed: {str(error)[:200]!r}", file=sys.stderr)
+        return 2
     return int(code or 0)
 
 

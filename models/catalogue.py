@@ -26,13 +26,34 @@ MODEL_TYPES: tuple[tuple[str, str], ...] = (
     ("rwkv-4-", "rwkv"),
     ("jamba-v0.1", "jamba"),
     ("jamba-1.", "jamba"),
+    ("jamba-reasoning", "jamba"),
+    ("jamba2-", "jamba"),
 )
+# What the other entries are, and why a configuration above does not count them.
+UNCOUNTED: tuple[tuple[str, str], ...] = (
+    ("transformer-base-2017", "the encoder-decoder Transformer"),
+    ("mamba2-", "Mamba-2"),
+    ("rwkv-5-", "RWKV-5"),
+    ("rwkv-6-", "RWKV-6"),
+    ("rwkv-7-", "RWKV-7"),
+    ("qwen2-57b-a14b", "Qwen2-MoE (experts of unequal size)"),
+    ("qwen2-vl-", "Qwen2-VL (a decoder with a vision tower)"),
+    ("falcon-mamba-", "Falcon-Mamba (normalises dt, B and C)"),
+    ("zamba2-", "Zamba2 (Mamba-2 with shared attention blocks)"),
+    ("granite-4.0-h-", "Granite-4.0-H (Mamba-2 and attention)"),
+    ("nemotron-h-", "Nemotron-H (Mamba-2, MLP and attention)"),
+    ("qwen3-next-", "Qwen3-Next (gated DeltaNet and attention)"),
+    ("lfm2-", "LFM2 (short convolutions and attention)"),
+    ("kimi-linear-", "Kimi-Linear (Kimi delta attention and latent attention)"),
+)
+NEEDED_BY_ATTENTION = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab")
 NEEDED: Mapping[str, tuple[str, ...]] = {
     "mamba": ("layers", "hidden", "vocab", "state"),
     "rwkv": ("layers", "hidden", "vocab", "ffn"),
+    "mixtral": (*NEEDED_BY_ATTENTION, "moe"),
+    "jamba": (*NEEDED_BY_ATTENTION, "moe", "state"),
 }
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-NEEDED_BY_ATTENTION = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab")
 
 
 @lru_cache(maxsize=1)
@@ -57,12 +78,23 @@ def find(name: str) -> Mapping[str, Any] | None:
     return None
 
 
+def weights_of(entry: Mapping[str, Any]) -> str | None:
+    """Return the hub id of an entry's weights in transformers format, None where no repository is on record."""
+    names = [word.strip("(),;") for word in str(entry.get("hub_id") or "").split()]
+    ids = [name for name in names if name.count("/") == 1]
+    return next((name for name in ids if name.endswith("-hf")), ids[0] if ids else None)
+
+
 def model_type(entry: Mapping[str, Any]) -> str | None:
     """Return the transformers model_type of an entry, or None outside the families that are counted."""
-    two_parts = entry.get("family") == "attention" and " + " in str(entry.get("layer_mix"))
-    if isinstance(entry.get("ffn"), Mapping) or two_parts:
-        return None  # mixtures of unequal experts, encoder-decoders and vision towers
+    if uncounted(entry) is not None:
+        return None
     return next((kind for prefix, kind in MODEL_TYPES if entry["id"].startswith(prefix)), None)
+
+
+def uncounted(entry: Mapping[str, Any]) -> str | None:
+    """Say what an entry outside the families that are counted is, or None for one inside."""
+    return next((kind for prefix, kind in UNCOUNTED if entry["id"].startswith(prefix)), None)
 
 
 def unknown_fields(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -78,17 +110,16 @@ def config_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     name, kind = entry["id"], model_type(entry)
     if kind is None:
-        raise SourceError(
-            "errors.unknown_architecture",
-            f"{name}: in the catalogue, but {entry.get('layer_mix') or entry['family']} is not counted here",
-            source=name,
-            model_type=entry["family"],
-        )
+        what = uncounted(entry) or str(entry["family"])
+        known = entry.get("params_total_computed")
+        remembered = f"; on record are {known:,} parameters" if known else ""
+        message = f"{name}: in the catalogue, but {what} is not counted from its sizes yet{remembered}"
+        raise SourceError("errors.not_counted", message, source=name, kind=what)
     missing = unknown_fields(entry)
     if missing:
-        raise SourceError(
-            "errors.bad_config", f"{name}: not verified, so not counted: {', '.join(missing)}", source=name
-        )
+        fields = ", ".join(missing)
+        message = f"{name}: in the catalogue, but these of its sizes are not known, so it is not counted: {fields}"
+        raise SourceError("errors.sizes_unknown", message, source=name, fields=fields)
     config = {"model_type": kind, **_sizes(entry, kind)}
     counted, recorded = accounting.params_total(accounting.shape_of(config)), entry.get("params_total_computed")
     if recorded is not None and counted != recorded:

@@ -1,17 +1,19 @@
-"""Say what a model is and carries, from a catalogue id, a bundled name, a folder or a hub id. No weights, no torch."""
+"""Say what a model is and carries, from any name that resolving understands. Reads no weights, imports no torch."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import accounting, catalogue
+from models import accounting, catalogue, configuration, hub, offers, resolving, stored
 from models.accounting import Layer, Shape
 from models.bench import ladder
 from models.errors import SettingError, SourceError
+from models.resolving import Named, bundled_names
+from models.shape import filled_in
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
+__all__ = ["Description", "Source", "bundled_names", "describe", "dtype_name", "resolve"]
+
 DTYPE_NAMES: Mapping[str, str] = {
     "float32": "float32",
     "fp32": "float32",
@@ -25,17 +27,20 @@ DTYPE_NAMES: Mapping[str, str] = {
     "bf16": "bfloat16",
     "16": "bfloat16",
 }
+USUAL_DTYPE = "bfloat16"  # where nothing says in which number type a model is stored
 LONGEST = 2**40
 WIDEST = 2**20
-HUB_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The numbers of one model at one context, batch and number type. Bytes are of the whole batch."""
+    """The numbers of one model at one context, batch and number type. Bytes are of the whole batch.
+
+    stored_dtype, stored_bytes: of the weights as they lie in the files, None where no files are here.
+    """
 
     source: str
-    origin: str  # "catalogue", "ladder", "bundled", "folder" or "hub"
+    origin: str  # as resolving.Named has it
     model_type: str
     context: int
     batch: int
@@ -50,95 +55,142 @@ class Description:
     flops_per_token: int
     layers: tuple[Layer, ...]
     notes: tuple[str, ...]
+    stored_dtype: str | None = None
+    stored_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a configuration came from."""
+    """A configuration and where it came from. folder: with its files, None where they are not here."""
 
     name: str
     origin: str
     config: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    folder: Path | None = None
 
     @property
     def shape(self) -> Shape:
         """Return the sizes; SourceError names the source."""
+        return accounting.shape_of(self.config, source=self.name)
+
+    def weights(self) -> stored.Stored | None:
+        """Look at the weight files; None where there are none. Raises SourceError for damaged or incomplete ones."""
+        if self.folder is None:
+            return None
         try:
-            return accounting.shape_of(self.config)
+            return stored.weights(self.folder, name=self.name)
         except SourceError as error:
-            raise SourceError(error.key, f"{self.name}: {error}", **(error.values | {"source": self.name})) from error
+            if error.key == "errors.no_weights":
+                return None
+            raise
 
 
-def describe(name: str, *, context: int = 4096, batch: int = 1, dtype: str = "bfloat16") -> Description:
-    """Count a model at this context, batch and number type.
+def describe(name: str, *, context: int = 4096, batch: int = 1, dtype: str | None = None) -> Description:
+    """Count a model at this context, batch and number type; dtype None: the type that the model is stored in.
 
     Raises SourceError when the name leads to no usable configuration, SettingError for a size outside the range.
     """
-    dtype = dtype_name(dtype)
+    chosen = None if dtype is None else dtype_name(dtype)
     _check("context", context, LONGEST)
     _check("batch", batch, WIDEST)
     source = resolve(name)
-    shape = source.shape
+    shape, notes = source.shape, [*source.notes]
+    try:
+        weights = source.weights()
+    except SourceError as error:
+        weights = None
+        notes.append(f"the weights cannot be loaded as they are: {error}")
+    known = _stored_dtype(source.config, weights)
+    used = chosen or known or USUAL_DTYPE
+    notes += _stored_notes(source, weights, known, used=used, chosen=chosen is not None)
+    notes += _notes(source, shape, context=context)
     return Description(
         source=source.name,
         origin=source.origin,
         model_type=shape.model_type,
         context=context,
         batch=batch,
-        dtype=dtype,
+        dtype=used,
         params_total=accounting.params_total(shape),
         params_active=accounting.params_active(shape),
         parameter_terms=accounting.parameter_terms(shape),
-        weight_bytes=accounting.weight_bytes(shape, dtype=dtype),
-        kv_bytes=accounting.kv_bytes(shape, context=context, batch=batch, dtype=dtype),
-        state_bytes=accounting.state_bytes(shape, batch=batch, dtype=dtype),
-        cache_bytes=accounting.cache_bytes(shape, context=context, batch=batch, dtype=dtype),
+        weight_bytes=accounting.weight_bytes(shape, dtype=used),
+        kv_bytes=accounting.kv_bytes(shape, context=context, batch=batch, dtype=used),
+        state_bytes=accounting.state_bytes(shape, batch=batch, dtype=used),
+        cache_bytes=accounting.cache_bytes(shape, context=context, batch=batch, dtype=used),
         flops_per_token=accounting.flops_per_token(shape, context=context),
         layers=shape.layers,
-        notes=source.notes,
+        notes=tuple(notes),
+        stored_dtype=known,
+        stored_bytes=None if weights is None else weights.total_bytes,
     )
 
 
 def resolve(name: str) -> Source:
-    """Find a configuration: on the size ladder, by catalogue or hub id, bundled name, folder, then on the hub."""
-    if name.startswith(ladder.PREFIX):
-        member = ladder.member(name)
-        return Source(name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))
-    entry = catalogue.find(name)
-    if entry is not None:
-        return Source(entry["id"], "catalogue", catalogue.config_of(entry), catalogue.notes(entry))
-    if name in bundled_names():
-        return Source(name, "bundled", read_config(CHECKPOINTS / name, name=name))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return Source(name, "folder", read_config(folder, name=name))
-    if _is_hub_id(name):
-        return Source(name, "hub", _from_hub(name))
-    raise SourceError(
-        "errors.source_not_found",
-        f"{name!r} is no catalogue id, bundled model, folder with a config.json or hub id",
-        source=name,
-    )
+    """Return the configuration that a name means, from here where it is known here, else from the hub.
+
+    Raises SourceError, in one sentence, for a name that means nothing and for a configuration that cannot be read.
+    """
+    named = resolving.resolve(name)
+    if named.origin == "ladder":
+        member = ladder.member(named.name)
+        return Source(named.name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))
+    if named.entry is not None:
+        return Source(named.name, "catalogue", catalogue.config_of(named.entry), catalogue.notes(named.entry))
+    if (offer := offers.find(named.name)) is not None:
+        return Source(named.name, "offered", dict(offer.config))
+    return _of_files(named)
 
 
-def bundled_names() -> tuple[str, ...]:
-    """List the folders of assets/checkpoints that hold a configuration."""
-    return tuple(sorted(path.parent.name for path in CHECKPOINTS.glob("*/config.json")))
+def _of_files(named: Named) -> Source:
+    """Read the configuration of a folder, or of the hub, from which it alone is fetched."""
+    here = named.folder
+    config = configuration.read(here or hub.config_folder(named.hub_id or named.name), name=named.name)
+    return Source(named.name, named.origin, config, folder=here)
 
 
-def read_config(folder: Path, *, name: str) -> dict[str, Any]:
-    """Read a folder's config.json; SourceError when it is missing or not a JSON object."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SourceError(
-            "errors.bad_config", f"{path} cannot be read as a model configuration: {error}", source=name
-        ) from error
-    if not isinstance(config, dict):
-        raise SourceError("errors.bad_config", f"{path} holds a {type(config).__name__}, not an object", source=name)
-    return config
+def _stored_dtype(config: Mapping[str, Any], weights: stored.Stored | None) -> str | None:
+    """Name the number type of the weights: that of the files, else what the configuration says, else None."""
+    if weights is not None and weights.dtype is not None:
+        return weights.dtype
+    said = str(config.get("dtype") or config.get("torch_dtype") or "")
+    return DTYPE_NAMES.get(said.casefold().removeprefix("torch."))
+
+
+def _stored_notes(
+    source: Source, weights: stored.Stored | None, known: str | None, *, used: str, chosen: bool
+) -> Iterator[str]:
+    """Say how the weights are stored where the numbers do not follow it.
+
+    known: their number type. chosen: whether the one that is used was asked for.
+    """
+    if (how := configuration.quantisation(source.config)) is not None:
+        size = "their size on disk is not known from the configuration"
+        size = size if weights is None else f"{weights.total_bytes:,} bytes on disk"
+        yield f"the weights are stored quantised ({how}), {size}; weight_bytes counts them in {used}"
+    elif known is None and not chosen and source.origin in ("folder", "hub"):
+        yield f"nothing says in which number type the weights are stored: counted in {used}"
+    elif known is not None and chosen and known != used:
+        yield f"the weights are stored in {known}"
+
+
+def _notes(source: Source, shape: Shape, *, context: int) -> Iterator[str]:
+    """Say what a reader of the numbers would otherwise take for granted."""
+    filled = filled_in(source.config) if source.origin in ("folder", "hub") else {}
+    if filled:
+        listed = ", ".join(f"{name} {value:,}" for name, value in filled.items())
+        yield f"not in the configuration, so taken as transformers fills them in: {listed}"
+    most = _positions(source.config, shape)
+    if most is not None and context > most:
+        kind = "has learned vectors for" if shape.positions else "was made for"
+        yield f"the model {kind} {most:,} positions: {context:,} tokens are beyond them"
+
+
+def _positions(config: Mapping[str, Any], shape: Shape) -> int | None:
+    """Return how many positions a model has learned, or was made for as its configuration says; None: not said."""
+    said = config.get("max_position_embeddings")
+    return shape.positions or (said if type(said) is int and said > 0 and shape.n_heads else None)
 
 
 def dtype_name(name: str) -> str:
@@ -159,42 +211,3 @@ def _check(name: str, value: int, high: int) -> None:
             low=1,
             high=high,
         )
-
-
-def _is_hub_id(name: str) -> bool:
-    parts = name.split("/")
-    return len(parts) == 2 and all(
-        part and part not in (".", "..") and not set(part) - _HUB_CHARACTERS for part in parts
-    )
-
-
-_HUB_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-
-
-def _from_hub(name: str) -> dict[str, Any]:
-    # The download alone, not AutoConfig: no code of the repository can run and torch need not be imported.
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-
-    cached = try_to_load_from_cache(name, "config.json")
-    if isinstance(cached, str):
-        return read_config(Path(cached).parent, name=name)
-    try:
-        # Asked first because it does not retry: without a network the answer comes at once, not after 24 seconds.
-        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_TIMEOUT_S)
-        path = hf_hub_download(name, "config.json", etag_timeout=HUB_TIMEOUT_S)
-    except GatedRepoError as error:
-        raise SourceError(
-            "errors.source_not_found", f"{name!r} is gated: accept its licence on the hub first", source=name
-        ) from error
-    except (RepositoryNotFoundError, EntryNotFoundError) as error:
-        raise SourceError(
-            "errors.source_not_found", f"the hub has no {name!r} with a config.json", source=name
-        ) from error
-    except Exception as error:  # the client's own tree of connection errors changes between releases
-        raise SourceError(
-            "errors.hub_unreachable",
-            f"the hub cannot be reached for {name!r} and it is not in the local cache ({type(error).__name__})",
-            source=name,
-        ) from error
-    return read_config(Path(path).parent, name=name)

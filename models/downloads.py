@@ -139,7 +139,7 @@ def _fetch(job: _Job) -> None:
     commit, files = _listing(api, job.model, job.revision)
     if not hub.has_tokenizer(file.name for file in files):
         message = f"the hub model {job.model!r} has no tokenizer, so it could not read a text"
-        raise SourceError("no_tokenizer", message, source=job.model)
+        raise SourceError("errors.no_tokenizer", message, source=job.model)
     job.total = sum(file.size for file in files)
     job.here = job.done = sum(_kept(job.model, file) for file in files)
     _check_disk(job)
@@ -157,7 +157,7 @@ def _fetch(job: _Job) -> None:
         tqdm_class=_Silent,
     )
     if not hub.downloaded(job.model):
-        raise SourceError("no_weights", f"the hub model {job.model!r} came without weights", source=job.model)
+        raise SourceError("errors.no_weights", f"the hub model {job.model!r} came without weights", source=job.model)
     job.done = job.total
 
 
@@ -169,12 +169,14 @@ def _listing(api: HfApi, model: str, revision: str | None) -> tuple[str, list[_F
         names = [entry.rfilename for entry in found.siblings or ()]
         converted = _converted(api, model) if revision is None and any(map(hub.PICKLED.fullmatch, names)) else None
         if converted is None:
-            key = "unsafe_weights" if any(map(hub.PICKLED.fullmatch, names)) else "no_weights"
+            key = "errors.unsafe_weights" if any(map(hub.PICKLED.fullmatch, names)) else "errors.no_weights"
             raise SourceError(key, f"the hub model {model!r} has no safetensors weights", source=model)
         found = api.model_info(model, revision=converted, files_metadata=True, timeout=ANSWER_S)
         files = _files(found)
         if not any(file.name.endswith(".safetensors") for file in files):
-            raise SourceError("unsafe_weights", f"the hub model {model!r} has its weights as pickles", source=model)
+            raise SourceError(
+                "errors.unsafe_weights", f"the hub model {model!r} has its weights as pickles", source=model
+            )
     return str(found.sha), files
 
 
@@ -229,7 +231,7 @@ def _disk_full(job: _Job) -> SourceError:
     need = job.total - job.here + SPARE_BYTES
     free = shutil.disk_usage(constants.HF_HUB_CACHE).free
     message = f"{job.model!r} needs {need} bytes on the disk, {free} are free: make room and try again"
-    return SourceError("disk_full", message, source=job.model, need=_gigabytes(need), free=_gigabytes(free))
+    return SourceError("errors.disk_full", message, source=job.model, need=_gigabytes(need), free=_gigabytes(free))
 
 
 def _gigabytes(count: int) -> str:
@@ -272,7 +274,9 @@ def _stream(job: _Job, url: str, part: Path, size: int) -> None:
         with part.open("ab" if have else "wb") as out:
             for chunk in response.iter_bytes():
                 if have + len(chunk) > size:
-                    raise SourceError("hub_unreachable", f"the hub sent more of {part.name} than it listed", source=url)
+                    raise SourceError(
+                        "errors.hub_unreachable", f"the hub sent more of {part.name} than it listed", source=url
+                    )
                 job.add(len(chunk))
                 out.write(chunk)
                 have += len(chunk)
@@ -287,7 +291,7 @@ def _check_digest(job: _Job, file: _File, part: Path) -> None:
     if digest.hexdigest() != file.sha256:
         part.unlink()
         message = f"{file.name} of {job.model!r} came damaged and was thrown away: try again"
-        raise SourceError("download_damaged", message, source=job.model)
+        raise SourceError("errors.download_damaged", message, source=job.model)
 
 
 def _size(path: Path) -> int:

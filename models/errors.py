@@ -13,7 +13,10 @@ _ALLOCATION = re.compile(r"can't allocate memory|not enough memory|out of memory
 
 
 class ContextscopeError(Exception):
-    """Say what happened, the value, and what to do; pages translate it by key, the command line prints it."""
+    """Say what happened, the value, and what to do; pages translate it by key, the command line prints it.
+
+    key: a whole key of assets/i18n, which starts with "errors.".
+    """
 
     def __init__(self, key: str, message: str, **values: object) -> None:
         super().__init__(message)

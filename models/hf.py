@@ -1,8 +1,6 @@
 """Find and read checkpoints in transformers format: bundled, in a folder, or on a hub. Never runs foreign code."""
 
-import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
+    CONFIG_MAPPING,
     AutoModelForCausalLM,
     AutoTokenizer,
     PretrainedConfig,
@@ -19,16 +17,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from models import hub
+from models import accounting, catalogue, configuration, hub, panics, resolving, stored
 from models.capture import ATTENTION
 from models.errors import ContextscopeError, SettingError, SourceError
+from models.resolving import CHECKPOINTS  # noqa: F401  # named here by those who read weights
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "assets" / "checkpoints"
 DEVICE_VARIABLE = "CONTEXTSCOPE_DEVICE"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-HUB_ID_LIMIT = 96  # characters, the limit of the hub itself
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-UNSAFE = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 transformers.logging.set_verbosity_error()
@@ -36,35 +31,33 @@ transformers.logging.disable_progress_bar()
 
 
 def locate(source: str) -> str:
-    """Return the folder of a bundled name, a local path or a downloaded hub id, else the hub id itself.
-
-    Raises SourceError for anything else.
-    """
-    text = source.strip()
-    try:
-        if re.fullmatch(r"[\w.-]+", text) and (CHECKPOINTS / text / "config.json").is_file():
-            return str(CHECKPOINTS / text)
-        folder = Path(text).expanduser()
-        if text and folder.is_dir():
-            return str(folder)
-    except (OSError, ValueError, RuntimeError):  # a NUL, an over-long name, an unknown user: not a folder
-        pass
-    if len(text) > HUB_ID_LIMIT or not HUB_ID.fullmatch(text) or ".." in text:
-        message = f"{source!r} is neither a bundled model, nor a folder, nor a hub id like owner/name"
-        raise SourceError("source_not_found", message, source=source)
-    return str(hub.folder_of(text) or text)
+    """Return the folder of a model on this machine, else its hub id. SourceError for a name that means nothing."""
+    return resolving.place(source)
 
 
 def read_config(source: str) -> PretrainedConfig:
-    """Read a configuration, no weights; SourceError says what is wrong with the source."""
-    place = locate(source)
-    if Path(place).is_dir():
-        _check_config_file(Path(place), source)
+    """Read a configuration, no weights; SourceError says what is wrong with the source.
+
+    Its fields are checked before transformers builds anything from them; those that name code or files are left out.
+    """
+    folder = _config_folder(source)
+    fields = configuration.read(folder, name=source)
+    accounting.shape_of(fields, source=source)
+    configuration.refuse_quantised(fields, name=source)
     try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config: PretrainedConfig = CONFIG_MAPPING[fields["model_type"]].from_dict(fields)
     except Exception as error:
-        raise _translated(source, place, error) from error
+        raise _translated(source, str(folder), error) from error
     return config
+
+
+def _config_folder(source: str) -> Path:
+    """Return the folder of a source's config.json, which for a hub id alone may have to be fetched."""
+    named = resolving.resolve(source)
+    if named.entry is not None and catalogue.uncounted(named.entry):
+        catalogue.config_of(named.entry)  # raises: no adapter takes it, so nothing is fetched for it
+    place = resolving.place(source)
+    return Path(place) if named.folder is not None else hub.config_folder(place)
 
 
 def read_model(source: str, *, device: str, dtype: str, attends: bool) -> PreTrainedModel:
@@ -93,8 +86,10 @@ def read_tokenizer(source: str) -> PreTrainedTokenizerBase | None:
     """Read the fast tokenizer of a source; None when it has none."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(locate(source), trust_remote_code=False, use_fast=True)
-    except Exception:  # noqa: BLE001 - no tokenizer, or one that needs foreign code: either way there is none to use
-        return None
+    except BaseException as error:  # no tokenizer, one that needs foreign code, or one on which the Rust code panics
+        if isinstance(error, Exception) or panics.is_panic(error):
+            return None
+        raise
     return tokenizer if tokenizer.is_fast else None
 
 
@@ -104,57 +99,51 @@ def preferred_device() -> str:
     return wished or ("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
-def _check_config_file(folder: Path, source: str) -> None:
-    path = folder / "config.json"
-    if not path.is_file():
-        message = f"the folder {source!r} has no config.json: choose a folder in transformers format"
-        raise SourceError("no_config", message, source=source)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError("bad_config", f"{path} cannot be read as JSON: {error}", source=source) from error
-    if not isinstance(content, dict) or "model_type" not in content:
-        raise SourceError("bad_config", f"{path} names no model_type: is it a transformers config?", source=source)
-
-
 def check_weights(folder: str, *, name: str | None = None) -> None:
-    """Raise SourceError, naming the folder or the name given, unless a folder has weights as safetensors."""
-    source = folder if name is None else name
-    if any(Path(folder).glob("*.safetensors")):
-        return
-    if any(path for pattern in UNSAFE for path in Path(folder).glob(pattern)):
-        message = f"the folder {source!r} has weights, but not as safetensors: convert them, pickles are never loaded"
-        raise SourceError("unsafe_weights", message, source=source)
-    raise SourceError("no_weights", f"the folder {source!r} has no *.safetensors file", source=source)
+    """Raise SourceError, naming the folder or the name given, unless a folder has its weights whole, as safetensors."""
+    stored.weights(Path(folder), name=folder if name is None else name)
 
 
 def _check_complete(source: str, model: PreTrainedModel, found: Mapping[str, Any]) -> None:
     """Raise SourceError where weights were missing, which transformers then draws at random, or are no numbers."""
     missing = sorted(found["missing_keys"])
+    if missing and set(missing) <= _head_names(model):
+        message = (
+            f"{source!r} lacks {missing[0]}, the output head of its own that its configuration asks for: "
+            'if it was saved with tied embeddings, write "tie_word_embeddings": true'
+        )
+        raise SourceError("errors.head_missing", message, source=source, first=missing[0])
     if missing:
         message = (
             f"{source!r} lacks {len(missing)} of its weights, the first {missing[0]}: they belong to another model"
         )
-        raise SourceError("weights_missing", message, source=source, count=len(missing), first=missing[0])
+        raise SourceError("errors.weights_missing", message, source=source, count=len(missing), first=missing[0])
     broken = next((name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()), None)
     if broken is not None:
-        raise SourceError("weights_broken", f"{source!r}: {broken} has entries that are no numbers", source=source,
-                          first=broken)  # fmt: skip
+        message = f"{source!r}: {broken} has entries that are no numbers"
+        raise SourceError("errors.weights_broken", message, source=source, first=broken)
+
+
+def _head_names(model: PreTrainedModel) -> set[str]:
+    """Name the parameters of the output head."""
+    head: Any = model.get_output_embeddings()
+    own = set() if head is None else {id(weight) for weight in head.parameters()}
+    return {name for name, weight in model.named_parameters() if id(weight) in own}
 
 
 def _translated(source: str, place: str, error: Exception) -> ContextscopeError:
     """Turn whatever transformers raised into one sentence."""
     if Path(place).is_dir():
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        first = " ".join(str(error).split())[:200] or type(error).__name__
         weights = isinstance(error, SafetensorError | RuntimeError)  # cut off, or of other sizes than configured
-        key = "weights_unreadable" if weights else "bad_config"
+        key = "errors.weights_unreadable" if weights else "errors.bad_config"
         return SourceError(key, f"{source!r} cannot be loaded: {first}", source=source)
     return hub.translated(source, error)
 
 
 def _dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
-        raise SettingError("dtype_unknown", f"dtype {name!r}: choose one of {', '.join(DTYPES)}", value=name)
+        raise SettingError("errors.dtype_unknown", f"dtype {name!r}: choose one of {', '.join(DTYPES)}", value=name)
     return DTYPES[name]
 
 
@@ -162,8 +151,8 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingError("device_missing", f"there is no device {name!r}", device=name) from error
+        raise SettingError("errors.device_missing", f"there is no device {name!r}", device=name) from error
     present = device.type == "cpu" or (device.type == "cuda" and torch.cuda.is_available())
     if not present:
-        raise SettingError("device_missing", f"device {name!r} is not on this machine: use cpu", device=name)
+        raise SettingError("errors.device_missing", f"device {name!r} is not on this machine: use cpu", device=name)
     return device

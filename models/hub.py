@@ -14,6 +14,8 @@ TAKEN = re.compile(
     r"(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|merges\.txt|tokenizer\.model|[\w.-]+\.safetensors|[\w.-]+\.safetensors\.index\.json"
 )  # files of the top folder; nothing else is ever asked for
+CONFIG = "config.json"
+ANSWER_S = 5  # for the hub to answer before it counts as out of reach
 PICKLED = re.compile(r".+\.(?:bin|pt|pth|pkl|ckpt|h5|msgpack)")
 _MISSING = frozenset(
     {"RepositoryNotFoundError", "GatedRepoError", "RevisionNotFoundError", "HFValidationError", "DisabledRepoError"}
@@ -41,6 +43,36 @@ def folder_of(model: str) -> Path | None:
     return next((path for path in found if _is_complete(path)), None)
 
 
+def config_folder(hub_id: str) -> Path:
+    """Return the folder in the cache that holds a model's config.json, fetched alone where it is not there yet.
+
+    Raises SourceError for a repository that is gated or absent or has no such file, and for a hub out of reach.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+
+    cached = try_to_load_from_cache(hub_id, CONFIG)
+    if isinstance(cached, str):
+        return Path(cached).parent
+    try:
+        # Asked first because it does not retry: without a network the answer comes at once, not after 24 seconds.
+        get_hf_file_metadata(hf_hub_url(hub_id, CONFIG), timeout=ANSWER_S)
+        path = hf_hub_download(hub_id, CONFIG, etag_timeout=ANSWER_S)
+    except GatedRepoError as error:
+        message = f"{hub_id!r} is gated: accept its licence on the hub first"
+        raise SourceError("errors.hub_gated", message, source=hub_id) from error
+    except EntryNotFoundError as error:
+        message = f"the hub model {hub_id!r} has no {CONFIG}: it is not in transformers format"
+        raise SourceError("errors.no_config", message, source=hub_id) from error
+    except RepositoryNotFoundError as error:
+        message = f"the hub has no open model {hub_id!r}: check the name"
+        raise SourceError("errors.hub_unknown", message, source=hub_id) from error
+    except Exception as error:  # the client's own tree of connection errors changes between releases
+        message = f"the hub cannot be reached for {hub_id!r} and it is not in the local cache ({type(error).__name__})"
+        raise SourceError("errors.hub_unreachable", message, source=hub_id) from error
+    return Path(path).parent
+
+
 def downloaded(model: str) -> bool:
     """Tell whether a hub model lies complete in the local cache."""
     return folder_of(model) is not None
@@ -65,21 +97,21 @@ def translated(source: str, error: Exception) -> ContextscopeError:
         return error
     names = {type(found).__name__ for found in _chain(error)}
     if names & _MISSING:
-        return SourceError("hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
+        return SourceError("errors.hub_unknown", f"the hub has no open model {source!r}: check the name", source=source)
     if names & _NO_FILE:
-        return SourceError("no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
+        return SourceError("errors.no_weights", f"the hub model {source!r} has no safetensors weights", source=source)
     if any(map(_is_unreached, _chain(error))):
         message = (
             f"the hub cannot be reached for {source!r}: use a bundled model or a local folder, or try again online"
         )
-        return SourceError("hub_unreachable", message, source=source)
+        return SourceError("errors.hub_unreachable", message, source=source)
     if any(isinstance(found, OSError) and found.errno in _UNWRITABLE for found in _chain(error)):
         place = str(constants.HF_HUB_CACHE)
         message = f"{source!r} cannot be kept in {place!r}: let this program write there, and make room on its disk"
-        return SourceError("cache_unwritable", message, source=source, path=place)
+        return SourceError("errors.cache_unwritable", message, source=source, path=place)
     detail = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return SourceError(
-        "hub_failed", f"{source!r} cannot be loaded from the hub: {detail}", source=source, detail=detail
+        "errors.hub_failed", f"{source!r} cannot be loaded from the hub: {detail}", source=source, detail=detail
     )
 
 

@@ -18,7 +18,7 @@ def channel_mixing(layer: LayerTrace, channels: Sequence[int]) -> Named:
     """
     size = layer.part("half_life").shape[0]
     if bad := [c for c in channels if not 0 <= c < size]:
-        raise SettingError("setting_range", f"channel {bad[0]}: the layer has 0 to {size - 1}",
+        raise SettingError("errors.setting_range", f"channel {bad[0]}: the layer has 0 to {size - 1}",
                            name="channel", value=bad[0], low=0, high=size - 1)  # fmt: skip
     chosen = list(channels)
     if "dt" in layer.parts:

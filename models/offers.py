@@ -98,7 +98,7 @@ def _offer(entry: Mapping[str, Any]) -> Offer:
     total = accounting.params_total(shape)
     if entry.get("params_total") not in (None, total):
         message = f"{entry['id']}: its sizes give {total:,} parameters, its entry says {entry['params_total']:,}"
-        raise SourceError("bad_config", message, source=entry["id"])
+        raise SourceError("errors.bad_config", message, source=entry["id"])
     return Offer(
         id=entry["id"],
         name=entry["name"],
@@ -122,5 +122,5 @@ def _offer(entry: Mapping[str, Any]) -> Offer:
 def _published(name: str) -> Mapping[str, Any]:
     found = catalogue.find(name)
     if found is None:
-        raise SourceError("source_not_found", f"assets/models.yaml has no entry {name!r}", source=name)
+        raise SourceError("errors.source_not_found", f"assets/models.yaml has no entry {name!r}", source=name)
     return catalogue.config_of(found)

@@ -6,13 +6,22 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from models import accounting, backends, binding, hf, offers, tracing  # binding: the operators inside transformers
+from models import (
+    accounting,
+    backends,
+    binding,
+    hf,
+    offers,
+    resolving,
+    tracing,
+)  # binding: the operators inside transformers
 from models.errors import SourceError
 from models.jamba import JambaAdapter
 from models.mamba import MambaAdapter
 from models.records import ModelTrace, TokenLens
 from models.rwkv import RwkvAdapter
 from models.spec import Adapter, Checkpoint
+from models.tokens import Encoded
 from models.transformer import TransformerAdapter
 
 __all__ = [
@@ -23,6 +32,7 @@ __all__ = [
     "binding",
     "bundled",
     "checked",
+    "encode",
     "lens_of",
     "load",
     "need_bytes",
@@ -30,6 +40,7 @@ __all__ = [
     "read_config",
     "showing",
     "trace",
+    "trace_encoded",
 ]
 
 ADAPTERS: tuple[Adapter, ...] = (TransformerAdapter(), MambaAdapter(), RwkvAdapter(), JambaAdapter())
@@ -55,12 +66,12 @@ def adapter_for(config: PretrainedConfig, *, source: str) -> Adapter:
             return candidate
     known = ", ".join(sorted(t for a in ADAPTERS for t in a.model_types))
     message = f"{source!r} is a {config.model_type!r} model; this program knows {known}"
-    raise SourceError("unknown_architecture", message, source=source, model_type=config.model_type)
+    raise SourceError("errors.unknown_architecture", message, source=source, model_type=config.model_type)
 
 
 def bundled() -> tuple[str, ...]:
     """Return the bundled checkpoints that are present, in the order of ADAPTERS."""
-    return tuple(a.bundled for a in ADAPTERS if (hf.CHECKPOINTS / a.bundled / "config.json").is_file())
+    return tuple(a.bundled for a in ADAPTERS if (resolving.CHECKPOINTS / a.bundled / "config.json").is_file())
 
 
 def read_config(source: str) -> PretrainedConfig:
@@ -85,7 +96,7 @@ def is_here(source: str) -> bool:
 
 def is_documented(name: str) -> bool:
     """Tell whether a bundled checkpoint has its card and the log of its training."""
-    return card(name).is_file() and (hf.CHECKPOINTS / name / "log.jsonl").is_file()
+    return card(name).is_file() and (resolving.CHECKPOINTS / name / "log.jsonl").is_file()
 
 
 def checked(folder: str, *, architecture: str) -> str:
@@ -98,18 +109,22 @@ def checked(folder: str, *, architecture: str) -> str:
         if not folder.strip() or not place.is_dir():
             raise FileNotFoundError(folder)
         path = str(place.resolve())
-        config = hf.read_config(path)
-        hf.check_weights(path)
     except (OSError, ValueError, RuntimeError) as error:  # absent, forbidden; a NUL, an over-long name, an unknown user
         message = f"there is no folder {folder[:200]!r} on this machine"
-        raise SourceError("no_folder", message, source=folder[:200]) from error
+        raise SourceError("errors.no_folder", message, source=folder[:200]) from error
+    config = hf.read_config(path)
+    hf.check_weights(path)
     other = adapter_for(config, source=path)
     if other.name != architecture:
         message = f"{path!r} is a {config.model_type!r} model, which belongs to {other.name}, not to {architecture}"
         raise SourceError(
-            "wrong_family", message, source=path, model_type=config.model_type, found=other.name, wanted=architecture
+            "errors.wrong_family",
+            message,
+            source=path,
+            model_type=config.model_type,
+            found=other.name,
+            wanted=architecture,
         )
-    accounting.shape_of(config)
     return path
 
 
@@ -122,14 +137,17 @@ def stamp(source: str) -> float:
 
 def card(name: str) -> Path:
     """Return the path of a bundled checkpoint's card.json."""
-    return hf.CHECKPOINTS / name / "card.json"
+    return resolving.CHECKPOINTS / name / "card.json"
 
 
 def card_of(source: str) -> dict[str, Any]:
     """Return the card of a bundled name or local folder, empty where there is none; SourceError for no such source."""
     path = Path(hf.locate(source)) / "card.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return found
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError):  # a folder's own file of that name, which is no card of ours
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def validation_bits(name: str) -> dict[str, float]:
@@ -140,7 +158,7 @@ def validation_bits(name: str) -> dict[str, float]:
 
 def training_log(name: str) -> list[tuple[float, float]]:
     """Return (tokens seen, loss in nats per token) of a bundled checkpoint's training, as it was logged."""
-    lines = (hf.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (resolving.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [(row["tokens"], row["loss"]) for row in map(json.loads, lines)]
 
 
@@ -160,6 +178,16 @@ def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpo
 def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt."""
     return tracing.trace(adapter(checkpoint.architecture), checkpoint, prompt)
+
+
+def encode(checkpoint: Checkpoint, prompt: str) -> Encoded:
+    """Cut a prompt into tokens for a checkpoint, without its model; raises as trace does."""
+    return tracing.encoded(checkpoint, prompt)
+
+
+def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
+    """Run a checkpoint once over tokens that encode gave, and record it."""
+    return tracing.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)
 
 
 def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:

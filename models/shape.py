@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from models import validation
 from models.errors import SourceError
 
 # What a config.json may leave out, as transformers 5.23 fills it in (tested against its configuration classes).
@@ -190,48 +191,42 @@ class Shape:
         return self._counts.get(kind, 0)
 
 
-def shape_of(config: Any) -> Shape:
+def shape_of(config: Any, *, source: str = "config") -> Shape:
     """Read the sizes from a transformers configuration or from the mapping of a config.json.
 
-    Raises SourceError for a family that is not counted here and for a size that is not a positive number.
+    Raises SourceError, which names the source, for a family that is not counted here and for sizes that
+    validation.check refuses.
     """
     fields = dict(config) if isinstance(config, Mapping) else _attributes(config)
-    model_type = str(fields.get("model_type"))
-    if model_type not in _READERS:
-        known = ", ".join(_READERS)
-        raise SourceError(
-            "errors.unknown_architecture",
-            f"model_type {model_type!r} is not counted here (known: {known})",
-            source="config",
-            model_type=str(model_type),
-        )
+    model_type = fields.get("model_type")
+    if not isinstance(model_type, str) or model_type not in _READERS:
+        shown = validation.clipped(model_type)
+        message = f"{source}: model_type {shown} is not counted here (known: {', '.join(_READERS)})"
+        raise SourceError("errors.unknown_architecture", message, source=source, model_type=shown)
     for alias, name in _ALIASES.get(model_type, {}).items():
         if alias in fields:
             fields.setdefault(name, fields[alias])
-    try:
-        return _checked(_READERS[model_type]({**DEFAULTS[model_type], **fields}))
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        raise SourceError(
-            "errors.bad_config",
-            f"the {model_type} configuration has a size that cannot be used: {error}",
-            source="config",
-        ) from error
+    whole = {**DEFAULTS[model_type], **fields}
+    validation.check(whole, DEFAULTS[model_type], source=source)
+    return _READERS[model_type](whole)
+
+
+def filled_in(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sizes that a config.json leaves out and transformers fills in; {} for a family not counted here."""
+    model_type = config.get("model_type")
+    defaults = DEFAULTS.get(model_type, {}) if isinstance(model_type, str) else {}
+    aliases = {name: alias for alias, name in _ALIASES.get(str(model_type), {}).items()}
+    return {
+        name: value
+        for name, value in defaults.items()
+        if type(value) is int and name not in config and aliases.get(name) not in config
+    }
 
 
 def _attributes(config: Any) -> dict[str, Any]:
     model_type = config.model_type
     names = DEFAULTS.get(model_type, {})
     return {"model_type": model_type} | {name: getattr(config, name) for name in names if hasattr(config, name)}
-
-
-def _checked(shape: Shape) -> Shape:
-    if min(shape.vocab, shape.d_model, len(shape.layers)) < 1:
-        raise ValueError("vocabulary, width and number of layers must be positive")
-    if shape.count("attention") and min(shape.n_heads, shape.n_kv_heads, shape.d_head) < 1:
-        raise ValueError("an attention layer needs heads")
-    if shape.count("moe") and not 1 <= shape.top_k <= shape.n_experts:
-        raise ValueError(f"{shape.top_k} of {shape.n_experts} experts")
-    return shape
 
 
 def _attention_sizes(c: Mapping[str, Any]) -> dict[str, Any]:

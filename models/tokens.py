@@ -1,19 +1,25 @@
 """Turn a prompt into ids and readable tokens, and say what is unusual about it."""
 
+import threading
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
+from models import configuration, panics, resolving
 from models.alignment import SPACE, readable
 from models.errors import PromptError, SourceError
 from models.limits import PROMPT_TOKENS
 from models.records import Remark, Token
 
 WORD_MARKS = ("\u0120", "\u2581")  # how byte-level BPE and SentencePiece write a leading space
+PATIENCE_S = 20.0  # for a tokenizer to cut one text
+MOST_STUCK = 2  # texts that were given up and are still being cut; no other is begun until one of them ends
+TOKENIZER = "tokenizer.json"
 RIGHT_TO_LEFT = frozenset({"R", "AL"})
 KEPT_CONTROLS = frozenset("\n\t\u200c\u200d")  # line ends, and the joiners that emoji and many scripts need
 
@@ -47,22 +53,85 @@ def encode(
 ) -> Encoded:
     """Clean and tokenise a prompt, with the tokenizer's own start token.
 
-    Raises PromptError for an empty or over-long prompt, SourceError when the checkpoint has no tokenizer.
+    Raises PromptError for an empty or over-long prompt, SourceError when the checkpoint has no tokenizer, and for one
+    that fails on the text or takes longer than PATIENCE_S.
     """
     if tokenizer is None:
-        raise SourceError("no_tokenizer", f"{source!r} has no tokenizer: add its tokenizer.json", source=source)
+        raise _no_tokenizer(source)
     text, removed = clean(prompt)
     if not text.strip():
-        raise PromptError("prompt_empty", "the prompt is empty: type at least one word")
+        raise PromptError("errors.prompt_empty", "the prompt is empty: type at least one word")
     if len(text) > 64 * limit:  # far beyond the limit whatever the tokenizer: refuse before spending time on it
         raise _too_long(len(text) // 4, limit)
-    encoding = tokenizer(text, return_offsets_mapping=True)
-    ids, spans = encoding["input_ids"], encoding["offset_mapping"]
+    ids, spans, raw = _cut(tokenizer, text, source=source)
     if len(ids) > limit:
         raise _too_long(len(ids), limit)
-    raw = tokenizer.convert_ids_to_tokens(ids)
     tokens = readable_tokens(text, ids, spans, raw)
     return Encoded(text, tokens, _remarks(text, tokens, removed))
+
+
+_left_behind: set[threading.Thread] = set()  # that were given up and still run
+
+
+def _cut(
+    tokenizer: PreTrainedTokenizerBase, text: str, *, source: str
+) -> tuple[list[int], list[tuple[int, int]], list[str]]:
+    """Return ids, character spans and raw tokens; SourceError for a tokenizer that fails or does not come to an end.
+
+    The Rust code cannot be stopped, and it lets other threads run: it gets a thread of its own, which is left behind
+    where it takes too long. A bundled tokenizer is known to end and is called here.
+    """
+
+    def cut() -> tuple[list[int], list[tuple[int, int]], list[str]]:
+        encoding: Any = tokenizer(text, return_offsets_mapping=True)
+        ids = encoding["input_ids"]
+        raw: Any = tokenizer.convert_ids_to_tokens(ids)
+        return ids, encoding["offset_mapping"], raw
+
+    if resolving.is_bundled(source):
+        return cut()
+    _left_behind.difference_update([thread for thread in list(_left_behind) if not thread.is_alive()])
+    if len(_left_behind) >= MOST_STUCK:
+        raise _too_slow(source)
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(cut())
+        except BaseException as error:  # noqa: BLE001 - a panic is none of Exception; it is told in the other thread
+            failed.append(error)
+
+    thread = threading.Thread(target=work, name=f"tokenize {source[-40:]}", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    with panics.told(source):
+        if failed:
+            raise failed[0]
+    if not found:
+        _left_behind.add(thread)
+        raise _too_slow(source)
+    done: tuple[list[int], list[tuple[int, int]], list[str]] = found[0]
+    return done
+
+
+def _too_slow(source: str) -> SourceError:
+    message = f"the tokenizer of {source!r} did not cut a text within {PATIENCE_S:.0f} s: use another text or tokenizer"
+    return SourceError("errors.tokenizer_slow", message, source=source, seconds=round(PATIENCE_S))
+
+
+def _no_tokenizer(source: str) -> SourceError:
+    """Say why a checkpoint has no tokenizer: there is none, or its file cannot be read."""
+    try:
+        path = Path(resolving.place(source)) / TOKENIZER
+        if path.is_file():
+            if configuration.is_pointer(path):
+                return configuration.pointer(source, TOKENIZER)
+            message = f"the {TOKENIZER} of {source!r} cannot be read: copy or download it again"
+            return SourceError("errors.tokenizer_broken", message, source=source)
+    except (SourceError, OSError, ValueError):  # a seeded shape has no place
+        pass
+    return SourceError("errors.no_tokenizer", f"{source!r} has no tokenizer: add its {TOKENIZER}", source=source)
 
 
 def readable_tokens(
@@ -146,4 +215,4 @@ def _remarks(text: str, tokens: tuple[Token, ...], removed: int) -> tuple[Remark
 
 def _too_long(tokens: int, limit: int) -> PromptError:
     message = f"the prompt has about {tokens} tokens, at most {limit} are shown: shorten it"
-    return PromptError("prompt_too_long", message, tokens=tokens, limit=limit)
+    return PromptError("errors.prompt_too_long", message, tokens=tokens, limit=limit)

@@ -22,13 +22,21 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
 
     Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer of its own.
     """
+    return trace_encoded(adapter, checkpoint, encoded(checkpoint, prompt))
+
+
+def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
+    """Cut a prompt into the tokens that a checkpoint reads; raises as trace does, and touches no model."""
     shape = accounting.shape_of(checkpoint.config)
     limit = min(PROMPT_TOKENS, shape.positions or PROMPT_TOKENS)
-    encoded = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
-    if max(encoded.ids) >= shape.vocab:
+    found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
+    if not found.ids:
+        message = f"the tokenizer of {checkpoint.name!r} makes no token of this text: use another text"
+        raise SourceError("errors.no_tokens", message, source=checkpoint.name)
+    if not all(0 <= id_ < shape.vocab for id_ in found.ids):
         message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
-        raise SourceError("foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
-    return trace_encoded(adapter, checkpoint, encoded)
+        raise SourceError("errors.foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
+    return found
 
 
 def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
@@ -92,7 +100,7 @@ def lens_of(adapter: Adapter, checkpoint: Checkpoint, trace: ModelTrace, token_i
     last = trace.logits.sizes["vocab"] - 1
     if not 0 <= token_id <= last:
         message = f"token {token_id} is not in the vocabulary of {checkpoint.name!r}: choose an id from 0 to {last}"
-        raise SettingError("setting_range", message, name="token", value=token_id, low=0, high=last)
+        raise SettingError("errors.setting_range", message, name="token", value=token_id, low=0, high=last)
     head, ids = readout(adapter, checkpoint), np.full(len(trace.tokens), token_id)
     with torch.inference_mode():
         found = [residual_stream.follow(layer.part("resid_post"), head, ids) for layer in trace.stream]

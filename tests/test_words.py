@@ -41,7 +41,7 @@ FIGURES = sorted(
     {*OTHERS, *(f for table in (CHAPTERS, HOOD) for figures in table.values() for f in figures)} - NO_FIGURES
 )
 SECTIONS = ("title", "tagline", "promise", "check")
-RAISED = r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"(?:errors\.)?(\w+)\""
+RAISED = r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"errors\.(\w+)\""
 COLUMNS = ("context", "time_complexity", "speed", "parameter_efficiency", "memory")
 
 
@@ -244,6 +244,19 @@ def test_every_error_of_the_models_has_a_sentence() -> None:
         source = path.read_text(encoding="utf-8")
         raised |= set(re.findall(RAISED, source))
     assert [key for key in sorted(raised) if f"errors.{key}" not in words] == []
+
+
+@pytest.mark.parametrize("folder", ["models", "pages"])
+def test_every_error_names_its_whole_key(folder: str) -> None:
+    """One dialect: "errors.x" everywhere, never "x"."""
+    bare = [
+        f"{path.relative_to(ROOT)}: {key}"
+        for path in (ROOT / folder).rglob("*.py")
+        for key in re.findall(
+            r"(?:Prompt|Source|Setting|Cell|Contextscope)Error\(\s*\"(?!errors\.)(\w[^\"]*)", path.read_text()
+        )
+    ]
+    assert bare == []
 
 
 @pytest.mark.parametrize("lang", LANGS)

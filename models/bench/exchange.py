@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from models.bench import spreadsheet
 from models.bench.checking import (
     MOST_COLUMNS,
     MOST_ROWS,
@@ -17,7 +18,7 @@ from models.bench.checking import (
     not_a_run,
     torn,
 )
-from models.bench.runs import Run, encode, flat, plain, write_lines
+from models.bench.runs import Run, encode, flat, plain, timed, write_lines
 from models.errors import SourceError
 
 FORMATS = ("jsonl", "csv", "parquet", "md", "html")
@@ -32,7 +33,16 @@ MOST_MB = 20
 _MOST_UNPACKED = 200 * 2**20  # bytes of a Parquet file once unpacked
 _MOST_VALUES = 5_000_000
 _HEAD = b"contextscope.run"  # the key of a Parquet file's metadata
-_RUN_COLUMNS = ("run_title", "run_created_ns", "run_ended", "run_environment", "run_cells", "run_rows")
+_RUN_COLUMNS = (
+    "run_title",
+    "run_created_ns",
+    "run_created",
+    "run_ended",
+    "run_environment",
+    "run_cells",
+    "run_rows",
+    "run_json",
+)
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet would run
 Words = Callable[..., str]
 
@@ -63,7 +73,7 @@ def parse(name: str, data: bytes) -> Run:
     try:
         if data[:4] == b"PAR1":
             return _from_parquet(name, data)
-        text = data.decode("utf-8-sig")
+        text = spreadsheet.text_of(name, data)
         return _from_lines(name, text) if text.lstrip()[:1] == "{" else _from_csv(name, text)
     except csv.Error as error:
         raise torn(name, str(error)) from error
@@ -110,50 +120,66 @@ def _counted(name: str, head: dict[str, Any] | None, rows: Sequence[Mapping[str,
 
 
 def _table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the columns of a run's rows, in the order of their first appearance after the plain ones, and the rows."""
-    rows = [flat(row) for row in run.rows]
-    extra = dict.fromkeys(column for row in rows for column in row if column not in kinds())
-    return [*kinds(), *sorted(extra)], rows
+    """Return the columns of a run's rows, in the order of their first appearance after the plain ones, and the rows.
+
+    The times of a row stand beside its nanoseconds in a form that people and spreadsheets can read.
+    """
+    rows = [timed(flat(row)) for row in run.rows]
+    extra = dict.fromkeys(column for row in rows for column in row if nested(column))
+    plain_columns = [name for column in kinds() for name in (column, *filter(None, [spreadsheet.TIMES.get(column)]))]
+    return [*plain_columns, *sorted(extra)], rows
 
 
-def _csv(run: Run) -> str:
-    columns, rows = _table(run)
+def _of_run(run: Run) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what a table says of its run on every line, and what on the first alone."""
     common = {
         "run_title": run.title,
         "run_created_ns": run.created_ns,
+        "run_created": spreadsheet.iso(run.created_ns),
         "run_ended": run.ended,
-        "run_rows": len(rows),
+        "run_rows": len(run.rows),
     }
     once = {
         "run_environment": encode({key: plain(value) for key, value in run.environment.items()}),
         "run_cells": encode([dict(cell) for cell in run.cells]),
     }
+    return common, once
+
+
+def _csv(run: Run) -> str:
+    columns, rows = _table(run)
+    common, once = _of_run(run)
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow([*columns, *_RUN_COLUMNS])
+    run_columns = [column for column in _RUN_COLUMNS if column in common or column in once]
+    writer.writerow([*columns, *run_columns])
     for number, row in enumerate(rows or [{"run_id": run.run_id}]):
         values = row | common | (once if number == 0 else {})
         writer.writerow(
-            [_to_text(column, values[column]) if column in values else "" for column in (*columns, *_RUN_COLUMNS)]
+            [_to_text(column, values[column]) if column in values else "" for column in (*columns, *run_columns)]
         )
     return file.getvalue()
 
 
 def _from_csv(name: str, text: str) -> Run:
     csv.field_size_limit(MOST_MB * 2**20)  # samples are long
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    columns = next(reader, [])
-    if "cell_id" not in columns or "state" not in columns or len(columns) > MOST_COLUMNS:
+    found = spreadsheet.table(text, needed=("cell_id", "state"))
+    if found is None or len(found.columns) > MOST_COLUMNS:
         raise not_a_run(name)
-    table = []
-    for number, values in enumerate(reader, 2):
-        if not values:
+    columns, table = found.columns, []
+    for number, values in enumerate(found.lines, 2):
+        if not any(values):
             continue
         if len(values) != len(columns) or number > MOST_ROWS + 2:
             raise torn(name, f"line {number} has {len(values)} of {len(columns)} columns")
         table.append(dict(zip(columns, values, strict=True)))
     if not table:
         raise not_a_run(name)
+    numbers = {column: kind for column, (kind, _) in kinds().items() if kind in (int, float)}
+    table = [
+        spreadsheet.restored(name, number, row, numbers, rewritten=found.rewritten)
+        for number, row in enumerate(table, 1)
+    ]
     expected = {row.get("run_rows", "") for row in table}
     if len(expected) > 1:
         raise torn(name, "the last line is cut short")
@@ -241,13 +267,20 @@ def _parquet(run: Run) -> bytes:
     fields, arrays = [], []
     for column in columns:
         values = [row.get(column) for row in rows]
-        if column in kinds():
-            kind, asis = types[kinds()[column][0]], True
+        if column in kinds() or column in spreadsheet.TIMES.values():
+            kind, asis = types[kinds()[column][0] if column in kinds() else str], True
         else:
             kind, asis = _common_type(rows, column, types)
             values = values if asis else [_entry_text(row[column]) if column in row else None for row in rows]
         fields.append(pa.field(column, kind, metadata=None if asis else {"encoding": "json"}))
         arrays.append(pa.array(values, kind))
+    common, once = _of_run(run)
+    once["run_json"] = encode([field.name for field in fields if field.metadata])
+    for column in _RUN_COLUMNS:  # once more as columns: a program that saves the table again keeps no metadata
+        first, others = once.get(column, common.get(column)), common.get(column)
+        values = [first if number == 0 else others for number in range(len(rows))]
+        fields.append(pa.field(column, types[type(first)]))
+        arrays.append(pa.array(values, types[type(first)]))
     head = json.loads(write_lines(run).partition("\n")[0]) | {"ended": run.ended}
     schema = pa.schema(fields, metadata={_HEAD: encode(head).encode()})
     file = io.BytesIO()
@@ -277,9 +310,13 @@ def _from_parquet(name: str, data: bytes) -> Run:
         for batch in file.iter_batches(batch_size=16, columns=known):
             rows.extend(batch.to_pylist())
         head = json.loads((schema.metadata or {}).get(_HEAD, b"null"))
+        again = None if isinstance(head, dict) else _saved_again(name, file, schema.names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise (not_a_run(name) if data[-4:] == b"PAR1" else torn(name, "the end is missing")) from error
     text = {column for column in known if (schema.field(column).metadata or {}).get(b"encoding") == b"json"}
+    if again is not None:
+        head, text = again
+        rows = [_samples_of_text(name, number, row) for number, row in enumerate(rows, 1)]
     found = [
         {
             column: _entry_value(value) if column in text and isinstance(value, str) else value
@@ -291,6 +328,29 @@ def _from_parquet(name: str, data: bytes) -> Run:
     if not isinstance(head, dict):
         return _counted(name, None, found, None)
     return _counted(name, head, found, head.get("row_count"))
+
+
+def _saved_again(name: str, file: Any, names: Sequence[str]) -> tuple[dict[str, Any] | None, set[str]]:
+    """Return the head of a run and the columns written as JSON from a table that another program has saved again."""
+    present = [column for column in (*_RUN_COLUMNS, "run_id") if column in names]
+    first: dict[str, Any] = next(
+        (row for batch in file.iter_batches(batch_size=1, columns=present) for row in batch.to_pylist()), {}
+    )
+    texts = {column: "" if value is None else str(value) for column, value in first.items()}
+    head = _csv_head(name, texts) if texts.get("run_created_ns") else None
+    if head is not None and texts.get("run_rows", "").isdigit():
+        head["row_count"] = int(texts["run_rows"])
+    listed = _entry_value(texts.get("run_json", ""))
+    nested_columns = {column for column in names if nested(column)}
+    return head, nested_columns & set(listed) if isinstance(listed, list) else nested_columns if head else set()
+
+
+def _samples_of_text(name: str, number: int, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its samples as numbers where a table that came from CSV has them as text."""
+    for column, value in row.items():
+        if isinstance(value, str) and column in kinds() and kinds()[column][0] is tuple:
+            row[column] = _typed(name, number, {column: value})[column]
+    return row
 
 
 def _readable(metadata: Any, names: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from models.bench import spreadsheet
 from models.bench.rows import Measurement, from_row
 from models.errors import SourceError
 
@@ -106,6 +107,16 @@ def flat(row: Measurement) -> dict[str, Any]:
     return {name: plain(value) for name, value in row.to_row().items()}
 
 
+def timed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flat values with an ISO time right after the nanoseconds of each time."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        found[name] = value
+        if name in spreadsheet.TIMES:
+            found[spreadsheet.TIMES[name]] = spreadsheet.iso(value)
+    return found
+
+
 def encode(value: Any) -> str:
     """Write a value as JSON in ASCII, so that any text survives any database; ValueError for a number that is none."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
@@ -118,11 +129,12 @@ def write_lines(run: Run) -> str:
         "run_id": run.run_id,
         "title": run.title,
         "created_ns": run.created_ns,
+        "created": spreadsheet.iso(run.created_ns),
         "cells": [dict(cell) for cell in run.cells],
         "environment": dict(run.environment),
         "row_count": len(run.rows),
     }
-    rows = [{"kind": "row", **flat(row)} for row in run.rows]
+    rows = [{"kind": "row", **timed(flat(row))} for row in run.rows]
     return "".join(encode(entry) + "\n" for entry in (head, *rows, {"kind": "end", "ended": run.ended}))
 
 

@@ -20,7 +20,7 @@ from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS, c
 from models.bench.store import Store
 from models.cli import bench_report
 from models.cli.ending import EndedError, listening
-from models.cli.output import check_file, write_file
+from models.cli.output import SOURCES, check_file, write_file
 from models.cli.runs import chosen, file_format
 from models.errors import ContextscopeError, SettingError, SourceError
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sources",
         default="",
         metavar="A,B",
-        help="bundled names, folders, hub or catalogue ids (all bundled); with --size: architectures of that size",
+        help=f"each {SOURCES} (all bundled); with --size: architectures of that size",
     )
     what.add_argument("--contexts", default="", metavar="N,N", help="context lengths, all of them, whatever they take")
     what.add_argument("--batch", type=int, default=None, help="sequences at once (the preset's)")

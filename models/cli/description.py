@@ -3,16 +3,18 @@
 import argparse
 
 from models import describe
-from models.cli.output import byte_size, print_json, print_table
+from models.cli.output import SOURCES, byte_size, print_json, print_table
 from models.describe import Description
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("source", help="a catalogue id, a bundled name, a folder with a config.json, or a hub id")
+    parser.add_argument("source", help=SOURCES)
     parser.add_argument("--context", type=int, default=4096, metavar="TOKENS", help="tokens in the cache (4096)")
     parser.add_argument("--batch", type=int, default=1, help="sequences at once (1)")
-    parser.add_argument("--dtype", default="bfloat16", help="float32, bfloat16 or float16 (bfloat16)")
+    parser.add_argument(
+        "--dtype", default=None, help="float32, bfloat16 or float16 (as stored; bfloat16 where unknown)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -34,6 +36,7 @@ def _print(found: Description) -> None:
             ("params_total", found.params_total, _billions(found.params_total)),
             ("params_active", found.params_active, _billions(found.params_active)),
             *((f"  {name}", count, "") for name, count in found.parameter_terms.items()),
+            *([("stored_bytes", found.stored_bytes, byte_size(found.stored_bytes))] if found.stored_bytes else []),
             ("weight_bytes", found.weight_bytes, byte_size(found.weight_bytes)),
             ("kv_bytes", found.kv_bytes, byte_size(found.kv_bytes)),
             ("state_bytes", found.state_bytes, byte_size(found.state_bytes)),

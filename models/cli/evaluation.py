@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.cli.output import print_json, print_table
+from models.cli.output import SOURCES, print_json, print_table
 from models.errors import SettingError, SourceError
 
 CONTEXT = 256  # where no card says what the model was trained on
@@ -15,7 +15,7 @@ ROWS = 128
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("sources", nargs="*", metavar="MODEL", help="bundled names or checkpoint folders (all bundled)")
+    parser.add_argument("sources", nargs="*", metavar="MODEL", help=f"each {SOURCES} (all bundled)")
     parser.add_argument("--corpus", type=Path, required=True, help="folder with stories_en.txt and reviews_ko.txt")
     parser.add_argument("--context", type=int, help=f"tokens per row (those of the model's card, else {CONTEXT})")
     parser.add_argument("--rows", type=int, help=f"rows per language ({ROWS})")
@@ -33,10 +33,10 @@ def main(args: argparse.Namespace) -> int:
     for name in ("context", "rows"):
         if (value := getattr(args, name)) is not None and value < 1:
             message = f"--{name} must be at least 1, got {value}"
-            raise SettingError("setting_range", message, name=name, value=value, low=1, high="any")
+            raise SettingError("errors.setting_range", message, name=name, value=value, low=1, high="any")
         if args.write_card and value is not None:
             message = f"--write-card takes no --{name}: cards hold the standard measurement"
-            raise SettingError("setting_value", message, name=name, value=value)
+            raise SettingError("errors.setting_value", message, name=name, value=value)
     from models import registry
     from models.training import corpus
 
@@ -77,7 +77,7 @@ def _judged(source: str, texts: tuple[Any, ...], args: argparse.Namespace) -> di
 
     checkpoint = registry.load(source)
     if checkpoint.tokenizer is None:
-        raise SourceError("no_tokenizer", f"{source} has no tokenizer, so its text has no tokens", source=source)
+        raise SourceError("errors.no_tokenizer", f"{source} has no tokenizer, so its text has no tokens", source=source)
     tokenizer: Any = checkpoint.tokenizer
     card = registry.card_of(source)
     context = args.context or card.get("recipe", {}).get("context", CONTEXT)
@@ -105,11 +105,11 @@ def _trained_on(source: str, texts: tuple[Any, ...]) -> None:
 
     card = registry.card_of(source)
     if not card:
-        raise SourceError("no_card", f"{source} has no card.json of a training to write into", source=source)
+        raise SourceError("errors.no_card", f"{source} has no card.json of a training to write into", source=source)
     hashes = {text.language: text.sha256 for text in texts}
     if card.get("corpus_sha256") != hashes:
         message = f"{source} was trained on another corpus than this one: its card would not be true"
-        raise SettingError("setting_value", message, name="corpus", value=source)
+        raise SettingError("errors.setting_value", message, name="corpus", value=source)
 
 
 def _rewrite(

@@ -4,12 +4,15 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from models.errors import SettingError
 
+SOURCES = "a bundled name, a catalogue id, a folder with a config.json, a hub id like owner/name, or its https address"
 _STEPS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -36,6 +39,25 @@ def byte_size(count: float) -> str:
     while abs(size) >= 1024 and unit < len(_STEPS) - 1:
         size, unit = size / 1024, unit + 1
     return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_STEPS[unit]}"
+
+
+@contextmanager
+def quiet_errors() -> Iterator[None]:
+    """Keep from the terminal what compiled code writes to the error stream by itself; exceptions pass."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no such stream
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def check_file(out: Path | None) -> None:

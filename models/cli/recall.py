@@ -50,10 +50,12 @@ def main(args: argparse.Namespace) -> int:
         value = getattr(args, name, None)
         if value is not None and value < 1:
             message = f"--{name} must be at least 1, got {value}"
-            raise SettingError("setting_range", message, name=name, value=value, low=1, high="any")
+            raise SettingError("errors.setting_range", message, name=name, value=value, low=1, high="any")
     for value in (getattr(args, "seeds", None) or []) + [getattr(args, "seed", None) or 0]:
         if value < 0:
-            raise SettingError("setting_range", f"a seed must be at least 0, got {value}", name="seed", value=value)
+            raise SettingError(
+                "errors.setting_range", f"a seed must be at least 0, got {value}", name="seed", value=value
+            )
     import torch
 
     torch.set_num_threads(args.threads)

@@ -4,12 +4,12 @@ import argparse
 import math
 from typing import Any
 
-from models.cli.output import byte_size, print_json, print_table
+from models.cli.output import SOURCES, byte_size, print_json, print_table, quiet_errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("source", help="a bundled name, a local folder, or a hub id")
+    parser.add_argument("source", help=SOURCES)
     parser.add_argument("--text", required=True, help="the text to read")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:0 (cpu)")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
@@ -24,7 +24,9 @@ def main(args: argparse.Namespace) -> int:
     from models import describe, registry
 
     checkpoint = registry.load(args.source, device=args.device, dtype=describe.dtype_name(args.dtype))
-    found = summary(registry.trace(checkpoint, args.text))
+    with quiet_errors():  # compiled code that panics prints its stack before it raises
+        encoded = registry.encode(checkpoint, args.text)
+    found = summary(registry.trace_encoded(checkpoint, encoded))
     if args.json:
         print_json(found)
     else:

@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
     """
     recipe = recipe_of(args)
     if args.device not in ("cpu", "cuda") or (args.device == "cuda" and not torch.cuda.is_available()):
-        raise SettingError("setting_value", f"--device {args.device!r}: not on this machine", name="device",
+        raise SettingError("errors.setting_value", f"--device {args.device!r}: not on this machine", name="device",
                            value=args.device)  # fmt: skip
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -84,5 +84,5 @@ def _tokenizer(out: Path, texts: tuple[corpus.Text, ...], vocab: int) -> PreTrai
     known: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
     if len(known) > vocab:
         message = f"{folder} has {len(known)} entries and the recipe {vocab}: choose another --out, or delete it"
-        raise SettingError("setting_value", message, name="vocab", value=len(known))
+        raise SettingError("errors.setting_value", message, name="vocab", value=len(known))
     return known

@@ -57,7 +57,7 @@ def _cell(task: str, at: dict[str, int]) -> Cell:
         if all(getattr(cell, axis) == at.get(axis) for axis in cell.axes):
             return cell
     message = f"{task} has no cell {at}"
-    raise SettingError("setting_value", message, name="cell", value=str(at))
+    raise SettingError("errors.setting_value", message, name="cell", value=str(at))
 
 
 def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.Example, cell: Cell) -> Answer:

@@ -17,7 +17,7 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from models import hf, registry
+from models import registry, resolving
 from models.errors import SourceError
 from models.spec import Checkpoint
 from models.training import initial
@@ -25,7 +25,7 @@ from models.training import initial
 D_MODEL = 64
 INIT = 0.08  # standard deviation of matrices and embeddings where the architecture has no rule of its own
 POSITIONS = 1024  # declared by the configurations; longer than every cell
-FOLDER = hf.CHECKPOINTS / "micro"
+FOLDER = resolving.CHECKPOINTS / "micro"
 NO_TEXT: dict[str, Any] = {"tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": None}
 
 
@@ -139,7 +139,7 @@ def load(task: str, architecture: str, *, device: str = "cpu") -> Checkpoint:
     place = folder(task, architecture)
     if not saved(place):
         message = f"there is no trained {architecture} for {task} in {place}: python -m models recall train makes it"
-        raise SourceError("source_not_found", message, source=str(place))
+        raise SourceError("errors.source_not_found", message, source=str(place))
     return registry.load(str(place), device=device)
 
 

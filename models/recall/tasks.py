@@ -260,7 +260,7 @@ def _within(name: str, value: int, low: int, high: int | None) -> None:
     if value < low or (high is not None and value > high):
         bounds = f"at least {low}" if high is None else f"{low} to {high}"
         message = f"{name} must be {bounds}, got {value}"
-        raise SettingError("setting_range", message, name=name, value=value, low=low, high=high or "any")
+        raise SettingError("errors.setting_range", message, name=name, value=value, low=low, high=high or "any")
 
 
 def _start(batch: int, seed: Sequence[int] | int) -> tuple[np.random.Generator, Ints]:

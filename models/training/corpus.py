@@ -31,16 +31,18 @@ def read(folder: Path) -> tuple[Text, ...]:
 
 def _read(language: str, path: Path) -> Text:
     if not path.is_file():
-        raise SettingError("corpus_missing", f"no corpus file {path}: pass --corpus FOLDER with {path.name}", path=path)
+        raise SettingError(
+            "errors.corpus_missing", f"no corpus file {path}: pass --corpus FOLDER with {path.name}", path=path
+        )
     raw = path.read_bytes()
     try:
         lines = raw.decode("utf-8").splitlines(keepends=True)
     except UnicodeDecodeError as error:
         message = f"{path} is not UTF-8 at byte {error.start}: save it as UTF-8"
-        raise SettingError("setting_value", message, name="corpus", value=str(path)) from error
+        raise SettingError("errors.setting_value", message, name="corpus", value=str(path)) from error
     if len(lines) < 2:
         message = f"{path} has {len(lines)} lines: at least two are needed, as the last ones are held out"
-        raise SettingError("setting_value", message, name="corpus", value=str(path))
+        raise SettingError("errors.setting_value", message, name="corpus", value=str(path))
     sizes = np.cumsum([len(line.encode("utf-8")) for line in lines])
     cut = int(np.searchsorted(sizes, (1 - HELD_OUT) * sizes[-1]))
     return Text(language, "".join(lines[:cut]), "".join(lines[cut:]), hashlib.sha256(raw).hexdigest())
@@ -64,7 +66,7 @@ def windows(streams: list[npt.NDArray[np.int32]], *, context: int, start: int, s
         message = (
             f"the longest text has {max(map(len, streams))} tokens and a row {context}: choose a shorter --context"
         )
-        raise SettingError("setting_value", message, name="context", value=context)
+        raise SettingError("errors.setting_value", message, name="context", value=context)
     rows = [stream[: len(stream) // context * context].reshape(-1, context) for stream in streams]
     body = np.concatenate(rows)
     lead = np.full((len(body), 1), start, dtype=np.int32)

@@ -64,7 +64,7 @@ def spaced(stream: Ids, *, context: int, start: int, rows: int) -> Ids:
     """
     if len(stream) < context:
         message = f"the held-out text has {len(stream)} tokens and a row {context}: choose a shorter --context"
-        raise SettingError("setting_value", message, name="context", value=context)
+        raise SettingError("errors.setting_value", message, name="context", value=context)
     whole = stream[: len(stream) // context * context].reshape(-1, context)
     chosen = whole[np.linspace(0, len(whole) - 1, min(rows, len(whole))).astype(int)]
     return np.concatenate([np.full((len(chosen), 1), start, dtype=np.int32), chosen], axis=1)
@@ -83,7 +83,7 @@ def token_bytes(tokenizer: PreTrainedTokenizerFast) -> npt.NDArray[np.int64]:
     """
     if not isinstance(tokenizer.backend_tokenizer.decoder, decoders.ByteLevel) or tokenizer.eos_token_id is None:
         message = "bits per byte need a byte-level tokenizer with an end token, and this model has another"
-        raise SettingError("setting_value", message, name="tokenizer", value=type(tokenizer).__name__)
+        raise SettingError("errors.setting_value", message, name="tokenizer", value=type(tokenizer).__name__)
     sizes = np.zeros(len(tokenizer), dtype=np.int64)
     for token, index in tokenizer.get_vocab().items():  # byte-level: a character of a token is a byte of the text
         sizes[index] = 1 if index == tokenizer.eos_token_id else len(token)

@@ -57,7 +57,7 @@ class Training:
             self._take_further(finished.steps)
         elif (folder / "card.json").is_file():
             message = f"{folder} holds a model of another recipe: choose another --out, or delete it"
-            raise SettingError("setting_value", message, name="out", value=str(folder))
+            raise SettingError("errors.setting_value", message, name="out", value=str(folder))
         else:
             self._log.write_text("", encoding="utf-8")
         self.begun = self.step, self.seconds  # of this session
@@ -148,7 +148,7 @@ class Training:
         step, begun = int(known["step"]), Recipe.read(known["recipe"])
         if begun is None or not self.recipe.begins_as(begun, step):
             message = f"{kept} was begun with another recipe: finish it with that one, or delete the file"
-            raise SettingError("setting_value", message, name="recipe", value=str(kept))
+            raise SettingError("errors.setting_value", message, name="recipe", value=str(kept))
         tensors = load_file(kept, device=str(self.model.device))
         weights = {name[6:]: x for name, x in tensors.items() if name.startswith("model.")}
         self.model.load_state_dict(weights, strict=False)

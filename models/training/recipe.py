@@ -103,11 +103,11 @@ def changed(name: str, changes: Mapping[str, Any]) -> Recipe:
     for setting, (low, _) in OVERRIDES.items():
         if (value := given.get(setting, low)) < low:
             message = f"--{setting} must be at least {low}, got {value}"
-            raise SettingError("setting_range", message, name=setting, value=value, low=low, high="any")
+            raise SettingError("errors.setting_range", message, name=setting, value=value, low=low, high="any")
     if (lr := given.get("lr")) is not None:
         if not 0 < lr < 1:
-            raise SettingError("setting_range", f"--lr must be between 0 and 1, got {lr}", name="lr", value=lr, low=0,
-                               high=1)  # fmt: skip
+            message = f"--lr must be between 0 and 1, got {lr}"
+            raise SettingError("errors.setting_range", message, name="lr", value=lr, low=0, high=1)
         given["lr_end"] = lr / 10
     if "steps" in given:
         given["warmup"] = min(recipe.warmup, max(1, given["steps"] // 10))

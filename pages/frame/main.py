@@ -71,11 +71,15 @@ def show() -> None:
     style.inject(name)
     visit = session.start(name)
     top_corner(pages[content.PAGES[0]])
+    note = st.empty() if visit.linked else None
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
     style.document(lang=visit.lang, page=name, query=visit.query())
     if visit.settle():
         st.rerun()
+    if note is not None:
+        with note:
+            notices.answer_link(visit.missed())
 
 
 run()

@@ -248,7 +248,9 @@ def _check_here(source: str) -> None:
     from models import registry
 
     if not registry.is_here(source):
-        raise SourceError("not_downloaded", f"{source!r} is not on this machine yet: download it first", source=source)
+        raise SourceError(
+            "errors.not_downloaded", f"{source!r} is not on this machine yet: download it first", source=source
+        )
 
 
 def _check_memory(source: str) -> None:
@@ -261,7 +263,7 @@ def _check_memory(source: str) -> None:
     free = environment.free_memory()
     if free is not None and need > free:
         message = f"{source!r} takes about {need} bytes of memory, {free} are free: take a smaller one"
-        raise SettingError("memory_short", message, source=source, need=_gib(need), free=_gib(free))
+        raise SettingError("errors.memory_short", message, source=source, need=_gib(need), free=_gib(free))
 
 
 def _gib(count: int) -> str:
@@ -272,18 +274,19 @@ def _traced(source: str, prompt: str) -> ModelTrace:
     from models import registry
 
     loaded = checkpoint(source)
+    encoded = registry.encode(loaded, prompt)  # before its turn: a slow tokenizer holds up nobody else
     with _running:
         if source in bundled():
-            return registry.trace(loaded, prompt)
+            return registry.trace_encoded(loaded, encoded)
         try:
-            return registry.trace(loaded, prompt)
+            return registry.trace_encoded(loaded, encoded)
         except ContextscopeError:
             raise
         except Exception as error:  # a model nobody has tried: the reason to the log, a sentence to the visitor
             _log.exception("%s cannot be run", source)
             detail = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
             raise SourceError(
-                "cannot_run", f"{source!r} cannot be run: {detail}", source=source, detail=detail
+                "errors.cannot_run", f"{source!r} cannot be run: {detail}", source=source, detail=detail
             ) from error
 
 

@@ -20,6 +20,12 @@ def current() -> str:
     return _resolved() if found is None else found
 
 
+def understood(text: str) -> str | None:
+    """Return the language that a code names, in any case and with any region: KO and ko-KR are ko; None for others."""
+    code = text.strip().casefold().replace("_", "-").split("-", maxsplit=1)[0]
+    return code if code in LANGS else None
+
+
 def begin() -> str:
     """Resolve the language for the script run that starts in this thread, and return it."""
     _of_run.code = _resolved()
@@ -35,9 +41,7 @@ def choose(code: str) -> None:
 def _resolved() -> str:
     spoken = st.session_state.get(_KEY)
     if spoken is None:
-        asked = st.query_params.get("lang", "")
-        locale = (st.context.locale or "").lower()
-        heard = next((code for code in LANGS if locale.startswith(code)), LANGS[0])
-        spoken = asked if asked in LANGS else heard
+        asked, heard = understood(st.query_params.get("lang", "")), understood(st.context.locale or "")
+        spoken = asked or heard or LANGS[0]
         st.session_state[_KEY] = spoken
     return str(spoken)

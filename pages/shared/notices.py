@@ -1,11 +1,12 @@
 """Say calmly what went wrong and what to do, in the visitor's language."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
 
+from models import panics
 from models.errors import ContextscopeError
 from pages.shared import html, i18n, session
 
@@ -23,6 +24,10 @@ def guarded() -> Iterator[None]:
         explain(error)
     except Exception as error:  # noqa: BLE001  # the visitor gets a calm sentence, the log everything
         calm(error)
+    except BaseException as error:  # a panic of Rust code is no Exception; what ends or reruns a script passes
+        if not panics.is_panic(error):
+            raise
+        calm(error)
 
 
 def explain(error: ContextscopeError, *, also: str = "") -> None:
@@ -30,18 +35,30 @@ def explain(error: ContextscopeError, *, also: str = "") -> None:
     st.warning(plain(f"{sentence(error)} {also}".strip()), icon=":material/info:")
 
 
-def calm(error: Exception) -> bool:
+def calm(error: BaseException) -> bool:
     """Log an error nobody foresaw and say so without details. Returns True: nothing more needs to be shown."""
     _log.error("unexpected error on page %s", session.current().page, exc_info=error)
     st.error(i18n.t(_UNEXPECTED), icon=":material/error:")
     return True
 
 
+def answer_link(missed: Sequence[tuple[str, str]]) -> None:
+    """Say what a link asked for in vain: the page shows its own choice. missed: pairs of what and its value."""
+    said = [_link_sentence(what, value) for what, value in dict.fromkeys(missed)]
+    if said:
+        st.info(plain(" ".join(said)), icon=":material/link_off:")
+
+
+def _link_sentence(what: str, value: str) -> str:
+    if what in ("model", "folder"):
+        return i18n.t(f"notices.link_{what}", value=value)
+    return i18n.t("notices.link_place", what=i18n.t(f"notices.place.{what}"), value=value)
+
+
 def sentence(error: ContextscopeError) -> str:
     """Return an error's sentence in the visitor's language, or its own English one where none is written."""
-    key = f"errors.{error.key.removeprefix('errors.')}"
     lang = session.language()
-    return i18n.say(lang, key, **error.values) if i18n.has(lang, key) else str(error)
+    return i18n.say(lang, error.key, **error.values) if i18n.has(lang, error.key) else str(error)
 
 
 def plain(text: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from models import alignment, offers
+from models import alignment, offers, resolving
 from models.limits import PROMPT_CHARACTERS
 from models.records import Token
 from pages.shared import cache, content
@@ -17,6 +17,8 @@ _PREFIX = "contextscope."
 _PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
 _MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,5}")
+_FOLDER = "folder-"  # how the codes of folders begin
+_SHOWN = 80  # characters of an address that a note repeats
 
 
 class Session:
@@ -84,7 +86,12 @@ class Session:
     def token(self, count: int) -> int | None:
         """Return the chosen token if a text of count tokens has it."""
         token = self.selected
-        return token if token is not None and 0 <= token < count else None
+        if token is not None and not 0 <= token < count:
+            if self._of_link("token"):
+                self._miss("token", token)
+                self.selected = None
+            return None
+        return token
 
     def token_in(self, tokens: Sequence[Token]) -> int | None:
         """Return the chosen token among those of a text: by its characters where they are known, else by number."""
@@ -111,7 +118,31 @@ class Session:
     def place(self, name: str, *, default: int, allowed: Sequence[int] | range) -> int:
         """Return the layer, head, channel, ... chosen on this page; the default when none or an impossible one is."""
         value = self._places().get(name)
-        return value if value is not None and value in allowed else default
+        if value is None or value in allowed:
+            return default if value is None else value
+        if self._of_link(name):
+            self._miss(name, value)
+            del self._places()[name]
+        return default
+
+    @property
+    def linked(self) -> bool:
+        """Whether an address has said something that this visit has not used or answered yet."""
+        return bool(_get("linked", None) or _get("missed", None))
+
+    def missed(self) -> list[tuple[str, str]]:
+        """Return, once, what the address asked for and is not there: (layer, token, model, ..., what it says)."""
+        found: list[tuple[str, str]] = list(_get("missed", None) or ())  # type: ignore[call-overload]
+        _put("missed", [])
+        _put("linked", set())
+        return found
+
+    def _of_link(self, name: str) -> bool:
+        return (self.page, name) in (_get("linked", None) or ())  # type: ignore[operator]
+
+    def _miss(self, name: str, value: object) -> None:
+        missed: list[tuple[str, str]] = st.session_state.setdefault(f"{_PREFIX}missed", [])
+        missed.append((name.rpartition("_")[2], str(value)[:_SHOWN]))
 
     def put(self, name: str, value: int) -> None:
         """Remember a layer, head, channel, ... of this page."""
@@ -181,31 +212,37 @@ def url_path(page: str) -> str:
 
 def _read_url(session: Session) -> None:
     params = st.query_params
-    session.lang = params.get("lang", "")
+    session.lang = languages.understood(params.get("lang", "")) or ""
     if text := params.get("text", ""):
         session.prompt = text
-    if (token := _number(params.get("token", ""))) is not None:
-        session.selected = token
     _read_models(session, params.get("model", ""))
-    for name in params:
+    named = [name for name in params if name == "token" or _PLACE.fullmatch(name)]
+    for name in named:
         value = _number(params.get(name, ""))
-        if value is not None and _PLACE.fullmatch(name):
+        if value is None:
+            session._miss(name, params.get(name, ""))
+        elif name == "token":
+            session.selected = value
+        else:
             session.put(name, value)
+    _put("linked", {(session.page, name) for name in named})
 
 
 def folder_code(architecture: str, path: str) -> str:
     """Return what stands for a local folder in the address: no path, and of use only where the path was typed."""
-    return "folder-" + hashlib.blake2s(f"{architecture}\0{path}".encode(), digest_size=8).hexdigest()
+    return _FOLDER + hashlib.blake2s(f"{architecture}\0{path}".encode(), digest_size=8).hexdigest()
 
 
 def _read_models(session: Session, text: str) -> None:
     """Take over the models of an address: offered ones, and folders that were typed on this server; all else is not."""
     for name in text[:_MODELS_LIMIT].split(","):
-        offer = offers.find(name)
+        offer = resolving.offered(name)
         if offer is not None:
             session.choose_model(offer.architecture, offer.id)
         elif name in cache.typed_folders():
             session.choose_model(*cache.typed_folders()[name])
+        elif name.strip():
+            session._miss("folder" if name.startswith(_FOLDER) else "model", name)
 
 
 def _number(text: str) -> int | None:

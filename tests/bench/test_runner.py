@@ -210,7 +210,7 @@ def test_cancelling_a_queued_run_does_not_hang_on_a_store_out_of_reach(runner, p
 
     def unwilling(row):
         if not reachable.is_set():
-            raise SourceError("store_locked", "in use by another program", place="here")
+            raise SourceError("errors.store_locked", "in use by another program", place="here")
         return append(row)
 
     monkeypatch.setattr(runner.store, "append", unwilling)
@@ -273,7 +273,7 @@ def test_a_store_out_of_reach_loses_no_row_and_no_later_run(runner, plan_of, mon
     def unwilling(row):
         if len(refused) < 3:
             refused.append(row)
-            raise SourceError("store_locked", "in use by another program", place="here")
+            raise SourceError("errors.store_locked", "in use by another program", place="here")
         return append(row)
 
     monkeypatch.setattr(runner.store, "append", unwilling)

@@ -281,7 +281,7 @@ def test_an_error_of_a_model_reaches_the_page(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(gate, "_gate", here)
 
     def broken() -> str:
-        raise SourceError("no_model", "it is not here")
+        raise SourceError("errors.no_model", "it is not here")
 
     with here.entered("a"), pytest.raises(SourceError):
         cache._waited(Shelf(100), "k", broken, len)

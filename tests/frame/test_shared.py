@@ -74,13 +74,13 @@ def test_a_sentence_quotes_a_visitor_without_markup() -> None:
     assert notices.plain("a*b [c](d) $x$ :red[y] <b>") == r"a\*b \[c\]\(d\) \$x\$ \:red\[y\] \<b\>"
 
 
-@pytest.mark.parametrize("key", ["prompt_empty", "errors.prompt_empty"])
-def test_an_error_finds_its_sentence_with_and_without_the_prefix(key: str) -> None:
-    assert notices.sentence(PromptError(key, "english")) == i18n.say("en", "errors.prompt_empty")
+def test_an_error_finds_its_sentence_by_its_whole_key() -> None:
+    assert notices.sentence(PromptError("errors.prompt_empty", "english")) == i18n.say("en", "errors.prompt_empty")
+    assert notices.sentence(PromptError("prompt_empty", "english")) == "english"
 
 
 def test_an_error_without_a_sentence_speaks_for_itself() -> None:
-    assert notices.sentence(PromptError("no_such_error", "the text is odd")) == "the text is odd"
+    assert notices.sentence(PromptError("errors.no_such_error", "the text is odd")) == "the text is odd"
 
 
 @pytest.mark.parametrize("page", content.PAGES)

@@ -192,7 +192,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def key_of(found: downloads.Progress) -> str:
     assert found.state == "failed" and found.error is not None and "\n" not in str(found.error)
-    return found.error.key
+    return found.error.key.removeprefix("errors.")
 
 
 def test_a_download_shows_its_progress_and_is_the_model(serve: Serve, files: dict[str, bytes]) -> None:
@@ -389,7 +389,7 @@ def test_only_the_files_that_are_needed_are_taken() -> None:
 
 
 def test_our_own_errors_pass_through() -> None:
-    error = SourceError("no_weights", "none", source="x")
+    error = SourceError("errors.no_weights", "none", source="x")
     assert hub.translated("x", error) is error
 
 
@@ -410,17 +410,17 @@ def test_our_own_errors_pass_through() -> None:
 )
 def test_what_went_wrong_is_told_apart(error: Exception, key: str) -> None:
     found = hub.translated("a/b", error)
-    assert found.key == key and "\n" not in str(found)
+    assert found.key == f"errors.{key}" and "\n" not in str(found)
     wrapped = OSError("as transformers wraps it")
     wrapped.__cause__ = error
-    assert hub.translated("a/b", wrapped).key == key
+    assert hub.translated("a/b", wrapped).key == f"errors.{key}"
 
 
 def test_a_hub_that_is_out_of_order_is_unreachable() -> None:
     def fail(status: int) -> str:
         error = OSError("the hub answered")
         error.response = type("R", (), {"status_code": status})()  # type: ignore[attr-defined]
-        return hub.translated("a/b", error).key
+        return hub.translated("a/b", error).key.removeprefix("errors.")
 
     assert [fail(status) for status in (503, 429, 400)] == ["hub_unreachable", "hub_unreachable", "hub_failed"]
 

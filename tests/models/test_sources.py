@@ -21,7 +21,7 @@ def key_of(source: str, **options: str) -> str:
     with pytest.raises(ContextscopeError) as error:
         registry.load(source, **options)
     assert "\n" not in str(error.value)
-    return error.value.key
+    return error.value.key.removeprefix("errors.")
 
 
 def folder(path: Path, config: object | None = None, **files: bytes) -> str:
@@ -76,10 +76,19 @@ def test_weights_that_are_not_the_model_s_are_said_so(bundled: str, change: Any,
 
 
 @pytest.mark.parametrize(
-    "source", ("", "no such thing!", "../../nowhere", "a/b/c", "x\x00y", "~nobody-there/x"), ids=repr
+    ("source", "key"),
+    [
+        ("", "source_unnamed"),
+        ("no such thing!", "source_not_found"),
+        ("../../nowhere", "no_folder"),
+        ("a/b/c", "source_not_found"),
+        ("x\x00y", "source_not_found"),
+        ("~nobody-there/x", "no_folder"),
+    ],
+    ids=repr,
 )
-def test_what_is_no_source_is_said_so(source: str) -> None:
-    assert key_of(source) == "source_not_found"
+def test_what_is_no_source_is_said_so(source: str, key: str) -> None:
+    assert key_of(source) == key
 
 
 def test_an_endless_name_is_said_so() -> None:
@@ -93,10 +102,10 @@ def test_an_endless_name_is_said_so() -> None:
         ("{not json", {}, "bad_config"),
         ("[]", {}, "bad_config"),
         ({"model_type": "bert"}, {"model__safetensors": b""}, "unknown_architecture"),
-        ({"model_type": "made-up"}, {"model__safetensors": b""}, "bad_config"),
+        ({"model_type": "made-up"}, {"model__safetensors": b""}, "unknown_architecture"),
         ({"model_type": "llama"}, {}, "no_weights"),
         ({"model_type": "llama"}, {"pytorch_model__bin": b"x"}, "unsafe_weights"),
-        ({"model_type": "llama", "hidden_size": 8}, {"model__safetensors": b"garbage"}, "bad_config"),
+        ({"model_type": "llama", "hidden_size": 8}, {"model__safetensors": b"garbage"}, "config_division"),
         ({"model_type": "rwkv", "hidden_size": 8}, {"model__safetensors": b"garbage"}, "weights_unreadable"),
     ],
 )
@@ -136,7 +145,7 @@ def test_errors_are_of_their_kind() -> None:
 def test_what_is_typed_and_is_no_folder_is_said_so(typed: str) -> None:
     with pytest.raises(SourceError) as error:
         registry.checked(typed, architecture="mamba")
-    assert error.value.key == "no_folder" and "\n" not in str(error.value) and len(str(error.value)) < 300
+    assert error.value.key == "errors.no_folder" and "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
 @pytest.mark.parametrize("adapter", registry.ADAPTERS, ids=lambda adapter: adapter.name)
@@ -148,7 +157,7 @@ def test_a_folder_is_taken_by_its_own_family_only(adapter: Adapter) -> None:
             continue
         with pytest.raises(SourceError) as error:
             registry.checked(place, architecture=other.name)
-        assert error.value.key == "wrong_family" and error.value.values["found"] == adapter.name
+        assert error.value.key == "errors.wrong_family" and error.value.values["found"] == adapter.name
 
 
 def test_need_counts_the_weights_in_float32() -> None:

@@ -55,14 +55,14 @@ def test_pieces_of_one_character_carry_the_whole_character() -> None:
 def test_nothing_to_read_is_said_so(prompt: str) -> None:
     with pytest.raises(PromptError) as error:
         tokens_of(prompt)
-    assert error.value.key == "prompt_empty"
+    assert error.value.key == "errors.prompt_empty"
 
 
 @pytest.mark.parametrize("prompt", ("wolf " * (PROMPT_TOKENS + 1), "x" * 10_000_000), ids=("tokens", "ten-megabytes"))
 def test_an_over_long_prompt_names_its_length_and_the_limit(prompt: str) -> None:
     with pytest.raises(PromptError) as error:
         tokens_of(prompt)
-    assert error.value.key == "prompt_too_long"
+    assert error.value.key == "errors.prompt_too_long"
     assert error.value.values["limit"] == PROMPT_TOKENS < error.value.values["tokens"]  # type: ignore[operator]
 
 
@@ -103,7 +103,7 @@ def test_right_to_left_text_gets_a_remark() -> None:
 def test_no_tokenizer_is_said_so() -> None:
     with pytest.raises(SourceError) as error:
         encode(None, "wolf", source="folder")
-    assert error.value.key == "no_tokenizer"
+    assert error.value.key == "errors.no_tokenizer"
 
 
 def test_every_id_of_the_vocabulary_has_a_label_that_can_be_read_and_drawn() -> None:

@@ -151,7 +151,7 @@ def test_who_asks_for_a_run_that_is_stopping_gets_a_new_one(held: Held) -> None:
 
 def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(task, name, *, device):
-        raise SourceError("source_not_found", f"no {name}", source=name)
+        raise SourceError("errors.source_not_found", f"no {name}", source=name)
 
     monkeypatch.setattr(live.micro, "load", missing)
     run = finished(Key("mqar", 0, 1))
