@@ -18,14 +18,8 @@ def expert_lanes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
     if grid.experts is None or len(grid.experts.first) != len(layers):
         return 1.0
     routes = [routes_error(grid.experts, row, layer) for row, layer in enumerate(layers)]
-    told = [
-        worst(exact.mixture_error(chosen, weights, layer))
-        for chosen, weights, layer in zip(
-            exported(figure, "chosen_experts"), exported(figure, "chosen_weights"), layers, strict=True
-        )
-    ]
     names = names_error(grid.row_labels, [[layer.index] for layer in layers])
-    return worst(*routes, *told, names, same(grid.values[0], grid.experts.first_weight))
+    return worst(*routes, told_error(figure, trace), names, same(grid.values[0], grid.experts.first_weight))
 
 
 def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
@@ -63,6 +57,15 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
         return 1.0
     names = names_error(grid_of(figure).row_labels, [[layer.index] for layer in layers])
     return worst(np.abs(drawn - known), *errors, names, picture_error(figure, drawn[None]))
+
+
+def told_error(figure: Figure, trace: ModelTrace) -> float:
+    """Compare the exported choices of all layers with their captured outputs; 0 for a model without experts."""
+    layers = trace.layers_with("chosen_experts")
+    if not layers:
+        return 0.0
+    told = zip(exported(figure, "chosen_experts"), exported(figure, "chosen_weights"), layers, strict=True)
+    return worst(*(exact.mixture_error(chosen, weights, layer) for chosen, weights, layer in told))
 
 
 def routes_error(planes: Experts, row: int, layer: LayerTrace) -> float:
