@@ -3,14 +3,14 @@
 import math
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.records import PARTS, Named
 
 
 def named(part: str, values: Tensor) -> Named:
-    """Make a record part of a tensor, in float32 (integers stay integers)."""
-    array = values.detach().cpu()
+    """Make a record part of a tensor, in float32 (integers stay integers); a weight is copied, as it may change."""
+    array = (values.clone() if isinstance(values, nn.Parameter) else values).detach().cpu()
     array = array.float() if array.is_floating_point() else array
     return Named(np.ascontiguousarray(array.numpy()), PARTS[part])
 

@@ -24,7 +24,7 @@ def output_projection(attention: Any) -> Any:
 
 
 def attention_parts(attention: Any, capture: Capture) -> Deferred:
-    """Build the parts of one attention layer of batch 1, all derived when asked for."""
+    """Build the parts of one attention layer of batch 1: W_O W_O^T with the run, the rest on demand."""
     seen = capture.attention[attention]
     projection = output_projection(attention)
     joined = capture.inputs[projection][0].float()  # (l, h * d_head), what the heads found, side by side
@@ -33,11 +33,10 @@ def attention_parts(attention: Any, capture: Capture) -> Deferred:
     def weights() -> Parts:
         query, key, value = seen.query[0].float(), seen.key[0].float(), seen.value[0].float()
         visible = seen.visible()
+        kernel = _weight(projection).view(len(query), value.shape[-1], -1)  # (h, d_head, d_model)
         logits, attended = attention_matrix(query, key, scale=seen.scale, visible=visible)
         heads, width = query.shape[0], value.shape[-1]
-        kernel = _weight(projection).view(heads, width, -1)  # (h, d_head, d_model)
         moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
-        gram = kernel.double() @ kernel.double().transpose(1, 2)
         parts = {
             "attention": attended,
             "attention_logits": logits,
@@ -47,11 +46,12 @@ def attention_parts(attention: Any, capture: Capture) -> Deferred:
             "head_key": key,
             "head_value": value,
             "head_output": joined.view(len(joined), heads, width).transpose(0, 1),
-            "output_gram": gram,
         }
         return {name: named(name, part) for name, part in parts.items()}
 
-    return deferred({}, Derivation(PARTS | CAPTURED, weights))
+    kernel = _weight(projection).view(seen.query.shape[1], seen.value.shape[-1], -1)
+    gram = named("output_gram", kernel @ kernel.transpose(1, 2))
+    return deferred({"output_gram": gram}, Derivation((PARTS | CAPTURED) - {"output_gram"}, weights))
 
 
 def _weight(projection: Any) -> Tensor:

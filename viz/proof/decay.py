@@ -29,7 +29,7 @@ CLOSE = 1e-5  # a number of three digits may be that far from a border between t
 
 
 def decay_curves(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
-    """Drawn curves, dots and labels against exp(-(n-1) w) and exp(u), w and u from the weights."""
+    """Drawn curves, dots and labels against exp(-(n-1) w) and exp(u) of the weights, which give the captured output."""
     layer, channels = chosen_layer(trace, choice, "decay_rate"), channels_of(figure)
     rate, bonus = exact.rates(layer)[channels], np.exp(wide(layer.part("bonus"))[channels])
     curves, dots = chart_rows(figure, "line", "weight"), chart_rows(figure, "point", "weight")
@@ -47,6 +47,7 @@ def decay_curves(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
         relative(now, bonus, bonus),
         relative(exported(figure, "bonus"), bonus, bonus),
         names,
+        exact.answer_error(layer, channels),
         _label_error(figure, exact.half_lives(layer)[channels]),
     )
 

@@ -25,7 +25,7 @@ from viz.proof.drawn import (
     spec_of,
 )
 from viz.proof.maps import distances, map_error, recorded_shares, shares
-from viz.proof.routing import routes_error
+from viz.proof.routing import routes_error, told_error
 
 LOGITS = 8_000_000  # at most that many are exponentiated for one strip
 
@@ -57,7 +57,7 @@ def layer_ribbon(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in trace])
     routes = [routes_error(lanes_of(figure), row, layer) for row, layer in enumerate(trace)]
     again = relative(drawn, known, np.maximum(known.max(1, keepdims=True), 1.0))
-    return worst(again, *recorded, names, *routes, picture_error(figure, drawn[None]))
+    return worst(again, *recorded, names, *routes, told_error(figure, trace), picture_error(figure, drawn[None]))
 
 
 def hybrid_stack(figure: Figure, trace: ModelTrace, choice: Choice) -> float:

@@ -27,14 +27,8 @@ def expert_lanes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
     if any(len(plane) != len(layers) for pair in lanes.chosen for plane in pair):
         return 1.0
     routes = [routes_error(lanes, row, layer) for row, layer in enumerate(layers)]
-    told = [
-        worst(exact.mixture_error(chosen, weights, layer))
-        for chosen, weights, layer in zip(
-            exported(figure, "chosen_experts"), exported(figure, "chosen_weights"), layers, strict=True
-        )
-    ]
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
-    return worst(*routes, *told, names, same(planes_of(figure)[0], lanes.chosen[0][1]))
+    return worst(*routes, told_error(figure, trace), names, same(planes_of(figure)[0], lanes.chosen[0][1]))
 
 
 def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
@@ -72,6 +66,15 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
         return 1.0
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
     return worst(np.abs(drawn - known), *errors, names, picture_error(figure, drawn[None]))
+
+
+def told_error(figure: Figure, trace: ModelTrace) -> float:
+    """Compare the exported choices of all layers with their captured outputs; 0 for a model without experts."""
+    layers = trace.layers_with("chosen_experts")
+    if not layers:
+        return 0.0
+    told = zip(exported(figure, "chosen_experts"), exported(figure, "chosen_weights"), layers, strict=True)
+    return worst(*(exact.mixture_error(chosen, weights, layer) for chosen, weights, layer in told))
 
 
 def routes_error(lanes: Lanes, row: int, layer: LayerTrace) -> float:
