@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import streamlit as st
@@ -15,9 +15,13 @@ from models.alignment import covering
 from models.records import Named
 from pages.shared import content, session
 from pages.shared.canvas import Selection, canvas
+from pages.shared.content import FigureFacts
 from pages.shared.i18n import t
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
+
+if TYPE_CHECKING:
+    import altair as alt
 
 REBUILT_BELOW = 1e-4  # relative error under which a drawn mechanism counts as the model's own
 
@@ -40,12 +44,12 @@ def show(
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        _title(facts["name"][lang], subtitle, anchor=fig.id)
+        _title(facts.name[lang], subtitle, anchor=fig.id)
         selection = _picture(fig, key)
         if note or fig.note:
             st.text(note or fig.note)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.html(_badge(residual) + _inline(facts.get("inline", "")), width="content")
+            st.html(_badge(residual) + _inline(facts.inline), width="content")
             with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
                 _definition(fig, facts, key, residual)
                 _export(fig, key)
@@ -91,7 +95,8 @@ def _title(name: str, subtitle: str | None, *, anchor: str) -> None:
 def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
-    st.altair_chart(fig.body, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
+    chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
+    st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
     return None
 
 
@@ -122,25 +127,26 @@ def _inline(formula: str) -> str:
     return f'<span class="cs-inline">{escape(formula)}</span>' if formula else ""
 
 
-def _definition(fig: Figure, facts: Mapping[str, Any], key: str, residual: float | None) -> None:
+def _definition(fig: Figure, facts: FigureFacts, key: str, residual: float | None) -> None:
     with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
-        st.latex(facts["formula"])
+        st.latex(facts.formula)
         st.markdown("\n\n".join(_lines(fig, facts, residual)))
 
 
-def _lines(fig: Figure, facts: Mapping[str, Any], residual: float | None) -> Iterator[str]:
+def _lines(fig: Figure, facts: FigureFacts, residual: float | None) -> Iterator[str]:
     """Say in Markdown what is drawn. All of it is ours: words from assets, names and sizes of arrays."""
     lang = session.language()
-    for name in ("aggregation", "normalisation", "note"):
-        if name in facts:
-            yield f"**{t(f'figure.{name}')}** {facts[name][lang]}"
+    told = {"aggregation": facts.aggregation, "normalisation": facts.normalisation, "note": facts.note}
+    for name, words in told.items():
+        if words is not None:
+            yield f"**{t(f'figure.{name}')}** {words[lang]}"
     sizes = ", ".join(f"`{name}: {_shape(array)}`" for name, array in fig.data.items())
-    yield f"**{t('figure.shape')}** {facts['shape']}: {sizes}"
+    yield f"**{t('figure.shape')}** {facts.shape}: {sizes}"
     if residual is not None:
         yield f":gray[{t('figure.residual', limit=scientific(REBUILT_BELOW))}]"
-    if "paper" in facts:
-        paper = content.paper(facts["paper"])
-        yield f"**{t('figure.paper')}** [{paper['title']}]({paper['url']}) · {paper['authors']} · {paper['year']}"
+    if facts.paper is not None:
+        paper = content.paper(facts.paper)
+        yield f"**{t('figure.paper')}** [{paper.title}]({paper.url}) · {paper.authors} · {paper.year}"
 
 
 def _export(fig: Figure, key: str) -> None:

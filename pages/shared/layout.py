@@ -100,7 +100,7 @@ def check_yourself(page: str) -> None:
     with st.container(key=f"check-{page}"):
         st.header(t("layout.check"), anchor=False)
         for question, figure in asked:
-            answer = f"  \n:small[→ {content.figure_facts(figure)['name'][lang]}]" if figure else ""
+            answer = f"  \n:small[→ {content.figure_facts(figure).name[lang]}]" if figure else ""
             st.markdown(f"- {question}{answer}")
 
 
