@@ -70,8 +70,9 @@ def film(trace: ModelTrace) -> None:
 
 
 layout.hero(PAGE)
-reading = controls.reading(PAGE)
-if reading is not None:
+found = controls.reading(PAGE)
+if found is not None:
+    reading = found
     layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
     layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))

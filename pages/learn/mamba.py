@@ -5,7 +5,7 @@ from models.records import ModelTrace
 from pages.shared import controls, layout
 from pages.shared.i18n import t
 from pages.shared.panel import Draw, panel
-from viz.channels import farthest_reaching, quantile_channels, widest_memory
+from viz.channels import farthest_reaching, floats, quantile_channels, widest_memory
 from viz.decay import half_life
 from viz.mixing import channel_matrix
 from viz.state import dt_map, hidden_attention, state_film, state_slice
@@ -34,7 +34,7 @@ def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
 def one_channel(trace: ModelTrace) -> None:
     """Draw the signed weights of one channel."""
     layer = choose(trace, "channel")
-    offered = [int(c) for c in quantile_channels(trace.layer(layer).part("half_life"), count=8)]
+    offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     mixing = channel_mixing(trace.layer(layer), offered)
     channel = controls.channel_picker(PAGE, offered, default=offered[farthest_reaching(mixing)], at="channel")
     index = offered.index(channel)
@@ -49,8 +49,9 @@ def one_channel(trace: ModelTrace) -> None:
 
 
 layout.hero(PAGE)
-reading = controls.reading(PAGE)
-if reading is not None:
+found = controls.reading(PAGE)
+if found is not None:
+    reading = found
     layout.body(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt"))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice"))

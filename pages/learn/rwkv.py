@@ -5,7 +5,7 @@ from models.records import ModelTrace
 from pages.shared import controls, layout
 from pages.shared.i18n import t
 from pages.shared.panel import Draw, panel
-from viz.channels import quantile_channels, widest_memory
+from viz.channels import floats, quantile_channels, widest_memory
 from viz.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
 from viz.mixing import channel_matrix
 
@@ -43,7 +43,7 @@ def spectrum(trace: ModelTrace) -> None:
 def one_channel(trace: ModelTrace) -> None:
     """Draw the effective attention of one channel; by default the slowest of the layer."""
     layer = choose(trace, "channel")
-    offered = [int(c) for c in quantile_channels(trace.layer(layer).part("half_life"), count=8)]
+    offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
     mixing = channel_mixing(trace.layer(layer), [channel])
     panel(
@@ -56,8 +56,9 @@ def one_channel(trace: ModelTrace) -> None:
 
 
 layout.hero(PAGE)
-reading = controls.reading(PAGE)
-if reading is not None:
+found = controls.reading(PAGE)
+if found is not None:
+    reading = found
     layout.body(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
     layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))

@@ -76,8 +76,9 @@ def all_heads(trace: ModelTrace) -> None:
 
 
 layout.hero(PAGE)
-reading = controls.reading(PAGE)
-if reading is not None:
+found = controls.reading(PAGE)
+if found is not None:
+    reading = found
     layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))

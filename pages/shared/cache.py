@@ -108,7 +108,7 @@ def remember_folder(code: str, architecture: str, path: str) -> None:
         del known[next(iter(known))]
 
 
-def check_of(figure: Figure, trace: object, choice: Mapping[str, object]) -> Check | None:
+def check_of(figure: Figure, trace: Any, choice: Mapping[str, object]) -> Check | None:
     """Check what a figure draws of a trace, or of several; the verdict on the same picture is kept.
 
     choice: what was handed to the figure function. None for a figure that draws nothing of a run.

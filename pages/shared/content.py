@@ -1,11 +1,12 @@
 """Read the words of the pages, and the tables that pages and figures share, from assets."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -57,26 +58,68 @@ def questions(page: str) -> list[tuple[str, str | None]]:
     return found
 
 
-def figure_facts(figure_id: str) -> Mapping[str, Any]:
-    """Return the entry of a figure in assets/figures.yaml: formula, inline, shape, paper, name, aggregation ..."""
-    return _entry("figures", figure_id)
+Text = Mapping[str, str]  # by language
+R = TypeVar("R")
 
 
-def paper(key: str) -> Mapping[str, Any]:
-    """Return the entry of a paper in assets/papers.yaml."""
-    return _entry("papers", key)
+@dataclass(frozen=True, slots=True)
+class FigureFacts:
+    """What assets/figures.yaml says of a figure. formula: LaTeX; inline: the same in a line; paper: key of a paper."""
+
+    name: Text
+    formula: str
+    inline: str
+    shape: str
+    aggregation: Text
+    normalisation: Text
+    paper: str | None = None
+    note: Text | None = None
 
 
-def examples(page: str) -> list[Mapping[str, Any]]:
-    """Return the ready examples of a page, its own first, each with id, label, text and watch by language."""
-    presets = table("presets")
-    return [*presets.get(page, []), *presets.get("general", [])]
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What assets/papers.yaml says of a paper. id: its arXiv number, None where there is none."""
+
+    authors: str
+    year: int
+    title: str
+    id: str | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A ready example of assets/presets.yaml: what is typed, and what to look for."""
+
+    id: str
+    label: Text
+    text: Text
+    watch: Text
+
+
+@cache
+def figure_facts(figure_id: str) -> FigureFacts:
+    """Return the entry of a figure in assets/figures.yaml. Raises ContentError where it is missing or incomplete."""
+    return _record("figures", figure_id, table("figures").get(figure_id), FigureFacts)
+
+
+@cache
+def paper(key: str) -> Paper:
+    """Return the entry of a paper in assets/papers.yaml. Raises ContentError where it is missing or incomplete."""
+    return _record("papers", key, table("papers").get(key), Paper)
+
+
+@cache
+def examples(page: str) -> tuple[Example, ...]:
+    """Return the ready examples of a page, its own first. Raises ContentError where one is incomplete."""
+    named = {name: table("presets").get(name, []) for name in dict.fromkeys((page, "general"))}
+    return tuple(_record("presets", name, entry, Example) for name, entries in named.items() for entry in entries)
 
 
 def first_example(lang: str) -> str:
     """Return the text that a new visitor reads, "" where no examples are."""
-    general = table("presets").get("general", [])
-    return str(general[0]["text"][lang]) if general else ""
+    general = examples("general")
+    return general[0].text[lang] if general else ""
 
 
 @cache
@@ -86,8 +129,10 @@ def table(name: str) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _entry(name: str, key: str) -> Mapping[str, Any]:
-    entry = table(name).get(key)
+def _record(file: str, key: str, entry: Mapping[str, Any] | None, kind: Callable[..., R]) -> R:
     if entry is None:
-        raise ContentError(f"assets/{name}.yaml has no entry {key!r}")
-    return MappingProxyType(dict(entry))
+        raise ContentError(f"assets/{file}.yaml has no entry {key!r}")
+    try:
+        return kind(**entry)
+    except TypeError as error:  # a field that is missing or that nobody reads
+        raise ContentError(f"assets/{file}.yaml, {key!r}: {error}") from error

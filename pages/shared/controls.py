@@ -45,11 +45,11 @@ def prompt_box(page: str, *, model: str | None = None) -> str:
         with st.container(horizontal=True, gap="xsmall", key=f"chips-{page}"):
             for example in content.examples(page):
                 st.button(
-                    example["label"][visit.lang],
-                    key=f"{page}.example.{example['id']}",
-                    help=notices.plain(example["watch"][visit.lang]),
+                    example.label[visit.lang],
+                    key=f"{page}.example.{example.id}",
+                    help=notices.plain(example.watch[visit.lang]),
                     on_click=choose,
-                    args=(example["text"][visit.lang],),
+                    args=(example.text[visit.lang],),
                 )
             if model is not None:
                 with st.container(key=f"model-{page}", width="content"):
@@ -76,7 +76,7 @@ def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
         notices.explain(error, also=t("notices.still_showing"))
         with notices.guarded():
             return models_picker.read(name, good[page])[0]
-        return None
+        return None  # type: ignore[unreachable]  # guarded turns an error into a notice
     good[page] = prompt
     for remark in trace.remarks:
         st.caption(t(f"remarks.{remark.key}", **remark.values))

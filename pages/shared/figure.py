@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import streamlit as st
@@ -17,9 +17,13 @@ from models.reconstruction import Check
 from models.records import Named
 from pages.shared import content, html, session
 from pages.shared.canvas import Selection, canvas
+from pages.shared.content import FigureFacts
 from pages.shared.i18n import t
 from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
+
+if TYPE_CHECKING:
+    import altair as alt
 
 
 def show(
@@ -40,12 +44,12 @@ def show(
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        html.show(html.title(facts["name"][lang], subtitle, anchor=fig.id))
+        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id))
         selection = _picture(fig, key)
         if note or fig.note:
             st.text(note or fig.note)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.html(_badge(check) + _inline(facts.get("inline", "")), width="content")
+            st.html(_badge(check) + _inline(facts.inline), width="content")
             with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
                 _definition(fig, facts, key, check)
                 _export(fig, key)
@@ -86,7 +90,8 @@ def scientific(value: float) -> str:
 def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
-    st.altair_chart(fig.body, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
+    chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
+    st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
     return None
 
 
@@ -118,26 +123,27 @@ def _inline(formula: str) -> str:
     return html.element("span", formula, class_="cs-inline") if formula else ""
 
 
-def _definition(fig: Figure, facts: Mapping[str, Any], key: str, check: Check | None) -> None:
+def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) -> None:
     with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
-        st.latex(facts["formula"])
+        st.latex(facts.formula)
         st.markdown("\n\n".join(_lines(fig, facts, check)))
 
 
-def _lines(fig: Figure, facts: Mapping[str, Any], check: Check | None) -> Iterator[str]:
+def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str]:
     """Say in Markdown what is drawn. All of it is ours: words from assets, names and sizes of arrays."""
     lang = session.language()
-    for name in ("aggregation", "normalisation", "note"):
-        if name in facts:
-            yield f"**{t(f'figure.{name}')}** {facts[name][lang]}"
+    told = {"aggregation": facts.aggregation, "normalisation": facts.normalisation, "note": facts.note}
+    for name, words in told.items():
+        if words is not None:
+            yield f"**{t(f'figure.{name}')}** {words[lang]}"
     sizes = ", ".join(f"`{name}: {_shape(array)}`" for name, array in fig.data.items())
-    yield f"**{t('figure.shape')}** {facts['shape']}: {sizes}"
+    yield f"**{t('figure.shape')}** {facts.shape}: {sizes}"
     if check is not None:
         meaning = t(f"figure.check.{check.kind}")
         yield f":gray[{meaning} {t('figure.check.limit', limit=scientific(check.limit))}]"
-    if "paper" in facts:
-        paper = content.paper(facts["paper"])
-        yield f"**{t('figure.paper')}** [{paper['title']}]({paper['url']}) · {paper['authors']} · {paper['year']}"
+    if facts.paper is not None:
+        paper = content.paper(facts.paper)
+        yield f"**{t('figure.paper')}** [{paper.title}]({paper.url}) · {paper.authors} · {paper.year}"
 
 
 def _export(fig: Figure, key: str) -> None:

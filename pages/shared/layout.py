@@ -107,7 +107,7 @@ def _name_of(place: str) -> str:
     page, _, key = place.partition("#")
     if key:
         return f"{t(f'nav.{page}')}: {section(page, f'{key}.title')}"
-    return str(content.figure_facts(place)["name"][session.language()])
+    return str(content.figure_facts(place).name[session.language()])
 
 
 def closing(page: str, *keys: str) -> None:

@@ -1,7 +1,6 @@
 """Serve the app on a free port and drive it in Chromium; skipped where Debian's Chromium is absent."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -76,12 +75,6 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def patience() -> float:
-    """Return the factor on time budgets: a shared machine that also does other work is slower than a laptop."""
-    return float(os.environ.get("CONTEXTSCOPE_PATIENCE", "4"))
-
-
-@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve the app for all tests."""
     with serving(tmp_path_factory.mktemp("server")) as running:
@@ -102,11 +95,13 @@ class Visit:
     page: Page
     complaints: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)  # addresses outside this machine
+    frames: list[int] = field(default_factory=list)  # bytes of every message that the server sent
 
     def listen(self) -> None:
         """Collect console errors, uncaught exceptions and requests that leave the machine."""
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: self.frames.append(len(data))))
         self.page.on("request", lambda request: self._request(request.url))
 
     def _console(self, message: ConsoleMessage) -> None:

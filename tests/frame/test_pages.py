@@ -76,9 +76,9 @@ def test_a_text_survives_a_change_of_page(open_page, page: str) -> None:
 def test_an_example_is_one_click_away(open_page) -> None:
     at = open_page("rwkv", browser="ko")
     example = content.examples("rwkv")[0]
-    at.button(key=f"rwkv.example.{example['id']}").click().run()
+    at.button(key=f"rwkv.example.{example.id}").click().run()
     assert_calm(at)
-    assert at.text_input(key="rwkv.prompt").value == example["text"]["ko"]
+    assert at.text_input(key="rwkv.prompt").value == example.text["ko"]
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)

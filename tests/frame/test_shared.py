@@ -98,6 +98,27 @@ def test_a_missing_section_is_an_error() -> None:
     assert content.section("mamba", "no.such.section", lang="en", optional=True) == ""
 
 
+def test_every_record_of_the_assets_is_read_with_its_fields() -> None:
+    figures = [content.figure_facts(key) for key in content.table("figures")]
+    assert all({*facts.name} == {*facts.aggregation} == {*facts.normalisation} == {*i18n.LANGS} for facts in figures)
+    assert all(content.paper(facts.paper).url.startswith("https://") for facts in figures if facts.paper)
+    assert all(isinstance(content.paper(key).year, int) for key in content.table("papers"))
+    for page in content.PAGES:
+        assert all({*one.text} == {*one.label} == {*one.watch} == {*i18n.LANGS} for one in content.examples(page))
+    assert content.examples("mamba")[-1] == content.examples("general")[-1]
+    assert content.first_example("ko") == content.examples("general")[0].text["ko"]
+
+
+@pytest.mark.parametrize("change", [{"colour": "red"}, {"formula": None}], ids=["a field nobody reads", "a field less"])
+def test_a_record_with_wrong_fields_names_file_and_entry(monkeypatch: pytest.MonkeyPatch, change: dict) -> None:
+    entry = {key: value for key, value in (content.table("figures")["head_matrix"] | change).items() if value}
+    monkeypatch.setattr(content, "table", lambda _: {"planted": entry})
+    with pytest.raises(content.ContentError, match=r"assets/figures\.yaml, 'planted': .*(colour|formula)"):
+        content.figure_facts("planted")
+    with pytest.raises(content.ContentError, match=r"assets/figures\.yaml has no entry 'nowhere'"):
+        content.figure_facts("nowhere")
+
+
 def test_the_head_of_documents_is_ours_and_nothing_else_changes() -> None:
     page = "<html><head><title>Streamlit</title></head></html>"
     routes = [

@@ -134,7 +134,7 @@ def _notes(device: str) -> None:
         st.caption("  \n".join(notices.plain(note) for note in notes))
 
 
-def _how(device: str) -> dict[str, object]:
+def _how(device: str) -> dict[str, Any]:
     """Ask for everything a ready plan decides, folded away; returns the options of make_plan."""
     preset = PRESETS[str(st.session_state[f"{PAGE}.preset"])]
     with st.expander(t("benchmark.settings"), key=f"{PAGE}.settings"):

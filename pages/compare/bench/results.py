@@ -168,14 +168,24 @@ def _live(run_id: str, drawn: int) -> None:
         st.rerun(scope="app")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"live-{PAGE}"):
         st.progress(now.done / now.total, text=_live_text(now))
-        key, icon, act = ("resume", "play_arrow", here.resume) if now.paused else ("pause", "pause", here.pause)
+        key, icon, act = ("resume", "play_arrow", _resume) if now.paused else ("pause", "pause", _pause)
         if now.state == "running":
             st.button(
                 t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=act, args=(run_id,)
             )
-        st.button(
-            t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=here.cancel, args=(run_id,)
-        )
+        st.button(t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=_cancel, args=(run_id,))
+
+
+def _pause(run_id: str) -> None:
+    runner.shared().pause(run_id)
+
+
+def _resume(run_id: str) -> None:
+    runner.shared().resume(run_id)
+
+
+def _cancel(run_id: str) -> None:
+    runner.shared().cancel(run_id)
 
 
 def _live_text(now: Progress) -> str:

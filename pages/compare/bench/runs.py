@@ -1,6 +1,7 @@
 """Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -127,7 +128,7 @@ def _exports(run: Run) -> None:
     words = i18n.translator(session.language())
     for fmt in exchange.FORMATS:
         st.download_button(
-            t(f"benchmark.format.{fmt}"), lambda fmt=fmt: exchange.export(run, fmt, words=words),
+            t(f"benchmark.format.{fmt}"), partial(exchange.export, run, fmt, words=words),
             f"{run.run_id}.{fmt}", exchange.MEDIA_TYPES[fmt], key=f"{PAGE}.export.{fmt}", type="tertiary",
             on_click="ignore",
         )  # fmt: skip

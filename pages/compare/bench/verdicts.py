@@ -1,7 +1,7 @@
 """Say in words which architecture is faster than which, and when nothing can be said."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -72,7 +72,7 @@ def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> s
 
 def growth_line(rows: tuple[Measurement, ...]) -> str:
     """Say whose reading time grows faster than whose, pair by pair, or that the exponents cannot be told apart."""
-    curves = {}
+    curves: dict[str, list[tuple[int, Sequence[Sequence[float]]]]] = {}
     for row in sorted(rows, key=lambda row: row.context):
         if row.measured and row.batch == 1 and not row.batch_limit and row.prefill_ms_samples:
             curves.setdefault(row.architecture, []).append((row.context, comparing.rounds(row, "prefill")))
