@@ -1,5 +1,7 @@
 """Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -20,6 +22,7 @@ from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
 
 SHOWN = 200  # runs in the list
+DRAWN_CELLS = 512  # of a run; ours have at most 128
 REFUSED = 4  # refusals told in full; more are counted
 PHASES = ("prefill", "decode")
 LONGEST = 80  # characters of a value that changed
@@ -32,6 +35,8 @@ def chosen_run() -> Run | None:
     store = runner.shared().store
     named = st.query_params.get("run", "")
     found = store.run(named) if named else None
+    if found is not None and found.imported:
+        _opened().add(found.run_id)
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
     told = st.query_params.get("rows", "")
@@ -42,13 +47,23 @@ def chosen_run() -> Run | None:
     return found or store.latest()
 
 
+def drawn(run: Run) -> Run:
+    """Return what the page draws of a run: all of it, or its first cells with a sentence that says so."""
+    cells = dict.fromkeys(row.cell_id for row in run.rows)
+    if len(cells) <= DRAWN_CELLS:
+        return run
+    st.info(t("benchmark.many_cells", count=f"{len(cells):,}", limit=DRAWN_CELLS), icon=":material/info:")
+    kept = set(itertools.islice(cells, DRAWN_CELLS))
+    return dataclasses.replace(run, rows=tuple(row for row in run.rows if row.cell_id in kept))
+
+
 def bar(run: Run | None) -> None:
     """Offer the list of runs and what can be done with the one that is shown."""
     store = runner.shared().store
     if said := st.session_state.pop(f"{PAGE}.said", None):
         st.warning(notices.plain(said), icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
-        _list(store.summaries()[:SHOWN], run)
+        _list(_listed(store), run)
         if run is not None:
             with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
                 _exports(run)
@@ -75,7 +90,7 @@ def beside(run: Run) -> None:
 
 def _beside(run: Run) -> None:
     store = runner.shared().store
-    others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
+    others = {found.run_id: found for found in _listed(store) if found.run_id != run.run_id}
     if not others:
         st.caption(t("benchmark.beside.none"))
         return
@@ -85,7 +100,18 @@ def _beside(run: Run) -> None:
     )  # fmt: skip
     other = store.run(st.session_state[f"{PAGE}.beside"] or "")
     if other is not None:
-        _draw(compare(run, other))
+        _draw(compare(run, drawn(other)))
+
+
+def _listed(store: Store) -> tuple[Summary, ...]:
+    """List the runs a visitor may choose from: of those from files only what this visitor opened."""
+    return store.summaries(imported=_opened())[:SHOWN]
+
+
+def _opened() -> set[str]:
+    """Return the runs from files that this visitor has opened, as a file or by a link."""
+    found: set[str] = st.session_state.setdefault(f"{PAGE}.opened", set())
+    return found
 
 
 def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
