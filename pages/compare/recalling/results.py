@@ -17,6 +17,8 @@ BUNDLED_SEED = 0  # of the models in assets/checkpoints/micro
 _LIVE = "contextscope.recall.live"  # task -> seed of the visitor's last live run
 _LEFT = "contextscope.recall.left"  # the runs that the visitor has stopped
 
+_LIVE_RUNS = LiveRuns()
+
 Cells = Mapping[str, list[Accuracy]]
 
 
@@ -35,10 +37,9 @@ class Record:
         return {name: cells for name, every in self.runs.items() for seed, cells in every if seed == BUNDLED_SEED}
 
 
-@st.cache_resource(show_spinner=False)
 def live_runs() -> LiveRuns:
-    """Return the live runs of this server, the same for all visitors."""
-    return LiveRuns()
+    """Return the live runs of this server, the same for all visitors; clearing Streamlit's caches leaves them alone."""
+    return _LIVE_RUNS
 
 
 @st.cache_resource(max_entries=len(TASKS), show_spinner=False)
