@@ -6,15 +6,14 @@ from pathlib import Path
 import streamlit as st
 
 from models import downloads, hub, offers
-from models.errors import ContextscopeError, PromptError
+from models.errors import ContextscopeError, PromptError, SourceError
 from models.offers import Offer
 from models.records import ModelTrace
-from pages.shared import cache, notices, session
+from pages.shared import cache, connection, notices, session
 from pages.shared.i18n import t
 
-FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on where only this machine can open the app
+FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on for who sits at this machine
 POLL_S = 0.5  # while a download runs
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _OFF, _ON = frozenset({"0", "off", "no", "false"}), frozenset({"1", "on", "yes", "true"})
 _REFUSED = "contextscope.refused"  # architecture -> the error of the last folder that was typed
 
@@ -69,11 +68,14 @@ def read(architecture: str, prompt: str) -> tuple[ModelTrace, ContextscopeError 
 
 
 def folders_allowed() -> bool:
-    """Tell whether visitors may open folders of the machine that the app runs on."""
+    """Tell whether this visitor may open folders of the machine that the app runs on.
+
+    Unless a setting says so, only who sits at it: the server listens there alone, and no proxy brings others.
+    """
     wish = os.environ.get(FOLDERS_VARIABLE, "").strip().lower()
     if wish in _OFF | _ON:
         return wish in _ON
-    return str(st.get_option("server.address") or "") in _LOCAL
+    return str(st.get_option("server.address") or "") in connection.LOCAL_NAMES and connection.is_local()
 
 
 def megabytes(count: float) -> str:
@@ -213,10 +215,18 @@ def _open_folder(architecture: str, path: str) -> None:
     except ContextscopeError as error:
         if "found" in error.values:
             error.values["found"] = t(f"nav.{error.values['found']}")
-        _refusals()[architecture] = error
+        _refusals()[architecture] = _without_oracle(error, path)
         return
     cache.remember_folder(session.folder_code(architecture, place), architecture, place)
     _choose(architecture, place)
+
+
+def _without_oracle(error: ContextscopeError, path: str) -> ContextscopeError:
+    """Return one error for what is absent, forbidden or another folder, so that it tells nobody what there is."""
+    if error.key.removeprefix("errors.") not in ("no_folder", "no_config"):
+        return error
+    source = path.strip()[:200]
+    return SourceError("no_model_folder", f"{source!r} is no folder with a config.json on this machine", source=source)
 
 
 def _refusals() -> dict[str, ContextscopeError]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
@@ -15,6 +16,7 @@ PROMPT_LIMIT = 4000  # characters accepted from a box or a link; the model's own
 
 _PREFIX = "contextscope."
 _PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
+_SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
 _MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,5}")
 
@@ -201,8 +203,12 @@ def _read_url(session: Session) -> None:
 
 
 def folder_code(architecture: str, path: str) -> str:
-    """Return what stands for a local folder in the address: no path, and of use only where the path was typed."""
-    return "folder-" + hashlib.blake2s(f"{architecture}\0{path}".encode(), digest_size=8).hexdigest()
+    """Return what stands for a local folder in the address: no path, and of use only where the path was typed.
+
+    A secret of this server goes into it, so that nobody can find out by trying which path a link stands for.
+    """
+    text = f"{architecture}\0{path}".encode(errors="surrogatepass")
+    return "folder-" + hashlib.blake2s(text, key=_SECRET, digest_size=8).hexdigest()
 
 
 def _read_models(session: Session, text: str) -> None:
