@@ -190,6 +190,16 @@ class Store:
             texts = db.execute(own.order_by(ROWS.c.id.desc()).limit(limit)).scalars().all()
         return _measurements(texts)
 
+    def answers(self) -> bool:
+        """Tell whether the database can be opened and read now; the log says why not."""
+        try:
+            with self._database.begin() as db:
+                db.execute(select(RUNS.c.run_id).limit(1)).first()
+        except SourceError as error:
+            _log.warning("the store does not answer: %s", error)
+            return False
+        return True
+
     def version(self, run_id: str) -> int:
         """Return a number that grows with every change of a run, without reading it; 0 when there is no such run."""
         if not RUN_ID.fullmatch(run_id):
