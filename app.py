@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pages.shared import journal
 from pages.shared.document import DocumentHead
 from pages.shared.readiness import Readiness
 
@@ -43,6 +44,7 @@ def warm(readiness: Readiness) -> None:
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Warm up before the first visitor, then keep the warm objects out of every later garbage collection."""
+    journal.open_journal()
     await anyio.to_thread.run_sync(warm, readiness)
     gc.collect()
     gc.freeze()

@@ -9,12 +9,13 @@ from models import downloads, hub, offers
 from models.errors import ContextscopeError, PromptError, SourceError
 from models.offers import Offer
 from models.records import ModelTrace
-from pages.shared import cache, connection, notices, session
+from pages.shared import cache, connection, journal, notices, session
 from pages.shared.i18n import t
 
 FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on for who sits at this machine
 POLL_S = 0.5  # while a download runs
 _OFF, _ON = frozenset({"0", "off", "no", "false"}), frozenset({"1", "on", "yes", "true"})
+_DOWNLOAD_REFUSED = "contextscope.download_refused"  # with a model: the error of its button
 _REFUSED = "contextscope.refused"  # architecture -> the error of the last folder that was typed
 
 
@@ -142,14 +143,32 @@ def _offered(architecture: str, offer: Offer) -> None:
         if hub.downloaded(offer.id):
             _use(architecture, offer.id, used=chosen(architecture) == offer.id)
         elif progress is not None and progress.state == "running":
-            st.button(t("models.cancel"), key=f"{architecture}.cancel.{offer.id}", on_click=downloads.cancel,
+            st.button(t("models.cancel"), key=f"{architecture}.cancel.{offer.id}", on_click=_cancel_download,
                       args=(offer.id,))  # fmt: skip
         else:
             label = "models.go_on" if progress is not None and progress.done_bytes else "models.download"
-            st.button(t(label), key=f"{architecture}.download.{offer.id}", on_click=downloads.start, args=(offer.id,),
-                      kwargs={"revision": offer.revision})  # fmt: skip
+            st.button(t(label), key=f"{architecture}.download.{offer.id}", on_click=_download, args=(offer,))
+    refused = st.session_state.get(f"{_DOWNLOAD_REFUSED}.{offer.id}")
+    if refused is not None and downloads.running():  # it holds until the other one is here
+        st.caption(notices.plain(notices.sentence(refused)))
     if progress is not None and not hub.downloaded(offer.id):
         _state(progress)
+
+
+def _download(offer: Offer) -> None:
+    """Begin a download, or keep why it cannot begin for the next drawing."""
+    try:
+        downloads.start(offer.id, revision=offer.revision)
+    except ContextscopeError as error:
+        st.session_state[f"{_DOWNLOAD_REFUSED}.{offer.id}"] = error
+        return
+    st.session_state.pop(f"{_DOWNLOAD_REFUSED}.{offer.id}", None)
+    journal.note("download", model=offer.id)
+
+
+def _cancel_download(model: str) -> None:
+    downloads.cancel(model)
+    journal.note("cancel_download", model=model)
 
 
 def _row(name: str, *lines: str) -> "st.delta_generator.DeltaGenerator":

@@ -11,7 +11,7 @@ from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
 from pages.compare.bench import grid, offered
-from pages.shared import cache, notices, session
+from pages.shared import cache, journal, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 
@@ -61,6 +61,7 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
         if plan is not None:
             with notices.guarded():
                 run_id = runner.shared().submit(plan)
+                journal.note("start", run=run_id)
                 show(run_id)
                 begun(run_id)
 

@@ -15,7 +15,7 @@ from models.bench.statistics import growth_exponent, median_time
 from models.errors import ContextscopeError
 from pages.compare.bench.grid import duration
 from pages.compare.bench.planning import PAGE
-from pages.shared import figure, i18n, layout, notices, session, style
+from pages.shared import figure, i18n, journal, layout, notices, session, style
 from pages.shared.i18n import t
 from pages.shared.panel import panel
 from viz import bench_batches, bench_device, bench_memory, bench_speed
@@ -150,11 +150,18 @@ def _live(run_id: str, drawn: int) -> None:
         key, icon, act = ("resume", "play_arrow", here.resume) if now.paused else ("pause", "pause", here.pause)
         if now.state == "running":
             st.button(
-                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=act, args=(run_id,)
-            )
+                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=_act,
+                args=(key, act, run_id),
+            )  # fmt: skip
         st.button(
-            t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=here.cancel, args=(run_id,)
-        )
+            t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=_act,
+            args=("cancel", here.cancel, run_id),
+        )  # fmt: skip
+
+
+def _act(action: str, act: Callable[[str], bool], run_id: str) -> None:
+    if act(run_id):
+        journal.note(action, run=run_id)
 
 
 def _live_text(now: Progress) -> str:

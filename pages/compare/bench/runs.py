@@ -16,7 +16,7 @@ from models.errors import ContextscopeError
 from pages.compare.bench.planning import PAGE, address, show
 from pages.compare.bench.rows import captured
 from pages.compare.bench.verdicts import sentence
-from pages.shared import i18n, notices, session
+from pages.shared import i18n, journal, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.provenance import implementation
@@ -152,13 +152,13 @@ def _own(store: Store, run: Run) -> None:
     st.session_state.setdefault(key, run.title)
     st.text_input(
         t("benchmark.name"), key=key, max_chars=80,
-        on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key])),
+        on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key]), "rename", run.run_id),
     )  # fmt: skip
     live = (now := runner.shared().progress(run.run_id)) is not None and now.live
     sure = st.checkbox(t("benchmark.sure"), key=f"{PAGE}.sure.{run.run_id}", disabled=live)
 
     def delete() -> None:
-        _tried(lambda: store.delete(run.run_id))
+        _tried(lambda: store.delete(run.run_id), "delete", run.run_id)
         st.query_params.pop("run", None)
         st.query_params.pop("rows", None)
 
@@ -172,15 +172,19 @@ def _take_file() -> None:
         return
 
     def take() -> None:
-        show(runner.shared().store.import_file(file.name, file.getvalue()))
+        run_id = runner.shared().store.import_file(file.name, file.getvalue())
+        journal.note("import", run=run_id)
+        show(run_id)
 
     _tried(take)
 
 
-def _tried(change: Callable[[], object]) -> None:
-    """Make a change to the store; what is wrong with it is said when the page is drawn again."""
+def _tried(change: Callable[[], object], action: str = "", run_id: str = "") -> None:
+    """Make a change to the store and note it; what is wrong with it is said when the page is drawn again."""
     try:
         change()
+        if action:
+            journal.note(action, run=run_id)
     except ContextscopeError as error:
         st.session_state[f"{PAGE}.said"] = notices.sentence(error)
 

@@ -9,6 +9,7 @@ import streamlit as st
 from models.recall import evaluation, lessons, study
 from models.recall.evaluation import Accuracy
 from models.recall.live import Key, LiveRun, LiveRuns
+from pages.shared import journal
 from viz.recall import Layout, layout_of
 
 TASKS = tuple(lessons.TASKS)
@@ -76,6 +77,7 @@ def stop(task: str) -> None:
     if run is not None and run.key not in _left():
         _left().add(run.key)
         live_runs().leave(run.key)
+        journal.note("recall_stop", run=f"{task}-{run.key.seed}")
 
 
 def start(task: str) -> None:
@@ -83,6 +85,7 @@ def start(task: str) -> None:
     seeds = _seeds()
     seeds[task] = seeds.get(task, evaluation.SEED) + 1
     live_runs().start(Key(task, seeds[task]))
+    journal.note("recall_start", run=f"{task}-{seeds[task]}")
 
 
 def _seeds() -> dict[str, int]:
