@@ -18,7 +18,7 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type:
 from huggingface_hub.utils import tqdm as hub_tqdm  # type: ignore[attr-defined]
 
 from models import hub
-from models.errors import ContextscopeError, SourceError
+from models.errors import ContextscopeError, SettingError, SourceError
 
 State = Literal["running", "done", "cancelled", "failed"]
 CONVERTER = "SFconvertbot"  # the hub's own account that proposes safetensors copies of pickled weights
@@ -87,11 +87,17 @@ _lock = threading.Lock()
 
 
 def start(model: str, *, revision: str | None = None) -> None:
-    """Begin to download a hub model in the background; nothing happens when it is already on its way or here."""
+    """Begin to download a hub model in the background; nothing happens when it is already on its way or here.
+
+    One model at a time, for all visitors: SettingError while another one is on its way.
+    """
     with _lock:
         job = _jobs.get(model)
         if (job is not None and job.state == "running") or hub.downloaded(model):
             return
+        for other in running():
+            message = f"{other!r} is being downloaded: wait until it is here, then download {model!r}"
+            raise SettingError("download_busy", message, source=model, other=other)
         job = _jobs[model] = _Job(model, revision)
         job.thread = threading.Thread(target=_run, args=(job,), name=f"download {model}", daemon=True)
         job.thread.start()

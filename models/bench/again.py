@@ -10,6 +10,7 @@ from models.bench import environment, ladder
 from models.bench.cells import Cell
 from models.bench.plan import Plan, Rates, plan_of
 from models.bench.runs import Run
+from models.bench.settings import AGAIN_S, LIMITS, bad, check, check_all
 from models.errors import SettingError
 
 COMMAND = "python -m models bench"
@@ -41,7 +42,7 @@ def cells_of(run: Run) -> tuple[Cell, ...]:
             cell = Cell(**{name: planned[name] for name in _FIELDS if name in planned})
         except TypeError:
             continue
-        if all(isinstance(getattr(cell, name), item.type) for name, item in _FIELDS.items()):  # type: ignore[arg-type]
+        if all(type(getattr(cell, name)) is item.type for name, item in _FIELDS.items()):
             found.append(cell)
     return tuple(found)
 
@@ -56,23 +57,48 @@ def left(run: Run) -> tuple[str, ...]:
 def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
     """Plan cells of a run once more, on as many threads where it was measured here, else on all cores.
 
-    Raises SettingError for a cell that the run does not have, a device or a source that is not here.
+    Every cell is held to the limits of a plan, and all together to the longest time of one; cells of a run that was not
+    measured here to AGAIN_S. Raises SettingError for a cell that the run does not have, a value out of range, too long
+    a time, a device or a source that is not here.
     """
-    chosen = [cell for cell in cells_of(run) if cell.cell_id in cell_ids]
+    chosen = list({cell.cell_id: cell for cell in cells_of(run) if cell.cell_id in cell_ids}.values())
     missing = sorted(set(cell_ids) - {cell.cell_id for cell in chosen})
     if missing or not chosen:
         named = ", ".join(missing)[:200] or "no cell"
         raise SettingError("errors.setting_value", f"{named} is no cell of this run", name="cell", value=named)
     if not own(run):
         chosen = [dataclasses.replace(cell, threads=environment.usable_cores()) for cell in chosen]
+    check("cells", len(chosen))
     for cell in chosen:
+        _check(cell, device=chosen[0].device)
         if run.imported and not comes_along(cell.source):
             raise SettingError(
                 "errors.source_elsewhere",
                 f"{cell.source!r} is a model of the machine that measured this run",
                 source=cell.source,
             )
-    return plan_of(chosen, rates=rates)
+    budget_s = float(LIMITS["budget_s"][1] if own(run) else AGAIN_S)
+    plan = dataclasses.replace(plan_of(chosen, rates=rates), budget_s=budget_s)
+    if plan.seconds > budget_s:
+        message = f"these cells take about {plan.seconds:.0f} s, more than the {budget_s:.0f} s allowed: choose fewer"
+        values = {"seconds": f"{plan.seconds:,.0f}", "budget": f"{budget_s:,.0f}"}
+        raise SettingError("errors.again_too_long", message, **values)
+    return plan
+
+
+def _check(cell: Cell, *, device: str) -> None:
+    """Raise SettingError for a cell that no plan would make."""
+    if cell.device != device:
+        raise bad("device", cell.device, f"{cell.device!r} and {device!r} are two devices: measure one after the other")
+    check_all(cell, [cell.context], [cell.batch], cells=1)
+    describe.dtype_name(cell.dtype)
+    for name, value, choices in (
+        ("architecture", cell.architecture, tuple(ladder.rung(ladder.RUNGS[0]).members)),
+        ("size", cell.size, (*ladder.RUNGS, ladder.CUSTOM)),
+        ("batch_limit", cell.batch_limit, ("", "memory", "time", "cap")),
+    ):
+        if value not in choices:
+            raise bad(name, value[:60], f"{name} is {value[:60]!r}: choose one of {', '.join(choices)}")
 
 
 def command(run: Run) -> str | None:

@@ -19,7 +19,7 @@ from models.bench.settings import ATTENTION, EXPERTS, KERNELS, VIEWS
 from models.errors import SourceError
 
 PREFIXES = ("impl_", "env_", "reason_")
-MOST_ROWS = 10_000
+MOST_ROWS = 2_000  # of a file: ours have at most 128 cells, some of them measured again
 MOST_COLUMNS = 1000
 _LONGEST = {"reason": 20_000}
 _LONGEST_TEXT = 2000
@@ -61,7 +61,7 @@ def checked_run(name: str, head: Mapping[str, Any] | None, rows: Sequence[Mappin
     if head is None and not rows:
         raise not_a_run(name)
     if len(rows) > MOST_ROWS:
-        _bad(name, MOST_ROWS + 1, "rows", len(rows))
+        raise too_many(name)
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("run_id"), str | None):
             _bad(name, number, "run_id", row.get("run_id"))
@@ -88,6 +88,12 @@ def checked_run(name: str, head: Mapping[str, Any] | None, rows: Sequence[Mappin
 def not_a_run(name: str) -> SourceError:
     """Return the error for a file that is something else."""
     return SourceError("errors.import_kind", f"{name} is not a benchmark run", name=name)
+
+
+def too_many(name: str) -> SourceError:
+    """Return the error for a file with more rows than a run has."""
+    message = f"{name} holds more than {MOST_ROWS} rows, and no run has that many"
+    return SourceError("errors.import_rows", message, name=name, limit=MOST_ROWS)
 
 
 def torn(name: str, why: str) -> SourceError:

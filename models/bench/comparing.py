@@ -18,8 +18,8 @@ _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
     ("size", lambda row: row.size),
     ("protocol_version", lambda row: row.protocol_version),
     ("view", lambda row: row.view),
-    ("host", lambda row: row.environment.get("host_cpu", "")),
-    ("device", lambda row: row.environment.get("device_name") or row.device.partition(":")[0]),
+    ("host", lambda row: str(row.environment.get("host_cpu", ""))),  # a file may hold any value there
+    ("device", lambda row: str(row.environment.get("device_name") or row.device.partition(":")[0])),
     ("dtype", lambda row: row.dtype),
     ("config_hash", lambda row: row.config_hash),
     ("context", lambda row: row.context),
@@ -83,10 +83,11 @@ def compare(a: Run, b: Run) -> Comparison:
     """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
     pairs: list[Pair] = []
     refused: list[Refusal] = []
-    free = {id(row): row for row in b.current}
+    mine, theirs = _Index(a.current), _Index(b.current)
+    free = {id(row): row for row in theirs.rows}
     named: set[int] = set()  # rows of b that a refusal has already spoken of
-    for row in a.current:
-        partners, reason, values = _partners(row, b.current)
+    for row in mine.rows:
+        partners, reason, values = theirs.partners(row)
         left = [other for other in partners if id(other) in free]
         if reason:
             named.update(id(other) for other in partners)
@@ -101,7 +102,7 @@ def compare(a: Run, b: Run) -> Comparison:
             else:
                 refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
     for row in (row for key, row in free.items() if key not in named):
-        _, reason, values = _partners(row, a.current)
+        _, reason, values = mine.partners(row)
         refused.append(Refusal(row, True, reason or "once", values))
     return Comparison(tuple(pairs), tuple(refused))
 
@@ -112,18 +113,33 @@ def rounds(row: Measurement, phase: str) -> Rounds:
     return rounds_of(samples, row.rounds if phase == "decode" else len(samples))
 
 
-def _partners(row: Measurement, others: Sequence[Measurement]) -> tuple[list[Measurement], str, Mapping[str, Any]]:
-    """Return the rows measured like this one; else those that come nearest, and what no row shares."""
-    near = list(others)
-    for name, value in _SAME:
-        mine = value(row)
-        same = [other for other in near if value(other) == mine]
-        if not same:
-            theirs = sorted({value(other) for other in near})
-            far = [] if name in ("architecture", "size", "context", "batch") else near
-            return far, name, MappingProxyType({"mine": mine, "theirs": ", ".join(map(str, theirs))})
-        near = same
-    return near, "", {}
+class _Index:
+    """The rows of a run by what must be equal, so that the partners of a row are found without reading every row."""
+
+    def __init__(self, rows: Sequence[Measurement]) -> None:
+        self.rows = rows
+        self._alike: dict[tuple[Any, ...], list[Measurement]] = {(): list(rows)}  # by the first values of _SAME
+        self._next: dict[tuple[Any, ...], set[Any]] = {}  # the values that follow them
+        for row in rows:
+            values = _values(row)
+            for count, value in enumerate(values):
+                self._next.setdefault(values[:count], set()).add(value)
+                self._alike.setdefault(values[: count + 1], []).append(row)
+
+    def partners(self, row: Measurement) -> tuple[list[Measurement], str, Mapping[str, Any]]:
+        """Return the rows measured like this one; else those that come nearest, and what no row shares."""
+        values = _values(row)
+        for count, (name, _) in enumerate(_SAME):
+            if values[: count + 1] not in self._alike:
+                near = values[:count]
+                theirs = ", ".join(map(str, sorted(self._next.get(near, ()))))
+                far = [] if name in ("architecture", "size", "context", "batch") else self._alike[near]
+                return far, name, MappingProxyType({"mine": values[count], "theirs": theirs})
+        return self._alike[values], "", {}
+
+
+def _values(row: Measurement) -> tuple[Any, ...]:
+    return tuple(value(row) for _, value in _SAME)
 
 
 def _likest(row: Measurement, partners: Sequence[Measurement]) -> Measurement:

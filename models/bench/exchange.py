@@ -16,6 +16,7 @@ from models.bench.checking import (
     kinds,
     nested,
     not_a_run,
+    too_many,
     torn,
 )
 from models.bench.runs import Run, encode, flat, plain, timed, write_lines
@@ -170,7 +171,9 @@ def _from_csv(name: str, text: str) -> Run:
     for number, values in enumerate(found.lines, 2):
         if not any(values):
             continue
-        if len(values) != len(columns) or number > MOST_ROWS + 2:
+        if number > MOST_ROWS + 2:
+            raise too_many(name)
+        if len(values) != len(columns):
             raise torn(name, f"line {number} has {len(values)} of {len(columns)} columns")
         table.append(dict(zip(columns, values, strict=True)))
     if not table:
@@ -303,6 +306,8 @@ def _from_parquet(name: str, data: bytes) -> Run:
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
         schema = file.schema_arrow
+        if file.metadata.num_rows > MOST_ROWS:
+            raise too_many(name)
         if not _readable(file.metadata, schema.names):
             raise not_a_run(name)
         known = [column for column in schema.names if column in kinds() or column.startswith(PREFIXES)]
@@ -357,5 +362,5 @@ def _readable(metadata: Any, names: Sequence[str]) -> bool:
     """Tell whether a Parquet file is as small unpacked as a run is, and its columns have names of their own."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     values = sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
-    small = metadata.num_rows <= MOST_ROWS and values <= _MOST_VALUES and len(names) <= MOST_COLUMNS
+    small = values <= _MOST_VALUES and len(names) <= MOST_COLUMNS
     return small and sum(group.total_byte_size for group in groups) <= _MOST_UNPACKED and len(set(names)) == len(names)

@@ -16,6 +16,7 @@ from typing import Any
 
 from models.bench.environment import ROOT
 from models.bench.plan import Cell, Prediction
+from models.bench.variables import passed_on
 from models.bench.worker import FORKS
 
 COMMAND = (sys.executable, "-u", "-m", "models", "serve-worker")
@@ -157,7 +158,7 @@ class _Server:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **pinned, **quiet},
+            env={**passed_on(os.environ), **pinned, **quiet},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,

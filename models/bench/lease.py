@@ -1,8 +1,10 @@
 """Let one program of this machine at a time measure on a device: a lock on a file, given back when the program ends."""
 
 import contextlib
+import errno
 import os
 import re
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +29,10 @@ class Lease:
         """Return the lease of a device, shared by all programs and users of this machine, whatever they call it."""
         gpu = gpus.of(device)
         name = re.sub(r"[^\w.-]", "", device if gpu is None else gpu.uuid)
-        return cls(Path(tempfile.gettempdir()) / f"contextscope-{name}.lock")
+        try:
+            return cls(Path(tempfile.gettempdir()) / f"contextscope-{name}.lock")
+        except OSError:  # no such folder: no place where a lock can be kept
+            return cls(None)
 
     def elsewhere(self) -> bool:
         """Tell whether another program has it now; it is not kept."""
@@ -69,13 +74,22 @@ def _opened(path: Path) -> IO[Any]:
     """Open a lock file to read, which is enough for flock and allowed on another user's; make it where it is missing.
 
     O_CREAT only with O_EXCL: fs.protected_regular refuses the one without the other on another user's file in /tmp.
+    OSError for anything but a file: a pipe that somebody put there would be waited for without end.
     """
     with contextlib.suppress(FileNotFoundError):
-        return path.open("rb")
+        return _opened_there(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:  # made by another program just now
-        return path.open("rb")
+        return _opened_there(path)
     with contextlib.suppress(OSError):
         os.fchmod(descriptor, 0o644)  # whatever the umask
+    return os.fdopen(descriptor, "rb")
+
+
+def _opened_there(path: Path) -> IO[Any]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no file", str(path))
     return os.fdopen(descriptor, "rb")

@@ -6,12 +6,12 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from models.bench.database import FILES, ROWS, RUNS, Database
@@ -27,6 +27,7 @@ KEPT = 128  # runs kept in memory as they were read last
 ATTEMPTS = 8
 
 _log = logging.getLogger(__name__)
+_Dated = TypeVar("_Dated", Run, "Summary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +141,21 @@ class Store:
         self._take_over()
         with self._database.begin() as db:
             own = [self._load(db, head) for head in db.execute(select(RUNS)).all()]
-        return tuple(sorted([*own, *self.recorded_runs()], key=lambda run: run.created_ns, reverse=True))
+        return _newest_first([*own, *self.recorded_runs()])
 
     def recorded_runs(self) -> tuple[Run, ...]:
         """Read the runs that come with the project, newest first; they need no database."""
         return self._recorded.runs()
 
-    def summaries(self) -> tuple[Summary, ...]:
-        """List every run without reading its rows, newest first."""
+    def summaries(self, *, imported: Collection[str] | None = None) -> tuple[Summary, ...]:
+        """List every run without reading its rows, newest first. imported: of those from files only these."""
         self._take_over()
+        wanted = true() if imported is None else or_(~RUNS.c.imported, RUNS.c.run_id.in_(imported))
         cells = func.count(ROWS.c.cell_id.distinct())  # one that was measured again counts once
-        counted = select(ROWS.c.run_id, ROWS.c.measured, cells).group_by(ROWS.c.run_id, ROWS.c.measured)
+        counted = select(ROWS.c.run_id, ROWS.c.measured, cells).join(RUNS, RUNS.c.run_id == ROWS.c.run_id)
+        counted = counted.where(wanted).group_by(ROWS.c.run_id, ROWS.c.measured)
         with self._database.begin() as db:
-            heads = db.execute(select(RUNS)).all()
+            heads = db.execute(select(RUNS).where(wanted)).all()
             counts = {(run_id, bool(measured)): count for run_id, measured, count in db.execute(counted)}
         own = [
             _summary(_headed(head, ()), counts.get((head.run_id, True), 0), counts.get((head.run_id, False), 0))
@@ -162,14 +165,19 @@ class Store:
         for run in self.recorded_runs():
             measured = sum(row.measured for row in run.current)
             recorded.append(_summary(run, measured, len(run.current) - measured))
-        return tuple(sorted([*own, *recorded], key=lambda run: run.created_ns, reverse=True))
+        return _newest_first([*own, *recorded])
 
     def latest(self) -> Run | None:
-        """Return the newest run with a measured row; runs of this store come before recorded ones."""
+        """Return the newest run with a measured row that was measured here; those of this store before recorded ones.
+
+        A run of a file is never returned. One that is dated in the future, by a clock that was wrong, comes last.
+        """
         self._take_over()
-        newest = select(RUNS).where(select(ROWS.c.id).where(ROWS.c.run_id == RUNS.c.run_id, ROWS.c.measured).exists())
+        shown = select(ROWS.c.id).where(ROWS.c.run_id == RUNS.c.run_id, ROWS.c.measured).exists()
+        dated = case((RUNS.c.created_ns <= time.time_ns(), RUNS.c.created_ns), else_=0)
+        newest = select(RUNS).where(shown, ~RUNS.c.imported).order_by(dated.desc(), RUNS.c.created_ns.desc())
         with self._database.begin() as db:
-            head = db.execute(newest.order_by(RUNS.c.created_ns.desc()).limit(1)).one_or_none()
+            head = db.execute(newest.limit(1)).one_or_none()
             if head is not None:
                 return self._load(db, head)
         return next((run for run in self.recorded_runs() if any(row.measured for row in run.rows)), None)
@@ -181,6 +189,16 @@ class Store:
         with self._database.begin() as db:
             texts = db.execute(own.order_by(ROWS.c.id.desc()).limit(limit)).scalars().all()
         return _measurements(texts)
+
+    def answers(self) -> bool:
+        """Tell whether the database can be opened and read now; the log says why not."""
+        try:
+            with self._database.begin() as db:
+                db.execute(select(RUNS.c.run_id).limit(1)).first()
+        except SourceError as error:
+            _log.warning("the store does not answer: %s", error)
+            return False
+        return True
 
     def version(self, run_id: str) -> int:
         """Return a number that grows with every change of a run, without reading it; 0 when there is no such run."""
@@ -323,6 +341,12 @@ def _summary(run: Run, measured: int, others: int) -> Summary:
         recorded=run.recorded,
         imported=run.imported,
     )
+
+
+def _newest_first(runs: Iterable[_Dated]) -> tuple[_Dated, ...]:
+    """Sort by date; what is dated in the future, by a clock that was wrong or by a file, comes last."""
+    now = time.time_ns()
+    return tuple(sorted(runs, key=lambda run: (run.created_ns <= now, run.created_ns), reverse=True))
 
 
 def _same(one: Run, other: Run) -> bool:

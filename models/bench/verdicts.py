@@ -34,14 +34,14 @@ def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
     a phase without samples.
     """
     measured = [row for row in rows if row.measured and not row.batch_limit]
-    kinds = dict.fromkeys(map(_kind, measured))
-    for kind in kinds:
-        alike = [row for row in measured if _kind(row) == kind]
-        found = {(row.architecture, row.context): row for row in alike}
-        for one, other in itertools.combinations(dict.fromkeys(row.architecture for row in alike), 2):
-            shared = {c for name, c in found if name == one} & {c for name, c in found if name == other}
+    kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
+    for row in measured:
+        kinds.setdefault(_kind(row), {}).setdefault(row.architecture, {})[row.context] = row
+    for found in kinds.values():
+        for one, other in itertools.combinations(found.values(), 2):
+            shared = one.keys() & other.keys()
             if shared:
-                yield from _of(found[one, max(shared)], found[other, max(shared)])
+                yield from _of(one[max(shared)], other[max(shared)])
 
 
 def _kind(row: Measurement) -> tuple[object, ...]:

@@ -113,7 +113,8 @@ def _limit_memory(share: float = 0.95) -> None:
     held = next((line for line in _STATUS.read_text("ascii").splitlines() if line.startswith("VmData:")), None)
     if free is not None and held is not None:
         limit = int(held.split()[1]) * 1024 + int(share * free)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def failure(error: BaseException) -> dict[str, Any]:

@@ -15,7 +15,7 @@ with notices.guarded():
     guess.ask(plan)
     planning.start_button(plan, begun=guess.keep)
 
-run = None
+run = shown = None
 with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
     run = runs.chosen_run()
     if run is None:
@@ -23,23 +23,24 @@ with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
     runs.bar(run)
     if run is not None:
         results.status(run)
-        results.failures(run)
+        shown = runs.drawn(run)
+        results.failures(shown)
         rows.missing(run)
-if run is not None:
+if run is not None and shown is not None:
     with notices.guarded():
-        guess.answer(run)
+        guess.answer(shown)
     with notices.guarded():
-        results.pictures(run)
+        results.pictures(shown)
     with notices.guarded():
-        verdicts.section(run)
+        verdicts.section(shown)
     with notices.guarded():
-        rows.table(run)
+        rows.table(shown)
     with notices.guarded():
         provenance.drawer(run)
     with notices.guarded():
-        runs.beside(run)
+        runs.beside(shown)
 with notices.guarded():
-    comparison.comparison(run)
+    comparison.comparison(shown)
 with notices.guarded():
     checks.checks()
 layout.closing(PAGE, "fair")

@@ -1,4 +1,8 @@
-"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes."""
+"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes.
+
+Any visitor may have Streamlit clear its caches (a message clear_cache of the websocket). What is expensive or cannot be
+made again is therefore kept in this module, out of its reach.
+"""
 
 import hashlib
 import logging
@@ -31,6 +35,9 @@ REMEMBERED_CHECKS = 256
 
 _log = logging.getLogger(__name__)
 _checking = threading.Lock()
+_shelves: dict[str, Shelf] = {}  # type: ignore[type-arg]
+_folders: dict[str, tuple[str, str]] = {}
+_making = threading.Lock()
 _running = threading.Semaphore(1)  # a forward pass uses every core; a second one at once would slow both
 
 
@@ -75,16 +82,14 @@ def rehearse(source: str) -> None:
     registry.trace(checkpoint(source), source).derive()
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def loaded_models() -> Shelf:  # type: ignore[type-arg]
     """Return the shelf of loaded models, shared by all visitors."""
-    return Shelf(budget_bytes())
+    return _shelf("models")
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def recorded_traces() -> Shelf[ModelTrace]:
     """Return the shelf of traces, shared by all visitors."""
-    return Shelf(budget_bytes())
+    return _shelf("traces")
 
 
 def budget_bytes() -> int:
@@ -94,10 +99,9 @@ def budget_bytes() -> int:
     return max(LEAST_BYTES, (environment.total_memory() or 0) // SHARE)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def typed_folders() -> dict[str, tuple[str, str]]:
     """Return the folders that were typed on this server since it started: code -> (architecture, path)."""
-    return {}
+    return _folders
 
 
 def remember_folder(code: str, architecture: str, path: str) -> None:
@@ -232,6 +236,11 @@ def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callab
         return held
     with gate.released():
         return shelf.get(key, make, weigh)
+
+
+def _shelf(name: str) -> Shelf:  # type: ignore[type-arg]
+    with _making:
+        return _shelves.get(name) or _shelves.setdefault(name, Shelf(budget_bytes()))
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]

@@ -29,23 +29,29 @@ class DocumentHead:
             await self.app(scope, receive, send)
             return
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]  # nothing to unpack
-        start: Message | None = None
-        body = b""
+        start: Message | None = None  # of a document; anything else goes on as it comes
+        parts: list[bytes] = []
 
         async def collect(message: Message) -> None:
-            nonlocal start, body
-            if message["type"] == "http.response.start":
+            nonlocal start
+            if message["type"] == "http.response.start" and _is_document(message):
                 start = message
                 return
-            body += message.get("body", b"")
-            if start is None or message.get("more_body", False):
+            if start is None or message["type"] != "http.response.body":
+                await send(message)
                 return
+            parts.append(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            body = b"".join(parts).replace(_PLACE, self.head, 1)
             headers = MutableHeaders(raw=start["headers"])
-            if headers.get("content-type", "").startswith("text/html"):
-                body = body.replace(_PLACE, self.head, 1)
-                headers["content-length"] = str(len(body))
-                del headers["etag"], headers["last-modified"]  # those of the file we changed
+            headers["content-length"] = str(len(body))
+            del headers["etag"], headers["last-modified"]  # those of the file we changed
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
         await self.app({**scope, "headers": plain}, receive, collect)
+
+
+def _is_document(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")

@@ -6,16 +6,16 @@ from pathlib import Path
 import streamlit as st
 
 from models import downloads, hub, offers
-from models.errors import ContextscopeError, PromptError
+from models.errors import ContextscopeError, PromptError, SourceError
 from models.offers import Offer
 from models.records import ModelTrace
-from pages.shared import cache, gate, notices, session
+from pages.shared import cache, connection, gate, journal, notices, session
 from pages.shared.i18n import t
 
-FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on where only this machine can open the app
+FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on for who sits at this machine
 POLL_S = 0.5  # while a download runs
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _OFF, _ON = frozenset({"0", "off", "no", "false"}), frozenset({"1", "on", "yes", "true"})
+_DOWNLOAD_REFUSED = "contextscope.download_refused"  # with a model: the error of its button
 _REFUSED = "contextscope.refused"  # architecture -> the error of the last folder that was typed
 
 
@@ -71,11 +71,14 @@ def read(architecture: str, prompt: str) -> tuple[ModelTrace, ContextscopeError 
 
 
 def folders_allowed() -> bool:
-    """Tell whether visitors may open folders of the machine that the app runs on."""
+    """Tell whether this visitor may open folders of the machine that the app runs on.
+
+    Unless a setting says so, only who sits at it: the server listens there alone, and no proxy brings others.
+    """
     wish = os.environ.get(FOLDERS_VARIABLE, "").strip().lower()
     if wish in _OFF | _ON:
         return wish in _ON
-    return str(st.get_option("server.address") or "") in _LOCAL
+    return str(st.get_option("server.address") or "") in connection.LOCAL_NAMES and connection.is_local()
 
 
 def megabytes(count: float) -> str:
@@ -142,14 +145,32 @@ def _offered(architecture: str, offer: Offer) -> None:
         if hub.downloaded(offer.id):
             _use(architecture, offer.id, used=chosen(architecture) == offer.id)
         elif progress is not None and progress.state == "running":
-            st.button(t("models.cancel"), key=f"{architecture}.cancel.{offer.id}", on_click=downloads.cancel,
+            st.button(t("models.cancel"), key=f"{architecture}.cancel.{offer.id}", on_click=_cancel_download,
                       args=(offer.id,))  # fmt: skip
         else:
             label = "models.go_on" if progress is not None and progress.done_bytes else "models.download"
-            st.button(t(label), key=f"{architecture}.download.{offer.id}", on_click=downloads.start, args=(offer.id,),
-                      kwargs={"revision": offer.revision})  # fmt: skip
+            st.button(t(label), key=f"{architecture}.download.{offer.id}", on_click=_download, args=(offer,))
+    refused = st.session_state.get(f"{_DOWNLOAD_REFUSED}.{offer.id}")
+    if refused is not None and downloads.running():  # it holds until the other one is here
+        st.caption(notices.plain(notices.sentence(refused)))
     if progress is not None and not hub.downloaded(offer.id):
         _state(progress)
+
+
+def _download(offer: Offer) -> None:
+    """Begin a download, or keep why it cannot begin for the next drawing."""
+    try:
+        downloads.start(offer.id, revision=offer.revision)
+    except ContextscopeError as error:
+        st.session_state[f"{_DOWNLOAD_REFUSED}.{offer.id}"] = error
+        return
+    st.session_state.pop(f"{_DOWNLOAD_REFUSED}.{offer.id}", None)
+    journal.note("download", model=offer.id)
+
+
+def _cancel_download(model: str) -> None:
+    downloads.cancel(model)
+    journal.note("cancel_download", model=model)
 
 
 def _row(name: str, *lines: str) -> "st.delta_generator.DeltaGenerator":
@@ -215,10 +236,18 @@ def _open_folder(architecture: str, path: str) -> None:
     except ContextscopeError as error:
         if "found" in error.values:
             error.values["found"] = t(f"nav.{error.values['found']}")
-        _refusals()[architecture] = error
+        _refusals()[architecture] = _without_oracle(error, path)
         return
     cache.remember_folder(session.folder_code(architecture, place), architecture, place)
     _choose(architecture, place)
+
+
+def _without_oracle(error: ContextscopeError, path: str) -> ContextscopeError:
+    """Return one error for what is absent, forbidden or another folder, so that it tells nobody what there is."""
+    if error.key.removeprefix("errors.") not in ("no_folder", "no_config"):
+        return error
+    source = path.strip()[:200]
+    return SourceError("no_model_folder", f"{source!r} is no folder with a config.json on this machine", source=source)
 
 
 def _refusals() -> dict[str, ContextscopeError]:

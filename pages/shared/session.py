@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
@@ -15,6 +16,7 @@ from pages.shared import language as languages
 
 _PREFIX = "contextscope."
 _PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
+_SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
 _MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _FOLDER = "folder-"  # how the codes of folders begin
@@ -229,8 +231,12 @@ def _read_url(session: Session) -> None:
 
 
 def folder_code(architecture: str, path: str) -> str:
-    """Return what stands for a local folder in the address: no path, and of use only where the path was typed."""
-    return _FOLDER + hashlib.blake2s(f"{architecture}\0{path}".encode(), digest_size=8).hexdigest()
+    """Return what stands for a local folder in the address: no path, and of use only where the path was typed.
+
+    A secret of this server goes into it, so that nobody can find out by trying which path a link stands for.
+    """
+    text = f"{architecture}\0{path}".encode(errors="surrogatepass")
+    return _FOLDER + hashlib.blake2s(text, key=_SECRET, digest_size=8).hexdigest()
 
 
 def _read_models(session: Session, text: str) -> None:

@@ -180,8 +180,8 @@ def test_a_folder_of_another_family_is_refused_by_name(open_page, folder_of, lan
 @pytest.mark.parametrize(
     ("files", "key"),
     [
-        (None, "no_folder"),
-        ({}, "no_config"),
+        (None, "no_model_folder"),
+        ({}, "no_model_folder"),
         ({"config.json": "{nonsense"}, "bad_config"),
         ({"config.json": json.dumps({"model_type": "bert"}), "model.safetensors": ""}, "unknown_architecture"),
         ({"config.json": json.dumps({"model_type": "mamba"}), "pytorch_model.bin": ""}, "unsafe_weights"),

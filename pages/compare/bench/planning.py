@@ -10,7 +10,7 @@ from models.bench.cells import USUAL_DTYPE, kind_of
 from models.bench.plan import Plan, make_plan
 from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
 from pages.compare.bench import grid, offered
-from pages.shared import cache, gate, html, notices, session
+from pages.shared import cache, gate, html, journal, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
@@ -80,6 +80,7 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
         if plan is not None:
             with notices.guarded():
                 run_id = runner.shared().submit(plan)
+                journal.note("start", run=run_id)
                 show(run_id)
                 begun(run_id)
 

@@ -16,7 +16,7 @@ from models.bench.statistics import growth_exponent, median_time
 from models.errors import ContextscopeError
 from pages.compare.bench.grid import duration
 from pages.compare.bench.planning import PAGE
-from pages.shared import figure, gate, i18n, layout, notices, session, style
+from pages.shared import figure, gate, i18n, journal, layout, notices, session, style
 from pages.shared.i18n import t
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
@@ -168,24 +168,24 @@ def _live(run_id: str, drawn: int) -> None:
         st.rerun(scope="app")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"live-{PAGE}"):
         st.progress(now.done / now.total, text=_live_text(now))
-        key, icon, act = ("resume", "play_arrow", _resume) if now.paused else ("pause", "pause", _pause)
+        key, icon = ("resume", "play_arrow") if now.paused else ("pause", "pause")
         if now.state == "running":
             st.button(
-                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=act, args=(run_id,)
-            )
-        st.button(t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=_cancel, args=(run_id,))
+                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=_act,
+                args=(key, run_id),
+            )  # fmt: skip
+        st.button(
+            t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=_act,
+            args=("cancel", run_id),
+        )  # fmt: skip
 
 
-def _pause(run_id: str) -> None:
-    runner.shared().pause(run_id)
-
-
-def _resume(run_id: str) -> None:
-    runner.shared().resume(run_id)
-
-
-def _cancel(run_id: str) -> None:
-    runner.shared().cancel(run_id)
+def _act(action: str, run_id: str) -> None:
+    """Pause, resume or cancel a run, and note it in the journal where something was done."""
+    shared = runner.shared()
+    acts = {"pause": shared.pause, "resume": shared.resume, "cancel": shared.cancel}
+    if acts[action](run_id):
+        journal.note(action, run=run_id)
 
 
 def _live_text(now: Progress) -> str:

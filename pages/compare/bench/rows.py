@@ -8,7 +8,7 @@ from models.bench import again, runner
 from models.bench.rows import Measurement
 from models.bench.runs import Run
 from pages.compare.bench.planning import PAGE, show
-from pages.shared import i18n, notices, session
+from pages.shared import i18n, journal, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.memo import Memo
@@ -61,7 +61,9 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 
     def measure() -> None:
         with notices.guarded():
-            show(here.again(run.run_id, planned))
+            run_id = here.again(run.run_id, planned)
+            journal.note("again", run=run_id)
+            show(run_id)
 
     st.button(words, key=f"{PAGE}.again.{name}", icon=":material/replay:", on_click=measure)
     if not again.own(run):

@@ -1,5 +1,7 @@
 """Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,13 +16,14 @@ from models.errors import ContextscopeError
 from pages.compare.bench.planning import PAGE, address, show
 from pages.compare.bench.rows import captured
 from pages.compare.bench.verdicts import said
-from pages.shared import gate, html, i18n, notices, session
+from pages.shared import gate, html, i18n, journal, notices, session
 from pages.shared.i18n import t
 from pages.shared.layout import bytes_text, moment_text
 from pages.shared.memo import Memo
 from pages.shared.provenance import implementation
 
 SHOWN = 200  # runs in the list
+DRAWN_CELLS = 512  # of a run; ours have at most 128
 REFUSED = 4  # refusals told in full; more are counted
 PHASES = ("prefill", "decode")
 LONGEST = 80  # characters of a value that changed
@@ -37,6 +40,8 @@ def chosen_run() -> Run | None:
     with gate.released():
         found = store.run(named) if named else None
         newest = None if found else store.latest()
+    if found is not None and found.imported:
+        _opened().add(found.run_id)
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
     told = st.query_params.get("rows", "")
@@ -51,6 +56,16 @@ def _fingerprint(run: Run) -> str:
     return _fingerprints.get(run.run_id, (run,), lambda: fingerprint(run))
 
 
+def drawn(run: Run) -> Run:
+    """Return what the page draws of a run: all of it, or its first cells with a sentence that says so."""
+    cells = dict.fromkeys(row.cell_id for row in run.rows)
+    if len(cells) <= DRAWN_CELLS:
+        return run
+    st.info(t("benchmark.many_cells", count=f"{len(cells):,}", limit=DRAWN_CELLS), icon=":material/info:")
+    kept = set(itertools.islice(cells, DRAWN_CELLS))
+    return dataclasses.replace(run, rows=tuple(row for row in run.rows if row.cell_id in kept))
+
+
 def bar(run: Run | None) -> None:
     """Offer the list of runs and what can be done with the one that is shown."""
     store = runner.shared().store
@@ -58,7 +73,7 @@ def bar(run: Run | None) -> None:
         st.warning(notices.plain(said), icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
         with gate.released():
-            summaries = store.summaries()[:SHOWN]
+            summaries = _listed(store)
         _list(summaries, run)
         if run is not None:
             with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
@@ -87,7 +102,7 @@ def beside(run: Run) -> None:
 def _beside(run: Run) -> None:
     store = runner.shared().store
     with gate.released():
-        others = {found.run_id: found for found in store.summaries()[:SHOWN] if found.run_id != run.run_id}
+        others = {found.run_id: found for found in _listed(store) if found.run_id != run.run_id}
     if not others:
         st.caption(t("benchmark.beside.none"))
         return
@@ -97,9 +112,20 @@ def _beside(run: Run) -> None:
     )  # fmt: skip
     with gate.released():
         other = store.run(st.session_state[f"{PAGE}.beside"] or "")
-        found = compare(run, other) if other is not None else None
+        found = compare(run, drawn(other)) if other is not None else None
     if found is not None:
         _draw(found)
+
+
+def _listed(store: Store) -> tuple[Summary, ...]:
+    """List the runs a visitor may choose from: of those from files only what this visitor opened."""
+    return store.summaries(imported=_opened())[:SHOWN]
+
+
+def _opened() -> set[str]:
+    """Return the runs from files that this visitor has opened, as a file or by a link."""
+    found: set[str] = st.session_state.setdefault(f"{PAGE}.opened", set())
+    return found
 
 
 def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
@@ -140,13 +166,13 @@ def _own(store: Store, run: Run) -> None:
     st.session_state.setdefault(key, run.title)
     st.text_input(
         t("benchmark.name"), key=key, max_chars=80,
-        on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key])),
+        on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key]), "rename", run.run_id),
     )  # fmt: skip
     live = (now := runner.shared().progress(run.run_id)) is not None and now.live
     sure = st.checkbox(t("benchmark.sure"), key=f"{PAGE}.sure.{run.run_id}", disabled=live)
 
     def delete() -> None:
-        _tried(lambda: store.delete(run.run_id))
+        _tried(lambda: store.delete(run.run_id), "delete", run.run_id)
         st.query_params.pop("run", None)
         st.query_params.pop("rows", None)
 
@@ -160,15 +186,19 @@ def _take_file() -> None:
         return
 
     def take() -> None:
-        show(runner.shared().store.import_file(file.name, file.getvalue()))
+        run_id = runner.shared().store.import_file(file.name, file.getvalue())
+        journal.note("import", run=run_id)
+        show(run_id)
 
     _tried(take)
 
 
-def _tried(change: Callable[[], object]) -> None:
-    """Make a change to the store; what is wrong with it is said when the page is drawn again."""
+def _tried(change: Callable[[], object], action: str = "", run_id: str = "") -> None:
+    """Make a change to the store and note it; what is wrong with it is said when the page is drawn again."""
     try:
         change()
+        if action:
+            journal.note(action, run=run_id)
     except ContextscopeError as error:
         st.session_state[f"{PAGE}.said"] = notices.sentence(error)
 

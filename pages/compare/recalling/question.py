@@ -9,10 +9,14 @@ from pages.shared.i18n import t
 from pages.shared.layout import bytes_text
 from pages.shared.panel import panel
 from pages.shared.provenance import what_ran
+from pages.shared.shelf import Shelf
 from viz.recall_example import recall_example
 
 QUESTIONS = 20  # offered per cell
+KEPT = 12  # opened questions, for all visitors
 SHOWN_TOKENS = 300  # longer sequences cannot be read as a strip
+
+_QUESTIONS: Shelf[Opened] = Shelf(KEPT)  # each weighs one
 
 
 def question(record: Record) -> None:
@@ -71,9 +75,10 @@ def _pick(name: str, axis: str, values: list[int], default: int) -> int:
     return value
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
 def _opened(task: str, at: tuple[tuple[str, int], ...], seed: int, number: int) -> Opened:
-    return opened(task, dict(at), seed=seed, question=number)
+    """Run the models over a question once for all visitors; the last KEPT are kept."""
+    key = (task, at, seed, number)
+    return _QUESTIONS.get(key, lambda: opened(task, dict(at), seed=seed, question=number), lambda _: 1)
 
 
 def _sentence(record: Record, found: Opened) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from models.recall import evaluation, lessons, study
 from models.recall.evaluation import Accuracy
 from models.recall.live import Key, LiveRun, LiveRuns
+from pages.shared import journal
 from viz.recall import Layout, layout_of
 
 TASKS = tuple(lessons.TASKS)
@@ -16,6 +17,8 @@ PAGE = "recall"
 BUNDLED_SEED = 0  # of the models in assets/checkpoints/micro
 _LIVE = "contextscope.recall.live"  # task -> seed of the visitor's last live run
 _LEFT = "contextscope.recall.left"  # the runs that the visitor has stopped
+
+_LIVE_RUNS = LiveRuns()
 
 Cells = Mapping[str, list[Accuracy]]
 
@@ -35,10 +38,9 @@ class Record:
         return {name: cells for name, every in self.runs.items() for seed, cells in every if seed == BUNDLED_SEED}
 
 
-@st.cache_resource(show_spinner=False)
 def live_runs() -> LiveRuns:
-    """Return the live runs of this server, the same for all visitors."""
-    return LiveRuns()
+    """Return the live runs of this server, the same for all visitors; clearing Streamlit's caches leaves them alone."""
+    return _LIVE_RUNS
 
 
 @st.cache_resource(max_entries=len(TASKS), show_spinner=False)
@@ -75,6 +77,7 @@ def stop(task: str) -> None:
     if run is not None and run.key not in _left():
         _left().add(run.key)
         live_runs().leave(run.key)
+        journal.note("recall_stop", run=f"{task}-{run.key.seed}")
 
 
 def start(task: str) -> None:
@@ -82,6 +85,7 @@ def start(task: str) -> None:
     seeds = _seeds()
     seeds[task] = seeds.get(task, evaluation.SEED) + 1
     live_runs().start(Key(task, seeds[task]))
+    journal.note("recall_start", run=f"{task}-{seeds[task]}")
 
 
 def _seeds() -> dict[str, int]:
