@@ -364,7 +364,13 @@ def test_the_plan_says_from_where_on_a_cache_outweighs_the_weights(tmp_path):
         kept = [accounting.kv_bytes(shape, context=n, batch=1, dtype="bfloat16") for n in (count - 1, count)]
         assert kept[0] < weights <= kept[1]
     assert int(said["transformer"].replace(",", "")) == pytest.approx(25_000, rel=0.05)  # BENCHMARK.md R13
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    sizes = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 128,
+    }
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mistral", "vocab_size": 256, **sizes}))
     windowed = make_plan({"transformer": str(tmp_path)}, [16], rates=RATES)
     assert not [note for note in windowed.notes if note.key == "plan.crossing"]
