@@ -89,7 +89,9 @@ def test_questions_are_read_with_their_figures(page: str) -> None:
         assert content.section(page, "check", lang=lang)
     found = content.questions(page)
     assert found
-    assert all(figure_id in content.table("figures") for _, figure_id in found)
+    for _, place in found:
+        named, _, key = str(place).partition("#")  # a figure, or a section of a page
+        assert content.section(named, f"{key}.title", lang="en") if key else place in content.table("figures")
 
 
 def test_a_missing_section_is_an_error() -> None:
