@@ -26,7 +26,8 @@ _log = logging.getLogger("contextscope")
 def warm(readiness: Readiness) -> None:
     """Import the heavy libraries, load the bundled models and run each once; note which of them work."""
     from models import registry
-    from pages.shared import cache, content, controls, figure, i18n, layout, style  # noqa: F401  # imported to be warm
+    from pages.shared import cache
+    from pages.shared.words import content, i18n  # imported to be warm
 
     cache.serve()
     readiness.wanted = [adapter.bundled for adapter in registry.ADAPTERS]

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from models import scratch
+from models.machine import scratch
 
 # kernels/ has no __init__.py (the PyPI package `kernels` must stay importable for transformers), so the one package in
 # it is put on the path here, once, for the app, the command line and the benchmark workers alike.

@@ -17,9 +17,9 @@ import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.reconstruction import Check
-from models.records import ModelTrace
+from models.records.trace import ModelTrace
 from pages.shared import gate
-from pages.shared.shelf import Shelf
+from pages.shared.lru_cache import Shelf
 from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
@@ -68,7 +68,7 @@ def serve() -> None:
     chosen = os.environ.get(WAIT_POLICY)
     os.environ[WAIT_POLICY] = chosen or "PASSIVE"
     try:
-        from models import threads
+        from models.machine import threads
     finally:
         if chosen is None:
             del os.environ[WAIT_POLICY]
@@ -94,9 +94,9 @@ def recorded_traces() -> Shelf[ModelTrace]:
 
 def budget_bytes() -> int:
     """State how many bytes of models, and again of traces, are kept at most."""
-    from models.bench import environment
+    from models.machine import facts
 
-    return max(LEAST_BYTES, (environment.total_memory() or 0) // SHARE)
+    return max(LEAST_BYTES, (facts.total_memory() or 0) // SHARE)
 
 
 def typed_folders() -> dict[str, tuple[str, str]]:
@@ -152,7 +152,8 @@ def _print_of(figure: Figure) -> bytes:
 @st.cache_data(max_entries=256, show_spinner=False)
 def carried(source: str, tokens: int) -> int:
     """Count the bytes that a model carries after that many tokens, in 16 bit."""
-    from models import accounting, registry
+    from models import registry
+    from models.counting import accounting
 
     shape = accounting.shape_of(registry.read_config(source))
     return accounting.cache_bytes(shape, context=tokens, dtype=CARRIED_DTYPE)
@@ -161,7 +162,8 @@ def carried(source: str, tokens: int) -> int:
 @st.cache_data(max_entries=64, show_spinner=False)
 def parameters(source: str) -> int:
     """Count the parameters of a model from its configuration."""
-    from models import accounting, registry
+    from models import registry
+    from models.counting import accounting
 
     return accounting.params_total(accounting.shape_of(registry.read_config(source)))
 
@@ -169,7 +171,8 @@ def parameters(source: str) -> int:
 @st.cache_data(max_entries=16, show_spinner=False)
 def active_parameters(source: str) -> int:
     """Count the parameters that one token uses."""
-    from models import accounting, registry
+    from models import registry
+    from models.counting import accounting
 
     return accounting.params_active(accounting.shape_of(registry.read_config(source)))
 
@@ -223,10 +226,10 @@ def training_cards() -> dict[str, dict[str, Any]]:
 def processor() -> tuple[str, int]:
     """Name where the models run, a GPU by its name or "CPU", and count the cores."""
     from models import registry
-    from models.bench import environment
+    from models.machine import facts
 
     device = registry.preferred_device()
-    return "CPU" if device == "cpu" else environment.device_name(device), environment.usable_cores()
+    return "CPU" if device == "cpu" else facts.device_name(device), facts.usable_cores()
 
 
 def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
@@ -265,11 +268,11 @@ def _check_here(source: str) -> None:
 def _check_memory(source: str) -> None:
     """Make room for a model and refuse it when the machine does not have what it takes."""
     from models import registry
-    from models.bench import environment
+    from models.machine import facts
 
     need = registry.need_bytes(source)
     loaded_models().make_room(registry.weight_bytes(source))
-    free = environment.free_memory()
+    free = facts.free_memory()
     if free is not None and need > free:
         message = f"{source!r} takes about {need} bytes of memory, {free} are free: take a smaller one"
         raise SettingError("errors.memory_short", message, source=source, need=_gib(need), free=_gib(free))
@@ -305,7 +308,9 @@ def _weight_bytes(loaded) -> int:  # type: ignore[no-untyped-def]
 
 def _trace_bytes(source: str, found: ModelTrace) -> int:
     """Count what a trace will hold when all its figures have been opened."""
-    from models import accounting, offers, registry
+    from models import registry
+    from models.counting import accounting
+    from models.sources import downloadable
 
     shape = accounting.shape_of(registry.read_config(source))
-    return offers.trace_bytes(shape, tokens=len(found.tokens))
+    return downloadable.trace_bytes(shape, tokens=len(found.tokens))

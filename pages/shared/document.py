@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.shared import content
+from pages.shared import site
 
 HEAD = Path(__file__).resolve().parents[2] / "assets" / "style" / "head.html"
 _PLACE = b"<title>Streamlit</title>"
@@ -17,7 +17,7 @@ class DocumentHead:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.head = HEAD.read_bytes().strip().replace(_NAMES, "|".join(content.PAGES[1:]).encode())
+        self.head = HEAD.read_bytes().strip().replace(_NAMES, "|".join(site.KEYS[1:]).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""

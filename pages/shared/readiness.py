@@ -36,6 +36,6 @@ async def _store_answers() -> bool:
 
 
 def _ask_store() -> bool:
-    from models.bench import runner
+    from models.bench.run import runner
 
     return runner.shared().store.answers()

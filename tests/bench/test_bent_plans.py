@@ -3,13 +3,14 @@
 import pytest
 
 from models.__main__ import main
-from models.bench import again, environment
-from models.bench.plan import Rates
-from models.bench.runs import Run
-from models.bench.settings import AGAIN_S, LIMITS
-from models.bench.store import Store, _insert
+from models.bench.plan.plan import Rates
+from models.bench.plan.settings import AGAIN_S, LIMITS
+from models.bench.run import remeasure
+from models.bench.store.store import Store, _insert
 from models.errors import ContextscopeError, SettingError
-from pages.shared import i18n
+from models.machine import facts
+from models.records.run import Run
+from pages.shared.words import i18n
 
 RATES = Rates(1e11, 1e10)
 SOUND = {"architecture": "mamba", "source": "mamba", "context": 64}
@@ -40,12 +41,12 @@ BENT = {
 
 
 def run_of(*cells, imported=True, **changes):
-    here = {"environment": environment.environment(), "imported": imported}
+    here = {"environment": facts.environment(), "imported": imported}
     return Run("r", "", 1, cells, rows=(), **(here | changes))
 
 
 def planned(run):
-    return again.plan_again(run, {cell.cell_id for cell in again.cells_of(run)}, rates=RATES)
+    return remeasure.plan_again(run, {cell.cell_id for cell in remeasure.cells_of(run)}, rates=RATES)
 
 
 def told(error):
@@ -80,22 +81,22 @@ def test_a_cell_that_a_file_names_often_is_measured_once():
 def test_threads_of_an_own_run_are_held_to_the_cores():
     with pytest.raises(SettingError, match="threads"):
         planned(run_of(SOUND | {"threads": 10**6}, imported=False))
-    assert planned(run_of(SOUND | {"threads": 10**6})).cells[0].threads == environment.usable_cores()
+    assert planned(run_of(SOUND | {"threads": 10**6})).cells[0].threads == facts.usable_cores()
 
 
 def test_cells_of_two_devices_are_refused(monkeypatch):
-    monkeypatch.setattr(environment, "devices", lambda: ("cpu", "cuda:0"))
+    monkeypatch.setattr(facts, "devices", lambda: ("cpu", "cuda:0"))
     with pytest.raises(SettingError, match="two devices"):
         planned(run_of(SOUND, SOUND | {"device": "cuda:0"}))
 
 
 def test_a_number_that_is_a_yes_is_no_cell():
-    assert again.cells_of(run_of(SOUND | {"rounds": True}, SOUND | {"largest": 1})) == ()
+    assert remeasure.cells_of(run_of(SOUND | {"rounds": True}, SOUND | {"largest": 1})) == ()
 
 
 def test_what_would_hold_the_device_for_too_long_is_refused(monkeypatch):
     long = SOUND | {"source": "mamba-2.8b", "context": 2**19, "rounds": 50, "decode_tokens": 1024}
-    monkeypatch.setattr(environment, "free_memory", lambda: 2**50)
+    monkeypatch.setattr(facts, "free_memory", lambda: 2**50)
     with pytest.raises(SettingError) as refused:
         planned(run_of(long))
     assert refused.value.key == "errors.again_too_long"

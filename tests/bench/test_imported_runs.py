@@ -8,17 +8,18 @@ import time
 from functools import partial
 
 import pytest
-from visiting import opened, texts
+from page_helpers import opened, texts
 
 from models import registry
-from models.bench import exchange, verdicts
-from models.bench.checking import MOST_ROWS
-from models.bench.comparing import compare
-from models.bench.runs import Run, write_lines
-from models.bench.store import Store, _insert
+from models.bench.judge import verdicts
+from models.bench.judge.comparison import compare
+from models.bench.store import files
+from models.bench.store.store import Store, _insert
+from models.bench.store.validation import MOST_ROWS
 from models.errors import SourceError
-from pages.compare.bench import runs
-from pages.shared import i18n
+from models.records.run import Run, write_lines
+from pages.compare.benchmark import runs
+from pages.shared.words import i18n
 
 FUTURE_NS = 4_000_000_000_000_000_000  # in the year 2096
 ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
@@ -162,10 +163,10 @@ def test_setting_beside_takes_twice_as_long_for_twice_the_rows(poison):
 
 @pytest.mark.parametrize("fmt", ["jsonl", "csv", "parquet"])
 def test_a_file_of_too_many_rows_is_refused_in_a_sentence(poison, fmt):
-    taken = exchange.parse("x", exchange.export(poison(MOST_ROWS), fmt))
+    taken = files.parse("x", files.export(poison(MOST_ROWS), fmt))
     assert len(taken.rows) == MOST_ROWS
     with pytest.raises(SourceError) as refused:
-        exchange.parse("x", exchange.export(poison(MOST_ROWS + 1), fmt))
+        files.parse("x", files.export(poison(MOST_ROWS + 1), fmt))
     assert refused.value.key == "errors.import_rows"
     for lang in i18n.LANGS:
         assert "2000" in i18n.say(lang, refused.value.key, **refused.value.values).replace(",", "")

@@ -4,12 +4,12 @@ import json
 import logging
 
 import pytest
-from following import until
-from visiting import opened
+from page_helpers import opened
+from run_helpers import until
 
 from models import registry
-from models.bench import exchange
-from pages.compare.bench import planning, runs
+from models.bench.store import files
+from pages.compare.benchmark import planning, runs
 from pages.shared import journal
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
@@ -43,7 +43,7 @@ def test_starting_pausing_and_cancelling_are_noted(shared, plan_of, monkeypatch,
 def test_renaming_deleting_and_importing_are_noted(shared, measurement, monkeypatch, noted):
     run_id = shared.store.create(cells=[], environment={}, title="a name of somebody")
     shared.store.append(measurement(run_id))
-    data = exchange.export(shared.store.run(run_id), "jsonl")
+    data = files.export(shared.store.run(run_id), "jsonl")
     at = opened(run=run_id)
     at.text_input(key=f"benchmark.title.{run_id}").set_value("another name").run()
     at.checkbox(key=f"benchmark.sure.{run_id}").check().run()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bench.lease import Lease
+from models.bench.run.lease import Lease
 
 pytest.importorskip("fcntl")
 NOBODY = 65534

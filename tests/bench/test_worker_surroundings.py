@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from models.bench.environment import ROOT
-from models.bench.host import WorkerHost
-from models.bench.variables import passed_on
+from models.bench.run.host import WorkerHost
+from models.bench.run.variables import passed_on
+from models.machine.facts import ROOT
 
 SECRETS = {
     "CONTEXTSCOPE_DATABASE": "postgresql://me:pass@host/runs",

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import content, figure, layout
+from pages.shared import figure, layout, site
+from pages.shared.words import content
 from viz.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> A
         at.session_state[name] = value
     for name, value in query.items():
         at.query_params[name] = value
-    if page != content.PAGES[0]:
+    if page != site.HOME:
         at.switch_page(str(path_of(page)))
     at.run()
     assert [error.value for error in (*at.exception, *at.error)] == []

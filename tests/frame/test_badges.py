@@ -12,11 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from models import registry
 from models.reconstruction import Check
-from models.records import PARTS, ModelTrace, Named
-from pages.shared import cache, figure, i18n
+from models.records.trace import PARTS, ModelTrace, Named
+from pages.shared import cache, figure
+from pages.shared.words import i18n
 from viz import proof
-from viz.state import hidden_attention
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
+from viz.trace.state import hidden_attention
 
 Open = Callable[..., AppTest]
 KINDS = ("rebuilds", "recomputed", "from_weights")

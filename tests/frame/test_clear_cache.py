@@ -8,7 +8,7 @@ from streamlit.runtime.app_session import AppSession
 
 from models import registry
 from models.recall.live import Key
-from pages.compare.recalling import question, results
+from pages.compare.recall import question, results
 from pages.shared import cache
 
 

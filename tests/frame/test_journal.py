@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from models import downloads
-from pages.shared import i18n, journal
+from models.sources import downloads
+from pages.shared import journal
+from pages.shared.words import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pages.shared import connection, models_picker, session
+from pages.shared import model_picker
+from pages.shared.state import connection, session
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER = {"Host": "localhost:8501", "Origin": "http://localhost:8501", "User-Agent": "Mozilla/5.0"}
@@ -23,8 +24,8 @@ class Context:
 @pytest.fixture
 def visiting(monkeypatch):
     """Give a function that makes a connection; the server listens on localhost."""
-    monkeypatch.delenv(models_picker.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setattr(models_picker.st, "get_option", lambda _: "localhost")
+    monkeypatch.delenv(model_picker.FOLDERS_VARIABLE, raising=False)
+    monkeypatch.setattr(model_picker.st, "get_option", lambda _: "localhost")
 
     def arrive(headers, address=None):
         monkeypatch.setattr(connection.st, "context", Context(headers, address))
@@ -35,9 +36,9 @@ def visiting(monkeypatch):
 @pytest.mark.parametrize("host", ["localhost:8501", "127.0.0.1:8501", "[::1]:8501", "localhost", "LOCALHOST"])
 def test_who_sits_at_the_machine_may_open_folders(visiting, host):
     visiting({"Host": host, "Origin": f"http://{host}"})
-    assert models_picker.folders_allowed()
+    assert model_picker.folders_allowed()
     visiting({"Host": host}, "127.0.0.1")
-    assert models_picker.folders_allowed()
+    assert model_picker.folders_allowed()
 
 
 @pytest.mark.parametrize(
@@ -61,21 +62,21 @@ def test_who_sits_at_the_machine_may_open_folders(visiting, host):
 )
 def test_a_visitor_of_a_proxy_may_not(visiting, monkeypatch, added):
     visiting(BROWSER | added)
-    assert not models_picker.folders_allowed()
-    monkeypatch.setenv(models_picker.FOLDERS_VARIABLE, "on")
-    assert models_picker.folders_allowed(), "the operator says so"
+    assert not model_picker.folders_allowed()
+    monkeypatch.setenv(model_picker.FOLDERS_VARIABLE, "on")
+    assert model_picker.folders_allowed(), "the operator says so"
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "192.168.1.5", "2001:db8::1", "nowhere"])
 def test_a_visitor_of_another_machine_may_not(visiting, address):
     visiting(BROWSER, address)
-    assert not models_picker.folders_allowed()
+    assert not model_picker.folders_allowed()
 
 
 def test_a_server_that_listens_elsewhere_has_them_off(visiting, monkeypatch):
-    monkeypatch.setattr(models_picker.st, "get_option", lambda _: "0.0.0.0")
+    monkeypatch.setattr(model_picker.st, "get_option", lambda _: "0.0.0.0")
     visiting(BROWSER)
-    assert not models_picker.folders_allowed()
+    assert not model_picker.folders_allowed()
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

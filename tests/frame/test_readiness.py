@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 import app
 from models import registry
-from models.bench import runner
-from models.bench.store import Store
+from models.bench.run import runner
+from models.bench.store.store import Store
 from pages.shared import cache, readiness
 from pages.shared.document import DocumentHead
 from pages.shared.readiness import Readiness

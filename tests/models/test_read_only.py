@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from models import registry, scratch
+from models import registry
+from models.machine import scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_ALL = """
