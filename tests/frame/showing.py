@@ -28,12 +28,6 @@ class Shown:
     subtitle: str | None
 
 
-def path_of(page: str) -> Path:
-    """Return the script of a page."""
-    (found,) = (ROOT / "pages").glob(f"*/{page}.py")
-    return found
-
-
 def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> AppTest:
     """Open one page alone, in English unless the address says otherwise, with everything under its hood open."""
     at = AppTest.from_file(str(FRAME), default_timeout=TIMEOUT)
@@ -45,7 +39,7 @@ def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> A
     for name, value in query.items():
         at.query_params[name] = value
     if page != site.HOME:
-        at.switch_page(str(path_of(page)))
+        at.switch_page(str(site.page(page).script))
     at.run()
     assert [error.value for error in (*at.exception, *at.error)] == []
     return at
