@@ -10,47 +10,58 @@ from typing import Any
 import anyio.to_thread
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from pages.shared import journal
 from pages.shared.document import DocumentHead
+from pages.shared.readiness import Readiness
 
 ROOT = Path(__file__).resolve().parent
+SERVED = ("style", "fonts")  # folders of assets that a browser asks for; the others are read by the app alone
 
 _log = logging.getLogger("contextscope")
 
 
-def warm() -> list[str]:
-    """Import the heavy libraries, load the bundled models and run each once; return the names of those that work."""
-    from pages.shared import cache, content, controls, figure, i18n, layout, style  # noqa: F401  # imported to be warm
+def warm(readiness: Readiness) -> None:
+    """Import the heavy libraries, load the bundled models and run each once; note which of them work."""
+    from models import registry
+    from pages.shared import cache
+    from pages.shared.words import content, i18n  # imported to be warm
 
     cache.serve()
-    ready: list[str] = []
+    readiness.wanted = [adapter.bundled for adapter in registry.ADAPTERS]
+    running: list[str] = []
     for name in cache.bundled():
         try:
             cache.rehearse(name)
             for lang in i18n.LANGS:
                 cache.trace_for(name, content.first_example(lang)).derive()
-            ready.append(name)
+            running.append(name)
         except Exception:  # noqa: BLE001  # a model that cannot be warmed is shown as a notice on its page
             _log.exception("%s could not be warmed", name)
-    return ready
+    readiness.running, readiness.warm = running, True
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Warm up before the first visitor, then keep the warm objects out of every later garbage collection."""
-    ready = await anyio.to_thread.run_sync(warm)
+    journal.open_journal()
+    await anyio.to_thread.run_sync(warm, readiness)
     gc.collect()
     gc.freeze()
-    yield {"models": ready}
+    yield {"models": readiness.running}
 
 
-async def ready(_: Request) -> JSONResponse:
-    """Say that the app is warm and which models it holds."""
-    return JSONResponse({"ready": True, "models": app.state["models"]})
+def routes(base: str) -> list[BaseRoute]:
+    """Return our own routes: at the root, and as Streamlit's are under the base path that the server has."""
+    assets = [Mount(f"/{name}", StaticFiles(directory=ROOT / "assets" / name)) for name in SERVED]
+    places = dict.fromkeys(("", f"/{base.strip('/')}".rstrip("/")))
+    return [
+        route
+        for place in places
+        for route in (Route(f"{place}/api/ready", readiness.answer), Mount(f"{place}/assets", routes=assets))
+    ]
 
 
 def on_script_error(error: Exception) -> bool:
@@ -60,11 +71,12 @@ def on_script_error(error: Exception) -> bool:
     return notices.calm(error)
 
 
+readiness = Readiness()
 app = st.App(
     ROOT / "pages" / "frame" / "main.py",
     lifespan=lifespan,
     middleware=[Middleware(DocumentHead)],
-    routes=[Route("/api/ready", ready), Mount("/assets", StaticFiles(directory=ROOT / "assets"))],
+    routes=routes(str(st.get_option("server.baseUrlPath") or "")),
     on_script_error=on_script_error,
 )
 

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if words[:1] == ["serve-worker"]:
-        from models.bench import worker
+        from models.bench.run import worker
 
         return worker.main()
     parser = Parser(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
-from models.records import Alignment, Token
+from models.records.trace import Alignment, Token
 
 SPACE = "\u2423"
 NEWLINE = "\u21b5"

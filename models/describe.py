@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import accounting, catalogue, configuration, hub, offers, resolving, stored
-from models.accounting import Layer, Shape
-from models.bench import ladder
+from models.counting import accounting
+from models.counting.accounting import Layer, Shape
+from models.counting.shape import filled_in
 from models.errors import SettingError, SourceError
-from models.resolving import Named, bundled_names
-from models.shape import filled_in
+from models.sources import catalogue, configuration, downloadable, hub, sizes, stored
+from models.sources import resolve as resolving
+from models.sources.resolve import Named, bundled_names
 
 __all__ = ["Description", "Source", "bundled_names", "describe", "dtype_name", "resolve"]
 
@@ -134,11 +135,11 @@ def resolve(name: str) -> Source:
     """
     named = resolving.resolve(name)
     if named.origin == "ladder":
-        member = ladder.member(named.name)
+        member = sizes.member(named.name)
         return Source(named.name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))
     if named.entry is not None:
         return Source(named.name, "catalogue", catalogue.config_of(named.entry), catalogue.notes(named.entry))
-    if (offer := offers.find(named.name)) is not None:
+    if (offer := downloadable.find(named.name)) is not None:
         return Source(named.name, "offered", dict(offer.config))
     return _of_files(named)
 

@@ -6,23 +6,18 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
-from models import (
-    accounting,
-    backends,
-    binding,
-    hf,
-    offers,
-    resolving,
-    tracing,
-)  # binding: the operators inside transformers
+from models.architectures.jamba import JambaAdapter
+from models.architectures.mamba import MambaAdapter
+from models.architectures.rwkv import RwkvAdapter
+from models.architectures.transformer import TransformerAdapter
+from models.counting import accounting
 from models.errors import SourceError
-from models.jamba import JambaAdapter
-from models.mamba import MambaAdapter
-from models.records import ModelTrace, TokenLens
-from models.rwkv import RwkvAdapter
-from models.spec import Adapter, Checkpoint
-from models.tokens import Encoded
-from models.transformer import TransformerAdapter
+from models.operators import backends, binding
+from models.records.trace import ModelTrace, TokenLens
+from models.sources import downloadable, resolve, weights
+from models.tracing import recorder  # binding: the operators inside transformers
+from models.tracing.adapter import Adapter, Checkpoint
+from models.tracing.tokens import Encoded
 
 __all__ = [
     "ADAPTERS",
@@ -71,32 +66,32 @@ def adapter_for(config: PretrainedConfig, *, source: str) -> Adapter:
 
 def bundled() -> tuple[str, ...]:
     """Return the bundled checkpoints that are present, in the order of ADAPTERS."""
-    return tuple(a.bundled for a in ADAPTERS if (resolving.CHECKPOINTS / a.bundled / "config.json").is_file())
+    return tuple(a.bundled for a in ADAPTERS if (resolve.CHECKPOINTS / a.bundled / "config.json").is_file())
 
 
 def read_config(source: str) -> PretrainedConfig:
     """Read the configuration of a bundled name, folder or hub id, no weights."""
-    return hf.read_config(source)
+    return weights.read_config(source)
 
 
 def need_bytes(source: str) -> int:
     """Count the memory that running a bundled name, folder or hub id takes, from its configuration alone."""
-    return offers.need_bytes(accounting.shape_of(hf.read_config(source)))
+    return downloadable.need_bytes(accounting.shape_of(weights.read_config(source)))
 
 
 def weight_bytes(source: str) -> int:
     """Count the bytes of the weights of a bundled name, folder or hub id once they are loaded, in float32."""
-    return accounting.weight_bytes(accounting.shape_of(hf.read_config(source)), dtype="float32")
+    return accounting.weight_bytes(accounting.shape_of(weights.read_config(source)), dtype="float32")
 
 
 def is_here(source: str) -> bool:
     """Tell whether a source lies on this machine: bundled, a folder, or complete in the hub's cache."""
-    return Path(hf.locate(source)).is_dir()
+    return Path(weights.locate(source)).is_dir()
 
 
 def is_documented(name: str) -> bool:
     """Tell whether a bundled checkpoint has its card and the log of its training."""
-    return card(name).is_file() and (resolving.CHECKPOINTS / name / "log.jsonl").is_file()
+    return card(name).is_file() and (resolve.CHECKPOINTS / name / "log.jsonl").is_file()
 
 
 def checked(folder: str, *, architecture: str) -> str:
@@ -112,8 +107,8 @@ def checked(folder: str, *, architecture: str) -> str:
     except (OSError, ValueError, RuntimeError) as error:  # absent, forbidden; a NUL, an over-long name, an unknown user
         message = f"there is no folder {folder[:200]!r} on this machine"
         raise SourceError("errors.no_folder", message, source=folder[:200]) from error
-    config = hf.read_config(path)
-    hf.check_weights(path)
+    config = weights.read_config(path)
+    weights.check_weights(path)
     other = adapter_for(config, source=path)
     if other.name != architecture:
         message = f"{path!r} is a {config.model_type!r} model, which belongs to {other.name}, not to {architecture}"
@@ -130,19 +125,19 @@ def checked(folder: str, *, architecture: str) -> str:
 
 def stamp(source: str) -> float:
     """Return when the files of a bundled name or folder were last written, 0 where there are none."""
-    place = Path(hf.locate(source))
+    place = Path(weights.locate(source))
     files = [path for pattern in ("config.json", "tokenizer.json", "*.safetensors") for path in place.glob(pattern)]
     return max((path.stat().st_mtime for path in files), default=0.0)
 
 
 def card(name: str) -> Path:
     """Return the path of a bundled checkpoint's card.json."""
-    return resolving.CHECKPOINTS / name / "card.json"
+    return resolve.CHECKPOINTS / name / "card.json"
 
 
 def card_of(source: str) -> dict[str, Any]:
     """Return the card of a bundled name or local folder, empty where there is none; SourceError for no such source."""
-    path = Path(hf.locate(source)) / "card.json"
+    path = Path(weights.locate(source)) / "card.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError, RecursionError):  # a folder's own file of that name, which is no card of ours
@@ -158,38 +153,38 @@ def validation_bits(name: str) -> dict[str, float]:
 
 def training_log(name: str) -> list[tuple[float, float]]:
     """Return (tokens seen, loss in nats per token) of a bundled checkpoint's training, as it was logged."""
-    lines = (resolving.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (resolve.CHECKPOINTS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return [(row["tokens"], row["loss"]) for row in map(json.loads, lines)]
 
 
 def preferred_device() -> str:
     """Return where the app runs its models: the setting CONTEXTSCOPE_DEVICE, else the first GPU, else the CPU."""
-    return hf.preferred_device()
+    return weights.preferred_device()
 
 
 def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpoint:
     """Load a bundled name, a local folder or a hub id; SourceError or SettingError says what is wrong."""
-    config = hf.read_config(source)
+    config = weights.read_config(source)
     found = adapter_for(config, source=source)
-    model = found.prepare(hf.read_model(source, device=device, dtype=dtype, attends="attention" in found.parts))
-    return Checkpoint(source, found.name, model, hf.read_tokenizer(source))
+    model = found.prepare(weights.read_model(source, device=device, dtype=dtype, attends="attention" in found.parts))
+    return Checkpoint(source, found.name, model, weights.read_tokenizer(source))
 
 
 def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt."""
-    return tracing.trace(adapter(checkpoint.architecture), checkpoint, prompt)
+    return recorder.trace(adapter(checkpoint.architecture), checkpoint, prompt)
 
 
 def encode(checkpoint: Checkpoint, prompt: str) -> Encoded:
     """Cut a prompt into tokens for a checkpoint, without its model; raises as trace does."""
-    return tracing.encoded(checkpoint, prompt)
+    return recorder.encoded(checkpoint, prompt)
 
 
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
     """Run a checkpoint once over tokens that encode gave, and record it."""
-    return tracing.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)
+    return recorder.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)
 
 
 def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
     """Follow one token of the vocabulary through a trace of a checkpoint; SettingError for an id that it lacks."""
-    return tracing.lens_of(adapter(checkpoint.architecture), checkpoint, trace, token_id)
+    return recorder.lens_of(adapter(checkpoint.architecture), checkpoint, trace, token_id)

@@ -5,8 +5,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig
 
-from models import accounting, catalogue, registry
+from models import registry
+from models.counting import accounting
 from models.errors import SettingError, SourceError
+from models.sources import catalogue
 
 FAMILIES = pytest.mark.parametrize("family", accounting.FAMILIES)
 

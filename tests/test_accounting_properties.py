@@ -6,8 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from models import accounting, registry
-from models.spec import Checkpoint
+from models import registry
+from models.counting import accounting
+from models.tracing.adapter import Checkpoint
 
 FAMILIES = pytest.mark.parametrize("family", accounting.FAMILIES)
 BOOL = st.booleans()

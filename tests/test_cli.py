@@ -13,9 +13,9 @@ import pytest
 
 from models import registry
 from models.__main__ import COMMANDS, main
-from models.bench import runner as runners
-from models.bench.lease import Lease
-from models.bench.store import Store, read_file
+from models.bench.run import runner as runners
+from models.bench.run.lease import Lease
+from models.bench.store.store import Store, read_file
 from models.cli import benchmark
 from models.errors import SettingError, SourceError
 
@@ -142,9 +142,9 @@ def test_bench_measures_writes_a_file_and_tells_the_architectures_apart(capsys, 
     assert "0/4 cells" in progress
     assert "left" in progress
     assert "\x1b" not in progress
-    from models.bench import exchange
+    from models.bench.store import files
 
-    read = exchange.parse(out.name, out.read_bytes())
+    read = files.parse(out.name, out.read_bytes())
     assert len(read.current) == len(read.cells)
     assert read.ended == "done"
     assert [(row.context, row.measured, row.size) for row in read.rows].count((32, True, "bundled")) == 2
@@ -265,7 +265,9 @@ def test_a_reader_that_leaves_ends_no_measurement(tmp_path):
 
 def test_a_title_that_the_terminal_cannot_write_is_listed_all_the_same(tmp_path):
     env = os.environ | {"CONTEXTSCOPE_DATA": str(tmp_path), "PYTHONIOENCODING": "cp1252"}
-    code = "from models.bench.store import Store; Store().create(cells=[], environment={}, title='\\ud55c\\uad6d')"
+    code = (
+        "from models.bench.store.store import Store; Store().create(cells=[], environment={}, title='\\ud55c\\uad6d')"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True)
     listed = started("runs", "list", env=env)
     said, told = listed.communicate(timeout=240)

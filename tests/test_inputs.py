@@ -18,11 +18,14 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
-from models import accounting, catalogue, describe, hf, offers, panics, registry, resolving, stored, tokens, validation
+from models import describe, panics, registry
 from models.__main__ import main
-from models.bench import ladder
+from models.counting import accounting, validation
 from models.errors import ContextscopeError, PromptError, SourceError
-from pages.shared import i18n
+from models.sources import catalogue, downloadable, resolve, stored, weights
+from models.sources import sizes as ladder
+from models.tracing import tokens
+from pages.shared.words import i18n
 
 VOCAB = 8192
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 35\n"
@@ -52,7 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
     config = LlamaConfig(vocab_size=VOCAB, intermediate_size=96, tie_word_embeddings=True, **sizes)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    shutil.copy(resolving.CHECKPOINTS / "transformer" / "tokenizer.json", folder)
+    shutil.copy(resolve.CHECKPOINTS / "transformer" / "tokenizer.json", folder)
     return folder
 
 
@@ -167,7 +170,7 @@ def test_a_configuration_that_cannot_be_is_refused_by_command_page_and_loader_al
     assert all(word in line for word in named), line
     errors = [
         raised(lambda: describe.describe(path)),
-        raised(lambda: hf.read_config(path)),
+        raised(lambda: weights.read_config(path)),
         raised(lambda: registry.load(path)),
         raised(lambda: registry.checked(path, architecture="transformer")),
     ]
@@ -237,8 +240,8 @@ ADDRESSES = ("https://huggingface.co/{id}", "http://www.huggingface.co/{id}/", "
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_i4_an_address_of_the_hub_is_its_hub_id(address: str) -> None:
     for hub_id in ("nobody/nothing-here", "ai21labs/Jamba-tiny-dev", "EleutherAI/pythia-160m"):
-        assert resolving.resolve(address.format(id=hub_id)) == resolving.resolve(hub_id)
-    assert resolving.resolve(address.format(id="nobody/nothing-here")).hub_id == "nobody/nothing-here"
+        assert resolve.resolve(address.format(id=hub_id)) == resolve.resolve(hub_id)
+    assert resolve.resolve(address.format(id="nobody/nothing-here")).hub_id == "nobody/nothing-here"
 
 
 @pytest.mark.parametrize(
@@ -255,14 +258,14 @@ def test_i4_an_address_of_the_hub_is_its_hub_id(address: str) -> None:
 def test_i4_one_rule_for_names_in_every_command(monkeypatch, name: str, origin: str) -> None:
     """describe, trace, bench and the page ask the same resolver; what is known here needs no network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    named = resolving.resolve(name)
+    named = resolve.resolve(name)
     assert named.origin == origin
     if origin != "hub":
         assert describe.resolve(name).origin == origin and describe.resolve(name).shape.vocab > 0
     if origin == "ladder":
-        assert raised(lambda: hf.locate(name)).key == "errors.no_published_weights"
+        assert raised(lambda: weights.locate(name)).key == "errors.no_published_weights"
     else:
-        assert hf.locate(name) == str(named.folder or named.hub_id)
+        assert weights.locate(name) == str(named.folder or named.hub_id)
 
 
 def test_i4_trace_of_a_catalogue_id_asks_for_its_repository(capsys, monkeypatch) -> None:
@@ -278,15 +281,15 @@ def test_i4_a_downloaded_model_is_found_by_each_of_its_names(monkeypatch, folder
     snapshot.parent.mkdir(parents=True)
     snapshot.symlink_to(folder)
     for name in ("pythia-160m", "EleutherAI/pythia-160m", "https://huggingface.co/EleutherAI/pythia-160m"):
-        assert hf.locate(name) == str(snapshot)
+        assert weights.locate(name) == str(snapshot)
 
 
 def test_i4_a_folder_called_like_a_model_is_named_by_its_path(monkeypatch, folder: Path) -> None:
     (folder.parent / "gpt2").symlink_to(folder)
     monkeypatch.chdir(folder.parent)
-    assert resolving.resolve("gpt2").origin == "catalogue"
-    assert resolving.resolve("./gpt2").origin == "folder"
-    assert resolving.resolve("model").path == Path("model")
+    assert resolve.resolve("gpt2").origin == "catalogue"
+    assert resolve.resolve("./gpt2").origin == "folder"
+    assert resolve.resolve("model").path == Path("model")
 
 
 def damaged(name: str, change: Callable[[Path], object], *said: str) -> Any:
@@ -424,9 +427,9 @@ def test_i7_a_quantised_checkpoint_is_described_with_its_stored_bytes(capsys, fo
 def test_i7_fields_that_name_code_or_kernels_are_left_out(folder: Path) -> None:
     evil = {"attn_implementation": "owner/kernel", "_attn_implementation": "owner/kernel", "transformers_weights": "x",
             "experts_implementation": "owner/kernel", "auto_map": {"AutoConfig": "evil.C"}}  # fmt: skip
-    plain = hf.read_config(str(folder)).to_dict()
+    plain = weights.read_config(str(folder)).to_dict()
     edit(folder, **evil)
-    config = hf.read_config(str(folder))
+    config = weights.read_config(str(folder))
     assert config.to_dict() == plain
     assert not any(getattr(config, name, None) in ("owner/kernel", "x") for name in evil)
     assert registry.trace(registry.load(str(folder)), TEXT).layers
@@ -620,8 +623,8 @@ def test_a_page_outlives_a_panic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_offered_model_and_every_rung_has_a_meaning() -> None:
-    for offer in offers.offers():
-        assert resolving.resolve(offer.id).hub_id == offer.id
+    for offer in downloadable.offers():
+        assert resolve.resolve(offer.id).hub_id == offer.id
     for key in ladder.RUNGS:
         for source in ladder.sources(key).values():
             assert describe.resolve(source).shape.vocab > 0

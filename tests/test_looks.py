@@ -7,7 +7,7 @@ import pytest
 from models import registry
 from models.looks import FOLDER, looks, name_of
 from pages.shared import style
-from viz.theme import DARK, LIGHT
+from viz.look.theme import DARK, LIGHT
 
 GOOD = """order: 5
 name: {en: Delta, ko: 델타}

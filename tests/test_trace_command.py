@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from models import parts, registry
+from models import registry
 from models.__main__ import main
-from models.parts import attention, experts, state_space, time_mix
-from models.records import Named
-from models.spec import Adapter
+from models.records.trace import Named
+from models.tracing import parts
+from models.tracing.adapter import Adapter
+from models.tracing.parts import attention, experts, state_space, time_mix
 
 
 def run(capsys, *words):

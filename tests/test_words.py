@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from pages.shared import content
+from pages.shared import site
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 LANGS = ("en", "ko")
 LEARN = ("transformer", "mamba", "rwkv", "jamba")
-PAGES = content.PAGES
+PAGES = site.KEYS
 CHAPTER_WORDS = 120
 
 CHAPTERS = {

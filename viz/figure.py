@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
-from models.records import Named
+from models.records.trace import Named
 from viz.canvas import CanvasSpec
 
 Translate = Callable[..., str]

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from models.records import ModelTrace, Named
-from viz import attention, decay, routing, state, tokens
+from models.records.trace import ModelTrace, Named
 from viz.figure import Figure
-from viz.labels import Translate
-from viz.mixing import channel_matrix
-from viz.theme import Theme
+from viz.look.labels import Translate
+from viz.look.theme import Theme
+from viz.trace import attention, decay, routing, state, tokens
+from viz.trace.matrix import channel_matrix
 
 Draw = Callable[..., Figure]
 

@@ -4,14 +4,14 @@ import shutil
 from collections.abc import Sequence
 from typing import TextIO
 
-from models.bench import again
-from models.bench.job import Progress
-from models.bench.plan import Cell, Plan
-from models.bench.rows import Measurement
-from models.bench.runs import Run
-from models.bench.statistics import Verdict
-from models.bench.verdicts import judged
+from models.bench.judge.statistics import Verdict
+from models.bench.judge.verdicts import judged
+from models.bench.plan.plan import Cell, Plan
+from models.bench.run import remeasure
+from models.bench.run.job import Progress
 from models.cli.output import byte_size, print_json, print_table
+from models.records.measurement import Measurement
+from models.records.run import Run
 
 BAR = 20
 
@@ -91,14 +91,14 @@ def print_failures(run: Run, *, file: TextIO) -> None:
     for row in run.current:
         if not row.measured:
             print(f"{row.cell_id}: {row.state}, {row.reason}", file=file)
-    if again.left(run):
-        print(f"go on: {again.COMMAND} --again {run.run_id}", file=file)
+    if remeasure.left(run):
+        print(f"go on: {remeasure.COMMAND} --again {run.run_id}", file=file)
 
 
 def whole(run: Run) -> bool:
     """Tell whether every planned cell of a run was measured, and no other one failed."""
     measured = {row.cell_id for row in run.current if row.measured}
-    return all(row.measured for row in run.current) and {cell.cell_id for cell in again.cells_of(run)} <= measured
+    return all(row.measured for row in run.current) and {cell.cell_id for cell in remeasure.cells_of(run)} <= measured
 
 
 def print_verdicts(rows: Sequence[Measurement]) -> None:

@@ -10,19 +10,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models.bench import again, environment, exchange, ladder
-from models.bench.job import Progress
-from models.bench.lease import Lease
-from models.bench.plan import Plan, Rates, make_plan, measure_rates, sources_of
-from models.bench.runner import LEARNT_ROWS, Runner
-from models.bench.runs import Run
-from models.bench.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS, check
-from models.bench.store import Store
+from models.bench.plan.plan import Plan, Rates, make_plan, measure_rates, sources_of
+from models.bench.plan.settings import ATTENTION, EXPERTS, KERNELS, PRESETS, VIEWS, check
+from models.bench.run import remeasure
+from models.bench.run.job import Progress
+from models.bench.run.lease import Lease
+from models.bench.run.runner import LEARNT_ROWS, Runner
+from models.bench.store import files
+from models.bench.store.store import Store
 from models.cli import bench_report
 from models.cli.ending import EndedError, listening
 from models.cli.output import SOURCES, check_file, write_file
 from models.cli.runs import chosen, file_format
 from models.errors import ContextscopeError, SettingError, SourceError
+from models.machine import facts
+from models.records.run import Run
+from models.sources import sizes
 
 CANCEL_S = 40.0  # for a cancelled run to be stored, also by a database that is busy
 EVERY_S = 20.0  # between lines where there is no terminal
@@ -34,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--preset", choices=sorted(PRESETS), default="quick", help="contexts, batches, steps, rounds and time (quick)"
     )
-    what.add_argument("--size", choices=ladder.RUNGS, default=None, help="models of this size (bundled)")
+    what.add_argument("--size", choices=sizes.RUNGS, default=None, help="models of this size (bundled)")
     what.add_argument(
         "--match",
-        choices=ladder.MATCHES,
-        default=ladder.MATCHES[0],
+        choices=sizes.MATCHES,
+        default=sizes.MATCHES[0],
         help="with --size: models equal in the parameters that one token uses, or in all that are stored (active)",
     )
     what.add_argument(
@@ -67,9 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cells", default="", metavar="ID,ID", help="with --again: these cells (as --json names them), measured or not"
     )
     how = parser.add_argument_group("how")
-    how.add_argument(
-        "--device", default=None, help=f"one of {', '.join(environment.devices())} (cpu; --preset gpu: cuda:0)"
-    )
+    how.add_argument("--device", default=None, help=f"one of {', '.join(facts.devices())} (cpu; --preset gpu: cuda:0)")
     how.add_argument("--dtype", default=None, help="float32, bfloat16 or float16 (float32; --preset gpu: bfloat16)")
     how.add_argument(
         "--view", choices=VIEWS, default=VIEWS[0], help="same tools for all, or transformers as it is shipped"
@@ -102,7 +103,7 @@ def main(args: argparse.Namespace) -> int:
     former = _former(args, store)
     cells = _cells(args, former) if former else ()
     rates = measure_rates(store.recent_rows(LEARNT_ROWS))
-    plan = again.plan_again(former, cells, rates=rates) if former else _plan(args, rates)
+    plan = remeasure.plan_again(former, cells, rates=rates) if former else _plan(args, rates)
     if args.plan:
         bench_report.print_plan(plan, as_json=args.json)
         return 0
@@ -166,7 +167,7 @@ class _Kept:
     def save(self) -> None:
         """Write the file, so that it holds every finished cell whatever happens next."""
         if self.out is not None:
-            write_file(self.out, exchange.export(self.run(), file_format(self.out) or "jsonl"))
+            write_file(self.out, files.export(self.run(), file_format(self.out) or "jsonl"))
 
     def trouble(self) -> ContextscopeError | None:
         """Save; return what kept it from that, so that it costs no result."""
@@ -201,7 +202,7 @@ def _former(args: argparse.Namespace, store: Store) -> Run | None:
 
 def _cells(args: argparse.Namespace, run: Run) -> tuple[str, ...]:
     named = tuple(name.strip() for name in args.cells.split(",") if name.strip())
-    found = named or again.left(run)
+    found = named or remeasure.left(run)
     if not found:
         message = f"nothing of run {run.run_id} is missing; --cells chooses cells to measure once more"
         raise _bad("again", args.again, message)
@@ -230,7 +231,7 @@ def _plan(args: argparse.Namespace, rates: Rates) -> Plan:
         threads=args.threads,
         seed=args.seed,
         view=args.view,
-        size=args.size or ladder.size_of(sources),
+        size=args.size or sizes.size_of(sources),
         attention=args.attention,
         kernels=args.kernels,
         experts=args.experts,
@@ -249,8 +250,8 @@ def _device(named: str | None, preset: Mapping[str, Any]) -> str:
 
 def _sources(args: argparse.Namespace, names: list[str]) -> dict[str, str]:
     if args.size is not None:
-        return ladder.sources(args.size, names, match=args.match)
-    if args.match != ladder.MATCHES[0]:
+        return sizes.sources(args.size, names, match=args.match)
+    if args.match != sizes.MATCHES[0]:
         raise _bad("match", args.match, f"--match {args.match} needs --size: it chooses among the models of a size")
     return sources_of(names)
 

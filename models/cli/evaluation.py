@@ -73,7 +73,7 @@ def _print(found: list[dict[str, Any]]) -> None:
 
 def _judged(source: str, texts: tuple[Any, ...], args: argparse.Namespace) -> dict[str, Any]:
     from models import registry
-    from models.training import evaluation, findings
+    from models.training import claims, evaluation
 
     checkpoint = registry.load(source)
     if checkpoint.tokenizer is None:
@@ -93,7 +93,7 @@ def _judged(source: str, texts: tuple[Any, ...], args: argparse.Namespace) -> di
     known = card.get("validation_bits_per_byte", {})
     found = {"model": source, "context": context, "languages": judged, "card": known, "expert_shares": shares}
     if args.structure or args.write_card:
-        found["structure"] = findings.facts(checkpoint, texts)
+        found["structure"] = claims.facts(checkpoint, texts)
     if args.write_card:
         _rewrite(source, texts, card, found, tokenizer)
     return found
@@ -116,7 +116,7 @@ def _rewrite(
     source: str, texts: tuple[Any, ...], card: Mapping[str, Any], found: Mapping[str, Any], tokenizer: Any
 ) -> None:
     """Write the card again with what was measured now; what was recorded in training stays as it is."""
-    from models import hf
+    from models.sources import weights
     from models.training import card as cards
     from models.training import evaluation
 
@@ -130,4 +130,4 @@ def _rewrite(
     if "epochs" not in facts:
         per_epoch = evaluation.tokens_of_an_epoch(tokenizer, texts, context=found["context"])
         facts["epochs"] = round(facts["tokens_seen"] / per_epoch, 3)
-    cards.write(Path(hf.locate(source)), facts)
+    cards.write(Path(weights.locate(source)), facts)

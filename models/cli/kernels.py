@@ -6,14 +6,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from models.bench import environment
 from models.cli.output import byte_size, print_json, print_table
 from models.errors import SettingError
+from models.machine import facts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("--device", default="cpu", help=f"one of {', '.join(environment.devices())} (cpu)")
+    parser.add_argument("--device", default="cpu", help=f"one of {', '.join(facts.devices())} (cpu)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="fewest rounds of each row (5)")
     parser.add_argument("--quick", action="store_true", help="small shapes: shows that it works, not how fast")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows, by the name in the table")
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Measure the rows; 0 when every pair gave equal values, 1 when some did not and have no ratio."""
     _check(args)
-    from models.bench import kernels
-    from models.bench.kernel_pairs import CASES
+    from models.opbench import compare
+    from models.opbench.pairs import CASES
 
     if unknown := [name for name in args.only if name not in CASES]:
         raise _bad("only", unknown[0], f"there is no row {unknown[0]!r}: choose among {', '.join(CASES)}")
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
     for name in args.only or [name for name, case in CASES.items() if case.runs_on(args.device)]:
         print(f"measuring {name}", file=sys.stderr, flush=True)
         try:
-            rows.append(kernels.compare(name, device=args.device, rounds=args.rounds, quick=args.quick))
+            rows.append(compare.compare(name, device=args.device, rounds=args.rounds, quick=args.quick))
         except SettingError as error:  # a row that this machine cannot measure
             if args.only:
                 raise
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> None:
     if args.rounds < 1:
         raise _bad("rounds", args.rounds, f"--rounds {args.rounds}: at least one round")
-    known = environment.devices()
+    known = facts.devices()
     if args.device not in known:
         raise _bad("device", args.device, f"device {args.device!r} is not on this machine: use {', '.join(known)}")
     target = Path(args.json)
@@ -69,11 +69,11 @@ def _bad(name: str, value: object, message: str) -> SettingError:
 def _machine(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    load = environment.load_average()
+    load = facts.load_average()
     return {
-        **environment.environment(),
+        **facts.environment(),
         "device": args.device,
-        "device_name": environment.device_name(args.device),
+        "device_name": facts.device_name(args.device),
         "threads": torch.get_num_threads(),
         "load_average": load,
         "quick": args.quick,

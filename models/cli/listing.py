@@ -3,10 +3,12 @@
 import argparse
 from typing import Any
 
-from models import accounting, catalogue, describe, hub, offers
+from models import describe
 from models.cli.output import byte_size, print_json, print_table
+from models.counting import accounting
 from models.errors import SourceError
-from models.offers import Offer
+from models.sources import catalogue, downloadable, hub
+from models.sources.downloadable import Offer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _print_offered(*, as_json: bool) -> int:
-    found = [_offer(offer) for offer in offers.offers()]
+    found = [_offer(offer) for offer in downloadable.offers()]
     if as_json:
         print_json(found)
         return 0

@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from models.bench import published
-from models.bench.published import Check, Table
+from models import published
 from models.cli.output import print_json, print_table
+from models.published import Check, Table
 
 DIFFERS = 1
 NOTES = {

@@ -96,12 +96,12 @@ def _print_task(name: str, record: dict[str, Any]) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from models.recall import evaluation, lessons, micro
+    from models.recall import curriculum, evaluation, micro
 
     seed = evaluation.SEED if args.seed is None else args.seed
     found: list[dict[str, Any]] = []
     for name in args.tasks:
-        task = lessons.task(name)
+        task = curriculum.task(name)
         for architecture in args.only:
             model = micro.load(name, architecture).model
             print(f"measuring {architecture} on {name}", file=sys.stderr, flush=True)

@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from models.bench import comparing, exchange
-from models.bench.runs import Run
-from models.bench.store import Store, Summary
+from models.bench.judge import comparison
+from models.bench.store import files as exchange
+from models.bench.store.store import Store, Summary
 from models.cli.bench_report import sentence
 from models.cli.output import check_file, print_json, print_table, write_file
 from models.errors import SettingError, SourceError
+from models.records.run import Run
 
 LAST = "last"
 DATA_FORMATS = ("jsonl", "csv", "parquet")  # those for people are written by the page, in its languages
@@ -104,7 +105,7 @@ def _export(run: Run, out: Path) -> None:
 
 
 def _compare(run: Run, other: Run, *, as_json: bool) -> None:
-    found = comparing.compare(run, other)
+    found = comparison.compare(run, other)
     if as_json:
         print_json(
             {"pairs": [_pair(pair) for pair in found.pairs], "refused": [_refused(one) for one in found.refused]}
@@ -120,12 +121,12 @@ def _compare(run: Run, other: Run, *, as_json: bool) -> None:
         print(f"not compared: {_refused(one)['cell']} of {(other if one.second else run).run_id}, for its {one.reason}")
 
 
-def _pair(pair: comparing.Pair) -> dict[str, Any]:
+def _pair(pair: comparison.Pair) -> dict[str, Any]:
     cell = {name: getattr(pair.a, name) for name in ("architecture", "context", "batch")}
     return cell | {"verdicts": pair.verdicts, "changed": {name: [*both] for name, both in pair.changed.items()}}
 
 
-def _refused(one: comparing.Refusal) -> dict[str, Any]:
+def _refused(one: comparison.Refusal) -> dict[str, Any]:
     return {"cell": one.cell.cell_id, "second": one.second, "reason": one.reason, **one.values}
 
 

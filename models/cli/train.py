@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from models import binding  # noqa: F401 - binds the fast operators
 from models.errors import SettingError
+from models.operators import binding  # noqa: F401 - binds the fast operators
 from models.training import corpus, tokenizer
 from models.training.loop import Training, trained
 from models.training.recipe import CHANGEABLE, OUT, OVERRIDES, RECIPES, Recipe, changed

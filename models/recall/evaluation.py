@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from models import accounting
-from models.recall.lessons import Task
+from models.counting import accounting
+from models.recall.curriculum import Task
 from models.recall.tasks import NOTHING, Cell, Sequences, values_of
 
 QUERIES = 640  # per cell: a binomial standard error of at most 1.98 points

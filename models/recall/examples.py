@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models import registry, tracing
+from models import registry
 from models.errors import SettingError
-from models.recall import evaluation, lessons, micro
+from models.recall import curriculum, evaluation, micro
 from models.recall.tasks import Cell
-from models.records import ModelTrace, Token
-from models.spec import Checkpoint
-from models.tokens import Encoded
+from models.records.trace import ModelTrace, Token
+from models.tracing import recorder
+from models.tracing.adapter import Checkpoint
+from models.tracing.tokens import Encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Opened:
 
 def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Opened:
     """Draw one sequence of a cell and let every trained model answer; SettingError for a cell the task lacks."""
-    chosen = lessons.task(task)
+    chosen = curriculum.task(task)
     cell = _cell(task, at)
     drawn = evaluation.one_example(cell, chosen, seed=seed, question=question)
     ids = drawn.ids[: drawn.asked_at + 1]
@@ -53,7 +54,7 @@ def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Op
 
 
 def _cell(task: str, at: dict[str, int]) -> Cell:
-    for cell in lessons.task(task).cells:
+    for cell in curriculum.task(task).cells:
         if all(getattr(cell, axis) == at.get(axis) for axis in cell.axes):
             return cell
     message = f"{task} has no cell {at}"
@@ -61,7 +62,7 @@ def _cell(task: str, at: dict[str, int]) -> Cell:
 
 
 def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.Example, cell: Cell) -> Answer:
-    trace = tracing.trace_encoded(registry.adapter(checkpoint.architecture), checkpoint, encoded)
+    trace = recorder.trace_encoded(registry.adapter(checkpoint.architecture), checkpoint, encoded)
     row = trace.logits.values[drawn.asked_at].astype(np.float64)
     odds = np.exp(row - row.max())
     odds /= odds.sum()

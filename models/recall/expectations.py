@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from models.recall.lessons import task as task_of
+from models.recall.curriculum import task as task_of
 
 Verdict = Literal["yes", "no", "unclear"]
 MARGIN = 0.05  # of accuracy: what may be lost where nothing should be; the words of the page say it too

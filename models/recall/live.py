@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from models import registry, threads
+from models import registry
 from models.errors import ContextscopeError
-from models.recall import evaluation, lessons, micro
+from models.machine import threads
+from models.recall import curriculum, evaluation, micro
 from models.recall.evaluation import Accuracy
 
 QUERIES = 320  # per cell: a binomial standard error of at most 2.8 points
@@ -35,7 +36,7 @@ class LiveRun:
 
     def __init__(self, key: Key) -> None:
         self.key = key
-        self.task = lessons.task(key.task)
+        self.task = curriculum.task(key.task)
         self.architectures = micro.trained(key.task)
         self.cells: Mapping[str, list[Accuracy]] = {name: [] for name in self.architectures}
         self.started = time.monotonic()

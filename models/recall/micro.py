@@ -17,15 +17,16 @@ from transformers import (
     RwkvForCausalLM,
 )
 
-from models import registry, resolving
+from models import registry
 from models.errors import SourceError
-from models.spec import Checkpoint
+from models.sources import resolve
+from models.tracing.adapter import Checkpoint
 from models.training import initial
 
 D_MODEL = 64
 INIT = 0.08  # standard deviation of matrices and embeddings where the architecture has no rule of its own
 POSITIONS = 1024  # declared by the configurations; longer than every cell
-FOLDER = resolving.CHECKPOINTS / "micro"
+FOLDER = resolve.CHECKPOINTS / "micro"
 NO_TEXT: dict[str, Any] = {"tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": None}
 
 

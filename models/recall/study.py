@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from models import accounting
-from models.bench import environment
-from models.recall import evaluation, lessons, micro
-from models.recall.lessons import TASKS, Task
+from models.counting import accounting
+from models.machine import facts as environment
+from models.recall import curriculum, evaluation, micro
+from models.recall.curriculum import TASKS, Task
 from models.recall.training import Budget, train
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "recall"
@@ -84,7 +84,7 @@ def assemble(task: Task, *, results: Path = RESULTS) -> dict[str, Any] | None:
 
 def recorded(name: str, *, results: Path = RESULTS) -> dict[str, Any] | None:
     """Read what is recorded of a task; None when nothing is."""
-    path = results / f"{lessons.task(name).name}.json"
+    path = results / f"{curriculum.task(name).name}.json"
     if not path.is_file():
         return None
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def study(
     changes: fields of Budget that differ from the study's.
     """
     names, numbers = list(architectures), list(seeds)
-    for task in map(lessons.task, tasks):
+    for task in map(curriculum.task, tasks):
         budget = Budget(**{"steps": task.steps, **changes})  # type: ignore[arg-type]
         for seed in numbers:
             for name in names:

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from models.recall import micro
-from models.recall.lessons import Task
+from models.recall.curriculum import Task
 from models.recall.tasks import NOTHING, Sequences
 from models.training.initial import parameter_groups
 from models.training.loss import load_balance

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction.check import Wide, against_output, relative, wide
-from models.records import LayerTrace
+from models.records.trace import LayerTrace
 
 
 def scores(layer: LayerTrace, head: int) -> Wide:

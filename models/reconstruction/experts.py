@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction.check import Numbers, Wide, against_output, wide
-from models.records import LayerTrace
+from models.records.trace import LayerTrace
 
 
 def probabilities(layer: LayerTrace) -> Wide:

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.reconstruction import attention, experts, maps, state_space, time_mix
 from models.reconstruction.check import Check, Kind, Wide, limit_of, relative, wide, worst
-from models.records import LayerTrace
+from models.records.trace import LayerTrace
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {

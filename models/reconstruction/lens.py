@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction.check import Numbers, relative, wide, worst
-from models.records import Parts
+from models.records.trace import Parts
 
 
 def last_layer_error(parts: Parts, logits: Numbers) -> float:

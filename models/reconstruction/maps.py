@@ -6,7 +6,7 @@ import numpy as np
 
 from models.reconstruction import attention, state_space, time_mix
 from models.reconstruction.check import Wide, relative, wide
-from models.records import LayerTrace
+from models.records.trace import LayerTrace
 
 PARTS = {"attention": "attention", "mamba": "hidden_attention", "rwkv": "effective_attention"}
 BUDGET = 12_000_000  # multiplications for all rows of a figure: some 30 ms on one core

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.reconstruction.check import Wide, against_output, wide
-from models.records import LayerTrace
+from models.records.trace import LayerTrace
 
 
 class Scan(NamedTuple):

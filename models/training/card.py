@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.training import recipe, siblings
+from models.training import family_comparison, recipe
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "model_card.md"
 UNKNOWN = "not recorded"
@@ -15,7 +15,7 @@ UNKNOWN = "not recorded"
 def write(folder: Path, facts: dict[str, Any]) -> None:
     """Write both cards into a checkpoint folder; card.md of the models beside it names the new one as well."""
     (folder / "card.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    for sibling in siblings.family(folder):
+    for sibling in family_comparison.family(folder):
         render(sibling.folder)
 
 
@@ -26,14 +26,14 @@ def render(folder: Path) -> None:
     text = TEMPLATE.read_text(encoding="utf-8").format(
         **facts["recipe"] | judged | {"precision": _precision(facts["recipe"])},
         architecture=facts["architecture"],
-        sizes=siblings.sizes(folder),
+        sizes=family_comparison.sizes(folder),
         tokens_seen=facts["tokens_seen"],
         read=f"{facts['tokens_seen'] / 1e6:,.1f} million tokens",
         epochs=facts["epochs"],
         experts=_experts(facts["expert_shares"]),
         command=_command(facts),
         schedule=_schedule(facts["recipe"]),
-        family=siblings.told(siblings.family(folder)),
+        family=family_comparison.told(family_comparison.family(folder)),
         structure=_structure(facts.get("structure")),
         sha_en=facts["corpus_sha256"]["en"],
         sha_ko=facts["corpus_sha256"]["ko"],

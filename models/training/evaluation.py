@@ -12,8 +12,8 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from models import backends
 from models.errors import SettingError
+from models.operators import backends
 from models.training import corpus
 
 ROWS = 128  # evenly spaced rows of held-out text per language

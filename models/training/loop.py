@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from models import registry
-from models.bench import environment
 from models.errors import SettingError
-from models.training import card, corpus, evaluation, findings
+from models.machine import facts as environment
+from models.training import card, claims, corpus, evaluation
 from models.training.initial import parameter_groups
 from models.training.loss import losses
 from models.training.recipe import Recipe
@@ -218,7 +218,7 @@ def _facts(run: Training, texts: tuple[corpus.Text, ...], shared: PreTrainedToke
         "expert_shares": evaluation.expert_shares(model, shared, texts, context=recipe.context)
         if hasattr(model.config, "num_experts")
         else None,
-        "structure": findings.facts(registry.load(str(run.folder)), texts),
+        "structure": claims.facts(registry.load(str(run.folder)), texts),
         "corpus_sha256": {text.language: text.sha256 for text in texts},
         "parameters": sum(p.numel() for p in model.parameters()),
         "torch": torch.__version__,

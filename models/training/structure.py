@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models import scores
-from models.spec import Checkpoint
+from models.tracing.adapter import Checkpoint
 from models.training import corpus
-from models.training.kinds import KINDS
-from models.training.windows import SEED, Floats, Ids, Seen, Whole, induction, run, untrained, windows_of
+from models.training.eval_windows import SEED, Floats, Ids, Seen, Whole, induction, run, untrained, windows_of
+from models.training.token_classes import KINDS
 
 WINDOWS = 32  # evenly spaced through the held-out text of each language
 LENGTH = 64  # tokens of a window, the start token among them: about as long as the texts of the pages

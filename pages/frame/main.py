@@ -4,25 +4,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.shared import cache, content, gate, i18n, language, notices, session, style
-from pages.shared.i18n import t
+from pages.shared import cache, gate, notices, site, style
+from pages.shared.state import session
+from pages.shared.words import i18n, language
+from pages.shared.words.i18n import t
 
-ROOM = Path(__file__).resolve().parents[1]
-ICON = ROOM.parent / "assets" / "style" / "icon.svg"
-FOLDERS = dict.fromkeys(content.PAGES, "learn") | {"recall": "compare", "benchmark": "compare"}
+ICON = Path(__file__).resolve().parents[2] / "assets" / "style" / "icon.svg"
 
 
 def navigation() -> tuple[dict[str, st.Page], st.Page]:
     """Register the pages at their paths; return them by key, and the one asked for."""
     pages = {
-        name: st.Page(
-            ROOM / FOLDERS[name] / f"{name}.py",
-            title=t(f"nav.{name}"),
-            url_path=session.url_path(name),
-            default=name == content.PAGES[0],
+        page.key: st.Page(
+            page.script, title=t(f"nav.{page.key}"), url_path=page.url_path, default=page.key == site.HOME
         )
-        for name in content.PAGES
-        if (ROOM / FOLDERS[name] / f"{name}.py").is_file()
+        for page in site.PAGES
     }
     return pages, st.navigation(list(pages.values()), position="top")
 
@@ -67,10 +63,10 @@ def show() -> None:
     language.begin()
     st.set_page_config(page_title=t("frame.title"), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
     pages, page = navigation()
-    name = page.url_path or content.PAGES[0]
+    name = page.url_path or site.HOME
     style.inject(name)
     visit = session.start(name)
-    top_corner(pages[content.PAGES[0]])
+    top_corner(pages[site.HOME])
     note = st.empty() if visit.linked else None
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()

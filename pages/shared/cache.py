@@ -1,4 +1,8 @@
-"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes."""
+"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes.
+
+Any visitor may have Streamlit clear its caches (a message clear_cache of the websocket). What is expensive or cannot be
+made again is therefore kept in this module, out of its reach.
+"""
 
 import hashlib
 import logging
@@ -13,9 +17,9 @@ import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.reconstruction import Check
-from models.records import ModelTrace
+from models.records.trace import ModelTrace
 from pages.shared import gate
-from pages.shared.shelf import Shelf
+from pages.shared.lru_cache import Shelf
 from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
@@ -31,6 +35,9 @@ REMEMBERED_CHECKS = 256
 
 _log = logging.getLogger(__name__)
 _checking = threading.Lock()
+_shelves: dict[str, Shelf] = {}  # type: ignore[type-arg]
+_folders: dict[str, tuple[str, str]] = {}
+_making = threading.Lock()
 _running = threading.Semaphore(1)  # a forward pass uses every core; a second one at once would slow both
 
 
@@ -61,7 +68,7 @@ def serve() -> None:
     chosen = os.environ.get(WAIT_POLICY)
     os.environ[WAIT_POLICY] = chosen or "PASSIVE"
     try:
-        from models import threads
+        from models.machine import threads
     finally:
         if chosen is None:
             del os.environ[WAIT_POLICY]
@@ -75,29 +82,26 @@ def rehearse(source: str) -> None:
     registry.trace(checkpoint(source), source).derive()
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def loaded_models() -> Shelf:  # type: ignore[type-arg]
     """Return the shelf of loaded models, shared by all visitors."""
-    return Shelf(budget_bytes())
+    return _shelf("models")
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def recorded_traces() -> Shelf[ModelTrace]:
     """Return the shelf of traces, shared by all visitors."""
-    return Shelf(budget_bytes())
+    return _shelf("traces")
 
 
 def budget_bytes() -> int:
     """State how many bytes of models, and again of traces, are kept at most."""
-    from models.bench import environment
+    from models.machine import facts
 
-    return max(LEAST_BYTES, (environment.total_memory() or 0) // SHARE)
+    return max(LEAST_BYTES, (facts.total_memory() or 0) // SHARE)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def typed_folders() -> dict[str, tuple[str, str]]:
     """Return the folders that were typed on this server since it started: code -> (architecture, path)."""
-    return {}
+    return _folders
 
 
 def remember_folder(code: str, architecture: str, path: str) -> None:
@@ -148,7 +152,8 @@ def _print_of(figure: Figure) -> bytes:
 @st.cache_data(max_entries=256, show_spinner=False)
 def carried(source: str, tokens: int) -> int:
     """Count the bytes that a model carries after that many tokens, in 16 bit."""
-    from models import accounting, registry
+    from models import registry
+    from models.counting import accounting
 
     shape = accounting.shape_of(registry.read_config(source))
     return accounting.cache_bytes(shape, context=tokens, dtype=CARRIED_DTYPE)
@@ -157,7 +162,8 @@ def carried(source: str, tokens: int) -> int:
 @st.cache_data(max_entries=64, show_spinner=False)
 def parameters(source: str) -> int:
     """Count the parameters of a model from its configuration."""
-    from models import accounting, registry
+    from models import registry
+    from models.counting import accounting
 
     return accounting.params_total(accounting.shape_of(registry.read_config(source)))
 
@@ -165,7 +171,8 @@ def parameters(source: str) -> int:
 @st.cache_data(max_entries=16, show_spinner=False)
 def active_parameters(source: str) -> int:
     """Count the parameters that one token uses."""
-    from models import accounting, registry
+    from models import registry
+    from models.counting import accounting
 
     return accounting.params_active(accounting.shape_of(registry.read_config(source)))
 
@@ -219,10 +226,10 @@ def training_cards() -> dict[str, dict[str, Any]]:
 def processor() -> tuple[str, int]:
     """Name where the models run, a GPU by its name or "CPU", and count the cores."""
     from models import registry
-    from models.bench import environment
+    from models.machine import facts
 
     device = registry.preferred_device()
-    return "CPU" if device == "cpu" else environment.device_name(device), environment.usable_cores()
+    return "CPU" if device == "cpu" else facts.device_name(device), facts.usable_cores()
 
 
 def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
@@ -232,6 +239,11 @@ def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callab
         return held
     with gate.released():
         return shelf.get(key, make, weigh)
+
+
+def _shelf(name: str) -> Shelf:  # type: ignore[type-arg]
+    with _making:
+        return _shelves.get(name) or _shelves.setdefault(name, Shelf(budget_bytes()))
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]
@@ -256,11 +268,11 @@ def _check_here(source: str) -> None:
 def _check_memory(source: str) -> None:
     """Make room for a model and refuse it when the machine does not have what it takes."""
     from models import registry
-    from models.bench import environment
+    from models.machine import facts
 
     need = registry.need_bytes(source)
     loaded_models().make_room(registry.weight_bytes(source))
-    free = environment.free_memory()
+    free = facts.free_memory()
     if free is not None and need > free:
         message = f"{source!r} takes about {need} bytes of memory, {free} are free: take a smaller one"
         raise SettingError("errors.memory_short", message, source=source, need=_gib(need), free=_gib(free))
@@ -296,7 +308,9 @@ def _weight_bytes(loaded) -> int:  # type: ignore[no-untyped-def]
 
 def _trace_bytes(source: str, found: ModelTrace) -> int:
     """Count what a trace will hold when all its figures have been opened."""
-    from models import accounting, offers, registry
+    from models import registry
+    from models.counting import accounting
+    from models.sources import downloadable
 
     shape = accounting.shape_of(registry.read_config(source))
-    return offers.trace_bytes(shape, tokens=len(found.tokens))
+    return downloadable.trace_bytes(shape, tokens=len(found.tokens))

@@ -7,10 +7,12 @@ import streamlit as st
 
 from models.errors import ContextscopeError
 from models.limits import PROMPT_CHARACTERS
-from models.records import ModelTrace
-from pages.shared import cache, content, models_picker, notices, session
-from pages.shared.i18n import t
-from viz.attention import Head, most_structured_head
+from models.records.trace import ModelTrace
+from pages.shared import cache, model_picker, notices
+from pages.shared.state import session
+from pages.shared.words import content
+from pages.shared.words.i18n import t
+from viz.trace.attention import Head, most_structured_head
 
 NAMED_HEADS = ("previous_token", "punctuation", "induction")  # findings of a card that make a first figure, best first
 _SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
@@ -53,7 +55,7 @@ def prompt_box(page: str, *, model: str | None = None) -> str:
                 )
             if model is not None:
                 with st.container(key=f"model-{page}", width="content"):
-                    models_picker.chip(model)
+                    model_picker.chip(model)
     return visit.prompt
 
 
@@ -75,7 +77,7 @@ def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
             return None
         notices.explain(error, also=t("notices.still_showing"))
         with notices.guarded():
-            return models_picker.read(name, good[page])[0]
+            return model_picker.read(name, good[page])[0]
         return None  # type: ignore[unreachable]  # guarded turns an error into a notice
     good[page] = prompt
     for remark in trace.remarks:
@@ -85,7 +87,7 @@ def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
 
 def read_by(architecture: str, prompt: str) -> ModelTrace:
     """Run the chosen model of an architecture; where it cannot be had, say why and run the bundled one."""
-    trace, trouble = models_picker.read(architecture, prompt)
+    trace, trouble = model_picker.read(architecture, prompt)
     if trouble is not None:
         notices.explain(trouble, also=t("models.kept_bundled"))
     return trace

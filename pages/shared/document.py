@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.shared import content
+from pages.shared import site
 
 HEAD = Path(__file__).resolve().parents[2] / "assets" / "style" / "head.html"
 _PLACE = b"<title>Streamlit</title>"
@@ -17,7 +17,7 @@ class DocumentHead:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.head = HEAD.read_bytes().strip().replace(_NAMES, "|".join(content.PAGES[1:]).encode())
+        self.head = HEAD.read_bytes().strip().replace(_NAMES, "|".join(site.KEYS[1:]).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -29,23 +29,29 @@ class DocumentHead:
             await self.app(scope, receive, send)
             return
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]  # nothing to unpack
-        start: Message | None = None
-        body = b""
+        start: Message | None = None  # of a document; anything else goes on as it comes
+        parts: list[bytes] = []
 
         async def collect(message: Message) -> None:
-            nonlocal start, body
-            if message["type"] == "http.response.start":
+            nonlocal start
+            if message["type"] == "http.response.start" and _is_document(message):
                 start = message
                 return
-            body += message.get("body", b"")
-            if start is None or message.get("more_body", False):
+            if start is None or message["type"] != "http.response.body":
+                await send(message)
                 return
+            parts.append(message.get("body", b""))
+            if message.get("more_body", False):
+                return
+            body = b"".join(parts).replace(_PLACE, self.head, 1)
             headers = MutableHeaders(raw=start["headers"])
-            if headers.get("content-type", "").startswith("text/html"):
-                body = body.replace(_PLACE, self.head, 1)
-                headers["content-length"] = str(len(body))
-                del headers["etag"], headers["last-modified"]  # those of the file we changed
+            headers["content-length"] = str(len(body))
+            del headers["etag"], headers["last-modified"]  # those of the file we changed
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
         await self.app({**scope, "headers": plain}, receive, collect)
+
+
+def _is_document(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/html")

@@ -1,10 +1,10 @@
 """The figures of experts, for every page whose model has some: who went where, how sure the router was, who works."""
 
-from models.records import ModelTrace
+from models.records.trace import ModelTrace
 from pages.shared import cache, controls
-from pages.shared.i18n import t
 from pages.shared.panel import panel, selected_or_last
-from viz.routing import expert_lanes, expert_load, router_bars
+from pages.shared.words.i18n import t
+from viz.trace.routing import expert_lanes, expert_load, router_bars
 
 
 def has_experts(trace: ModelTrace) -> bool:

@@ -14,11 +14,13 @@ import streamlit as st
 
 from models.alignment import covering
 from models.reconstruction import Check
-from models.records import Named
-from pages.shared import content, html, session
+from models.records.trace import Named
+from pages.shared import html
 from pages.shared.canvas import Selection, canvas
-from pages.shared.content import FigureFacts
-from pages.shared.i18n import t
+from pages.shared.state import session
+from pages.shared.words import content
+from pages.shared.words.content import FigureFacts
+from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
 

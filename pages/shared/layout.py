@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import streamlit as st
 
-from models.records import ModelTrace
-from pages.shared import cache, content, html, models_picker, notices, provenance, session
-from pages.shared.content import section
-from pages.shared.i18n import t
+from models.records.trace import ModelTrace
+from pages.shared import cache, html, implementation, model_picker, notices, site
+from pages.shared.state import session
+from pages.shared.words import content
+from pages.shared.words.content import section
+from pages.shared.words.i18n import t
 
 COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
 _WIDTHS = (0.7, 0.3)
-_PAGES = Path(__file__).resolve().parents[1]
-_BENCHMARK = _PAGES / "compare" / "benchmark.py"
 _KIB = 1024
 
 
@@ -39,7 +38,7 @@ def body(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] 
             with notices.guarded():
                 carried_bars(len(traces[0].tokens))
                 st.caption(_carried_note(traces))
-            provenance.what_ran(page, traces)
+            implementation.what_ran(page, traces)
 
 
 def chapter(page: str, n: int, draw: Callable[[], object]) -> None:
@@ -84,10 +83,10 @@ def what_it_costs(page: str, tokens: int) -> None:
                 with place:
                     html.show(html.title(t("cost.tokens", tokens=f"{length:,}")))
                     carried_bars(length)
-            bundled = all(models_picker.chosen_here(name) == own for name, own in cache.architectures().items())
+            bundled = all(model_picker.chosen_here(name) == own for name, own in cache.architectures().items())
             st.caption(t("cost.note" if bundled else "models.cost_note"))
-        if _BENCHMARK.is_file():
-            st.page_link(_BENCHMARK, label=t("cost.measure"), icon=":material/arrow_forward:", icon_position="right")
+        benchmark = site.page("benchmark").script
+        st.page_link(benchmark, label=t("cost.measure"), icon=":material/arrow_forward:", icon_position="right")
 
 
 def check_yourself(page: str) -> None:
@@ -120,17 +119,13 @@ def closing(page: str, *keys: str) -> None:
 
 def link_to(page: str) -> None:
     """Lead to another page of the app."""
-    st.page_link(_path(page), label=t("layout.open", name=t(f"nav.{page}")), icon=":material/arrow_forward:",
+    st.page_link(site.page(page).script, label=t("layout.open", name=t(f"nav.{page}")), icon=":material/arrow_forward:",
                  icon_position="right")  # fmt: skip
-
-
-def _path(page: str) -> Path:
-    return next(path for path in _PAGES.glob(f"*/{page}.py"))
 
 
 def carried_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
-    rows = [(name, cache.carried(models_picker.chosen_here(name), tokens)) for name in cache.architectures()]
+    rows = [(name, cache.carried(model_picker.chosen_here(name), tokens)) for name in cache.architectures()]
     most = max((count for _, count in rows), default=1)
     html.show(html.element("ul", (_bar(name, count, most) for name, count in rows), class_="cs-carried"))
 

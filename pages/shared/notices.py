@@ -8,7 +8,9 @@ import streamlit as st
 
 from models import panics
 from models.errors import ContextscopeError
-from pages.shared import html, i18n, session
+from pages.shared import html
+from pages.shared.state import session
+from pages.shared.words import i18n
 
 _UNEXPECTED = "errors.unexpected"
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from models.records import ModelTrace
-from pages.shared import cache, figure, gate, session, style
+from models.records.trace import ModelTrace
+from pages.shared import cache, figure, gate, style
 from pages.shared.canvas import Selection
-from pages.shared.i18n import t
+from pages.shared.state import session
+from pages.shared.words.i18n import t
 from viz.figure import Figure
 
 Draw = Callable[..., Figure]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from models.looks import looks
-from viz.theme import Theme, theme_for
+from viz.look.theme import Theme, theme_for
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from models import describe
-from models.bench import plan
-from models.bench import runner as runners
-from models.bench.host import WorkerHost
-from models.bench.plan import Cell, Plan, Prediction, Rates
-from models.bench.rows import Measurement
-from models.bench.runner import Runner
-from models.bench.store import Store
-from pages.compare.bench import guess, provenance, results, rows, runs, verdicts
-from pages.shared import i18n, language
+from models.bench.plan import plan
+from models.bench.plan.plan import Cell, Plan, Prediction, Rates
+from models.bench.run import runner as runners
+from models.bench.run.host import WorkerHost
+from models.bench.run.runner import Runner
+from models.bench.store.store import Store
+from models.records.measurement import Measurement
+from pages.compare.benchmark import guess, provenance, results, rows, runs, verdicts
+from pages.shared.words import i18n, language
 
 STAND_IN = Path(__file__).with_name("stand_in_worker.py")
 

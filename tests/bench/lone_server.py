@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from models.bench.plan import Rates, make_plan
-from models.bench.runner import Runner
-from models.bench.store import Store
+from models.bench.plan.plan import Rates, make_plan
+from models.bench.run.runner import Runner
+from models.bench.store.store import Store
 
 if __name__ == "__main__":
     runner = Runner(Store(Path(sys.argv[1]), recorded=None))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from models.bench import worker
+from models.bench.run import worker
 
 FULL_FROM = 8  # "fits-small", "fits-at-first": the batch from which the memory runs out
 

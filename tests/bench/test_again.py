@@ -6,22 +6,25 @@ import shlex
 from itertools import pairwise
 
 import pytest
-from following import states, until
+from run_helpers import states, until
 
-from models.bench import again, environment, exchange, ladder
-from models.bench.lease import Lease
-from models.bench.plan import Rates, make_plan
-from models.bench.runner import Runner
-from models.bench.runs import Run, fingerprint
-from models.bench.store import RECORDED, Store
+from models.bench.plan.plan import Rates, make_plan
+from models.bench.run import remeasure
+from models.bench.run.lease import Lease
+from models.bench.run.runner import Runner
+from models.bench.store import files
+from models.bench.store.store import RECORDED, Store
 from models.cli import benchmark
 from models.errors import SettingError, SourceError
+from models.machine import facts
+from models.records.run import Run, fingerprint
+from models.sources import sizes
 
 RATES = Rates(1e11, 1e10)
 
 
 def run_of(*rows, **changes):
-    head = {"run_id": "r", "title": "", "created_ns": 1, "cells": (), "environment": environment.environment()}
+    head = {"run_id": "r", "title": "", "created_ns": 1, "cells": (), "environment": facts.environment()}
     return Run(**(head | changes), rows=tuple(rows))
 
 
@@ -85,7 +88,7 @@ def test_a_cell_measured_twice_is_counted_once(store, measurement):
 
 def test_a_run_that_is_measured_now_is_left_alone(runner, plan_of, stand_in_shapes):
     run_id = runner.submit(plan_of("slow", "slow"))
-    names = [cell.cell_id for cell in again.cells_of(runner.store.run(run_id))]
+    names = [cell.cell_id for cell in remeasure.cells_of(runner.store.run(run_id))]
     with pytest.raises(SettingError, match="is being measured"):
         runner.again(run_id, names)
     with pytest.raises(SettingError, match="no run"):
@@ -103,9 +106,9 @@ def test_cells_that_the_run_does_not_have_are_refused(runner, plan_of, stand_in_
 def test_a_recorded_run_is_measured_into_a_new_one_on_all_cores_of_here():
     run = Store(recorded=RECORDED).recorded_runs()[0]
     elsewhere = dataclasses.replace(run, cells=tuple({**cell, "threads": 96} for cell in run.cells))
-    plan = again.plan_again(elsewhere, [again.cells_of(elsewhere)[0].cell_id], rates=RATES)
-    assert not again.own(elsewhere)
-    assert {cell.threads for cell in plan.cells} == {environment.usable_cores()}
+    plan = remeasure.plan_again(elsewhere, [remeasure.cells_of(elsewhere)[0].cell_id], rates=RATES)
+    assert not remeasure.own(elsewhere)
+    assert {cell.threads for cell in plan.cells} == {facts.usable_cores()}
 
 
 def test_a_run_of_another_machine_becomes_a_new_run(runner, plan_of, stand_in_shapes):
@@ -114,7 +117,7 @@ def test_a_run_of_another_machine_becomes_a_new_run(runner, plan_of, stand_in_sh
     run = runner.store.run(run_id)
     other = dataclasses.replace(run, run_id="other", environment={**run.environment, "host_cpu": "PDP-11"})
     there = runner.store._add(other)
-    made = runner.again(there, [again.cells_of(other)[0].cell_id])
+    made = runner.again(there, [remeasure.cells_of(other)[0].cell_id])
     assert made not in (run_id, there)
     assert runner.wait(made, timeout_s=240)
     assert len(runner.store.run(made).rows) == 1
@@ -125,34 +128,34 @@ def test_a_file_cannot_have_a_folder_or_a_hub_loaded(measurement):
     cell = {"architecture": "mamba", "source": "/etc", "context": 64}
     run = run_of(measurement(source="/etc"), cells=(cell,), imported=True)
     with pytest.raises(SettingError, match="machine that measured"):
-        again.plan_again(run, [again.cells_of(run)[0].cell_id], rates=RATES)
+        remeasure.plan_again(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
 
 
 def test_a_device_that_is_not_here_is_said(measurement):
     cell = {"architecture": "mamba", "source": "mamba", "context": 64, "device": "cuda:7"}
     run = run_of(measurement(), cells=(cell,), imported=True)
     with pytest.raises(SettingError, match="cuda:7"):
-        again.plan_again(run, [again.cells_of(run)[0].cell_id], rates=RATES)
+        remeasure.plan_again(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
 
 
 @pytest.mark.parametrize("cell", [{}, {"architecture": "mamba"}, {"architecture": 3, "source": "x", "context": 1},
                                   {"architecture": "mamba", "source": "mamba", "context": "many"}])  # fmt: skip
 def test_a_planned_cell_that_is_none_is_left_out(cell):
     run = run_of(cells=(cell,), imported=True)
-    assert again.cells_of(run) == ()
-    assert again.command(run) is None
+    assert remeasure.cells_of(run) == ()
+    assert remeasure.command(run) is None
 
 
 def of_command(line):
     """Plan what a command would measure."""
     words = shlex.split(line)
-    assert " ".join(words[:4]) == again.COMMAND
+    assert " ".join(words[:4]) == remeasure.COMMAND
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
     return benchmark._plan(parser.parse_args(words[4:]), RATES)
 
 
-BUNDLED, SIZED = ladder.sources("bundled"), ladder.sources("130m", match="total")
+BUNDLED, SIZED = sizes.sources("bundled"), sizes.sources("130m", match="total")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ BUNDLED, SIZED = ladder.sources("bundled"), ladder.sources("130m", match="total"
 def test_the_command_measures_the_same_cells(sources, contexts, options):
     made = make_plan(sources, contexts, rates=RATES, **options)
     run = run_of(cells=tuple(made.to_json()))
-    told = of_command(again.command(run)).cells
+    told = of_command(remeasure.command(run)).cells
     swept = [cell for cell in told if not cell.largest]
     assert swept == [cell for cell in made.cells if not cell.largest]
     wanted = {cell.architecture for cell in made.cells if cell.largest}
@@ -183,14 +186,14 @@ def test_the_command_measures_the_same_cells(sources, contexts, options):
 def test_a_file_can_put_nothing_into_the_command_but_words():
     evil = "x'; rm -rf ~ #\n$(reboot)"
     cell = {"architecture": "mamba", "source": evil, "context": 64, "view": evil, "device": evil}
-    line = again.command(run_of(cells=(cell,), imported=True))
-    words = shlex.split(line.removeprefix(again.COMMAND))
+    line = remeasure.command(run_of(cells=(cell,), imported=True))
+    words = shlex.split(line.removeprefix(remeasure.COMMAND))
     assert [words[words.index(name) + 1] for name in ("--sources", "--view", "--device")] == [evil] * 3
 
 
 def test_the_command_of_the_recorded_run_is_whole():
     run = Store(recorded=RECORDED).run("quick-cpu")
-    assert {cell.cell_id for cell in of_command(again.command(run)).cells} == {row.cell_id for row in run.rows}
+    assert {cell.cell_id for cell in of_command(remeasure.command(run)).cells} == {row.cell_id for row in run.rows}
 
 
 def test_the_fingerprint_is_that_of_the_rows_alone(store, measurement, tmp_path):
@@ -203,20 +206,20 @@ def test_the_fingerprint_is_that_of_the_rows_alone(store, measurement, tmp_path)
     several = [fingerprint(one) for one in (run, run_of(rows[0]), run_of(*rows[::-1]), run_of(rows[0], changed))]
     assert len(set(several)) == 4
     for fmt in ("jsonl", "csv", "parquet"):
-        there = store.run(store.import_file(f"x.{fmt}", exchange.export(run, fmt)))
+        there = store.run(store.import_file(f"x.{fmt}", files.export(run, fmt)))
         assert fingerprint(there) == fingerprint(run), fmt
 
 
 @pytest.mark.parametrize("text", ["1x", "x5", "8", "1x2x3", "1*64", "a,b", "1x-64"])
 def test_places_that_are_none_are_refused(text):
     with pytest.raises(SettingError, match="is not a list of batch x tokens"):
-        of_command(f"{again.COMMAND} --places={text}")
+        of_command(f"{remeasure.COMMAND} --places={text}")
 
 
 @pytest.mark.parametrize("line", ["--places 1x64 --contexts 64", "--places 1x64 --batch 2", "--match total"])
 def test_options_that_contradict_each_other_are_refused(line):
     with pytest.raises(SettingError):
-        of_command(f"{again.COMMAND} {line}")
+        of_command(f"{remeasure.COMMAND} {line}")
 
 
 def test_the_place_between_what_fits_and_what_does_not_is_tried_once(runner, plan_of):
@@ -245,7 +248,7 @@ def test_an_unknown_way_of_measuring_in_a_file_is_refused(measurement):
     for column in ("view", "kernels", "attention", "experts"):
         run = run_of(measurement(**{column: "magic"}))
         with pytest.raises(SourceError, match=f"{column} 'magic' is not known"):
-            exchange.parse("x.jsonl", exchange.export(run, "jsonl"))
+            files.parse("x.jsonl", files.export(run, "jsonl"))
 
 
 def test_what_a_crash_left_without_rows_is_missing_too(runner, plan_of, stand_in_shapes, measurement):
@@ -253,23 +256,23 @@ def test_what_a_crash_left_without_rows_is_missing_too(runner, plan_of, stand_in
     assert runner.wait(run_id, timeout_s=240)
     whole = runner.store.run(run_id)
     first, *others = sorted(whole.rows, key=lambda row: not row.measured)
-    assert [*again.left(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
+    assert [*remeasure.left(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
     broken = dataclasses.replace(whole, rows=(first,), ended="")
-    assert {*again.left(broken)} == {row.cell_id for row in others}
+    assert {*remeasure.left(broken)} == {row.cell_id for row in others}
     refused = dataclasses.replace(broken, rows=(dataclasses.replace(first, state="parity_fail", decode_ms_samples=()),))
-    assert again.left(refused) == again.left(broken), "it would be refused again"
+    assert remeasure.left(refused) == remeasure.left(broken), "it would be refused again"
 
 
 def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_path, stand_in_shapes):
     path = tmp_path / "cpu.lock"
     other, here = Lease(path), Runner(store, lease=lambda device: Lease(path))
     try:
-        run_id = store.create(cells=plan_of("ok").to_json(), environment=environment.environment())
+        run_id = store.create(cells=plan_of("ok").to_json(), environment=facts.environment())
         assert not here.measured_elsewhere(store.run(run_id)), "it broke off"
         assert other.taken()
         assert here.measured_elsewhere(store.run(run_id))
         with pytest.raises(SettingError, match="another program is measuring"):
-            here.again(run_id, again.left(store.run(run_id)))
+            here.again(run_id, remeasure.left(store.run(run_id)))
         store.finish(run_id, "cancelled")
         assert not here.measured_elsewhere(store.run(run_id))
     finally:

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from models.bench.comparing import BETWEEN_RUNS
-from models.bench.job import Progress
-from models.bench.plan import Cell
-from models.bench.rows import Measurement
-from models.bench.statistics import NEGLIGIBLE
-from models.bench.verdicts import judged
+from models.bench.judge.comparison import BETWEEN_RUNS
+from models.bench.judge.statistics import NEGLIGIBLE
+from models.bench.judge.verdicts import judged
+from models.bench.plan.plan import Cell
+from models.bench.run.job import Progress
 from models.cli import bench_report
+from models.records.measurement import Measurement
 
 
 def row(architecture, context, milliseconds, **changes):

@@ -13,11 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import AutoConfig
 
-from models import backends, registry
-from models.bench import graphs, measure
-from models.bench.cells import Cell
-from models.bench.clock import Clock
-from models.bench.loading import load
+from models import registry
+from models.bench.measure import cell_run, cuda_graphs
+from models.bench.measure.clock import Clock
+from models.bench.measure.loading import load
+from models.operators import backends
+from models.records.cell import Cell
 
 aten = torch.ops.aten
 READS = {
@@ -160,7 +161,7 @@ def replayed(step, captured):
 @pytest.mark.parametrize("batch", [1, 3])
 def test_replayed_steps_write_what_eager_steps_write(architecture, batch, pretend):
     clock = prepared(architecture, batch=batch)
-    captured, said = graphs.captured_or_reason(clock)
+    captured, said = cuda_graphs.captured_or_reason(clock)
     assert said == "captured"
     for _ in range(3):  # prompts of the same length go into the same buffers, one after the other
         ids = clock.prompt(20)
@@ -173,11 +174,11 @@ def test_replayed_steps_write_what_eager_steps_write(architecture, batch, preten
 
 
 def test_the_rounds_of_a_cell_replay_its_captured_step(pretend):
-    run = measure.CellRun(Cell("transformer", "transformer", 20, decode_tokens=8, rounds=2), run_id="test")
+    run = cell_run.CellRun(Cell("transformer", "transformer", 20, decode_tokens=8, rounds=2), run_id="test")
     run.prepare()
     assert (run.graph, run.graph_said) == (None, "no GPU")
     run.clock.cuda = True
-    run.graph, run.graph_said = graphs.captured_or_reason(run.clock)
+    run.graph, run.graph_said = cuda_graphs.captured_or_reason(run.clock)
     for _ in range(2):
         state = run.clock.generator.get_state()
         made = run._attempt()
@@ -198,7 +199,7 @@ def refused(clock, step):
 
     other = Clock(clock.cell, Other(), clock.checkpoint)
     other.cuda = True
-    captured, said = graphs.captured_or_reason(other)
+    captured, said = cuda_graphs.captured_or_reason(other)
     assert captured is None
     return said
 
@@ -233,7 +234,7 @@ def test_a_step_of_attention_is_captured_at_each_depth_and_reads_no_more_than_it
 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watching)
     clock = prepared(architecture)
-    captured, said = graphs.captured_or_reason(clock)
+    captured, said = cuda_graphs.captured_or_reason(clock)
     assert said == "captured"
     attends = "attention" in clock.adapter.parts
     assert len(captured.steps) == (8 if attends else 1)
@@ -245,38 +246,38 @@ def test_a_step_of_attention_is_captured_at_each_depth_and_reads_no_more_than_it
 
 def test_experts_that_python_counts_stay_eager(pretend):
     for experts in ("sorted", "loop"):
-        assert graphs.captured_or_reason(prepared("jamba", experts=experts)) == (None, "experts one by one")
+        assert cuda_graphs.captured_or_reason(prepared("jamba", experts=experts)) == (None, "experts one by one")
 
 
 @pytest.mark.parametrize("architecture", registry.bundled())
 def test_more_steps_than_can_be_kept_stay_eager_in_every_model(architecture, pretend):
-    cell = Cell(architecture, architecture, 20, decode_tokens=graphs.MOST_STEPS + 1)
+    cell = Cell(architecture, architecture, 20, decode_tokens=cuda_graphs.MOST_STEPS + 1)
     clock = Clock(cell, *load(cell))
     clock.cuda = True
-    assert graphs.captured_or_reason(clock) == (None, "many steps")
+    assert cuda_graphs.captured_or_reason(clock) == (None, "many steps")
 
 
 def test_a_graph_that_holds_nothing_is_refused(pretend, monkeypatch):
     """As that of a stream on another device, which torch only warns of."""
     monkeypatch.setattr(Graph, "replay", lambda graph: None)
     clock = prepared("mamba")
-    captured, said = graphs.captured_or_reason(clock)
+    captured, said = cuda_graphs.captured_or_reason(clock)
     assert captured is None
     assert "differs from an eager one by inf" in said
 
 
 def test_keys_and_values_are_not_copied_to_be_put_back(pretend):
     clock = prepared("jamba")
-    captured, said = graphs.captured_or_reason(clock)
+    captured, said = cuda_graphs.captured_or_reason(clock)
     assert said == "captured"
-    (layer,) = [layer for layer in captured.cache.layers if isinstance(layer, graphs.PlacedLayer)]
+    (layer,) = [layer for layer in captured.cache.layers if isinstance(layer, cuda_graphs.PlacedLayer)]
     assert layer.keys.shape[-2] == 20 + 8, "sized for the cell"
     assert not {layer.keys.data_ptr(), layer.values.data_ptr()} & {x.data_ptr() for x in captured.state}
 
 
 def test_as_shipped_and_sliding_windows_stay_eager(pretend):
-    assert graphs.captured_or_reason(prepared("transformer", view="as_shipped")) == (None, "as shipped")
+    assert cuda_graphs.captured_or_reason(prepared("transformer", view="as_shipped")) == (None, "as shipped")
     clock = prepared("transformer")
     windowed = clock.checkpoint.config.to_dict() | {"model_type": "mistral", "sliding_window": 8}
     clock.checkpoint = SimpleNamespace(config=AutoConfig.for_model(**windowed))
-    assert graphs.captured_or_reason(clock) == (None, "sliding window")
+    assert cuda_graphs.captured_or_reason(clock) == (None, "sliding window")

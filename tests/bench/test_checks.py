@@ -6,10 +6,10 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models import accounting
-from models.bench import published
-from pages.compare.bench import checks
-from pages.shared import i18n
+from models import published
+from models.counting import accounting
+from pages.compare.benchmark import checks
+from pages.shared.words import i18n
 
 LOCALES = {"en": "en-US", "ko": "ko-KR"}
 
@@ -18,7 +18,7 @@ def drawn(lang):
     """Draw the part alone; returns its words and its HTML."""
 
     def page():
-        from pages.compare.bench import checks
+        from pages.compare.benchmark import checks
 
         checks.checks()
 

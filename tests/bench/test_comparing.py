@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from models.bench.comparing import REASONS, compare
-from models.bench.runs import Run
-from models.bench.store import RECORDED, read_file
-from pages.shared import i18n
+from models.bench.judge.comparison import REASONS, compare
+from models.bench.store.store import RECORDED, read_file
+from models.records.run import Run
+from pages.shared.words import i18n
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ import re
 
 import pytest
 
-from models.bench import exchange
-from models.bench.store import RECORDED, Run
-from pages.compare.bench import comparison
-from pages.shared import i18n
+from models.bench.store import files
+from models.bench.store.store import RECORDED, Run
+from pages.compare.benchmark import comparison
+from pages.shared.words import i18n
 
 
 def test_rows_of_other_batches_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "t", i18n.translator("en"))
     (path,) = RECORDED.glob("quick-cpu.jsonl")
-    run = exchange.parse(path.name, path.read_bytes())
+    run = files.parse(path.name, path.read_bytes())
     plain = comparison._by_architecture(run)
     assert {name: len(rows) for name, rows in plain.items()} == dict.fromkeys(plain, 4)
     eight = [

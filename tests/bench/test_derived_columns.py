@@ -13,14 +13,15 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from models.bench import environment, measure, memory
-from models.bench.ceilings import Ceilings
-from models.bench.cells import Cell, Prediction
-from models.bench.derived import Round, Sizes
-from models.bench.energy import Energy
-from models.bench.parity import Parity
-from models.bench.profile import Profile
-from models.bench.rows import PROTOCOL_VERSION, Measurement, from_row
+from models.bench.measure import cell_run, memory
+from models.bench.measure.derived import Round, Sizes
+from models.bench.measure.energy import Energy
+from models.bench.measure.parity import Parity
+from models.bench.measure.peaks import Ceilings
+from models.bench.measure.profile import Profile
+from models.machine import facts
+from models.records.cell import Cell, Prediction
+from models.records.measurement import PROTOCOL_VERSION, Measurement, from_row
 
 CELL = Cell(
     "transformer", "somewhere/tiny", 100, batch=2, decode_tokens=2, rounds=3, threads=4, seed=5, size="130m",
@@ -124,7 +125,7 @@ def run(monkeypatch):
     )  # fmt: skip
     with torch.device("meta"):
         model = LlamaForCausalLM(config)
-    made = measure.CellRun(
+    made = cell_run.CellRun(
         CELL,
         run_id="r1",
         prediction=Prediction(10, 20, 30, 40, prefill_ms=50.0, decode_ms=60.0, seconds=1.0, fits=True),
@@ -140,11 +141,11 @@ def run(monkeypatch):
     made.used = {"conv": "loop"}
     made.energy = Energy(0.3, 70.0, 2.5)
     made.graph_said, made.warmup_steps, made.harness_ms, made.foreign, made.started_ns = "no GPU", 7, 0.02, 6, 1000
-    monkeypatch.setattr(measure, "config_hash", lambda _: "the hash")
-    monkeypatch.setattr(environment, "load_average", lambda: 0.125)
-    monkeypatch.setattr(environment, "environment", lambda: {"torch": "x"})
+    monkeypatch.setattr(cell_run, "config_hash", lambda _: "the hash")
+    monkeypatch.setattr(facts, "load_average", lambda: 0.125)
+    monkeypatch.setattr(facts, "environment", lambda: {"torch": "x"})
     monkeypatch.setattr(memory, "device_facts", lambda _: {"temperature_c": 31})
-    monkeypatch.setattr(measure.time, "time_ns", lambda: 2000)
+    monkeypatch.setattr(cell_run.time, "time_ns", lambda: 2000)
     return made
 
 
@@ -159,7 +160,7 @@ def test_a_column_is_what_was_measured_or_follows_from_it(run, column):
 
 
 def test_all_parameters_and_those_of_one_token_are_told_apart(run, monkeypatch):
-    monkeypatch.setattr(measure.accounting, "params_active", lambda shape: 321 * shape.n_kv_heads)
+    monkeypatch.setattr(cell_run.accounting, "params_active", lambda shape: 321 * shape.n_kv_heads)
     assert (run.row().params_total, run.row().params_active) == (760, 321)
 
 

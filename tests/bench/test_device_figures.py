@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.bench import memory
-from models.bench.profile import Profile
+from models.bench.measure import memory
+from models.bench.measure.profile import Profile
 
 
 def test_a_captured_step_waits_less_though_its_kernels_take_as_long() -> None:

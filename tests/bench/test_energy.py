@@ -6,11 +6,11 @@ import time
 import pytest
 
 from models import registry
-from models.bench import energy
-from models.bench.cells import Cell
-from models.bench.clock import Clock
-from models.bench.graphs import PlacedLayer
-from models.bench.loading import load
+from models.bench.measure import energy
+from models.bench.measure.clock import Clock
+from models.bench.measure.cuda_graphs import PlacedLayer
+from models.bench.measure.loading import load
+from models.records.cell import Cell
 
 
 class Device:

@@ -16,14 +16,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from models import accounting, registry
-from models.bench import exchange, ladder
-from models.bench.rows import PROTOCOL_VERSION, STATES
-from models.bench.runs import Run
-from models.bench.store import RECORDED, read_file
+from models import registry
+from models.bench.store import files
+from models.bench.store.store import RECORDED, read_file
+from models.counting import accounting
 from models.errors import SourceError
 from models.looks import looks
-from pages.shared import i18n
+from models.records.measurement import PROTOCOL_VERSION, STATES
+from models.records.run import Run
+from models.sources import sizes
+from pages.shared.words import i18n
 
 OPENED = ("jsonl", "csv", "parquet")
 EVIL = """"><script>alert('x')</script><img src=x onerror=alert(1)>|`*_[a](javascript:alert(1)) &amp; ${x}"""
@@ -66,22 +68,22 @@ def run(measurement):
 
 @pytest.mark.parametrize("fmt", OPENED)
 def test_a_run_comes_back_the_same(run, fmt):
-    assert exchange.parse(f"run.{fmt}", exchange.export(run, fmt)) == dataclasses.replace(run, imported=True)
+    assert files.parse(f"run.{fmt}", files.export(run, fmt)) == dataclasses.replace(run, imported=True)
 
 
 @pytest.mark.parametrize("fmt", OPENED)
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_recorded_runs_come_back_the_same(path, fmt):
     run = read_file(path, recorded=True)
-    assert exchange.parse("x", exchange.export(run, fmt)) == dataclasses.replace(run, recorded=False, imported=True)
-    assert exchange.parse(path.name, path.read_bytes()).rows[0].cell_id == run.rows[0].cell_id
+    assert files.parse("x", files.export(run, fmt)) == dataclasses.replace(run, recorded=False, imported=True)
+    assert files.parse(path.name, path.read_bytes()).rows[0].cell_id == run.rows[0].cell_id
 
 
 @pytest.mark.parametrize("fmt", OPENED)
 @pytest.mark.parametrize("ended", ["", "cancelled"])
 def test_a_run_without_rows_comes_back_too(run, fmt, ended):
     empty = dataclasses.replace(run, rows=(), ended=ended)
-    assert exchange.parse("x", exchange.export(empty, fmt)) == dataclasses.replace(empty, imported=True)
+    assert files.parse("x", files.export(empty, fmt)) == dataclasses.replace(empty, imported=True)
 
 
 NUMBERS = st.none() | st.floats(0, 1e300, allow_nan=False)
@@ -113,18 +115,18 @@ def test_any_run_comes_back_the_same(measurement, data):
     )
     run = Run("r", "t", 1, (), {}, rows, "done", imported=True)
     for fmt in OPENED:
-        assert exchange.parse("x", exchange.export(run, fmt)) == run, fmt
+        assert files.parse("x", files.export(run, fmt)) == run, fmt
 
 
 def test_numbers_that_are_none_become_not_measured(run, measurement):
     odd = dataclasses.replace(run, rows=(measurement(parity_max_rel=float("nan"), mfu=float("inf")),))
     for fmt in OPENED:
-        (row,) = exchange.parse("x", exchange.export(odd, fmt)).rows
+        (row,) = files.parse("x", files.export(odd, fmt)).rows
         assert (row.parity_max_rel, row.mfu) == (None, None)
 
 
 def test_the_lines_are_as_the_recorded_ones(run):
-    kinds = [json.loads(line)["kind"] for line in exchange.export(run, "jsonl").decode().splitlines()]
+    kinds = [json.loads(line)["kind"] for line in files.export(run, "jsonl").decode().splitlines()]
     assert kinds == ["run", "row", "row", "end"]
     recorded = next(RECORDED.glob("*.jsonl")).read_text().splitlines()
     assert [json.loads(line)["kind"] for line in recorded] == ["run", *["row"] * (len(recorded) - 2), "end"]
@@ -133,8 +135,8 @@ def test_the_lines_are_as_the_recorded_ones(run):
 def test_a_table_opens_in_other_programs(run, tmp_path):
     import pandas as pd
 
-    (tmp_path / "x.parquet").write_bytes(exchange.export(run, "parquet"))
-    (tmp_path / "x.csv").write_bytes(exchange.export(run, "csv"))
+    (tmp_path / "x.parquet").write_bytes(files.export(run, "parquet"))
+    (tmp_path / "x.csv").write_bytes(files.export(run, "csv"))
     frame = pd.read_parquet(tmp_path / "x.parquet")
     assert list(frame["decode_ms_samples"][0]) == list(run.rows[0].decode_ms_samples)
     assert frame["context"].tolist() == [64, 128]
@@ -146,15 +148,15 @@ def test_a_table_opens_in_other_programs(run, tmp_path):
 
 def test_a_spreadsheet_finds_no_formula(run, measurement):
     rows = tuple(measurement(reason=text, source=text, implementation={"scan": text}) for text in FORMULAS)
-    data = exchange.export(dataclasses.replace(run, rows=rows), "csv")
-    assert exchange.parse("x", data).rows == rows
+    data = files.export(dataclasses.replace(run, rows=rows), "csv")
+    assert files.parse("x", data).rows == rows
     cells = [cell for row in csv.reader(io.StringIO(data.decode(), newline="")) for cell in row]
     assert [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")] == []
 
 
 @pytest.mark.parametrize("fmt", OPENED)
 def test_unknown_columns_are_dropped(run, fmt):
-    data = exchange.export(run, fmt)
+    data = files.export(run, fmt)
     if fmt == "jsonl":
         data = data.replace(b'"cell_id"', b'"next_year": {"a": [1]}, "cell_id"')
     elif fmt == "csv":
@@ -165,18 +167,18 @@ def test_unknown_columns_are_dropped(run, fmt):
     else:
         table = parquet.read_table(io.BytesIO(data))
         data = _parquet(table.append_column("next_year", pa.array([{"a": 1}, None])))
-    assert exchange.parse("x", data).rows == run.rows
+    assert files.parse("x", data).rows == run.rows
 
 
 def test_rows_alone_are_enough(run):
     """A table that was made smaller by hand opens: what the head said is taken from the rows."""
-    lines = list(csv.DictReader(io.StringIO(exchange.export(run, "csv").decode(), newline="")))
+    lines = list(csv.DictReader(io.StringIO(files.export(run, "csv").decode(), newline="")))
     kept = [name for name in lines[0] if not name.startswith("run_") or name == "run_id"]
     file = io.StringIO(newline="")
     writer = csv.DictWriter(file, kept, extrasaction="ignore")
     writer.writeheader()
     writer.writerows(lines)
-    made = exchange.parse("mine.csv", file.getvalue().encode("utf-8-sig"))
+    made = files.parse("mine.csv", file.getvalue().encode("utf-8-sig"))
     assert (made.rows, made.title, made.created_ns) == (run.rows, "mine", run.rows[0].started_ns)
     assert [cell["context"] for cell in made.cells] == [64, 128]
     assert made.environment == run.rows[0].environment
@@ -190,7 +192,7 @@ def _parquet(table):
 
 def _refused(name, data):
     with pytest.raises(SourceError) as found:
-        exchange.parse(name, data)
+        files.parse(name, data)
     for lang in i18n.LANGS:
         assert i18n.say(lang, found.value.key, **found.value.values)
     return found.value.key
@@ -198,7 +200,7 @@ def _refused(name, data):
 
 @pytest.mark.parametrize("fmt", OPENED)
 def test_a_cut_file_is_refused_wherever_it_is_cut(run, fmt):
-    data = exchange.export(run, fmt)
+    data = files.export(run, fmt)
     for end in {*range(0, len(data) - 1, max(len(data) // 25, 1)), *range(len(data) - 12, len(data) - 1)}:
         if data[:end].rstrip() != data.rstrip():
             assert _refused("x", data[:end]) in ("errors.import_torn", "errors.import_kind", "errors.import_value"), end
@@ -233,11 +235,11 @@ def test_a_wrong_file_is_refused(name):
 
 
 def test_a_huge_file_is_not_opened():
-    assert _refused("x.jsonl", b"{" * (exchange.MOST_MB * 2**20 + 1)) == "errors.import_large"
+    assert _refused("x.jsonl", b"{" * (files.MOST_MB * 2**20 + 1)) == "errors.import_large"
 
 
 def test_a_small_parquet_file_that_unpacks_to_much_is_refused(run):
-    table = parquet.read_table(io.BytesIO(exchange.export(run, "parquet"))).slice(0, 1)
+    table = parquet.read_table(io.BytesIO(files.export(run, "parquet"))).slice(0, 1)
     many = pa.ListArray.from_arrays([0, 6_000_000], np.ones(6_000_000))
     data = _parquet(table.set_column(table.column_names.index("decode_ms_samples"), "decode_ms_samples", many))
     assert len(data) < 2**20, "it looks harmless"
@@ -258,7 +260,7 @@ def test_a_small_parquet_file_that_unpacks_to_much_is_refused(run):
     ],
 )  # fmt: skip
 def test_a_value_that_no_benchmark_writes_is_refused(run, column, value):
-    lines = [json.loads(line) for line in exchange.export(run, "jsonl").splitlines()]
+    lines = [json.loads(line) for line in files.export(run, "jsonl").splitlines()]
     lines[1][column] = value
     key = _refused("x", "\n".join(map(json.dumps, lines)).encode())
     assert key == "errors.import_value" or (column, key) == ("seed", "errors.import_torn")
@@ -276,7 +278,7 @@ def test_a_value_that_no_benchmark_writes_is_refused(run, column, value):
 def test_what_no_page_can_draw_is_refused_by_name(run, column, value, fmt):
     odd = dataclasses.replace(run, rows=(dataclasses.replace(run.rows[0], **{column: value}), *run.rows[1:]))
     with pytest.raises(SourceError) as found:
-        exchange.parse("x", exchange.export(odd, fmt))
+        files.parse("x", files.export(odd, fmt))
     assert found.value.key == "errors.import_unknown"
     for lang in i18n.LANGS:
         told = i18n.say(lang, found.value.key, **found.value.values)
@@ -287,26 +289,26 @@ def test_what_no_page_can_draw_is_refused_by_name(run, column, value, fmt):
 def test_devices_and_number_types_that_are_measured_here_open(measurement, device):
     rows = tuple(
         measurement(context=2**i, architecture=name, device=device, dtype=dtype)
-        for i, (name, dtype) in enumerate(itertools.product(ladder.rung("bundled").members, accounting.DTYPE_BYTES))
+        for i, (name, dtype) in enumerate(itertools.product(sizes.rung("bundled").members, accounting.DTYPE_BYTES))
     )
-    assert exchange.parse("x", exchange.export(Run("r", "t", 1, (), {}, rows, "done"), "jsonl")).rows == rows
-    assert {adapter.name for adapter in registry.ADAPTERS} == set(ladder.rung("bundled").members)
+    assert files.parse("x", files.export(Run("r", "t", 1, (), {}, rows, "done"), "jsonl")).rows == rows
+    assert {adapter.name for adapter in registry.ADAPTERS} == set(sizes.rung("bundled").members)
 
 
 def test_names_that_would_reach_into_the_page_are_dropped(run):
-    lines = [json.loads(line) for line in exchange.export(run, "jsonl").splitlines()]
+    lines = [json.loads(line) for line in files.export(run, "jsonl").splitlines()]
     lines[1] |= {"reason_lang": "ko", "env_<b>": 1, "impl_": "x", "env_" + "x" * 99: 1}
     lines[0]["title"] = "a\u202e\x1b\n" + "b" * 1000
     lines[0]["run_id"] = "../../etc/passwd"
     lines[-1]["ended"] = ["done"]
-    made = exchange.parse("x", "\n".join(map(json.dumps, lines)).encode())
+    made = files.parse("x", "\n".join(map(json.dumps, lines)).encode())
     assert made.rows[0] == dataclasses.replace(run.rows[0], run_id=made.run_id)
     assert re.fullmatch(r"run-[0-9a-f]{8}", made.run_id)
     assert (made.title, made.ended) == ("a " + "b" * 118, "")
 
 
 def test_a_newer_protocol_and_several_runs_are_refused(run):
-    lines = exchange.export(run, "jsonl").decode()
+    lines = files.export(run, "jsonl").decode()
     newer = lines.replace(f'"protocol_version": {PROTOCOL_VERSION}', f'"protocol_version": {PROTOCOL_VERSION + 1}')
     assert _refused("x", newer.encode()) == "errors.import_newer"
     assert _refused("x", (lines + lines).encode()) == "errors.import_several"
@@ -346,7 +348,7 @@ def test_the_page_stands_alone_and_shows_hostile_text_as_text(measurement, lang)
     )
     lost = measurement(context=256, state="failed", reason=EVIL, reason_key="no.such.key", reason_values={"key": 1})
     run = Run("r", EVIL, 5, (), {"host_cpu": EVIL, "os": EVIL}, (row, failed, lost))
-    text = exchange.export(run, "html", words=i18n.translator(lang)).decode()
+    text = files.export(run, "html", words=i18n.translator(lang)).decode()
     page = _Page()
     page.feed(text)
     assert page.open == []
@@ -363,7 +365,7 @@ def test_the_page_stands_alone_and_shows_hostile_text_as_text(measurement, lang)
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_hostile_text_stays_in_its_cell_of_a_markdown_table(measurement, lang):
     run = Run("r", EVIL + "\n# x", 5, (), {"os": EVIL}, (measurement(source=EVIL), measurement(context=128)))
-    lines = exchange.export(run, "md", words=i18n.translator(lang)).decode().splitlines()
+    lines = files.export(run, "md", words=i18n.translator(lang)).decode().splitlines()
     table = [re.findall(r"(?<!\\)\|", line) for line in lines if line.startswith("|")]
     assert len(table) == 4
     assert len({len(pipes) for pipes in table}) == 1
@@ -375,7 +377,7 @@ def test_hostile_text_stays_in_its_cell_of_a_markdown_table(measurement, lang):
 @pytest.mark.parametrize("fmt", ["md", "html"])
 def test_a_reader_finds_the_numbers_and_where_they_come_from(lang, fmt):
     run = read_file(next(RECORDED.glob("*.jsonl")), recorded=True)
-    text = exchange.export(run, fmt, words=i18n.translator(lang)).decode()
+    text = files.export(run, fmt, words=i18n.translator(lang)).decode()
     for shown in (
         "AMD EPYC",
         f"{max(row.cache_bytes for row in run.rows) / 2**20:.2f} MiB",
@@ -391,16 +393,16 @@ def test_a_reader_finds_the_numbers_and_where_they_come_from(lang, fmt):
 def test_an_unmeasured_or_single_cell_is_drawn_without_trouble(measurement):
     words = i18n.translator("en")
     lone = Run("r", "", 5, (), {}, (measurement(),))
-    assert exchange.export(lone, "html", words=words).decode().count("<circle") == 2
+    assert files.export(lone, "html", words=words).decode().count("<circle") == 2
     none = Run("r", "", 5, (), {}, (measurement(state="oom", prefill_ms_samples=(), decode_ms_samples=()),))
-    assert i18n.say("en", "store.report.none") in exchange.export(none, "html", words=words).decode()
-    assert exchange.export(Run("r", "", 5, (), {}, ()), "md", words=words)
+    assert i18n.say("en", "store.report.none") in files.export(none, "html", words=words).decode()
+    assert files.export(Run("r", "", 5, (), {}, ()), "md", words=words)
 
 
 def test_cells_measured_differently_are_not_one_line(measurement):
     places = ((64, 1), (128, 1), (64, 4), (128, 4))
     rows = tuple(measurement(context=n, batch=batch, cell_id=f"{n}-{batch}") for n, batch in places)
-    text = exchange.export(Run("r", "", 5, (), {}, rows), "html", words=i18n.translator("en")).decode()
+    text = files.export(Run("r", "", 5, (), {}, rows), "html", words=i18n.translator("en")).decode()
     assert text.count("<polyline") == 4, "two batches in two pictures"
 
 
@@ -408,7 +410,7 @@ def test_the_pictures_have_the_look_of_the_app(measurement):
     rows = tuple(
         measurement(architecture=name, context=n, cell_id=f"{name}-{n}") for name in looks() for n in (64, 128)
     )
-    text = exchange.export(Run("r", "", 5, (), {}, rows), "html", words=i18n.translator("en")).decode()
+    text = files.export(Run("r", "", 5, (), {}, rows), "html", words=i18n.translator("en")).decode()
     light, dark = text.split("@media (prefers-color-scheme: dark)", 1)
     for key, look in looks().items():
         assert f"--{key}: {look.colors['light']}" in light
@@ -422,23 +424,23 @@ def test_the_pictures_have_the_look_of_the_app(measurement):
 
 def test_a_format_that_does_not_exist_or_lacks_its_words_is_an_error_of_the_caller(run):
     with pytest.raises(ValueError, match="none of"):
-        exchange.export(run, "xml")
+        files.export(run, "xml")
     with pytest.raises(ValueError, match="needs words"):
-        exchange.export(run, "html")
-    assert set(exchange.MEDIA_TYPES) == set(exchange.FORMATS)
+        files.export(run, "html")
+    assert set(files.MEDIA_TYPES) == set(files.FORMATS)
 
 
 @pytest.mark.parametrize("run_id", [[], {}, 7, True])
 def test_an_id_that_is_no_text_is_refused_with_a_sentence(run, run_id):
-    lines = [json.loads(line) for line in exchange.export(run, "jsonl").decode().splitlines()]
+    lines = [json.loads(line) for line in files.export(run, "jsonl").decode().splitlines()]
     lines[1]["run_id"] = run_id
     with pytest.raises(SourceError, match="row 1: run_id cannot be"):
-        exchange.parse("x.jsonl", "\n".join(map(json.dumps, lines)).encode())
+        files.parse("x.jsonl", "\n".join(map(json.dumps, lines)).encode())
 
 
 @pytest.mark.parametrize("column", ["cell_id", "reason", "source", "env_os"])
 def test_half_a_letter_is_refused_as_no_database_takes_it(run, column):
-    lines = [json.loads(line) for line in exchange.export(run, "jsonl").decode().splitlines()]
+    lines = [json.loads(line) for line in files.export(run, "jsonl").decode().splitlines()]
     lines[1][column] = "\ud800x"
     with pytest.raises(SourceError, match="is not a benchmark run"):
-        exchange.parse("x.jsonl", "\n".join(map(json.dumps, lines)).encode())
+        files.parse("x.jsonl", "\n".join(map(json.dumps, lines)).encode())

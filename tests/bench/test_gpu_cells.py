@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from models import registry
-from models.bench import ceilings, graphs
-from models.bench.cells import Cell
-from models.bench.clock import Clock
-from models.bench.loading import load
-from models.bench.measure import measure
-from models.bench.parity import LIMIT, difference
+from models.bench.measure import cuda_graphs, peaks
+from models.bench.measure.cell_run import measure
+from models.bench.measure.clock import Clock
+from models.bench.measure.loading import load
+from models.bench.measure.parity import LIMIT, difference
+from models.records.cell import Cell
 
 pytestmark = [
     pytest.mark.gpu,
@@ -27,7 +27,7 @@ def test_captured_steps_give_what_eager_steps_give(architecture, batch):
     cell = Cell(architecture, architecture, 48, batch=batch, device=DEVICE, dtype=dtype, decode_tokens=12)
     adapter, checkpoint = load(cell)
     clock = Clock(cell, adapter, checkpoint)
-    captured, said = graphs.captured_or_reason(clock)
+    captured, said = cuda_graphs.captured_or_reason(clock)
     assert said == "captured"
     ids = clock.prompt(cell.context)
     token = adapter.step(checkpoint, ids, None)[0].argmax(-1, keepdim=True)
@@ -43,7 +43,7 @@ def test_captured_steps_give_what_eager_steps_give(architecture, batch):
 @pytest.mark.parametrize("architecture", registry.bundled())
 def test_a_row_of_a_gpu_is_whole(architecture):
     cell = Cell(architecture, architecture, 256, device=DEVICE, dtype="bfloat16", decode_tokens=16, rounds=3)
-    row = measure(cell, run_id="test", ceilings=ceilings.measure(DEVICE, "bfloat16", threads=1))
+    row = measure(cell, run_id="test", ceilings=peaks.measure(DEVICE, "bfloat16", threads=1))
     assert row.graph == "captured"
     assert row.cache_bytes == row.cache_bytes_formula
     assert row.peak_reserved_bytes >= row.peak_bytes > 0
@@ -96,6 +96,6 @@ def test_captured_steps_are_faster_than_eager_ones():
 
 
 def test_the_ceilings_of_a_gpu_are_far_above_those_of_a_cpu():
-    found = ceilings.measure(DEVICE, "bfloat16", threads=1)
+    found = peaks.measure(DEVICE, "bfloat16", threads=1)
     assert found.bandwidth_bytes_per_s > 1e11
     assert found.peak_flops_per_s > 1e12

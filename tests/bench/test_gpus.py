@@ -6,9 +6,9 @@ import stat
 import pytest
 
 import models
-from models.bench import environment, gpus
-from models.bench.gpus import Gpu, chosen
-from models.bench.lease import Lease
+from models.bench.run.lease import Lease
+from models.machine import facts, gpus
+from models.machine.gpus import Gpu, chosen
 
 A, B, C = Gpu("GPU-aa11", "NVIDIA A100"), Gpu("GPU-ab22", "NVIDIA H200"), Gpu("GPU-cc33", "NVIDIA H200")
 
@@ -57,10 +57,10 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_the_first_device_of_torch_is_the_visible_one(machine):
-    assert environment.devices() == ("cpu", "cuda:0")
-    assert environment.device_name("cuda:0") == "NVIDIA H200"
-    assert environment.free_gpu_memory("cuda:0") == 140_000 * 2**20
-    assert environment.free_gpu_memory("cuda:1") is None
+    assert facts.devices() == ("cpu", "cuda:0")
+    assert facts.device_name("cuda:0") == "NVIDIA H200"
+    assert facts.free_gpu_memory("cuda:0") == 140_000 * 2**20
+    assert facts.free_gpu_memory("cuda:1") is None
     assert gpus.of("cpu") is None
 
 

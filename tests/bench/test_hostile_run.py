@@ -7,8 +7,8 @@ import pytest
 from showing import opened
 
 from models import registry
-from models.bench import exchange
-from pages.shared import i18n
+from models.bench.store import files
+from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -67,7 +67,7 @@ def test_a_hostile_file_is_shown_or_refused_as_text(shared, measurement, lang):
     """The same by a file: whatever the reader of files lets through."""
     run_id = shared.store.create(cells=[{"architecture": "mamba", "source": "mamba", "context": 64}], environment={})
     shared.store.append(measurement(run_id, cell_id="c0", mbu=0.5))
-    text = exchange.export(shared.store.run(run_id), "jsonl", words=i18n.translator("en"))
+    text = files.export(shared.store.run(run_id), "jsonl", words=i18n.translator("en"))
     lines = [json.loads(line) for line in (text.decode() if isinstance(text, bytes) else text).splitlines()]
     for line in lines:
         for name in (f"env_{fact}" for fact in FACTS):

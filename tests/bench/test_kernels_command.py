@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from models import binding
 from models.__main__ import main
-from models.bench import kernels
-from models.bench.kernel_pairs import CASES
+from models.opbench import compare
+from models.opbench.pairs import CASES
+from models.operators import binding
 
 ROOT = Path(__file__).resolve().parents[2]
 ON_CPU = [name for name, case in CASES.items() if case.runs_on("cpu")]
@@ -131,18 +131,18 @@ def test_a_wrong_gradient_alone_is_refused(monkeypatch):
         return Wrong.apply(y), state
 
     monkeypatch.setattr(binding, "selective_scan_fast", spoiled)
-    row = kernels.compare("layer", rounds=1, quick=True)
+    row = compare.compare("layer", rounds=1, quick=True)
     assert not row.equal
     assert row.ratio is row.peak_ratio is None
 
 
 def test_differences_are_relative_and_see_shapes_and_nan():
     one = torch.tensor([1000.0, 0.0])
-    assert kernels.difference((one,), (one,)) == 0
-    assert kernels.difference((one + 1,), (one,)) == pytest.approx(1e-3)
-    assert kernels.difference((one[:1],), (one,)) == math.inf
-    assert math.isnan(kernels.difference((one * math.nan,), (one,)))
-    assert kernels.difference((torch.ones(1),), (torch.zeros(1),)) == math.inf
+    assert compare.difference((one,), (one,)) == 0
+    assert compare.difference((one + 1,), (one,)) == pytest.approx(1e-3)
+    assert compare.difference((one[:1],), (one,)) == math.inf
+    assert math.isnan(compare.difference((one * math.nan,), (one,)))
+    assert compare.difference((torch.ones(1),), (torch.zeros(1),)) == math.inf
 
 
 BAD = {

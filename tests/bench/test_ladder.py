@@ -4,23 +4,24 @@ import itertools
 
 import pytest
 
-from models import accounting, catalogue, describe, registry
-from models.bench import ladder
+from models import describe, registry
+from models.counting import accounting
 from models.errors import SettingError, SourceError
+from models.sources import catalogue, sizes
 
-RUNGS = [(key, member) for key in ladder.RUNGS for member in ladder.rung(key).members.values()]
+RUNGS = [(key, member) for key in sizes.RUNGS for member in sizes.rung(key).members.values()]
 MEMBERS = RUNGS + [(key, member.total) for key, member in RUNGS if member.total is not None]
 NAMES = [member.source if member.config else f"{key}-{member.architecture}" for key, member in MEMBERS]
 
 
 def test_the_file_has_the_rungs_in_order():
-    assert tuple(ladder.rungs()) == ladder.RUNGS
+    assert tuple(sizes.rungs()) == sizes.RUNGS
 
 
-@pytest.mark.parametrize("key", ladder.RUNGS)
+@pytest.mark.parametrize("key", sizes.RUNGS)
 def test_every_rung_has_every_architecture_and_says_what_it_is(key):
-    rung = ladder.rung(key)
-    assert set(ladder.sources(key)) == {adapter.name for adapter in registry.ADAPTERS}
+    rung = sizes.rung(key)
+    assert set(sizes.sources(key)) == {adapter.name for adapter in registry.ADAPTERS}
     for words in (rung.name, rung.note):
         assert set(words) == {"en", "ko"}
         assert all(words.values())
@@ -49,29 +50,29 @@ def test_torch_counts_the_same_parameters(member):
     assert accounting.params_total(source.shape) == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize("key", ladder.RUNGS)
+@pytest.mark.parametrize("key", sizes.RUNGS)
 def test_active_parameters_are_matched_as_stated(key):
-    active = [accounting.params_active(describe.resolve(s).shape) for s in ladder.sources(key).values()]
-    assert max(active) / min(active) <= ladder.rung(key).factor
+    active = [accounting.params_active(describe.resolve(s).shape) for s in sizes.sources(key).values()]
+    assert max(active) / min(active) <= sizes.rung(key).factor
 
 
-@pytest.mark.parametrize("key", ladder.RUNGS)
+@pytest.mark.parametrize("key", sizes.RUNGS)
 def test_stored_parameters_are_matched_where_that_is_asked(key):
     total = {name: accounting.params_total(describe.resolve(source).shape)
-             for name, source in ladder.sources(key, match="total").items()}  # fmt: skip
+             for name, source in sizes.sources(key, match="total").items()}  # fmt: skip
     assert total["jamba"] / total["transformer"] == pytest.approx(1, abs=0.02)  # BENCHMARK.md R1
     active = {name: accounting.params_active(describe.resolve(source).shape)
-              for name, source in ladder.sources(key, match="total").items()}  # fmt: skip
+              for name, source in sizes.sources(key, match="total").items()}  # fmt: skip
     assert active["jamba"] < 0.7 * active["transformer"]
-    others = {name: source for name, source in ladder.sources(key).items() if name != "jamba"}
-    assert {name: ladder.sources(key, match="total")[name] for name in others} == others
+    others = {name: source for name, source in sizes.sources(key).items() if name != "jamba"}
+    assert {name: sizes.sources(key, match="total")[name] for name in others} == others
 
 
-@pytest.mark.parametrize("match", ladder.MATCHES)
+@pytest.mark.parametrize("match", sizes.MATCHES)
 def test_rungs_rise(match):
-    for small, large in itertools.pairwise(ladder.RUNGS):
-        for name, source in ladder.sources(small, match=match).items():
-            larger = ladder.sources(large, match=match)[name]
+    for small, large in itertools.pairwise(sizes.RUNGS):
+        for name, source in sizes.sources(small, match=match).items():
+            larger = sizes.sources(large, match=match)[name]
             assert accounting.params_active(describe.resolve(source).shape) < accounting.params_active(
                 describe.resolve(larger).shape
             )
@@ -92,16 +93,16 @@ def test_published_means_in_a_catalogue_and_the_rest_says_what_it_is(key, member
 
 def test_the_seven_billion_mamba_has_the_sizes_of_falcon_mamba():
     falcon = catalogue.find("falcon-mamba-7b")
-    shape = describe.resolve(ladder.sources("7b")["mamba"]).shape
+    shape = describe.resolve(sizes.sources("7b")["mamba"]).shape
     assert accounting.params_total(shape) == falcon["params_total_computed"]
     assert (len(shape.layers), shape.d_model, shape.vocab) == (falcon["layers"], falcon["hidden"], falcon["vocab"])
     assert (shape.d_inner, shape.d_state) == (falcon["state"]["d_inner"], falcon["state"]["d_state"])
 
 
-@pytest.mark.parametrize("match", ladder.MATCHES)
-@pytest.mark.parametrize("key", ladder.RUNGS[1:])
+@pytest.mark.parametrize("match", sizes.MATCHES)
+@pytest.mark.parametrize("key", sizes.RUNGS[1:])
 def test_a_scaled_jamba_keeps_the_published_pattern(key, match):
-    member = ladder.chosen(key, "jamba", match=match)
+    member = sizes.chosen(key, "jamba", match=match)
     published = describe.resolve("jamba-v0.1").shape
     shape = describe.resolve(member.source).shape
     assert not member.published
@@ -115,19 +116,19 @@ def test_a_scaled_jamba_keeps_the_published_pattern(key, match):
 
 
 def test_the_rung_of_sources_is_found():
-    assert ladder.size_of(ladder.sources("1.4b")) == "1.4b"
-    assert ladder.size_of({"mamba": "mamba"}) == "bundled"
-    assert ladder.size_of({"mamba": "mamba", "rwkv": "rwkv-4-169m"}) == ladder.CUSTOM
-    assert ladder.size_of({}) == ladder.CUSTOM
-    for key in ladder.RUNGS:
-        stored = ladder.sources(key, match="total")
-        assert (ladder.size_of(stored), ladder.match_of(stored)) == (key, "total")
-    assert ladder.match_of({"jamba": "jamba"}) == ladder.match_of({"mamba": "mamba", "rwkv": "x"}) == "active"
+    assert sizes.size_of(sizes.sources("1.4b")) == "1.4b"
+    assert sizes.size_of({"mamba": "mamba"}) == "bundled"
+    assert sizes.size_of({"mamba": "mamba", "rwkv": "rwkv-4-169m"}) == sizes.CUSTOM
+    assert sizes.size_of({}) == sizes.CUSTOM
+    for key in sizes.RUNGS:
+        stored = sizes.sources(key, match="total")
+        assert (sizes.size_of(stored), sizes.match_of(stored)) == (key, "total")
+    assert sizes.match_of({"jamba": "jamba"}) == sizes.match_of({"mamba": "mamba", "rwkv": "x"}) == "active"
 
 
 def test_a_narrower_jamba_is_the_bundled_one_but_for_its_width():
-    shape, own = (describe.resolve(ladder.chosen("bundled", "jamba", match=match).source).shape
-                  for match in ladder.MATCHES[::-1])  # fmt: skip
+    shape, own = (describe.resolve(sizes.chosen("bundled", "jamba", match=match).source).shape
+                  for match in sizes.MATCHES[::-1])  # fmt: skip
     assert [(layer.mixer, layer.ffn) for layer in shape.layers] == [(layer.mixer, layer.ffn) for layer in own.layers]
     assert (shape.n_experts, shape.top_k, shape.vocab, shape.n_heads, shape.n_kv_heads, shape.d_state) == (
         own.n_experts, own.top_k, own.vocab, own.n_heads, own.n_kv_heads, own.d_state,
@@ -137,13 +138,13 @@ def test_a_narrower_jamba_is_the_bundled_one_but_for_its_width():
 
 
 def test_architectures_are_chosen_on_a_rung():
-    assert ladder.sources("130m", ["rwkv", "mamba"]) == {"mamba": "mamba-130m", "rwkv": "rwkv-4-169m"}
+    assert sizes.sources("130m", ["rwkv", "mamba"]) == {"mamba": "mamba-130m", "rwkv": "rwkv-4-169m"}
     with pytest.raises(SettingError, match="no architecture"):
-        ladder.sources("130m", ["gpt2"])
+        sizes.sources("130m", ["gpt2"])
     with pytest.raises(SettingError, match="no size"):
-        ladder.sources("3t")
+        sizes.sources("3t")
     with pytest.raises(SettingError, match="not matched by"):
-        ladder.sources("130m", match="price")
+        sizes.sources("130m", match="price")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from models.bench.lease import Lease
+from models.bench.run.lease import Lease
 
 pytest.importorskip("fcntl")
 NOBODY = 65534
@@ -89,3 +90,26 @@ def test_asking_who_has_a_lease_takes_it_from_nobody(tmp_path):
     assert not theirs.elsewhere()
     assert mine.elsewhere(), "its owner has not lost it by asking"
     assert not Lease(None).elsewhere()
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path):
+    path = tmp_path / "cpu.lock"
+    os.mkfifo(path)
+    found = []
+    asking = threading.Thread(target=lambda: found.append(Lease(path).taken()), daemon=True)
+    asking.start()
+    asking.join(30)
+    assert found == [True], "a place where no lock can be kept counts as free"
+
+
+def test_a_folder_in_its_place_counts_as_free(tmp_path):
+    (tmp_path / "cpu.lock").mkdir()
+    assert Lease(tmp_path / "cpu.lock").taken()
+
+
+def test_a_machine_without_a_folder_for_temporary_files_counts_as_free(monkeypatch):
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    assert Lease.of("cpu").taken()

@@ -3,12 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from visiting import calm, opened, texts
+from page_helpers import calm, opened, texts
 
 from models import registry
-from models.bench import environment, ladder
-from models.bench.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
-from pages.compare.bench import offered, planning
+from models.bench.plan.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
+from models.machine import facts
+from models.sources import sizes
+from pages.compare.benchmark import planning, settings_codec
 
 CPU_PRESETS = [name for name, preset in PRESETS.items() if "device" not in preset]
 
@@ -23,35 +24,35 @@ CHOSEN = some.fixed_dictionaries(
     {},
     optional={
         "preset": some.sampled_from(CPU_PRESETS),
-        "architectures": several(tuple(ladder.rung("bundled").members)),
-        "size": some.sampled_from(ladder.RUNGS),
+        "architectures": several(tuple(sizes.rung("bundled").members)),
+        "size": some.sampled_from(sizes.RUNGS),
         "device": some.just("cpu"),
-        "contexts": several(offered.CONTEXTS),
-        "batches": several(offered.BATCHES),
+        "contexts": several(settings_codec.CONTEXTS),
+        "batches": several(settings_codec.BATCHES),
         **{name: some.integers(*LIMITS[name]) for name in ("budget_s", "rounds", "decode_tokens", "seed")},
         "throughput": some.booleans(),
-        "dtype": some.sampled_from(offered.DTYPES),
+        "dtype": some.sampled_from(settings_codec.DTYPES),
         "view": some.sampled_from(VIEWS),
         "kernels": some.sampled_from(KERNELS),
         "attention": some.sampled_from(ATTENTION),
         "experts": some.sampled_from(EXPERTS),
-        "match": some.sampled_from(ladder.MATCHES),
+        "match": some.sampled_from(sizes.MATCHES),
     },
 )
 
 
 @given(CHOSEN)
 def test_what_is_written_is_read_as_it_was(chosen):
-    preset = chosen.get("preset", offered.FIRST)
-    whole = offered.usual(preset) | chosen
-    read = offered.read(offered.written(chosen))
-    assert offered.usual(preset) | read == whole
+    preset = chosen.get("preset", settings_codec.FIRST)
+    whole = settings_codec.usual(preset) | chosen
+    read = settings_codec.read(settings_codec.written(chosen))
+    assert settings_codec.usual(preset) | read == whole
 
 
 def test_what_is_as_usual_is_not_written():
-    assert offered.written({}) == offered.written(offered.usual("quick")) == ""
-    assert offered.written(offered.usual("long")) == "preset:long"
-    assert offered.written({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
+    assert settings_codec.written({}) == settings_codec.written(settings_codec.usual("quick")) == ""
+    assert settings_codec.written(settings_codec.usual("long")) == "preset:long"
+    assert settings_codec.written({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
 
 
 @given(some.text() | some.sampled_from([
@@ -59,26 +60,35 @@ def test_what_is_as_usual_is_not_written():
     "dtype:int4", "preset:gpu", "throughput:yes", ";;;::", "preset", "batches:0;seed:", "run:x", "begun:1",
 ]))  # fmt: skip
 def test_an_address_chooses_nothing_that_is_not_offered(text):
-    read = offered.read(text)
-    assert set(read) <= set(offered.NAMES)
-    assert offered.read(offered.written(read)).items() <= (offered.usual(read.get("preset", "quick")) | read).items()
+    read = settings_codec.read(text)
+    assert set(read) <= set(settings_codec.NAMES)
+    assert (
+        settings_codec.read(settings_codec.written(read)).items()
+        <= (settings_codec.usual(read.get("preset", "quick")) | read).items()
+    )
 
 
 def test_parts_that_make_sense_are_kept_beside_those_that_do_not():
-    assert offered.read("seed:5;size:9t;contexts:256,3,512") == {"preset": "quick", "seed": 5, "contexts": [256, 512]}
+    assert settings_codec.read("seed:5;size:9t;contexts:256,3,512") == {
+        "preset": "quick",
+        "seed": 5,
+        "contexts": [256, 512],
+    }
 
 
 def test_a_gpu_is_chosen_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(environment, "gpus", lambda: ("NVIDIA H200",))
-    plain = offered.usual("quick")
+    monkeypatch.setattr(facts, "gpus", lambda: ("NVIDIA H200",))
+    plain = settings_codec.usual("quick")
     assert (plain["device"], plain["dtype"]) == ("cuda:0", "bfloat16")
-    assert offered.usual("quick", "cpu")["dtype"] == "float32"
-    assert offered.written({"device": "cpu", "dtype": "float32"}) == "device:cpu"
-    assert offered.usual("quick") | offered.read("device:cpu") | {"dtype": "float32"} == offered.usual("quick", "cpu")
-    assert offered.read("preset:gpu") == {"preset": "gpu"}
-    monkeypatch.setattr(environment, "gpus", lambda: ())
-    assert offered.usual("quick")["device"] == "cpu"
-    assert offered.read("preset:gpu") == {}
+    assert settings_codec.usual("quick", "cpu")["dtype"] == "float32"
+    assert settings_codec.written({"device": "cpu", "dtype": "float32"}) == "device:cpu"
+    assert settings_codec.usual("quick") | settings_codec.read("device:cpu") | {
+        "dtype": "float32"
+    } == settings_codec.usual("quick", "cpu")
+    assert settings_codec.read("preset:gpu") == {"preset": "gpu"}
+    monkeypatch.setattr(facts, "gpus", lambda: ())
+    assert settings_codec.usual("quick")["device"] == "cpu"
+    assert settings_codec.read("preset:gpu") == {}
 
 
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")

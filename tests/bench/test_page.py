@@ -4,16 +4,17 @@ import dataclasses
 import re
 
 import pytest
-from visiting import calm, opened, texts
+from page_helpers import calm, opened, texts
 
 from models import describe, registry
-from models.bench import comparing, statistics
-from models.bench.plan import make_plan
-from models.bench.runs import Run
-from models.bench.statistics import Interval, Verdict
+from models.bench.judge import comparison as run_comparison
+from models.bench.judge import statistics
+from models.bench.judge.statistics import Interval, Verdict
+from models.bench.plan.plan import make_plan
 from models.errors import SourceError
-from pages.compare.bench import comparison, planning, results, rows, runs, verdicts
-from pages.shared import i18n
+from models.records.run import Run
+from pages.compare.benchmark import comparison, planning, results, rows, runs, verdicts
+from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -205,14 +206,14 @@ def test_the_margin_between_runs_is_stated(said_in, measurement, monkeypatch):
     monkeypatch.setattr(runs.st, "html", bool)
     monkeypatch.setattr(runs.st, "caption", captions.append)
     run = Run("r", "", 1, (), {}, (measurement(),))
-    runs._draw(comparing.compare(run, run))
+    runs._draw(run_comparison.compare(run, run))
     assert any(re.search(r"\b5 ?%", caption) for caption in captions)
 
 
 def test_what_changed_and_the_batch_stand_with_a_cell_of_two_runs(said_in, measurement):
     a = measurement(threads=2, batch=8, batch_limit="memory", graph="no GPU", implementation={"scan": "x" * 500})
     b = measurement(threads=8, batch=8, graph="sliding window", implementation={"scan": "<b>"})
-    (pair,) = comparing.compare(*(Run("r", "", 1, (), {}, (row,)) for row in (a, b))).pairs
+    (pair,) = run_comparison.compare(*(Run("r", "", 1, (), {}, (row,)) for row in (a, b))).pairs
     drawn = runs._pair(pair, {})
     for key in ("benchmark.differs.threads", "benchmark.graph.no_gpu", "benchmark.beside.largest"):
         assert i18n.say(said_in, key) in drawn

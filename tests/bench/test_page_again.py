@@ -1,15 +1,16 @@
 """The benchmark page: pausing, measuring cells again, guessing, and where the numbers come from. Stand-in workers."""
 
 import pytest
-from following import until
-from visiting import opened, texts
+from page_helpers import opened, texts
+from run_helpers import until
 
 from models import registry
-from models.bench import again, environment
-from models.bench.plan import Cell
-from models.bench.runs import Run, fingerprint
-from pages.compare.bench import guess, planning, provenance, results
-from pages.shared import i18n
+from models.bench.plan.plan import Cell
+from models.bench.run import remeasure
+from models.machine import facts as environment
+from models.records.run import Run, fingerprint
+from pages.compare.benchmark import guess, planning, provenance, results
+from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -117,7 +118,7 @@ def test_the_opened_drawer_has_the_command_and_the_rounds(shared, plan_of, monke
     assert shared.wait(run_id, timeout_s=240)
     at = opened(lang, run=run_id)
     run = shared.store.run(run_id)
-    assert again.command(run) in [code.value for code in at.code]
+    assert remeasure.command(run) in [code.value for code in at.code]
     assert at.selectbox(key="benchmark.samples").options
 
 

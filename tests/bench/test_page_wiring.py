@@ -8,12 +8,13 @@ from showing import noting, opened, reading_words
 from test_wiring import LOOK, assert_same_picture
 
 from models import describe, registry
-from models.bench import comparing
-from models.bench.roofline import floors
-from models.bench.runs import fingerprint
-from models.bench.statistics import growth_exponent, median_time
-from pages.shared import content, i18n
-from viz import bench_batches, bench_device, bench_memory, bench_speed
+from models.bench.judge import comparison
+from models.bench.judge.roofline import floors
+from models.bench.judge.statistics import growth_exponent, median_time
+from models.records.run import fingerprint
+from pages.shared.words import content, i18n
+from viz.bench import batches, device, speed
+from viz.bench import memory as bench_memory
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -77,19 +78,17 @@ def expected(run) -> Mapping[str, object]:
     rows = list(run.current)
     swept = [row for row in rows if not row.batch_limit]
     largest = [row for row in rows if row.batch_limit]
-    steps = {row.cell_id: median_time(comparing.rounds(row, "decode")) for row in largest}
+    steps = {row.cell_id: median_time(comparison.rounds(row, "decode")) for row in largest}
     least = floors(rows, {name: describe.resolve(name).shape for name in ("mamba", "rwkv")})
     return {
-        ("prefill", "benchmark.prefill"): bench_speed.prefill_vs_context(swept, fit=growth_exponent, **LOOK),
-        ("decode", "benchmark.decode"): bench_speed.decode_vs_context(swept, floors=least, **LOOK),
-        ("hood.largest_batch", "benchmark.largest_batch"): bench_batches.largest_batch(
-            largest, intervals=steps, **LOOK
-        ),
-        ("hood.pareto", "benchmark.pareto"): bench_batches.pareto(rows, **LOOK),
-        ("hood.achieved", "benchmark.achieved"): bench_device.achieved(rows, **LOOK),
-        ("hood.launches", "benchmark.launches"): bench_device.launches(rows, **LOOK),
-        ("hood.energy", "benchmark.energy"): bench_device.energy(rows, **LOOK),
-        ("hood.sentinel_strip", "benchmark.sentinel_strip"): bench_device.sentinel_strip(rows, limit=0.10, **LOOK),
+        ("prefill", "benchmark.prefill"): speed.prefill_vs_context(swept, fit=growth_exponent, **LOOK),
+        ("decode", "benchmark.decode"): speed.decode_vs_context(swept, floors=least, **LOOK),
+        ("hood.largest_batch", "benchmark.largest_batch"): batches.largest_batch(largest, intervals=steps, **LOOK),
+        ("hood.pareto", "benchmark.pareto"): batches.pareto(rows, **LOOK),
+        ("hood.achieved", "benchmark.achieved"): device.achieved(rows, **LOOK),
+        ("hood.launches", "benchmark.launches"): device.launches(rows, **LOOK),
+        ("hood.energy", "benchmark.energy"): device.energy(rows, **LOOK),
+        ("hood.sentinel_strip", "benchmark.sentinel_strip"): device.sentinel_strip(rows, limit=0.10, **LOOK),
     }
 
 

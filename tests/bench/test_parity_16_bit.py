@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from models import registry
-from models.bench import loading, parity
-from models.bench.cells import Cell
-from models.bench.loading import load
-from models.bench.parity import LIMIT, check_parity
+from models.bench.measure import loading, parity
+from models.bench.measure.loading import load
+from models.bench.measure.parity import LIMIT, check_parity
 from models.errors import CellError
+from models.records.cell import Cell
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from scripted import Wrong, checkpoint
 
-from models.bench import parity
-from models.bench.cells import Cell
+from models.bench.measure import parity
 from models.errors import CellError
+from models.records.cell import Cell
 
 FLOAT32, SIXTEEN = 1e-4, 2e-2
 LIMITS = {"float32": FLOAT32, "bfloat16": SIXTEEN, "float16": SIXTEEN}

@@ -5,9 +5,9 @@ import time
 from itertools import pairwise
 
 import pytest
-from following import row_of, states, until
+from run_helpers import row_of, states, until
 
-from models.bench import job
+from models.bench.run import job
 
 SLOW_S = 0.3  # a round of the stand-in "slow"
 

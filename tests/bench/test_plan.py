@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import accounting, describe
-from models.bench import environment, prediction
-from models.bench import plan as planning
-from models.bench import rates as learning
-from models.bench.plan import RUN_S, Cell, Plan, Prediction, Rates, make_plan, sources_of
-from models.bench.rows import Measurement, from_row
-from models.bench.settings import EXPERTS, LIMITS, PRESETS
+from models import describe
+from models.bench.plan import plan as planning
+from models.bench.plan import prediction
+from models.bench.plan import rates as learning
+from models.bench.plan.plan import RUN_S, Cell, Plan, Prediction, Rates, make_plan, sources_of
+from models.bench.plan.settings import EXPERTS, LIMITS, PRESETS
+from models.counting import accounting
 from models.errors import SettingError, SourceError
+from models.machine import facts
+from models.records.measurement import Measurement, from_row
 
 RATES = Rates(1e10, 1e10)
 SOURCES = {"transformer": "gpt2", "mamba": "mamba-130m", "rwkv": "rwkv-4-169m", "jamba": "jamba-v0.1"}
@@ -28,14 +30,14 @@ GIB = 2**30
 @pytest.fixture
 def gpu(monkeypatch):
     """A machine with one GPU of which 70 GiB are free."""
-    monkeypatch.setattr(environment, "gpus", lambda: ("Some GPU",))
-    monkeypatch.setattr(environment, "free_gpu_memory", lambda device: 70 * GIB)
+    monkeypatch.setattr(facts, "gpus", lambda: ("Some GPU",))
+    monkeypatch.setattr(facts, "free_gpu_memory", lambda device: 70 * GIB)
     return "cuda:0"
 
 
 @pytest.fixture(autouse=True)
 def _memory(monkeypatch):
-    monkeypatch.setattr(environment, "free_memory", lambda: 16 * GIB)
+    monkeypatch.setattr(facts, "free_memory", lambda: 16 * GIB)
 
 
 def test_architectures_take_turns_forwards_and_backwards():
@@ -76,7 +78,7 @@ def test_a_model_without_experts_is_measured_in_the_same_way_whatever_they_do():
 
 
 def test_a_cell_that_cannot_fit_is_marked(monkeypatch):
-    monkeypatch.setattr(environment, "free_memory", lambda: 4 * GIB)
+    monkeypatch.setattr(facts, "free_memory", lambda: 4 * GIB)
     made = make_plan(SOURCES, [16], rates=RATES)
     assert {cell.architecture: p.fits for cell, p in zip(made.cells, made.predictions, strict=True)} == {
         "transformer": True,
@@ -214,7 +216,7 @@ def test_a_larger_budget_never_measures_less(contexts, batches, rounds, budgets,
 
 def quiet_rows():
     """The recorded run, as if measured on this processor."""
-    here = environment.environment()["host_cpu"]
+    here = facts.environment()["host_cpu"]
     lines = map(json.loads, RECORDED.read_text(encoding="utf-8").splitlines())
     return [from_row(line | {"env_host_cpu": here}) for line in lines if line["kind"] == "row"]
 
@@ -266,7 +268,7 @@ def test_throughput_adds_one_cell_an_architecture_at_one_context():
     [(3, None, 1e15, "memory"), (10**6, None, 1e15, "cap"), (10**6, 60, 1e10, "time")],
 )
 def test_the_largest_batch_says_what_limits_it(monkeypatch, memory, budget, flops, limit):
-    monkeypatch.setattr(environment, "free_memory", lambda: memory * GIB)
+    monkeypatch.setattr(facts, "free_memory", lambda: memory * GIB)
     made = make_plan(SMALL, [64, 1024], throughput=True, budget_s=budget, rates=Rates(flops, 1e12))
     cells = largest(made)
     assert {cell.batch_limit for cell in cells.values()} == {limit}
@@ -293,11 +295,11 @@ def test_groups_hold_the_same_context_batch_and_size():
 
 def test_groups_that_do_not_fit_together_are_measured_one_by_one(monkeypatch):
     names = {"transformer": "gpt2", "mamba": "mamba-130m", "rwkv": "rwkv-4-169m"}
-    monkeypatch.setattr(environment, "free_memory", lambda: int(1.5 * GIB))
+    monkeypatch.setattr(facts, "free_memory", lambda: int(1.5 * GIB))
     apart = make_plan(names, [64], rates=RATES)
     assert all(p.fits for p in apart.predictions)
     assert apart.groups() == [[0], [1], [2]]
-    monkeypatch.setattr(environment, "free_memory", lambda: 8 * GIB)
+    monkeypatch.setattr(facts, "free_memory", lambda: 8 * GIB)
     assert make_plan(names, [64], rates=RATES).groups() == [[0, 1, 2]]
 
 
@@ -364,7 +366,13 @@ def test_the_plan_says_from_where_on_a_cache_outweighs_the_weights(tmp_path):
         kept = [accounting.kv_bytes(shape, context=n, batch=1, dtype="bfloat16") for n in (count - 1, count)]
         assert kept[0] < weights <= kept[1]
     assert int(said["transformer"].replace(",", "")) == pytest.approx(25_000, rel=0.05)  # BENCHMARK.md R13
-    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    sizes = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 128,
+    }
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mistral", "vocab_size": 256, **sizes}))
     windowed = make_plan({"transformer": str(tmp_path)}, [16], rates=RATES)
     assert not [note for note in windowed.notes if note.key == "plan.crossing"]
@@ -419,7 +427,7 @@ def measured(**changes):
         "seed": 0,
         "tpot_ms_med": 1e6,
         "prefill_ms_samples": (1e9,),
-        "environment": {"host_cpu": environment.environment()["host_cpu"]},
+        "environment": {"host_cpu": facts.environment()["host_cpu"]},
     }
     return Measurement(**(asked | changes))
 
@@ -461,7 +469,7 @@ def test_a_row_of_another_model_under_the_same_name_teaches_nothing():
 
 
 def on_gpu(**changes):
-    where = {"host_cpu": environment.environment()["host_cpu"], "device_name": "Some GPU"}
+    where = {"host_cpu": facts.environment()["host_cpu"], "device_name": "Some GPU"}
     return measured(**({"device": "cuda:0", "dtype": "bfloat16", "environment": where} | changes))
 
 
@@ -493,16 +501,16 @@ def test_a_measured_gpu_is_known_by_its_own_ceilings_and_rows(gpu):
 def test_free_memory_of_a_gpu_is_what_the_plan_fills(gpu, monkeypatch):
     made = make_plan({"jamba": "jamba-v0.1"}, [64], device=gpu, dtype="bf16", rates=RATES)
     assert not made.predictions[0].fits
-    monkeypatch.setattr(environment, "free_gpu_memory", lambda device: 140 * GIB)
+    monkeypatch.setattr(facts, "free_gpu_memory", lambda device: 140 * GIB)
     assert make_plan({"jamba": "jamba-v0.1"}, [64], device=gpu, dtype="bf16", rates=RATES).predictions[0].fits
 
 
 def test_free_gpu_memory_without_a_gpu_is_unknown(monkeypatch):
     monkeypatch.undo()
-    if environment.gpus():
-        assert environment.free_gpu_memory("cuda:0") > 0
+    if facts.gpus():
+        assert facts.free_gpu_memory("cuda:0") > 0
     else:
-        assert environment.free_gpu_memory("cuda:0") is None
+        assert facts.free_gpu_memory("cuda:0") is None
 
 
 def test_more_tokens_than_learned_positions_are_told_before_anything_starts():
@@ -524,6 +532,6 @@ def test_captured_decoding_needs_a_second_place_for_keys_and_values(gpu):
 
 
 def test_the_steps_before_the_rounds_are_those_that_positions_are_kept_for():
-    from models.bench import measure, profile
+    from models.bench.measure import cell_run, profile
 
-    assert measure.WATCHED_STEPS + measure.WARMUP_STEPS[1] + 1 + profile.STEPS == prediction.STEPS_BEFORE
+    assert cell_run.WATCHED_STEPS + cell_run.WARMUP_STEPS[1] + 1 + profile.STEPS == prediction.STEPS_BEFORE

@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 import yaml
 
-from models import accounting, catalogue
-from models.bench import published
+from models import published
+from models.counting import accounting
 from models.errors import SourceError
+from models.sources import catalogue
 
 FILE = yaml.safe_load((published.ASSETS / "published.yaml").read_text(encoding="utf-8"))
 CHECKS = {(check.source, check.row, check.quantity): check for table in published.recount() for check in table.checks}

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from models import published
 from models.__main__ import main
-from models.bench import published
 from models.cli.published import DIFFERS, NOTES
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.bench.roofline import distinct_experts, floors, roofline_step_s, step_bytes
-from models.bench.rows import Measurement
-from models.shape import Shape, shape_of
+from models.bench.judge.roofline import distinct_experts, floors, roofline_step_s, step_bytes
+from models.counting.shape import Shape, shape_of
+from models.records.measurement import Measurement
 
 BANDWIDTH, FLOPS = 4.3e12, 788e12  # measured on one H200
 LLAMA31 = {

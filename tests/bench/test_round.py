@@ -3,16 +3,16 @@
 import pytest
 from scripted import Fed, checkpoint
 
-from models.bench import measure, memory
-from models.bench.cells import Cell
-from models.bench.clock import Clock
+from models.bench.measure import cell_run, memory
+from models.bench.measure.clock import Clock
+from models.records.cell import Cell
 
 
 @pytest.fixture
 def run(monkeypatch):
     """A run of a cell of 23 tokens in a batch of 3 over a model that notes what it is fed."""
     monkeypatch.setattr(Clock, "sentinel", lambda _: 1.0)
-    made = measure.CellRun(Cell("transformer", "x", 23, batch=3, decode_tokens=5), run_id="r")
+    made = cell_run.CellRun(Cell("transformer", "x", 23, batch=3, decode_tokens=5), run_id="r")
     made.adapter, made.checkpoint = Fed(), checkpoint()
     made.clock = Clock(made.cell, made.adapter, made.checkpoint)
     return made
@@ -40,4 +40,4 @@ def test_the_cache_is_counted_after_exactly_the_prompt(run):
     with memory.watching("cpu") as run.meter:
         run._first_pass()
     assert run.sizes.cache_bytes == 23
-    assert run.adapter.fed[1:] == [(3, 23)] + [(3, 1)] * measure.WATCHED_STEPS
+    assert run.adapter.fed[1:] == [(3, 23)] + [(3, 1)] * cell_run.WATCHED_STEPS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.bench.rows import STATES, from_row
+from models.records.measurement import STATES, from_row
 
 
 def test_a_row_is_flat_and_comes_back_the_same(measurement):

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from following import alive, row_of, states, until
+from run_helpers import alive, row_of, states, until
 
-from models.bench import again, environment
-from models.bench.host import WorkerHost
+from models.bench.run import remeasure
+from models.bench.run.host import WorkerHost
+from models.machine import facts
 
 
 def test_every_cell_gets_a_row(runner, plan_of):
@@ -56,8 +57,8 @@ def test_a_cell_that_dies_in_its_rounds_leaves_the_others_theirs(runner, plan_of
 
 
 def test_another_program_that_measures_is_waited_for(store, plan_of, tmp_path):
-    from models.bench.lease import Lease
-    from models.bench.runner import Runner
+    from models.bench.run.lease import Lease
+    from models.bench.run.runner import Runner
 
     path = tmp_path / "cpu.lock"
     other = Lease(path)
@@ -199,7 +200,7 @@ def test_a_queued_run_leaves_the_line_when_it_is_cancelled(runner, plan_of):
 
 
 def test_cancelling_a_queued_run_does_not_hang_on_a_store_out_of_reach(runner, plan_of, monkeypatch):
-    from models.bench import runner as runners
+    from models.bench.run import runner as runners
     from models.errors import SourceError
 
     monkeypatch.setattr(runners, "STORE_WAIT_S", 0.05)
@@ -223,7 +224,7 @@ def test_cancelling_a_queued_run_does_not_hang_on_a_store_out_of_reach(runner, p
 
 
 def test_a_run_that_another_program_deletes_is_cancelled(runner, plan_of):
-    from models.bench.store import Store
+    from models.bench.store.store import Store
 
     run_id = runner.submit(plan_of("hang", "ok", "ok", "ok", "hang"))
     hanging = until(lambda: (now := runner.progress(run_id)).phase == "prefill" and now.worker_pid)
@@ -236,7 +237,7 @@ def test_a_run_that_another_program_deletes_is_cancelled(runner, plan_of):
 
 
 def test_runs_that_ended_long_ago_are_forgotten(runner, plan_of, monkeypatch):
-    from models.bench import runner as runners
+    from models.bench.run import runner as runners
 
     monkeypatch.setattr(runners, "KEPT_JOBS", 1)
     hanging, *others = (runner.submit(plan_of(source)) for source in ("hang", "ok", "ok"))
@@ -254,7 +255,7 @@ def test_an_empty_plan_is_refused(runner, plan_of):
 
 
 def test_a_worker_that_cannot_start_is_a_failed_row(store, plan_of):
-    from models.bench.runner import Runner
+    from models.bench.run.runner import Runner
 
     broken = Runner(store, make_host=lambda threads: WorkerHost((sys.executable, "-c", "raise SystemExit(3)")))
     try:
@@ -264,7 +265,7 @@ def test_a_worker_that_cannot_start_is_a_failed_row(store, plan_of):
 
 
 def test_a_store_out_of_reach_loses_no_row_and_no_later_run(runner, plan_of, monkeypatch):
-    from models.bench import runner as runners
+    from models.bench.run import runner as runners
     from models.errors import SourceError
 
     monkeypatch.setattr(runners, "STORE_WAIT_S", 0.05)
@@ -299,7 +300,7 @@ def test_what_fits_is_asked_again_when_the_run_begins(runner, plan_of, monkeypat
     large = dataclasses.replace(plan.predictions[1], bytes_cache=10 * 2**30, fits=True)
     small = dataclasses.replace(plan.predictions[0], fits=False)
     plan = dataclasses.replace(plan, predictions=(small, large), free_bytes=2**20)
-    monkeypatch.setattr(environment, "free_memory", lambda: 2**30)
+    monkeypatch.setattr(facts, "free_memory", lambda: 2**30)
     assert states(runner, runner.submit(plan)) == ["ok", "predicted_oom_skipped"]
     unknown = dataclasses.replace(plan, free_bytes=None)
     assert unknown.refreshed() is unknown
@@ -314,7 +315,7 @@ def test_a_run_far_over_its_budget_starts_nothing_more_after_its_first_cells(run
     run = runner.store.run(run_id)
     late = [row for row in run.rows if row.state == "timeout"]
     assert {row.reason_key for row in late} == {"errors.cell_out_of_time"}
-    assert {row.cell_id for row in late} == set(again.left(run)), "they can be measured later"
+    assert {row.cell_id for row in late} == set(remeasure.left(run)), "they can be measured later"
 
 
 def test_longer_cells_of_what_took_too_long_are_not_tried(runner, plan_of):

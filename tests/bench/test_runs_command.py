@@ -6,7 +6,7 @@ import json
 import pytest
 
 from models.__main__ import main
-from models.bench.store import Store
+from models.bench.store.store import Store
 from models.cli import runs
 from models.errors import SettingError
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from models import hf, registry
-from models.bench.cells import Cell
-from models.bench.loading import load
-from models.bench.measure import CellRun
-from models.bench.statistics import verdict
+from models import registry
+from models.bench.judge.statistics import verdict
+from models.bench.measure.cell_run import CellRun
+from models.bench.measure.loading import load
+from models.records.cell import Cell
+from models.sources import weights
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "transformer"
@@ -130,7 +131,7 @@ def test_decoding_agrees_with_a_loop_written_by_hand():
     run = CellRun(cell, run_id="test")
     run.prepare()
     model = AutoModelForCausalLM.from_pretrained(
-        hf.locate(NAME), attn_implementation="sdpa", dtype=torch.float32
+        weights.locate(NAME), attn_implementation="sdpa", dtype=torch.float32
     ).eval()
     model.requires_grad_(False)
     for attempt in range(TRIES):
@@ -162,7 +163,7 @@ def _by_hand(model, ids, steps):
 def test_peak_memory_repeats_within_two_percent():
     """Three processes measure the same cell: what it uses above the baseline, and the whole process."""
     code = (
-        "from models.bench.measure import measure; from models.bench.cells import Cell; "
+        "from models.bench.measure.cell_run import measure; from models.records.cell import Cell; "
         f"row = measure(Cell('{NAME}', '{NAME}', 2048, decode_tokens=4, rounds=2), run_id='test'); "
         "print(row.cache_bytes, row.peak_bytes, row.peak_process_bytes)"
     )

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from models.bench import exchange, spreadsheet
-from models.bench.runs import Run, fingerprint
+from models.bench.store import files, spreadsheet
 from models.errors import SourceError
-from pages.shared import i18n
+from models.records.run import Run, fingerprint
+from pages.shared.words import i18n
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "quick-cpu.jsonl"
 NEW = ("started", "ended", "run_created")  # columns that older exports do not have
@@ -23,12 +23,12 @@ Change = Callable[[str], str]
 
 @pytest.fixture(scope="module")
 def run() -> Run:
-    return exchange.parse("quick-cpu.jsonl", RECORDED.read_bytes())
+    return files.parse("quick-cpu.jsonl", RECORDED.read_bytes())
 
 
 @pytest.fixture(scope="module")
 def table(run: Run) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(exchange.export(run, "csv").decode(), newline="")))
+    return list(csv.reader(io.StringIO(files.export(run, "csv").decode(), newline="")))
 
 
 def saved(table: list[list[str]], *, separator: str = ",", change: Change = str, encoding: str = "utf-8") -> bytes:
@@ -61,7 +61,7 @@ def german(cell: str) -> str:
 
 def refused(data: bytes) -> SourceError:
     with pytest.raises(SourceError) as found:
-        exchange.parse("mine.csv", data)
+        files.parse("mine.csv", data)
     for lang in i18n.LANGS:
         assert i18n.has(lang, found.value.key)
         i18n.say(lang, found.value.key, **found.value.values)
@@ -82,20 +82,20 @@ def alike(read: Run, run: Run) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_i10_any_separator_and_encoding_is_the_same_run(run, table, separator: str, encoding: str) -> None:
-    read = exchange.parse("x.csv", saved(table, separator=separator, encoding=encoding))
+    read = files.parse("x.csv", saved(table, separator=separator, encoding=encoding))
     assert fingerprint(read) == fingerprint(run)
     assert (read.created_ns, read.cells, read.environment) == (run.created_ns, run.cells, run.environment)
 
 
 def test_i10_a_first_line_that_names_the_separator_is_skipped(run, table) -> None:
-    assert exchange.parse("x.csv", b"sep=;\r\n" + saved(table, separator=";")).rows == run.rows
+    assert files.parse("x.csv", b"sep=;\r\n" + saved(table, separator=";")).rows == run.rows
 
 
 @pytest.mark.parametrize("change", [rounded, german], ids=["exponents", "exponents and decimal commas"])
 def test_i10_rounded_nanoseconds_are_read_from_the_time_beside_them(run, table, change: Change) -> None:
     data = saved(table, separator=";", change=change)
     assert b"E+18" in data
-    alike(exchange.parse("x.csv", data), run)
+    alike(files.parse("x.csv", data), run)
 
 
 def test_i10_rounded_nanoseconds_without_a_time_are_refused_by_name(table) -> None:
@@ -107,7 +107,7 @@ def test_i10_rounded_nanoseconds_without_a_time_are_refused_by_name(table) -> No
 def test_i10_a_whole_number_that_was_rounded_is_refused_and_a_short_one_is_read(table) -> None:
     error = refused(saved(column(table, "params_total", "3.99E+11")))
     assert (error.key, error.values["column"]) == ("errors.import_rounded", "params_total")
-    read = exchange.parse("x.csv", saved(column(table, "bytes_weights", "1.2E+07")))
+    read = files.parse("x.csv", saved(column(table, "bytes_weights", "1.2E+07")))
     assert {row.bytes_weights for row in read.rows} == {12_000_000}
 
 
@@ -115,7 +115,7 @@ def test_i10_truths_in_capitals_are_truths(table) -> None:
     wider = [[*line, "true" if i else "env_busy"] for i, line in enumerate(table)]
     capitals = [[cell.upper() if cell == "true" else cell for cell in line] for line in wider]
     for data, busy in ((saved(wider), True), (saved(capitals, separator=";"), True), (saved(capitals), "TRUE")):
-        assert {row.environment["busy"] for row in exchange.parse("x.csv", data).rows} == {busy}
+        assert {row.environment["busy"] for row in files.parse("x.csv", data).rows} == {busy}
 
 
 def test_i10_a_cell_that_was_cut_is_named(table) -> None:
@@ -138,7 +138,7 @@ def again(data: bytes, *, index: bool = False) -> bytes:
 
 @pytest.mark.parametrize("index", [False, True])
 def test_i10_parquet_that_pandas_saved_again_is_the_same_run(run, index: bool) -> None:
-    read = exchange.parse("x.parquet", again(exchange.export(run, "parquet"), index=index))
+    read = files.parse("x.parquet", again(files.export(run, "parquet"), index=index))
     assert fingerprint(read) == fingerprint(run)
     alike(read, run)
     assert (read.run_id, read.created_ns) == (run.run_id, run.created_ns)
@@ -150,20 +150,20 @@ def test_i10_values_that_only_look_like_json_survive_pandas(run) -> None:
 
     environment = {"torch": "2.13", "busy": True, "mixed": [1, "a"], "word": "true"}
     odd = dataclasses.replace(run, rows=tuple(dataclasses.replace(row, environment=environment) for row in run.rows))
-    read = exchange.parse("x.parquet", again(exchange.export(odd, "parquet")))
+    read = files.parse("x.parquet", again(files.export(odd, "parquet")))
     assert [row.environment for row in read.rows] == [environment] * len(run.rows)
 
 
 def test_i10_part_of_a_table_that_pandas_saved_again_is_incomplete(run) -> None:
     file = io.BytesIO()
-    pd.read_parquet(io.BytesIO(exchange.export(run, "parquet"))).head(3).to_parquet(file)
+    pd.read_parquet(io.BytesIO(files.export(run, "parquet"))).head(3).to_parquet(file)
     assert refused(file.getvalue()).key == "errors.import_torn"
 
 
 def test_i10_csv_that_pandas_saved_as_parquet_is_the_same_run(run) -> None:
     file = io.BytesIO()
-    pd.read_csv(io.BytesIO(exchange.export(run, "csv"))).to_parquet(file)
-    read = exchange.parse("x.parquet", file.getvalue())
+    pd.read_csv(io.BytesIO(files.export(run, "csv"))).to_parquet(file)
+    read = files.parse("x.parquet", file.getvalue())
     assert [(row.cell_id, row.decode_ms_samples, row.started_ns) for row in read.rows] == [
         (row.cell_id, row.decode_ms_samples, row.started_ns) for row in run.rows
     ]
@@ -172,7 +172,7 @@ def test_i10_csv_that_pandas_saved_as_parquet_is_the_same_run(run) -> None:
 
 @pytest.mark.parametrize("fmt", ["csv", "jsonl", "parquet"])
 def test_i10_an_iso_time_stands_beside_every_nanosecond(run, fmt: str) -> None:
-    data = exchange.export(run, fmt)
+    data = files.export(run, fmt)
     if fmt == "jsonl":
         lines = [json.loads(line) for line in data.splitlines()]
         pairs = [(lines[0]["created_ns"], lines[0]["created"])]
@@ -191,14 +191,14 @@ def test_i10_an_iso_time_stands_beside_every_nanosecond(run, fmt: str) -> None:
 
 
 def test_i10_old_exports_without_times_still_open(run, table) -> None:
-    assert fingerprint(exchange.parse("x.csv", saved(without(table, *NEW)))) == fingerprint(run)
-    lines = [json.loads(line) for line in exchange.export(run, "jsonl").splitlines()]
+    assert fingerprint(files.parse("x.csv", saved(without(table, *NEW)))) == fingerprint(run)
+    lines = [json.loads(line) for line in files.export(run, "jsonl").splitlines()]
     old = [
         {name: value for name, value in line.items() if name not in ("created", "started") and line["kind"] != "end"}
         for line in lines
     ]
     old[-1] = lines[-1]  # whose "ended" is no time
-    assert fingerprint(exchange.parse("x.jsonl", "\n".join(map(json.dumps, old)).encode())) == fingerprint(run)
+    assert fingerprint(files.parse("x.jsonl", "\n".join(map(json.dumps, old)).encode())) == fingerprint(run)
 
 
 @pytest.mark.parametrize("ns", [0, 1, 999, 1_764_490_123_456_789_012, 4_102_444_799_999_999_999])

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from models.bench.statistics import (
+from models.bench.judge.statistics import (
     DECISIVE,
     compare_exponents,
     growth_exponent,

@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateTable
 
-from models.bench import database
-from models.bench.environment import ROOT
-from models.bench.rows import from_row
-from models.bench.runs import write_lines
-from models.bench.store import RECORDED, Store, read_file
+from models.bench.store import database
+from models.bench.store.store import RECORDED, Store, read_file
 from models.errors import SettingError, SourceError
-from pages.shared import i18n
+from models.machine.facts import ROOT
+from models.records.measurement import from_row
+from models.records.run import write_lines
+from pages.shared.words import i18n
 
 HOSTILE_IDS = [
     "",
@@ -143,7 +143,7 @@ def test_two_processes_and_four_threads_append_at_once(store, append_elsewhere, 
 
 def test_processes_may_open_a_new_database_at_once(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from models.bench.store import Store; sys.stdin.readline(); "
+        "import sys; from pathlib import Path; from models.bench.store.store import Store; sys.stdin.readline(); "
         "print(Store(Path(sys.argv[1]), recorded=None).create(cells=[], environment={}))"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

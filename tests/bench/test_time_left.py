@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from models.bench.job import Job
-from models.bench.plan import Cell, Plan, Prediction
+from models.bench.plan.plan import Cell, Plan, Prediction
+from models.bench.run.job import Job
 
 FITS = Prediction(1, 1, 1, 1, 1.0, 1.0, 10.0, fits=True)
 
@@ -33,14 +33,14 @@ def job(**changes):
 )
 @pytest.mark.parametrize("held", [0.0, 500.0], ids=["", "after-pauses"])
 def test_time_left(monkeypatch, changes, elapsed, left, held):
-    monkeypatch.setattr("models.bench.job.time.monotonic", lambda: 1000.0 + elapsed + held)
+    monkeypatch.setattr("models.bench.run.job.time.monotonic", lambda: 1000.0 + elapsed + held)
     made = job(started=1000.0, held_s=held, **changes)
     assert made.worked_s == pytest.approx(elapsed)
     assert made.remaining_s() == pytest.approx(left)
 
 
 def test_a_pause_that_lasts_is_no_time_of_the_run(monkeypatch):
-    monkeypatch.setattr("models.bench.job.time.monotonic", lambda: 1100.0)
+    monkeypatch.setattr("models.bench.run.job.time.monotonic", lambda: 1100.0)
     assert job().worked_s == 0.0, "a run in the line has done nothing"
     assert job(started=1000.0, held_s=20.0, held_since=1070.0).worked_s == pytest.approx(50.0)
     assert job(started=1000.0, ended=1060.0, held_s=20.0).worked_s == pytest.approx(40.0)
@@ -57,7 +57,7 @@ def test_a_pause_that_lasts_is_no_time_of_the_run(monkeypatch):
     ],
 )
 def test_a_budget_stops_further_turns(monkeypatch, budget, elapsed, turn, spent, lacks):
-    monkeypatch.setattr("models.bench.job.time.monotonic", lambda: 1000.0 + elapsed)
+    monkeypatch.setattr("models.bench.run.job.time.monotonic", lambda: 1000.0 + elapsed)
     made = job(started=1000.0, spent_predicted_s=10.0, spent_s=spent)
     made.plan = replace(made.plan, budget_s=budget)
     assert made.lacks_time(10.0, turn) is lacks

@@ -13,11 +13,13 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from models import backends, registry
-from models.bench import clock, graphs, loading, measure, parity, worker
-from models.bench.plan import Cell, Plan, Prediction, make_plan, sources_of
-from models.bench.runner import Runner
+from models import registry
+from models.bench.measure import cell_run, clock, cuda_graphs, loading, parity
+from models.bench.plan.plan import Cell, Plan, Prediction, make_plan, sources_of
+from models.bench.run import worker
+from models.bench.run.runner import Runner
 from models.errors import CellError, SettingError
+from models.operators import backends
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = registry.bundled()
@@ -27,7 +29,7 @@ needs_models = pytest.mark.skipif(not BUNDLED, reason="no bundled checkpoints")
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """Measure every bundled model at two lengths, batch 2, once for this module."""
-    from models.bench.store import Store
+    from models.bench.store.store import Store
 
     runner = Runner(Store(tmp_path_factory.mktemp("runs"), recorded=None))
     plan = make_plan(sources_of(), [16, 48], batch=2, decode_tokens=4, rounds=2, threads=1)
@@ -148,7 +150,7 @@ def test_our_own_path_passes_the_gate(architecture):
      ("batched", "transformers batched_mm"), ("loop", "transformers loop over experts")],
 )  # fmt: skip
 def test_experts_run_as_asked_and_pass_the_gate(experts, ran):
-    row = measure.measure(Cell("jamba", "jamba", 16, batch=2, experts=experts, decode_tokens=2, rounds=2), run_id="x")
+    row = cell_run.measure(Cell("jamba", "jamba", 16, batch=2, experts=experts, decode_tokens=2, rounds=2), run_id="x")
     assert row.implementation["experts"] == ran
     assert row.implementation["scan"].startswith("seqops"), "the rest is as it was"
     assert row.experts == experts
@@ -170,10 +172,10 @@ def test_as_shipped_the_experts_are_those_of_the_configuration():
 @needs_models
 def test_rounds_that_were_made_again_or_stayed_unsteady_are_counted(monkeypatch):
     """The sentinel drifts in the first attempt of round 1 and in all three of round 2."""
-    run = measure.CellRun(Cell("rwkv", "rwkv", 16, decode_tokens=2, rounds=4), run_id="x")
+    run = cell_run.CellRun(Cell("rwkv", "rwkv", 16, decode_tokens=2, rounds=4), run_id="x")
     run.prepare()
     drifts = iter([True, False, True, True, True, False, False])
-    monkeypatch.setattr(measure, "drifted", lambda *_: next(drifts))
+    monkeypatch.setattr(cell_run, "drifted", lambda *_: next(drifts))
     made = [run.round() for _ in range(4)]
     assert [(one.steady, one.attempts) for one in made] == [(True, 2), (False, 3), (True, 1), (True, 1)]
     row = run.row()
@@ -184,7 +186,7 @@ def test_rounds_that_were_made_again_or_stayed_unsteady_are_counted(monkeypatch)
 @needs_models
 def test_a_row_as_shipped_names_transformers_own_attention():
     cell = Cell("transformer", "transformer", 16, view="as_shipped", decode_tokens=2, rounds=2)
-    row = measure.measure(cell, run_id="test")
+    row = cell_run.measure(cell, run_id="test")
     assert row.implementation["attention"] == "transformers sdpa"
 
 
@@ -230,7 +232,7 @@ def test_keys_and_values_in_their_place_decode_as_growing_ones(architecture):
     one = clock.Clock(cell, adapter, checkpoint)
     ids = one.prompt(20)
     logits, cache = adapter.step(checkpoint, ids[:, :13], None)
-    cache = graphs.on_fixed_memory(cache, 20)
+    cache = cuda_graphs.on_fixed_memory(cache, 20)
     for position in range(13, 20):
         logits, cache = adapter.step(checkpoint, ids[:, position : position + 1], cache)
     assert parity.difference(logits, adapter.step(checkpoint, ids, None)[0]) < 1e-5
@@ -239,7 +241,7 @@ def test_keys_and_values_in_their_place_decode_as_growing_ones(architecture):
 def test_a_step_without_a_gpu_is_not_captured():
     cell = Cell("transformer", "transformer", 16)
     one = clock.Clock(cell, *loading.load(cell))
-    assert graphs.captured_or_reason(one) == (None, "no GPU")
+    assert cuda_graphs.captured_or_reason(one) == (None, "no GPU")
 
 
 @pytest.mark.parametrize(("attention", "message"), [("flsh", "choose one of"), ("cudnn", "needs a GPU")])

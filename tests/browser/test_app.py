@@ -6,9 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages.shared import content, i18n, session
+from pages.shared import site
+from pages.shared.words import content, i18n
 
-PICTURED = tuple(page for page in content.PAGES if page != "benchmark")  # a figure at first sight
+PICTURED = tuple(page for page in site.KEYS if page != "benchmark")  # a figure at first sight
 ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 # What the server may send for a page or a new sentence, in messages and kilobytes: about a quarter more than it does.
 MOST_MESSAGES = 280
@@ -20,7 +21,7 @@ SENTENCE = "The little fox went down to the river and the big bear came after th
 
 def address(url: str, page: str, query: str = "") -> str:
     """Return the address of a page."""
-    return f"{url}/{session.url_path(page)}{query}"
+    return f"{url}/{site.page(page).url_path}{query}"
 
 
 def await_figure(page: Page, *, timeout_ms: float = LOOK_MS) -> None:
@@ -50,12 +51,12 @@ def test_a_deep_link_on_a_cold_server_opens_its_page_in_the_frame(cold_server, v
     assert heading(seen.page).startswith(content.section("mamba", "title", lang="en"))
     assert seen.page.get_by_text("Page not found").count() == 0
     assert seen.page.get_by_role("dialog").count() == 0
-    assert seen.page.locator("[data-testid='stTopNavLink']").count() == len(content.PAGES)
+    assert seen.page.locator("[data-testid='stTopNavLink']").count() == len(site.KEYS)
     assert seen.complaints == []
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
-@pytest.mark.parametrize("page", content.PAGES)
+@pytest.mark.parametrize("page", site.KEYS)
 def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: str) -> None:
     seen = visit(address(server.url, page), lang=lang, dark=lang == "ko")
     assert content.section(page, "tagline", lang=lang) in heading(seen.page)

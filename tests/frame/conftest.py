@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.shared import site
+
 ROOT = Path(__file__).resolve().parents[2]
 FRAME = ROOT / "pages" / "frame" / "main.py"
 LOCALES = {"en": "en-US", "ko": "ko-KR"}
@@ -16,8 +18,7 @@ Open = Callable[..., AppTest]
 
 def script(page: str) -> str:
     """Return the path of a page as the frame knows it."""
-    (found,) = (ROOT / "pages").glob(f"*/{page}.py")
-    return str(found)
+    return str(site.page(page).script)
 
 
 @pytest.fixture
@@ -39,6 +40,5 @@ def open_page() -> Open:
 @pytest.fixture(scope="session")
 def pages() -> tuple[str, ...]:
     """List the pages in the order of the navigation."""
-    from pages.shared import content
 
-    return content.PAGES
+    return site.KEYS

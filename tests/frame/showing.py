@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import content, figure, layout
+from pages.shared import figure, layout, site
+from pages.shared.words import content
 from viz.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,12 +28,6 @@ class Shown:
     subtitle: str | None
 
 
-def path_of(page: str) -> Path:
-    """Return the script of a page."""
-    (found,) = (ROOT / "pages").glob(f"*/{page}.py")
-    return found
-
-
 def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> AppTest:
     """Open one page alone, in English unless the address says otherwise, with everything under its hood open."""
     at = AppTest.from_file(str(FRAME), default_timeout=TIMEOUT)
@@ -43,8 +38,8 @@ def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> A
         at.session_state[name] = value
     for name, value in query.items():
         at.query_params[name] = value
-    if page != content.PAGES[0]:
-        at.switch_page(str(path_of(page)))
+    if page != site.HOME:
+        at.switch_page(str(site.page(page).script))
     at.run()
     assert [error.value for error in (*at.exception, *at.error)] == []
     return at

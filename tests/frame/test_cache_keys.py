@@ -8,7 +8,7 @@ import pytest
 
 from models import registry
 from pages.shared import cache
-from pages.shared.shelf import Shelf
+from pages.shared.lru_cache import Shelf
 
 
 @pytest.fixture

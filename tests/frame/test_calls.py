@@ -11,9 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from models import registry
-from models.bench import environment
-from pages.compare.bench import grid, planning
-from pages.compare.bench.planning import _rounded
+from models.machine import facts
+from pages.compare.benchmark import grid, planning
+from pages.compare.benchmark.planning import _rounded
 from pages.shared.memo import Memo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def counting() -> Iterator[Counter[str]]:
 def test_a_page_without_changes_computes_little(
     page: str, open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "free_memory", lambda: 8 * 2**30)  # that of the machine changes meanwhile
+    monkeypatch.setattr(facts, "free_memory", lambda: 8 * 2**30)  # that of the machine changes meanwhile
     at = open_page(page)
     with counting() as found:
         at.run()
@@ -59,7 +59,7 @@ def test_the_plan_is_made_again_when_a_choice_changes(
     made = []
     plan = planning.make_plan
     monkeypatch.setattr(planning, "make_plan", lambda *args, **options: made.append(options) or plan(*args, **options))
-    monkeypatch.setattr(environment, "free_memory", lambda: 8 * 2**30)
+    monkeypatch.setattr(facts, "free_memory", lambda: 8 * 2**30)
     planning._plans.clear()
     at = open_page("benchmark")
     seen = len(made)
@@ -67,7 +67,7 @@ def test_the_plan_is_made_again_when_a_choice_changes(
     assert (seen, len(made)) == (1, 1)
     at.number_input(key="benchmark.rounds").set_value(4).run()
     assert [options["rounds"] for options in made[1:]] == [4]
-    monkeypatch.setattr(environment, "free_memory", lambda: 4 * 2**30)
+    monkeypatch.setattr(facts, "free_memory", lambda: 4 * 2**30)
     at.run()
     assert len(made) == 3
 

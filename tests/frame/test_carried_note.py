@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from models.records import Token
-from pages.shared import i18n, layout
+from models.records.trace import Token
+from pages.shared import layout
+from pages.shared.words import i18n
 
 
 def trace(counted: int, formula: int) -> SimpleNamespace:

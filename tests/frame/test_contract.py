@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.shared import i18n
+from pages.shared.words import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("app.py", "pages", "viz", "models", "kernels")
@@ -153,7 +153,7 @@ def test_settings() -> None:
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_settings_and_figures_share_their_colours(mode: str) -> None:
-    from viz.theme import theme_for
+    from viz.look.theme import theme_for
 
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"][mode]
     look = theme_for(mode)
@@ -165,7 +165,7 @@ def test_settings_and_figures_share_their_colours(mode: str) -> None:
 
 
 def test_style_sheet_and_figures_share_their_colours() -> None:
-    from viz.theme import DARK, LIGHT
+    from viz.look.theme import DARK, LIGHT
 
     sheet = (ROOT / "assets" / "style" / "contextscope.css").read_text(encoding="utf-8")
     named = {name: getattr(LIGHT, name) for name in ("ground", "card", "hairline", "ink", "muted", "chip")}

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.__main__ import main
+from pages.shared import site
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,9 +47,8 @@ def test_links_point_to_files() -> None:
 
 
 def test_the_readme_shows_the_pages() -> None:
-    from pages.shared import content, session
 
-    assert all(f"`/{session.url_path(page)}`" in README for page in content.PAGES)
+    assert all(f"`/{site.page(page).url_path}`" in README for page in site.KEYS)
 
 
 def test_make_targets_exist() -> None:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from models.errors import SourceError
 from pages.shared import cache, gate
 from pages.shared.gate import Gate, GaveWayError
-from pages.shared.shelf import Shelf
+from pages.shared.lru_cache import Shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60  # after which a test has failed; nothing is measured

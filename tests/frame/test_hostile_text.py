@@ -11,11 +11,12 @@ from test_other_models import CONFIGS, KINDS, tokenizer
 from transformers import AutoModelForCausalLM
 
 from models import registry
-from pages.shared import cache, content, i18n, models_picker
+from pages.shared import cache, model_picker, site
+from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
-PAGES = [page for page in content.PAGES if page not in ("recall", "benchmark")]  # those that read a text
+PAGES = [page for page in site.KEYS if page not in ("recall", "benchmark")]  # those that read a text
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +69,10 @@ def test_a_hostile_folder_is_shown_as_text(models: dict[str, str], page: str, la
 def test_a_hostile_name_of_an_offered_model_is_shown_as_text(monkeypatch, lang: str) -> None:
     import dataclasses
 
-    offers = models_picker.offers.of
+    offers = model_picker.offers.of
     names = dict.fromkeys(("name", "licence", "tokenizer"), hostile.TEXT)
     monkeypatch.setattr(
-        models_picker.offers, "of",
+        model_picker.offers, "of",
         lambda name: tuple(dataclasses.replace(one, **names, unknown=dict.fromkeys(i18n.LANGS, hostile.TEXT))
                            for one in offers(name)),
     )  # fmt: skip

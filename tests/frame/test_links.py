@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cache, i18n, language, session
+from pages.shared import cache, site
+from pages.shared.state import session
+from pages.shared.words import i18n, language
 
 FRAME = Path(__file__).resolve().parents[2] / "pages" / "frame" / "main.py"
 TEXT = "The wolf and the fox"
@@ -15,7 +17,7 @@ def opened(query: dict[str, str], *, browser: str = "en-US", page: str = "mamba"
     """Open a page directly at an address, as a link does."""
     at = AppTest.from_file(str(FRAME), default_timeout=120)
     at.context = {"locale": browser}
-    at.switch_page(str(FRAME.parents[1] / "learn" / f"{page}.py"))
+    at.switch_page(str(site.page(page).script))
     for name, value in query.items():
         at.query_params[name] = value
     return at.run()

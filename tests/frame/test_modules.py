@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("app", "pages", "viz", "models", "seqops")  # from the top
 FOLDERS = {"app": ROOT, "pages": ROOT, "viz": ROOT, "models": ROOT, "seqops": ROOT / "kernels"}
 # A catalogue name may stand on the size ladder, whose file lies among those of the benchmark.
-KNOWN_UPWARD = {("models.describe", "models.bench.ladder")}
+KNOWN_UPWARD = {("models.describe", "models.sources.sizes")}
 
 Graph = Mapping[str, frozenset[str]]
 
@@ -112,7 +112,7 @@ def test_the_scan_sees_a_circle() -> None:
 
 def test_the_graph_is_read(edges: Graph) -> None:
     assert "models.registry" in edges["pages.shared.cache"]  # imported inside functions
-    assert "pages.shared.language" in edges["pages.shared.i18n"]
+    assert "pages.shared.words.language" in edges["pages.shared.words.i18n"]
     assert any(name.startswith("seqops.") for name in edges["models.binding"])
 
 

@@ -22,9 +22,11 @@ from transformers import (
     RwkvConfig,
 )
 
-from models import offers
-from models.bench import environment
-from pages.shared import cache, content, i18n, session
+from models.machine import facts
+from models.sources import downloadable
+from pages.shared import cache, site
+from pages.shared.state import session
+from pages.shared.words import content, i18n
 
 VOCAB = 640
 SIZES = {"vocab_size": VOCAB, "hidden_size": 32}
@@ -156,9 +158,9 @@ def test_a_model_that_its_own_library_cannot_run_is_explained(open_page, folder_
 def test_four_other_models_with_other_tokenizers_are_aligned(open_page, folder_of, lang: str) -> None:
     at = open_page("overview", browser=lang)
     for architecture, kind in KINDS.items():
-        at.switch_page(str(Path(__file__).resolve().parents[2] / "pages" / "learn" / f"{architecture}.py")).run()
+        at.switch_page(str(site.page(architecture).script)).run()
         at = type_folder(at, architecture, folder_of(kind))
-    at.switch_page(str(Path(__file__).resolve().parents[2] / "pages" / "learn" / "overview.py")).run()
+    at.switch_page(str(site.page("overview").script)).run()
     assert_calm(at)
     assert said(at) == []
     captions = " ".join(caption.value for caption in at.caption)
@@ -180,8 +182,8 @@ def test_a_folder_of_another_family_is_refused_by_name(open_page, folder_of, lan
 @pytest.mark.parametrize(
     ("files", "key"),
     [
-        (None, "no_folder"),
-        ({}, "no_config"),
+        (None, "no_model_folder"),
+        ({}, "no_model_folder"),
         ({"config.json": "{nonsense"}, "bad_config"),
         ({"config.json": json.dumps({"model_type": "bert"}), "model.safetensors": ""}, "unknown_architecture"),
         ({"config.json": json.dumps({"model_type": "mamba"}), "pytorch_model.bin": ""}, "unsafe_weights"),
@@ -214,13 +216,14 @@ def test_a_folder_without_a_tokenizer_leaves_the_bundled_model(open_page, folder
 
 
 def test_a_tokenizer_of_another_model_is_said_so(open_page, folder_of, tmp_path: Path) -> None:
-    from models import hf, registry
+    from models import registry
+    from models.sources import weights
 
     mixed = tmp_path / "mixed"
     mixed.mkdir()
     for name in ("config.json", "model.safetensors"):
         (mixed / name).write_bytes((folder_of("gpt2") / name).read_bytes())
-    foreign = hf.read_tokenizer(registry.bundled()[0])
+    foreign = weights.read_tokenizer(registry.bundled()[0])
     assert foreign is not None
     foreign.save_pretrained(mixed)
     at = type_folder(open_page("transformer"), "transformer", mixed)
@@ -305,18 +308,18 @@ def test_a_folder_of_the_address_opens_where_it_was_typed(open_page, folder_of, 
 
 @pytest.mark.parametrize(("address", "allowed"), [("localhost", True), ("127.0.0.1", True), ("0.0.0.0", False)])
 def test_folders_are_for_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch, address: str, allowed: bool) -> None:
-    from pages.shared import models_picker
+    from pages.shared import model_picker
 
-    monkeypatch.delenv(models_picker.FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setattr(models_picker.st, "get_option", lambda _: address)
-    assert models_picker.folders_allowed() is allowed
-    monkeypatch.setenv(models_picker.FOLDERS_VARIABLE, "on")
-    assert models_picker.folders_allowed() is True
+    monkeypatch.delenv(model_picker.FOLDERS_VARIABLE, raising=False)
+    monkeypatch.setattr(model_picker.st, "get_option", lambda _: address)
+    assert model_picker.folders_allowed() is allowed
+    monkeypatch.setenv(model_picker.FOLDERS_VARIABLE, "on")
+    assert model_picker.folders_allowed() is True
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_what_does_not_fit_into_memory_is_not_loaded(open_page, folder_of, monkeypatch, lang: str) -> None:
-    monkeypatch.setattr(environment, "free_memory", lambda: 100 * 2**20)
+    monkeypatch.setattr(facts, "free_memory", lambda: 100 * 2**20)
     at = type_folder(open_page("mamba", browser=lang), "mamba", folder_of("mamba one layer"))
     assert_calm(at)
     (sentence,) = said(at)
@@ -330,14 +333,14 @@ def test_every_offered_model_is_listed_with_its_facts(open_page, architecture: s
     at = open_page(architecture, browser=lang)
     assert_calm(at)
     captions = " ".join(caption.value for caption in at.caption).replace("\\", "")
-    for offer in offers.of(architecture):
+    for offer in downloadable.of(architecture):
         assert f"https://huggingface.co/{offer.id}" in captions
         assert f"{offer.params_total / 1e6:,.0f} M" in captions and f"{offer.vocabulary:,}" in captions
         assert at.button(key=f"{architecture}.download.{offer.id}")
 
 
 def test_a_download_that_cannot_start_says_why(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models import downloads
+    from models.sources import downloads
 
     monkeypatch.setattr(downloads, "_jobs", {})
     at = open_page("rwkv")
@@ -349,7 +352,7 @@ def test_a_download_that_cannot_start_says_why(open_page, monkeypatch: pytest.Mo
 
 
 def test_a_running_download_shows_its_bar(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
-    from models import downloads
+    from models.sources import downloads
 
     model = "EleutherAI/pythia-160m"
     shown = downloads.Progress(model, "running", 125_000_000, 375_000_000, 12e6)

@@ -6,7 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from models import registry
-from pages.shared import content, i18n
+from pages.shared import site
+from pages.shared.words import content, i18n
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAME = ROOT / "pages" / "frame" / "main.py"
@@ -17,8 +18,7 @@ ARCHITECTURES = tuple(adapter.name for adapter in registry.ADAPTERS)
 
 def script(page: str) -> str:
     """Return the path of a page."""
-    (found,) = (ROOT / "pages").glob(f"*/{page}.py")
-    return str(found)
+    return str(site.page(page).script)
 
 
 def assert_calm(at: AppTest) -> None:
@@ -28,7 +28,7 @@ def assert_calm(at: AppTest) -> None:
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
-@pytest.mark.parametrize("page", content.PAGES)
+@pytest.mark.parametrize("page", site.KEYS)
 def test_page_opens(open_page, page: str, lang: str) -> None:
     at = open_page(page, browser=lang)
     assert_calm(at)
@@ -51,7 +51,7 @@ def test_a_page_says_what_ran(open_page, page: str, lang: str) -> None:
     assert "seqops" not in table  # every label has words
 
 
-@pytest.mark.parametrize("page", content.PAGES)
+@pytest.mark.parametrize("page", site.KEYS)
 def test_opening_the_hood_computes_without_error(open_page, page: str) -> None:
     at = open_page(page)
     keys = [key for key in content.sections("en", page) if key.startswith("hood.") and key.endswith(".title")]

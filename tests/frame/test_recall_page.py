@@ -7,11 +7,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from models.recall import evaluation, live, study
+from models.recall.curriculum import TASKS
 from models.recall.evaluation import Accuracy
-from models.recall.lessons import TASKS
 from models.recall.tasks import values_of
-from pages.compare.recalling import measuring, question, results
-from pages.shared import content, i18n
+from pages.compare.recall import measuring, question, results
+from pages.shared.words import content, i18n
 
 PAGE = "recall"
 
@@ -186,7 +186,7 @@ def test_the_words_of_the_page_leave_the_sizes_to_the_table(lang: str) -> None:
 
 def test_a_contradicted_expectation_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     from models.recall.expectations import Finding
-    from pages.compare.recalling import expected
+    from pages.compare.recall import expected
 
     said: dict[str, int] = {}
     monkeypatch.setattr(expected, "t", lambda key, **values: said.update(values) or key)

@@ -5,10 +5,10 @@ from showing import noting, opened
 from test_wiring import LOOK, assert_same_picture
 
 from models.recall import examples, study
-from pages.compare.recalling import results
-from pages.shared import i18n
-from viz import recall
-from viz.recall_example import recall_example
+from pages.compare.recall import results
+from pages.shared.words import i18n
+from viz.recall import maps
+from viz.recall.example import recall_example
 
 ADDRESS = {  # task -> choices of its address that are not the defaults, and the cell that they mean
     "mqar": ({"distance": "32", "load": "2", "question": "3"}, {"distance": 32, "pairs": 2}),
@@ -23,13 +23,13 @@ def expected(task: str, at: dict[str, int], question: int) -> list[tuple]:
     logs = {name: study.training_log(task, name, 0) for name in record.runs}
     traces = [answer.trace for answer in found.answers]
     return [
-        ("hero", "recall.map", recall.recall_map(record.bundled, record.layout, live=False, **LOOK)),
-        ("chapter1", "recall.bytes", recall.recall_against_bytes(record.bundled, layout=record.layout, **LOOK)),
+        ("hero", "recall.map", maps.recall_map(record.bundled, record.layout, live=False, **LOOK)),
+        ("chapter1", "recall.bytes", maps.recall_against_bytes(record.bundled, layout=record.layout, **LOOK)),
         ("chapter2", "recall.example",
          recall_example(traces, asked_at=found.asked_at, answer_at=found.answer_at, **LOOK)),
         ("hood.recall_seeds", "recall.seeds",
-         recall.recall_seeds(record.runs, bundled=0, guess=record.layout.guess, **LOOK)),
-        ("hood.training", "recall.lessons", recall.recall_lessons(logs, **LOOK)),
+         maps.recall_seeds(record.runs, bundled=0, guess=record.layout.guess, **LOOK)),
+        ("hood.training", "recall.lessons", maps.recall_lessons(logs, **LOOK)),
     ]  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 import pytest
 from showing import opened
 
-from models import downloads, offers, registry
+from models import registry
+from models.sources import downloadable, downloads
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -20,14 +21,14 @@ def started(monkeypatch, tmp_path) -> list[tuple[str, str | None]]:
 @pytest.mark.parametrize("architecture", [adapter.name for adapter in registry.ADAPTERS])
 def test_the_pinned_revision_is_handed_on(started, architecture: str) -> None:
     at = opened(architecture)
-    for offer in offers.of(architecture):
+    for offer in downloadable.of(architecture):
         at.button(key=f"{architecture}.download.{offer.id}").click().run()
-    assert started == [(offer.id, offer.revision) for offer in offers.of(architecture)]
+    assert started == [(offer.id, offer.revision) for offer in downloadable.of(architecture)]
 
 
 def test_some_model_is_pinned() -> None:
     """Otherwise the test above could not tell a revision that is dropped."""
-    assert any(offer.revision for adapter in registry.ADAPTERS for offer in offers.of(adapter.name))
+    assert any(offer.revision for adapter in registry.ADAPTERS for offer in downloadable.of(adapter.name))
 
 
 def test_the_revision_reaches_the_listing(monkeypatch) -> None:

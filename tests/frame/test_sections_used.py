@@ -4,12 +4,13 @@ import pytest
 from showing import opened, reading_words
 
 from models import registry
-from pages.compare.recalling import results
-from pages.shared import content, i18n
+from pages.compare.recall import results
+from pages.shared import site
+from pages.shared.words import content, i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
-VISITS = {page: [{}] for page in content.PAGES if page != "benchmark"} | {
+VISITS = {page: [{}] for page in site.KEYS if page != "benchmark"} | {
     "recall": [{"task": str(number)} for number in range(len(results.TASKS))]
 }  # the benchmark page needs a run with everything measured: tests/bench/test_page_wiring.py
 

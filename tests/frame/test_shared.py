@@ -14,9 +14,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from models.errors import PromptError
-from models.records import Named
-from pages.shared import content, figure, i18n, layout, notices
+from models.records.trace import Named
+from pages.shared import figure, layout, notices, site
 from pages.shared.document import DocumentHead
+from pages.shared.words import content, i18n
 
 
 def matrix() -> Named:
@@ -83,13 +84,15 @@ def test_an_error_without_a_sentence_speaks_for_itself() -> None:
     assert notices.sentence(PromptError("errors.no_such_error", "the text is odd")) == "the text is odd"
 
 
-@pytest.mark.parametrize("page", content.PAGES)
+@pytest.mark.parametrize("page", site.KEYS)
 def test_questions_are_read_with_their_figures(page: str) -> None:
     for lang in i18n.LANGS:
         assert content.section(page, "check", lang=lang)
     found = content.questions(page)
     assert found
-    assert all(figure_id in content.table("figures") for _, figure_id in found)
+    for _, place in found:
+        named, _, key = str(place).partition("#")  # a figure, or a section of a page
+        assert content.section(named, f"{key}.title", lang="en") if key else place in content.table("figures")
 
 
 def test_a_missing_section_is_an_error() -> None:
@@ -103,7 +106,7 @@ def test_every_record_of_the_assets_is_read_with_its_fields() -> None:
     assert all({*facts.name} == {*facts.aggregation} == {*facts.normalisation} == {*i18n.LANGS} for facts in figures)
     assert all(content.paper(facts.paper).url.startswith("https://") for facts in figures if facts.paper)
     assert all(isinstance(content.paper(key).year, int) for key in content.table("papers"))
-    for page in content.PAGES:
+    for page in site.KEYS:
         assert all({*one.text} == {*one.label} == {*one.watch} == {*i18n.LANGS} for one in content.examples(page))
     assert content.examples("mamba")[-1] == content.examples("general")[-1]
     assert content.first_example("ko") == content.examples("general")[0].text["ko"]
@@ -137,7 +140,7 @@ def test_the_document_knows_every_page() -> None:
 
     pattern = re.search(r"\(([a-z|]+)\)\\/\?\$/", DocumentHead(Starlette()).head.decode())
     assert pattern is not None
-    assert set(pattern[1].split("|")) == set(content.PAGES[1:])
+    assert set(pattern[1].split("|")) == set(site.KEYS[1:])
 
 
 def test_streamlit_still_has_the_place_where_our_head_goes() -> None:

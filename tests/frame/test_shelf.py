@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from models.records import Token
-from pages.shared import cache, session
-from pages.shared.shelf import Shelf
+from models.records.trace import Token
+from pages.shared import cache
+from pages.shared.lru_cache import Shelf
+from pages.shared.state import session
 
 
 def put(shelf: Shelf[str], name: str, weight: int) -> str:
@@ -71,11 +72,11 @@ def test_an_error_is_not_kept() -> None:
 
 
 def test_the_budget_is_a_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.bench import environment
+    from models.machine import facts
 
-    monkeypatch.setattr(environment, "total_memory", lambda: 32 * 2**30)
+    monkeypatch.setattr(facts, "total_memory", lambda: 32 * 2**30)
     assert cache.budget_bytes() == 8 * 2**30
-    monkeypatch.setattr(environment, "total_memory", lambda: None)
+    monkeypatch.setattr(facts, "total_memory", lambda: None)
     assert cache.budget_bytes() == cache.LEAST_BYTES
 
 

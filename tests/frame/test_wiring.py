@@ -14,14 +14,17 @@ import numpy as np
 import pytest
 from showing import Shown, noting, opened
 
-from models import accounting, registry
-from models.mixing import channel_mixing
-from models.records import ModelTrace
-from pages.shared import cache, content, i18n
-from viz import attention, channels, curves, decay, mixing, overview, routing, state, tokens
+from models import registry
+from models.counting import accounting
+from models.records.trace import ModelTrace
+from models.tracing.mixing import channel_mixing
+from pages.shared import cache, site
+from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
+from viz.charts import curves
 from viz.figure import Figure
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
+from viz.trace import attention, channels, decay, matrix, overview, routing, state, tokens
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -60,7 +63,7 @@ def of_channel(layer: int, channel: int, *, among: int | None = None) -> Callabl
     def draw(trace: ModelTrace) -> Figure:
         offered = offered_channels(trace, layer) if among else [channel]
         made = channel_mixing(trace.layer(layer), offered)
-        return mixing.channel_matrix(made, trace, layer=layer, channel=channel, index=offered.index(channel), **PICKS)
+        return matrix.channel_matrix(made, trace, layer=layer, channel=channel, index=offered.index(channel), **PICKS)
 
     return draw
 
@@ -255,7 +258,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
     assert_same_picture(seen[2].fig, curves.training_curves(logs, **LOOK))
 
 
-@pytest.mark.parametrize("page", content.PAGES[1:])
+@pytest.mark.parametrize("page", site.KEYS[1:])
 def test_the_card_under_a_key_carries_the_page_it_stands_on(monkeypatch, page: str) -> None:
     with noting(monkeypatch) as seen:
         opened(page)
@@ -266,4 +269,4 @@ def test_the_card_under_a_key_carries_the_page_it_stands_on(monkeypatch, page: s
 
 def test_every_page_that_reads_a_text_is_in_the_tables() -> None:
     assert set(CHOSEN) == set(DEFAULT) == {adapter.name for adapter in registry.ADAPTERS}
-    assert set(CHOSEN) | {"overview", "recall", "benchmark"} == set(content.PAGES)
+    assert set(CHOSEN) | {"overview", "recall", "benchmark"} == set(site.KEYS)

@@ -18,10 +18,11 @@ from transformers import (
     RwkvConfig,
 )
 
-from models import hf, registry
-from models.capture import ATTENTION
-from models.records import ModelTrace
-from models.spec import Checkpoint
+from models import registry
+from models.records.trace import ModelTrace
+from models.sources import weights
+from models.tracing.adapter import Checkpoint
+from models.tracing.capture import ATTENTION
 
 VOCAB = registry.read_config(registry.bundled()[0]).vocab_size  # these models read by the bundled tokenizer
 SMALL = {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 3}
@@ -48,7 +49,7 @@ def seeded(kind: str) -> Checkpoint:
     adapter = registry.adapter_for(config, source=kind)
     options = {} if kind in ("mamba", "rwkv") else {"attn_implementation": ATTENTION}
     model = AutoModelForCausalLM.from_config(config, **options).eval().requires_grad_(False)
-    return Checkpoint(kind, adapter.name, adapter.prepare(model), hf.read_tokenizer(registry.bundled()[0]))
+    return Checkpoint(kind, adapter.name, adapter.prepare(model), weights.read_tokenizer(registry.bundled()[0]))
 
 
 @pytest.fixture(scope="session")

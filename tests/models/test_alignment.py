@@ -5,8 +5,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from models.alignment import align, align_all, covering, matching, runs, same_tokens
-from models.records import Alignment, Token
-from models.tokens import encode
+from models.records.trace import Alignment, Token
+from models.tracing.tokens import encode
 
 TEXTS = {
     "english": "The wolf saw the moon, and the wolf ran home.",

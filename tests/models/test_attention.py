@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from models import registry
-from models.spec import Checkpoint
+from models.tracing.adapter import Checkpoint
 
 Loader = Callable[[str], Checkpoint]
 PROMPT = "Once upon a time a wolf met a wolf. 늑대가 늑대를 만났다."

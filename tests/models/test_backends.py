@@ -10,8 +10,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from models import backends, binding, registry
-from models.spec import Checkpoint
+from models import registry
+from models.operators import backends, binding
+from models.tracing.adapter import Checkpoint
 
 Loader = Callable[[str], Checkpoint]
 

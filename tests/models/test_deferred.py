@@ -8,8 +8,8 @@ import pytest
 
 from models import registry
 from models.reconstruction import reconstruction_errors
-from models.records import Derivation, LayerTrace, Named, deferred
-from models.spec import Checkpoint
+from models.records.trace import Derivation, LayerTrace, Named, deferred
+from models.tracing.adapter import Checkpoint
 
 SKIP = Named(np.ones(3, np.float32), ("channel",))
 MATRIX = Named(np.eye(4, dtype=np.float32), ("query", "key"))

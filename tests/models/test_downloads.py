@@ -17,8 +17,9 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from models import downloads, hf, hub, registry
+from models import registry
 from models.errors import SourceError
+from models.sources import downloads, hub, weights
 
 MODEL = "nobody/tiny-llama"
 COMMIT, PROPOSED = "a" * 40, "b" * 40
@@ -142,7 +143,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Write a seeded checkpoint in transformers format and read its files."""
     folder = tmp_path_factory.mktemp("published")
     torch.manual_seed(3)
-    tokenizer = hf.read_tokenizer(registry.bundled()[0])
+    tokenizer = weights.read_tokenizer(registry.bundled()[0])
     assert tokenizer is not None
     config = LlamaConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
                          num_attention_heads=4, num_key_value_heads=2)  # fmt: skip

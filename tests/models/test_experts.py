@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from models import accounting, registry
-from models.spec import Checkpoint
+from models import registry
+from models.counting import accounting
+from models.tracing.adapter import Checkpoint
 
 Loader = Callable[[str], Checkpoint]
 PROMPT = "Once upon a time a small wolf lived in a wood. 늑대는 배가 고팠다."

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from models import accounting, hf, registry
-from models.training import siblings
+from models import registry
+from models.counting import accounting
+from models.sources import weights
+from models.training import family_comparison
 from models.training.recipe import OUT
 
 FAMILY = registry.bundled()
@@ -27,7 +29,7 @@ def test_sizes_are_matched_and_are_those_of_the_files() -> None:
     for name in FAMILY:
         shape = accounting.shape_of(registry.read_config(name))
         total[name], active[name] = accounting.params_total(shape), accounting.params_active(shape)
-        with safe_open(hf.CHECKPOINTS / name / "model.safetensors", framework="np") as file:
+        with safe_open(weights.CHECKPOINTS / name / "model.safetensors", framework="np") as file:
             sizes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118 - it is no mapping
             kinds = {file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
         stored = sum(_product(size) for size in sizes)
@@ -65,12 +67,12 @@ def test_two_mamba_blocks_stand_for_one_layer() -> None:
 
 def test_what_all_read_is_the_same() -> None:
     cards = [card(name) for name in FAMILY]
-    assert len(siblings.family(OUT / FAMILY[0])) == len(FAMILY)
+    assert len(family_comparison.family(OUT / FAMILY[0])) == len(FAMILY)
     recipe = cards[0]["recipe"]
     assert recipe["vocab"] == 8192 and recipe["context"] >= 512
     assert all(c["tokens_seen"] == recipe["steps"] * recipe["batch"] * recipe["context"] for c in cards)
     for name in FAMILY:
-        tokenizer = hf.read_tokenizer(name)
+        tokenizer = weights.read_tokenizer(name)
         assert tokenizer is not None and len(tokenizer) == registry.read_config(name).vocab_size == recipe["vocab"]
 
 
@@ -82,20 +84,20 @@ def test_no_expert_is_dead_and_none_takes_all() -> None:
         assert all(SHARE[0] <= share * len(layer) <= SHARE[1] for share in layer)
 
 
-@pytest.mark.parametrize("language", siblings.LANGUAGES)
+@pytest.mark.parametrize("language", family_comparison.LANGUAGES)
 def test_every_model_needs_far_fewer_bits_than_token_frequencies(language: str) -> None:
     found = [card(name)["validation"][language] for name in FAMILY]
     for judged in found:
         assert judged["bits_per_byte"] < FAR_BELOW * judged["unigram_bits_per_byte"]
         assert 1 < judged["characters_per_token"] <= judged["bytes_per_token"]
     bits = [judged["bits_per_byte"] for judged in found]
-    assert siblings.spread(bits) < EXPLAINED
+    assert family_comparison.spread(bits) < EXPLAINED
 
 
 @pytest.mark.parametrize("bundled", FAMILY)
 def test_the_card_for_people_says_what_the_card_for_the_app_says(bundled: str) -> None:
     facts, text = card(bundled), (OUT / bundled / "card.md").read_text(encoding="utf-8")
-    assert siblings.told(siblings.family(OUT / bundled)) in text
+    assert family_comparison.told(family_comparison.family(OUT / bundled)) in text
     for language, bits in facts["validation_bits_per_byte"].items():
         assert f"| {bits} (token frequencies alone" in text, language
     for finding in facts["structure"]["findings"]:

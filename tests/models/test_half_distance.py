@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from models import registry
-from models.mixing import channel_mixing
-from models.parts import half_distance as module
-from models.parts.half_distance import half_distance
-from models.spec import Checkpoint
+from models.tracing.adapter import Checkpoint
+from models.tracing.mixing import channel_mixing
+from models.tracing.parts import half_distance as module
+from models.tracing.parts.half_distance import half_distance
 
 Loader = Callable[[str], Checkpoint]
 PROMPT = "Once upon a time a small wolf lived in a wood. 늑대는 배가 고팠다."

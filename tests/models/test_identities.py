@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models import accounting, backends, registry
+from models import registry
+from models.counting import accounting
+from models.operators import backends
 from models.reconstruction import reconstruction_errors
-from models.records import ModelTrace
-from models.spec import Checkpoint
+from models.records.trace import ModelTrace
+from models.tracing.adapter import Checkpoint
 
 PROMPT = "The wolf was hungry. 늑대는 배가 고팠다. “Who is there?” said the King 🐺"
 Loader = Callable[[str], Checkpoint]

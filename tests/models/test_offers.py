@@ -7,16 +7,18 @@ import pytest
 import yaml
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
-from models import accounting, catalogue, hub, offers, registry
+from models import registry
 from models.__main__ import main
-from models.accounting import Layer
+from models.counting import accounting
+from models.counting.accounting import Layer
 from models.limits import PROMPT_TOKENS
-from models.offers import Offer
-from models.parts import residual_stream
+from models.sources import catalogue, downloadable, hub
+from models.sources.downloadable import Offer
+from models.tracing.parts import residual_stream
 
 STORED = {"float32": 4, "float16": 2, "bfloat16": 2}
-EVERY = pytest.mark.parametrize("offer", offers.offers(), ids=lambda offer: offer.name)
-RAW = {entry["id"]: entry for entry in yaml.safe_load(offers.OFFERED.read_text(encoding="utf-8"))}
+EVERY = pytest.mark.parametrize("offer", downloadable.offers(), ids=lambda offer: offer.name)
+RAW = {entry["id"]: entry for entry in yaml.safe_load(downloadable.OFFERED.read_text(encoding="utf-8"))}
 # Buffers that the published files carry beside the parameters: causal masks, one byte or one float a pair of positions.
 MASKS = {"gpt2": (12, 1024, 4), "pythia-160m": (12, 2048, 1), "pythia-410m": (24, 2048, 1)}
 
@@ -63,9 +65,9 @@ def test_an_offer_is_of_its_family_and_tells_its_sources(offer: Offer) -> None:
 @EVERY
 def test_the_need_is_weights_trace_and_headroom(offer: Offer) -> None:
     shape = accounting.shape_of(offer.config)
-    rest = offer.need_bytes - 4 * offer.params_total - offers.HEADROOM_BYTES
-    assert rest == offers.trace_bytes(shape, tokens=PROMPT_TOKENS) > 0
-    assert offers.trace_bytes(shape) == offers.trace_bytes(shape, tokens=PROMPT_TOKENS)
+    rest = offer.need_bytes - 4 * offer.params_total - downloadable.HEADROOM_BYTES
+    assert rest == downloadable.trace_bytes(shape, tokens=PROMPT_TOKENS) > 0
+    assert downloadable.trace_bytes(shape) == downloadable.trace_bytes(shape, tokens=PROMPT_TOKENS)
 
 
 @pytest.mark.parametrize("bundled", [adapter.bundled for adapter in registry.ADAPTERS])
@@ -75,35 +77,38 @@ def test_a_trace_keeps_no_more_than_is_counted(bundled: str) -> None:
     trace.derive()
     arrays = {id(part.values): part.values for layer in trace.stream for part in layer.parts.values()}  # shared: once
     kept = trace.logits.values.nbytes + sum(array.nbytes for array in arrays.values())
-    counted = offers.trace_bytes(accounting.shape_of(checkpoint.config), tokens=len(trace.tokens))
+    counted = downloadable.trace_bytes(accounting.shape_of(checkpoint.config), tokens=len(trace.tokens))
     assert kept <= counted <= 2.5 * kept
 
 
 def test_the_residual_stream_and_its_lens_are_counted() -> None:
-    assert offers._LENS_CHOICES == residual_stream.TOP_K
+    assert downloadable._LENS_CHOICES == residual_stream.TOP_K
     trace = registry.trace(registry.load("transformer"), "The wolf and the fox ran home.")
     arrays = [layer.parts[name].values for layer in trace.stream for name in residual_stream.PARTS - {"resid_pre"}]
     shape, tokens_ = accounting.shape_of(registry.read_config("transformer")), len(trace.tokens)
     none = dataclasses.replace(shape, layers=())  # what is left are the logits and the embedding's row of the stream
     row = sum(array.nbytes for array in arrays) / len(trace.stream)
-    assert offers.trace_bytes(none, tokens=tokens_) == 4 * 2 * tokens_ * shape.vocab + row
+    assert downloadable.trace_bytes(none, tokens=tokens_) == 4 * 2 * tokens_ * shape.vocab + row
     bare = dataclasses.replace(shape, layers=(Layer(0, "none", "none"),) * 7)
-    assert offers.trace_bytes(bare, tokens=tokens_) - offers.trace_bytes(none, tokens=tokens_) == 7 * row
+    assert downloadable.trace_bytes(bare, tokens=tokens_) - downloadable.trace_bytes(none, tokens=tokens_) == 7 * row
 
 
 def test_the_families_asked_for_are_offered() -> None:
     asked = {"openai-community/gpt2", "EleutherAI/pythia-160m", "EleutherAI/pythia-410m", "state-spaces/mamba-130m-hf",
              "state-spaces/mamba-370m-hf", "RWKV/rwkv-4-169m-pile", "RWKV/rwkv-4-430m-pile"}  # fmt: skip
-    assert asked <= {offer.id for offer in offers.offers()}
-    assert {offer.architecture for offer in offers.offers()} == {adapter.name for adapter in registry.ADAPTERS}
-    assert all(offers.find(offer.id) is offer and offer in offers.of(offer.architecture) for offer in offers.offers())
-    assert offers.find("nobody/nothing") is None
+    assert asked <= {offer.id for offer in downloadable.offers()}
+    assert {offer.architecture for offer in downloadable.offers()} == {adapter.name for adapter in registry.ADAPTERS}
+    assert all(
+        downloadable.find(offer.id) is offer and offer in downloadable.of(offer.architecture)
+        for offer in downloadable.offers()
+    )
+    assert downloadable.find("nobody/nothing") is None
 
 
 def test_the_command_line_says_what_is_offered_and_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list", "--offered", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert [entry["id"] for entry in listed] == [offer.id for offer in offers.offers()]
+    assert [entry["id"] for entry in listed] == [offer.id for offer in downloadable.offers()]
     assert all(entry["downloaded"] == (entry["folder"] is not None) for entry in listed)
     assert main(["list", "--offered"]) == 0
     shown = capsys.readouterr().out

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models import registry
-from models.spec import Checkpoint
-from pages.shared import content
-from viz.overview import row_shares
+from models.tracing.adapter import Checkpoint
+from pages.shared.words import content
+from viz.trace.overview import row_shares
 
 Loader = Callable[[str], Checkpoint]
 HARDLY = 0.1  # of a rank correlation

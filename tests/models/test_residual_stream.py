@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig, MambaConfig, MistralConfig, RwkvConfig
 
-from models import hf, registry, tracing
-from models.capture import ATTENTION, capturing
+from models import registry
 from models.errors import SettingError
-from models.parts import residual_stream
 from models.reconstruction.lens import last_layer_error
-from models.records import LayerTrace, ModelTrace, Token
-from models.spec import Checkpoint
-from models.tokens import Encoded
+from models.records.trace import LayerTrace, ModelTrace, Token
+from models.sources import weights
+from models.tracing import recorder
+from models.tracing.adapter import Checkpoint
+from models.tracing.capture import ATTENTION, capturing
+from models.tracing.parts import residual_stream
+from models.tracing.tokens import Encoded
 
 Loader = Callable[[str], Checkpoint]
 Floats = npt.NDArray[np.floating]
@@ -51,7 +53,7 @@ def built(config: object, *, dtype: str = "float32", prepared: bool = True) -> C
     model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype), **options).eval()
     model.requires_grad_(False)
     ready = adapter.prepare(model) if prepared else model
-    return Checkpoint("seeded", adapter.name, ready, hf.read_tokenizer(registry.bundled()[0]))
+    return Checkpoint("seeded", adapter.name, ready, weights.read_tokenizer(registry.bundled()[0]))
 
 
 def relative(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -69,7 +71,7 @@ def own_logits(checkpoint: Checkpoint, trace: ModelTrace) -> Floats:
 
 
 def lens_logits(checkpoint: Checkpoint, stream: Floats) -> Floats:
-    readout = tracing.readout(registry.adapter(checkpoint.architecture), checkpoint)
+    readout = recorder.readout(registry.adapter(checkpoint.architecture), checkpoint)
     with torch.inference_mode():
         return readout.logits(stream).numpy()
 
@@ -265,7 +267,7 @@ MISTAKES: Mapping[str, Callable[[list[Floats]], list[Floats]]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_lens_own_check_sees_a_wrong_stream(mistake: str, checkpoint: Checkpoint, trace: ModelTrace) -> None:
     layers = [LayerTrace(layer.index, layer.mixer, layer.ffn, {}) for layer in trace.layers]
-    readout = tracing.readout(registry.adapter(checkpoint.architecture), checkpoint)
+    readout = recorder.readout(registry.adapter(checkpoint.architecture), checkpoint)
 
     def checked(stream: list[Floats]) -> LayerTrace:
         ids = np.array([token.id for token in trace.tokens])
@@ -318,7 +320,7 @@ def test_of_equally_likely_tokens_the_lower_ids_come_first() -> None:
 
 def test_a_prompt_of_one_token_has_no_next_token(checkpoint_of: Loader) -> None:
     one = Encoded("a", (Token(0, 65, "a", 0, 1),), ())
-    trace = tracing.trace_encoded(registry.adapter("rwkv"), checkpoint_of("rwkv"), one)
+    trace = recorder.trace_encoded(registry.adapter("rwkv"), checkpoint_of("rwkv"), one)
     trace.derive()
     assert np.isnan(trace.layers[0].part("lens_rank_next")).all()
     assert last_layer_error(trace.layers[-1].parts, trace.logits.values) < 1e-5

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.training import card, siblings
+from models.training import card, family_comparison
 from models.training.shapes import BUILDERS, SMALL
 
 BITS = {"transformer": (2.0, 3.0), "mamba": (1.5, 2.4), "rwkv": (1.8, 3.6)}  # English, Korean
@@ -68,8 +68,8 @@ def test_a_later_sibling_changes_the_cards_of_the_earlier(place: Path) -> None:
 def test_a_model_of_another_training_is_no_sibling(place: Path, changed: dict[str, object]) -> None:
     card.write(place / "rwkv", facts("rwkv", **changed))
     card.write(place / "mamba", facts("mamba"))
-    assert siblings.ALONE in text(place, "rwkv")
-    assert "rwkv" not in siblings.told(siblings.family(place / "mamba"))
+    assert family_comparison.ALONE in text(place, "rwkv")
+    assert "rwkv" not in family_comparison.told(family_comparison.family(place / "mamba"))
 
 
 def test_precision_and_hours_are_told_and_old_recipes_are_float32(place: Path) -> None:
@@ -90,6 +90,6 @@ def test_sizes_name_what_one_token_uses(tmp_path: Path) -> None:
         with torch.device("meta"):
             model = BUILDERS[name](SMALL, 300)
         model.config.save_pretrained(tmp_path / name)
-        said = siblings.sizes(tmp_path / name)
+        said = family_comparison.sizes(tmp_path / name)
         assert said.startswith(f"{sum(p.numel() for p in model.parameters()):,}")
         assert ("of which one token uses" in said) == (name == "jamba")

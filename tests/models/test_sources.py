@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models import hf, registry
+from models import registry
 from models.errors import ContextscopeError, SettingError, SourceError
-from models.spec import Adapter
+from models.sources import weights as hf
+from models.tracing.adapter import Adapter
 
 FOURTH = re.compile(r"(layers|blocks)\.3\.")  # layer
 

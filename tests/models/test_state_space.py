@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from transformers import MambaConfig, MambaForCausalLM
 
-from models import hf, registry
-from models.capture import capturing
-from models.mixing import channel_mixing
-from models.spec import Checkpoint
+from models import registry
+from models.sources import weights
+from models.tracing.adapter import Checkpoint
+from models.tracing.capture import capturing
+from models.tracing.mixing import channel_mixing
 
 Loader = Callable[[str], Checkpoint]
 PROMPT = "Once upon a time a small wolf lived in a wood. 늑대는 배가 고팠다."
@@ -83,7 +84,7 @@ def test_hand_wired_mamba_writes_only_at_marked_tokens() -> None:
 def hand_wired() -> Checkpoint:
     """Wire one Mamba layer by hand: width 8, one state, identity convolution, constant B and C."""
     torch.manual_seed(3)
-    tokenizer = hf.read_tokenizer(registry.bundled()[0])
+    tokenizer = weights.read_tokenizer(registry.bundled()[0])
     vocab = len(tokenizer)
     config = MambaConfig(vocab_size=vocab, hidden_size=8, state_size=1, num_hidden_layers=1, expand=1, time_step_rank=1)
     model = MambaForCausalLM(config).eval().requires_grad_(False)

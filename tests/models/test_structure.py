@@ -12,10 +12,10 @@ import torch
 from models import registry, scores
 from models.__main__ import main
 from models.cli import train
-from models.parts import half_life
-from models.records import PARTS, LayerTrace, Named
-from models.training import card, corpus, findings, recipe, structure, tokenizer, windows
-from models.training.kinds import KINDS, kinds, of_kind
+from models.records.trace import PARTS, LayerTrace, Named
+from models.tracing.parts import half_life
+from models.training import card, claims, corpus, eval_windows, recipe, structure, tokenizer
+from models.training.token_classes import KINDS, kinds, of_kind
 
 ENGLISH_WORDS = "wolf king went into wood said home once upon time there was cat never old river 3 12"
 KOREAN_WORDS = "정말 재미있는 영화 배우들 연기가 좋았다 음악도 좋고 이야기도 감동 최고 마지막 장면 1편 8점"
@@ -56,10 +56,10 @@ def measured(checkpoint_of, monkeypatch):
             labels = kinds(checkpoint.tokenizer, ids)
             return (before if checkpoint is new and before else made)(ids, labels)
 
-        monkeypatch.setattr(windows, "_layers", layers)
+        monkeypatch.setattr(eval_windows, "_layers", layers)
         monkeypatch.setattr(structure, "untrained", lambda _: new)
         found = structure.measure(trained, TEXTS)
-        return found, {finding.id: finding for finding in findings.findings(found)}
+        return found, {finding.id: finding for finding in claims.findings(found)}
 
     return measure
 
@@ -141,7 +141,7 @@ def test_known_heads_are_found_and_named(measured) -> None:
     assert min(found.heads["punctuation"].value.values()) > 2
     assert found.heads["punctuation"].every[0][0] == pytest.approx(1, abs=1e-3)  # the uniform reader
     assert (found.heads["induction"].head, found.heads["induction"].value["random"]) == (3, pytest.approx(1, abs=1e-3))
-    length, repeated = structure.LENGTH, windows.REPEATED
+    length, repeated = structure.LENGTH, eval_windows.REPEATED
     assert found.heads["previous_token"].uniform == pytest.approx(np.mean(1 / np.arange(2, length + 1)), abs=1e-4)
     expected = np.mean(1 / np.arange(repeated + 2, 2 * repeated + 2))
     assert found.heads["induction"].uniform == pytest.approx(expected, abs=1e-4)
@@ -279,7 +279,7 @@ def test_a_preference_that_the_untrained_router_has_too_is_not_claimed(measured)
 def test_every_model_is_measured_and_an_untrained_one_claims_nothing(name, checkpoint_of) -> None:
     checkpoint = checkpoint_of(name)
     found = structure.measure(checkpoint, TEXTS, windows=8, length=33)
-    said = findings.findings(found)
+    said = claims.findings(found)
     assert said
     shows = registry.adapter(checkpoint.architecture).parts
     assert bool(found.heads) == ("attention" in shows)
@@ -306,14 +306,14 @@ def test_a_short_text_gives_shorter_windows(checkpoint_of) -> None:
     found = structure.measure(checkpoint_of("seeded-mixtral"), short)
     assert found.windows == 1
     assert found.length < structure.LENGTH
-    assert not any(finding.holds for finding in findings.findings(found))
+    assert not any(finding.holds for finding in claims.findings(found))
 
 
 def test_every_sentence_is_written_for_yes_and_no() -> None:
-    for rule in findings.table()["scores"].values():
+    for rule in claims.table()["scores"].values():
         assert rule["at_least"] > 0 and rule["found"] and rule["otherwise"]
-    assert set(findings.table()["kinds"]) == set(KINDS)
-    assert set(structure.HEAD_SCORES) < set(findings.table()["scores"])
+    assert set(claims.table()["kinds"]) == set(KINDS)
+    assert set(structure.HEAD_SCORES) < set(claims.table()["scores"])
 
 
 @pytest.mark.parametrize("named", recipe.RECIPES)
@@ -395,6 +395,6 @@ def test_a_card_is_not_written_where_it_would_not_be_true(smoke: tuple[Path, Pat
 def test_experts_of_a_random_model_of_a_text_of_few_words_are_not_claimed(checkpoint_of) -> None:
     """An untrained router tells words apart; over twenty words that looks like a preference for kinds."""
     found = structure.measure(checkpoint_of("seeded-mixtral"), TEXTS)
-    said = {finding.id: finding for finding in findings.findings(found)}
-    assert max(layer.lift for layer in found.routing) > findings.table()["scores"]["experts"]["at_least"]
+    said = {finding.id: finding for finding in claims.findings(found)}
+    assert max(layer.lift for layer in found.routing) > claims.table()["scores"]["experts"]["at_least"]
     assert not said["experts"].holds

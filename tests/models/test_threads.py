@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from models import registry, threads
-from models.spec import Checkpoint
+from models import registry
+from models.machine import threads
+from models.tracing.adapter import Checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = """

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from models import registry
-from models.mixing import channel_mixing
-from models.spec import Checkpoint
+from models.tracing.adapter import Checkpoint
+from models.tracing.mixing import channel_mixing
 
 Loader = Callable[[str], Checkpoint]
 PROMPT = "Once upon a time a small wolf lived in a wood. 늑대는 배가 고팠다."

@@ -9,14 +9,15 @@ import pytest
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast
 
-from models import hf, limits, registry
+from models import limits, registry
 from models.errors import PromptError, SourceError
 from models.limits import PROMPT_CHARACTERS, PROMPT_TOKENS
-from models.tokens import clean, encode, label_of
+from models.sources import weights
+from models.tracing.tokens import clean, encode, label_of
 
 
 def tokens_of(prompt: str):  # type: ignore[no-untyped-def]
-    return encode(hf.read_tokenizer(registry.bundled()[0]), prompt, source="test")
+    return encode(weights.read_tokenizer(registry.bundled()[0]), prompt, source="test")
 
 
 PROMPTS = {
@@ -69,7 +70,7 @@ def test_an_over_long_prompt_names_its_length_and_the_limit(prompt: str) -> None
 @pytest.mark.parametrize("bundled", registry.bundled())
 def test_the_limit_lies_within_the_windows_that_a_bundled_model_was_trained_on(bundled: str) -> None:
     """The reason that models.limits gives is what the cards say."""
-    card = json.loads((hf.CHECKPOINTS / bundled / "card.json").read_text("utf-8"))
+    card = json.loads((weights.CHECKPOINTS / bundled / "card.json").read_text("utf-8"))
     windows = [value for key, value in _flat(card) if key == "context"]
     assert min(windows) >= PROMPT_TOKENS
     assert "512 tokens" in Path(limits.__file__).read_text("utf-8") and set(windows) == {512}
@@ -107,7 +108,7 @@ def test_no_tokenizer_is_said_so() -> None:
 
 
 def test_every_id_of_the_vocabulary_has_a_label_that_can_be_read_and_drawn() -> None:
-    tokenizer = hf.read_tokenizer(registry.bundled()[0])
+    tokenizer = weights.read_tokenizer(registry.bundled()[0])
     assert tokenizer is not None
     label = label_of(tokenizer)
     labels = [label(i) for i in range(len(tokenizer))]
@@ -121,14 +122,14 @@ def test_every_id_of_the_vocabulary_has_a_label_that_can_be_read_and_drawn() -> 
 
 @pytest.mark.parametrize("prompt", ("Once upon a time, a wolf.\n\tThe end", "옛날 옛적에 늑대가"))
 def test_a_label_of_an_id_is_that_of_the_prompts_token(prompt: str) -> None:
-    label = label_of(hf.read_tokenizer(registry.bundled()[0]))
+    label = label_of(weights.read_tokenizer(registry.bundled()[0]))
     whole = [token for token in tokens_of(prompt).tokens if token.end > token.start and token.pieces == 1]
     assert len(whole) > 3
     assert [label(token.id) for token in whole] == [token.label for token in whole]
 
 
 def test_bytes_and_hidden_characters_are_written_out() -> None:
-    tokenizer = hf.read_tokenizer(registry.bundled()[0])
+    tokenizer = weights.read_tokenizer(registry.bundled()[0])
     assert tokenizer is not None
     label = label_of(tokenizer)
     assert label(tokenizer.convert_tokens_to_ids("\u0100")) == r"\x00"  # byte-level BPE writes byte 0 as U+0100

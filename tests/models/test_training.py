@@ -12,8 +12,9 @@ import torch
 from tokenizers import decoders
 
 import models.__main__ as commands
-from models import accounting, registry
+from models import registry
 from models.cli import train
+from models.counting import accounting
 from models.errors import SettingError
 from models.training import corpus, evaluation, loop, recipe, tokenizer
 from models.training.loss import load_balance

@@ -15,13 +15,15 @@ from transformers import (
     RwkvConfig,
 )
 
-from models import accounting, hf, registry
-from models.capture import ATTENTION
-from models.records import ModelTrace
-from models.spec import Checkpoint
-from viz.attention import SCORES, head_scores
-from viz.mixing import look_back, mixing_of
-from viz.overview import row_shares
+from models import registry
+from models.counting import accounting
+from models.records.trace import ModelTrace
+from models.sources import weights as hf
+from models.tracing.adapter import Checkpoint
+from models.tracing.capture import ATTENTION
+from viz.trace.attention import SCORES, head_scores
+from viz.trace.matrix import look_back, mixing_of
+from viz.trace.overview import row_shares
 
 TEXT = "Once upon a time a wolf met a wolf. 늑대"
 LENGTH = 14  # tokens of TEXT

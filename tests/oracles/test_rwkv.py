@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models import backends, registry
-from models.spec import Checkpoint
+from models import registry
+from models.operators import backends
+from models.tracing.adapter import Checkpoint
 
 LOGITS, STATE = 2e-6, 2e-6  # both in float32, relative to the largest entry
 EPS = torch.finfo(torch.float32).eps  # a key of size m is rounded by m EPS, which is the relative error of e^key

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from models import backends, hf, registry
-from models.spec import Checkpoint
+from models import registry
+from models.operators import backends
+from models.sources import weights
+from models.tracing.adapter import Checkpoint
 
 LENGTHS = (1, 7, 63, 200)
 TIE = 1e-6  # of router probabilities, which float32 holds to 6e-8
@@ -33,7 +35,9 @@ def pair_of() -> Callable[[str], Pair]:
     def get(name: str) -> Pair:
         if name not in loaded:
             bundled = registry.adapter(name).bundled
-            eager = AutoModelForCausalLM.from_pretrained(hf.CHECKPOINTS / bundled, dtype=torch.float32, **EAGER).eval()
+            eager = AutoModelForCausalLM.from_pretrained(
+                weights.CHECKPOINTS / bundled, dtype=torch.float32, **EAGER
+            ).eval()
             loaded[name] = Pair(registry.load(bundled), eager)
         return loaded[name]
 

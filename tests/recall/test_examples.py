@@ -6,10 +6,10 @@ import torch
 
 from models.errors import SettingError
 from models.recall import evaluation, examples, micro
-from models.recall.lessons import TASKS
+from models.recall.curriculum import TASKS
 from models.recall.tasks import values_of
 from models.reconstruction import reconstruction_errors
-from viz.mixing import mixing_part
+from viz.trace.matrix import mixing_part
 
 
 @pytest.mark.parametrize("task", TASKS)

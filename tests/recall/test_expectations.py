@@ -7,7 +7,7 @@ import pytest
 from models.recall import study
 from models.recall.evaluation import Accuracy
 from models.recall.expectations import EXPECTED, Finding, findings
-from pages.shared import i18n
+from pages.shared.words import i18n
 
 TRAINED = {"distance": 64, "pairs": 8}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.errors import SourceError
-from models.recall import evaluation, lessons, live, micro, study
+from models.recall import curriculum, evaluation, live, micro, study
 from models.recall.evaluation import Accuracy, indistinguishable
 from models.recall.live import Key, LiveRun, LiveRuns
 
@@ -49,7 +49,7 @@ def test_a_live_run_measures_what_evaluate_measures() -> None:
     try:
         for name, cells in run.cells.items():
             model = micro.load("induction", name).model
-            assert cells == list(evaluation.evaluate(model, lessons.task("induction"), seed=7, queries=FEW))
+            assert cells == list(evaluation.evaluate(model, curriculum.task("induction"), seed=7, queries=FEW))
     finally:
         torch.set_num_threads(threads)
 
@@ -162,7 +162,7 @@ def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatc
 AGREED = 0.8  # of the cells: 95 % of those that have not changed cannot be told apart
 
 
-@pytest.mark.parametrize("task", lessons.TASKS)
+@pytest.mark.parametrize("task", curriculum.TASKS)
 def test_fresh_sequences_reproduce_the_record_within_its_error(task: str) -> None:
     """Every architecture by itself, on fixed seeds; a model that had changed would not: see the next test."""
     run = finished(Key(task, evaluation.SEED + 1, 160))
@@ -170,7 +170,7 @@ def test_fresh_sequences_reproduce_the_record_within_its_error(task: str) -> Non
         assert agreed(record(task, name), cells) >= min(AGREED, (len(cells) - 1) / len(cells)), name
 
 
-@pytest.mark.parametrize("task", lessons.TASKS)
+@pytest.mark.parametrize("task", curriculum.TASKS)
 def test_another_model_would_not_reproduce_the_record(task: str) -> None:
     assert agreed(record(task, "transformer"), record(task, "mamba")) < AGREED
 

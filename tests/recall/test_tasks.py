@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.errors import SettingError
 from models.recall import evaluation
-from models.recall.lessons import TASKS, task
+from models.recall.curriculum import TASKS, task
 from models.recall.tasks import NOTHING, Cell, Induction, Mqar, SelectiveCopying, Sequences, commonest, values_of
 
 CELLS: Sequence[Cell] = (

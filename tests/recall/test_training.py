@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models import accounting
 from models.__main__ import main
 from models.cli import recall
+from models.counting import accounting
 from models.errors import SourceError
 from models.recall import evaluation, micro, study
-from models.recall.lessons import TASKS, task
+from models.recall.curriculum import TASKS, task
 from models.recall.tasks import NOTHING, Mqar, values_of
 from models.recall.training import Budget, lessons, train
 

@@ -10,7 +10,7 @@ import yaml
 from canvas_page import drawn
 from playwright.sync_api import Browser, Page
 
-from models.records import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, Named, Token
 from viz.figure import Figure
 
 LABELS = ("Once", "␣upon", "␣늑", "␣늑", "대", ".", "Once", "␣upon", "␣a", "대", ".")
@@ -220,7 +220,7 @@ def figure_words(lang: str) -> dict[str, str]:
 
 
 def _named(parts: dict[str, np.ndarray]) -> dict[str, Named]:
-    from models.records import PARTS
+    from models.records.trace import PARTS
 
     return {
         name: Named(value if value.dtype.kind == "i" else value.astype(np.float32), PARTS[name])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from models.alignment import align_all
-from models.records import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, Named, Token
 from viz.canvas import decode
-from viz.overview import four_machines, laid, row_shares
-from viz.theme import theme_for
+from viz.look.theme import theme_for
+from viz.trace.overview import four_machines, laid, row_shares
 
 PROMPT = "ab cd"
 CUTS = {

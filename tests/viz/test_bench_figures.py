@@ -10,16 +10,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from models.bench.rows import Measurement, from_row
-from models.bench.statistics import growth_exponent, median_time
-from viz.bench_batches import largest_batch, pareto
-from viz.bench_device import achieved, energy, launches, sentinel_strip
-from viz.bench_memory import memory_parts, memory_vs_context
-from viz.bench_rows import Measured, hollow, series_of
-from viz.bench_speed import decode_vs_context, prefill_vs_context
+from models.bench.judge.statistics import growth_exponent, median_time
+from models.records.measurement import Measurement, from_row
+from viz.bench.batches import largest_batch, pareto
+from viz.bench.device import achieved, energy, launches, sentinel_strip
+from viz.bench.memory import memory_parts, memory_vs_context
+from viz.bench.rows import Measured, hollow, series_of
+from viz.bench.speed import decode_vs_context, prefill_vs_context
 from viz.figure import Figure
-from viz.labels import dodged
-from viz.theme import DARK, LIGHT
+from viz.look.labels import dodged
+from viz.look.theme import DARK, LIGHT
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "quick-cpu.jsonl"
 

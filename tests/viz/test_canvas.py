@@ -21,7 +21,7 @@ from viz.canvas import (
 )
 from viz.canvas.payload import VERSION, Planes, encode
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns, fit_square
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
 
 PAYLOAD_LIMIT = 1_500_000
 

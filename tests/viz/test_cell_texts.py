@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from canvas_page import again, layout
 
-from models.records import Token
+from models.records.trace import Token
 from viz.canvas import Axis, CanvasSpec, Matrix, Scale, Strip
-from viz.theme import LIGHT, ramp_between
+from viz.look.theme import LIGHT, ramp_between
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]

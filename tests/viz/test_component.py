@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from canvas_page import again, layout, pixel
 
-from models.records import Alignment
-from viz import attention, routing, state, tokens
+from models.records.trace import Alignment
 from viz.canvas import decode
-from viz.overview import four_machines
-from viz.theme import DARK, LIGHT
+from viz.look.theme import DARK, LIGHT
+from viz.trace import attention, routing, state, tokens
+from viz.trace.overview import four_machines
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]

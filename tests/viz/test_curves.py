@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from viz.curves import carried_bytes, growth, training_curves
-from viz.theme import LIGHT
+from viz.charts.curves import carried_bytes, growth, training_curves
+from viz.look.theme import LIGHT
 
 
 def points(figure, architecture: str) -> list[tuple[float, float]]:

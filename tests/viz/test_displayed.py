@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from models.records import ModelTrace, Named
-from viz import attention, decay, routing, state, tokens
+from models.records.trace import ModelTrace, Named
 from viz.canvas import CanvasSpec, decode
-from viz.channels import longest_first
 from viz.gallery import figures_of, gallery
-from viz.mixing import channel_matrix, look_back
-from viz.theme import DARK, LIGHT
+from viz.look.theme import DARK, LIGHT
+from viz.trace import attention, decay, routing, state, tokens
+from viz.trace.channels import longest_first
+from viz.trace.matrix import channel_matrix, look_back
 
 EXACT = {"rtol": 1e-6, "atol": 1e-7}  # float32 on the way to the browser
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.records import Alignment, LayerTrace, ModelTrace, Named, Token
-from viz import attention, routing
+from models.records.trace import Alignment, LayerTrace, ModelTrace, Named, Token
 from viz.canvas import CanvasSpec, decode
 from viz.canvas.pooling import block_sums, fit_square, max_pool, pooled_sums, runs
-from viz.mixing import matrix_picture
-from viz.overview import four_machines, row_shares
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
+from viz.trace import attention, routing
+from viz.trace.matrix import matrix_picture
+from viz.trace.overview import four_machines, row_shares
 
 PAYLOAD_LIMIT = 1_500_000
 

@@ -13,20 +13,22 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from models import hf, registry
+from models import registry
 from models.alignment import align_all
-from models.capture import ATTENTION
-from models.mixing import channel_mixing
 from models.reconstruction import Check, reconstruction_errors, worst
-from models.records import PARTS, LayerTrace, ModelTrace, Named
-from models.spec import Checkpoint
-from viz import attention, decay, proof, routing, state, tokens
+from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
+from models.sources import weights
+from models.tracing.adapter import Checkpoint
+from models.tracing.capture import ATTENTION
+from models.tracing.mixing import channel_mixing
+from viz import proof
 from viz.canvas import CanvasSpec, decode
 from viz.figure import Figure
-from viz.mixing import channel_matrix
-from viz.overview import four_machines
-from viz.recall_example import recall_example
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
+from viz.recall.example import recall_example
+from viz.trace import attention, decay, routing, state, tokens
+from viz.trace.matrix import channel_matrix
+from viz.trace.overview import four_machines
 
 TEXT = "Once upon a time a wolf met a wolf, and the wolf said to the King: 늑대 🐺"
 RED = 1e-2  # what is spoiled must err by at least this much
@@ -447,7 +449,7 @@ def model_of(layers: int, heads: int) -> ModelTrace:
     for parameter in model.parameters():
         if parameter.ndim == 2:
             parameter.mul_(6)
-    return registry.trace(Checkpoint("tiny", "transformer", model, hf.read_tokenizer(registry.bundled()[0])), TEXT)
+    return registry.trace(Checkpoint("tiny", "transformer", model, weights.read_tokenizer(registry.bundled()[0])), TEXT)
 
 
 SHAPES = [(6, 8), (2, 3), (3, 2), (3, 3)]
@@ -552,8 +554,8 @@ def test_the_asking_row_is_checked(asked_at: int, runs: dict[str, ModelTrace]) -
 # --- the model is spoiled ---------------------------------------------------------------------------------------
 def test_a_scan_that_decays_too_fast_in_model_and_record_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same wrong kernel ran the model and recorded the states: they agree with each other, not with float64."""
-    from models import binding
-    from models.parts import state_space
+    from models.operators import binding
+    from models.tracing.parts import state_space
 
     ran, traced = binding.selective_scan_fast, state_space.selective_scan_traced
     monkeypatch.setattr(
@@ -568,8 +570,8 @@ def test_a_scan_that_decays_too_fast_in_model_and_record_is_red(monkeypatch: pyt
 
 
 def test_a_decay_that_is_wrong_in_model_and_record_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    from models import binding
-    from models.parts import time_mix
+    from models.operators import binding
+    from models.tracing.parts import time_mix
 
     ran, traced = binding.wkv_fast, time_mix.wkv_traced
     monkeypatch.setattr(binding, "wkv_fast", lambda w, *rest, **more: ran(1.3 * w, *rest, **more))

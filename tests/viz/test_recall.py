@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from viz.recall import layout_of, recall_against_bytes, recall_lessons, recall_map, recall_seeds
-from viz.theme import DARK, LIGHT
+from viz.look.theme import DARK, LIGHT
+from viz.recall.maps import layout_of, recall_against_bytes, recall_lessons, recall_map, recall_seeds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from viz.canvas import CanvasSpec, Matrix, Scale, Tile, Tiles
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]

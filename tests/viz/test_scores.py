@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.records import LayerTrace, ModelTrace, Named, Token
-from viz.attention import SCORES, head_scores, most_structured_head
-from viz.channels import binned, longest_first, most_varied, quantile_channels
-from viz.labels import dodged, seconds, short, size
-from viz.mixing import look_back
+from models.records.trace import LayerTrace, ModelTrace, Named, Token
+from viz.look.labels import dodged, seconds, short, size
+from viz.trace.attention import SCORES, head_scores, most_structured_head
+from viz.trace.channels import binned, longest_first, most_varied, quantile_channels
+from viz.trace.matrix import look_back
 
 
 def scores_of(trace: ModelTrace, weights: np.ndarray, ids: list[int]) -> dict[str, float]:

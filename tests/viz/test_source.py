@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.records import PARTS
+from models.records.trace import PARTS
 from viz.canvas import script
 from viz.canvas.source import BROWSER
 from viz.canvas.source import PARTS as FILES

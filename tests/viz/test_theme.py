@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from viz.theme import DARK, LIGHT, diverging, sequential, theme_for
+from viz.look.theme import DARK, LIGHT, diverging, sequential, theme_for
 
 ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from models.records import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, Named, Token
 from models.scores import chance, head_patterns, uniform
-from viz import attention, decay, routing, state, tokens
 from viz.canvas import CanvasSpec, decode
 from viz.gallery import gallery
-from viz.overview import four_machines
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
+from viz.trace import attention, decay, routing, state, tokens
+from viz.trace.overview import four_machines
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FACTS = yaml.safe_load((ASSETS / "figures.yaml").read_text("utf-8"))

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from models.records import Token
+from models.records.trace import Token
 from viz.canvas.heatmap import Frames, Matrix, Tiles
 from viz.canvas.payload import Planes, Values, encode
-from viz.theme import Theme
+from viz.look.theme import Theme
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
-from models.records import ModelTrace
+from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof import attention, decay, layers, routing, state
 from viz.proof.drawn import Choice

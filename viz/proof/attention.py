@@ -4,10 +4,10 @@ import numpy as np
 
 from models.reconstruction import attention as exact
 from models.reconstruction.check import Wide, relative, wide, worst
-from models.records import ModelTrace
-from viz.attention import SCORES, most_structured_head
+from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import Choice, exported, matrix, mosaic_of, names_error, number, picture_error, same
+from viz.trace.attention import SCORES, most_structured_head
 
 
 def head_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:

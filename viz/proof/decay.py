@@ -5,9 +5,9 @@ import numpy as np
 from models.reconstruction import half_lives
 from models.reconstruction import time_mix as exact
 from models.reconstruction.check import relative, wide, worst
-from models.records import LayerTrace, ModelTrace
+from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
-from viz.labels import short
+from viz.look.labels import short
 from viz.proof.drawn import (
     Choice,
     bars_error,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.reconstruction.check import Numbers, Wide, relative, wide, worst
-from models.records import LayerTrace, ModelTrace
+from models.records.trace import LayerTrace, ModelTrace
 from viz.canvas import CanvasSpec, Frames, Lanes, Matrix, Tiles
 from viz.figure import Figure
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.reconstruction import maps, state_space, time_mix
 from models.reconstruction.check import Numbers, Wide, relative, wide, worst
-from models.records import ModelTrace
+from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import (
     Choice,

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.reconstruction import maps
 from models.reconstruction.check import Wide, relative, wide, worst
-from models.records import LayerTrace
+from models.records.trace import LayerTrace
 
 
 def map_error(drawn: Wide, layer: LayerTrace, *, wanted: int | None = None, budget: float = maps.BUDGET) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 
 from models.reconstruction import experts as exact
 from models.reconstruction.check import relative, wide, worst
-from models.records import LayerTrace, ModelTrace
+from models.records.trace import LayerTrace, ModelTrace
 from viz.canvas import Lanes
 from viz.figure import Figure
 from viz.proof.drawn import (

@@ -5,7 +5,7 @@ import numpy as np
 from models.reconstruction import half_lives
 from models.reconstruction import state_space as exact
 from models.reconstruction.check import Wide, relative, worst
-from models.records import LayerTrace, ModelTrace
+from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import (
     Choice,

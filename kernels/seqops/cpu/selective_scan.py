@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from seqops.cpu.compiled import compiled
 from seqops.cpu.threads import slices, spread
 from seqops.cpu.vectormath import exp_into
 
@@ -83,7 +83,7 @@ class _SelectiveScan(torch.autograd.Function):
         return gu, gdt, gA.sum(0), gB.sum(0), gC.sum(0), gD.sum(0), gh0
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _scan_forward(b, _part, begin, end, u, dt, A, B, C, D, y, state, states, every):  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover
     l, n = u.shape[1], A.shape[1]
     size = CHANNELS * n
@@ -119,7 +119,7 @@ def _scan_forward(b, _part, begin, end, u, dt, A, B, C, D, y, state, states, eve
                 state[b, first + c, j] = h[c * n + j]
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _scan_backward(b, part, begin, end, u, dt, A, B, C, D, h0, gy, gu, gdt, gA, gB, gC, gD, gh0):  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover
     """Replay the states of a block of channels, then run the adjoint recurrence backwards.
 
@@ -180,7 +180,7 @@ def _scan_backward(b, part, begin, end, u, dt, A, B, C, D, h0, gy, gu, gdt, gA, 
                 gA[b, first + c, j] = grate[c * n + j]
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _summary(begin, end, dt, u, A, B, C, mean, y):  # type: ignore[no-untyped-def]  # noqa: C901  # pragma: no cover - compiled
     """Sum |alpha| over the channels begin..end into mean, and write alpha u into y (end - begin, l).
 
@@ -230,7 +230,7 @@ def _summary(begin, end, dt, u, A, B, C, mean, y):  # type: ignore[no-untyped-de
                     old[s, start + r] = born[r, s]
 
 
-@njit(nogil=True, fastmath=FAST, cache=True, inline="always")
+@compiled(nogil=True, fastmath=FAST, inline="always")
 def _gather(rows, old, reads, count):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Write sum_s reads[:, s] old[s, :count] into rows[:, :count], four rows and two states a pass over the columns."""
     for r in range(0, ROWS, 4):

@@ -1,7 +1,8 @@
 """Give numba loops an exponential that LLVM can vectorise (libm's scalar one cannot be)."""
 
 import numpy as np
-from numba import njit
+
+from seqops.cpu.compiled import compiled
 
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HI = np.float32(0.693359375)  # short enough that k * LN2_HI is exact for every |k| <= 127
@@ -20,7 +21,7 @@ HALF = np.float32(0.5)
 ONE = np.float32(1.0)
 
 
-@njit(nogil=True, fastmath={"contract", "nnan", "ninf", "nsz"}, cache=True, inline="always")
+@compiled(nogil=True, fastmath={"contract", "nnan", "ninf", "nsz"}, inline="always")
 def exp_into(out, bits, x, n):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Write exp(x[:n]) into out[:n] in float32.
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from seqops.cpu.compiled import compiled
 from seqops.cpu.threads import slices, spread
 from seqops.cpu.vectormath import exp_into
 
@@ -87,7 +87,7 @@ class _Wkv(torch.autograd.Function):
         return gw.sum(0), gu.sum(0), gk, gv, *gstate
 
 
-@njit(nogil=True, fastmath=FAST, cache=True, inline="always")
+@compiled(nogil=True, fastmath=FAST, inline="always")
 def _less(gap, bits, a, b, count):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Write exp(-|a - b|) into gap: the factor of whichever of the two is not the maximum."""
     for c in range(count):
@@ -95,7 +95,7 @@ def _less(gap, bits, a, b, count):  # type: ignore[no-untyped-def]  # pragma: no
     exp_into(gap, bits, gap, count)
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _wkv_forward(b, _part, begin, end, w, u, k, v, y, num, den, top, states, every):  # type: ignore[no-untyped-def]  # pragma: no cover
     l = k.shape[1]
     gap, bits = np.empty(CHANNELS, np.float32), np.empty(CHANNELS, np.int32)
@@ -130,7 +130,7 @@ def _wkv_forward(b, _part, begin, end, w, u, k, v, y, num, den, top, states, eve
                     states[2, b, at, first + c] = m[c]
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _wkv_backward(  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     b, _part, begin, end, w, u, k, v, y, num0, den0, top0, num1, den1, top1, gy, gw, gu, gk, gv, gnum, gden, gtop
 ):
@@ -185,7 +185,7 @@ def _wkv_backward(  # type: ignore[no-untyped-def]  # pragma: no cover - compile
         gtop[b, ch] = gnum[b, ch] * num0[b, ch] + gden[b, ch] * den0[b, ch] + (extra if origin < 0 else ZERO)
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _summary(begin, end, w, u, k, v, mean, mixed):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Sum P over the channels begin..end into mean, and write P v into mixed (end - begin, l).
 

@@ -1,0 +1,1 @@
+"""One adapter per architecture over its transformers classes."""

@@ -1,0 +1,97 @@
+"""The Jamba adapter (Lieber et al. 2024): attention and Mamba layers, dense and with experts."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.models.jamba.modeling_jamba import JambaMambaMixer
+
+from models.architectures.continuation import Continuing
+from models.architectures.transformer import experts_block
+from models.records.trace import LayerTrace
+from models.tracing.adapter import Adapter
+from models.tracing.capture import Capture
+from models.tracing.parts import attention, experts, residual_stream, state_space
+
+
+class JambaAdapter(Adapter):
+    """Jamba in transformers format (ai21labs/Jamba-*). The layer plan is read from the layers, never from a pattern."""
+
+    name: ClassVar[str] = "jamba"
+    bundled: ClassVar[str] = "jamba"
+    model_types: ClassVar[frozenset[str]] = frozenset({"jamba"})
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS.union(
+        *(kind.PARTS | kind.CAPTURED for kind in (attention, state_space, experts))
+    )
+
+    def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Let several tokens follow a cache."""
+        for layer in _layers(model):
+            if hasattr(layer, "mamba"):
+                layer.mamba.__class__ = _Mixer
+        return model
+
+    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+        """Run with the hybrid cache, which is written into."""
+        given = {} if any(hasattr(layer, "self_attn") for layer in _layers(model)) else _without_attention(ids)
+        out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only), **given)
+        return out.logits, out.past_key_values
+
+    def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
+        """List the decoder layers, each with attention or Mamba and a feed-forward."""
+        return list(_layers(model))
+
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+        """Return final_layernorm."""
+        return model.get_submodule("model.final_layernorm")
+
+    def unembed(self, model: PreTrainedModel) -> nn.Module:
+        """Return the output head."""
+        return model.get_submodule("lm_head")
+
+    def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
+        """Ask each layer for what its kind of mixer and feed-forward shows."""
+        for layer in _layers(model):
+            if hasattr(layer, "mamba"):
+                yield from state_space.watched(layer.mamba)
+            else:
+                yield attention.output_projection(layer.self_attn)
+            if (block := experts_block(layer)) is not None:
+                yield from experts.watched(block)
+
+    def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
+        """Record the mixer of every layer, and its router where it has one."""
+        return tuple(_layer(i, layer, capture) for i, layer in enumerate(_layers(model)))
+
+
+class _Mixer(Continuing, JambaMambaMixer):
+    """Jamba's Mamba mixer with the state carried from chunk to chunk."""
+
+
+def _layers(model: Any) -> Iterable[Any]:
+    layers: Iterable[Any] = model.model.layers
+    return layers
+
+
+def _without_attention(ids: Tensor) -> dict[str, Any]:
+    """Return what transformers would ask an attention layer of the cache for: positions and masks, which no layer uses.
+
+    Jamba encodes no positions, and a batch without padding needs no mask in a Mamba layer.
+    """
+    positions = torch.arange(ids.shape[1], device=ids.device)[None]
+    return {"position_ids": positions, "attention_mask": {"full_attention": None, "linear_attention": None}}
+
+
+def _layer(index: int, layer: Any, capture: Capture) -> LayerTrace:
+    if hasattr(layer, "mamba"):
+        mixer = "mamba"
+        parts = state_space.mamba_parts(layer.mamba, capture)
+    else:
+        mixer = "attention"
+        parts = attention.attention_parts(layer.self_attn, capture)
+    block = experts_block(layer)
+    if block is None:
+        return LayerTrace(index, mixer, "dense", parts)
+    return LayerTrace(index, mixer, "moe", parts | experts.expert_parts(block, capture))

@@ -1,0 +1,1 @@
+"""What rows amount to: statistics, verdicts, rooflines, two runs compared."""

@@ -1,0 +1,160 @@
+"""Compare two runs cell by cell; what was not measured in the same way is not joined, and the reason is said."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from models.bench.judge.statistics import Rounds, Verdict, rounds_of, verdict
+from models.records.measurement import Measurement
+from models.records.run import Run
+
+PHASES = ("prefill", "first_token", "decode", "e2e")
+BETWEEN_RUNS = 0.05  # heat and clocks differ from run to run, which no interval over the rounds of one contains
+
+# What must be equal, in the order it is looked at. The first that no row of the other run shares is the reason.
+_SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
+    ("architecture", lambda row: row.architecture),
+    ("size", lambda row: row.size),
+    ("protocol_version", lambda row: row.protocol_version),
+    ("view", lambda row: row.view),
+    ("host", lambda row: str(row.environment.get("host_cpu", ""))),  # a file may hold any value there
+    ("device", lambda row: str(row.environment.get("device_name") or row.device.partition(":")[0])),
+    ("dtype", lambda row: row.dtype),
+    ("config_hash", lambda row: row.config_hash),
+    ("context", lambda row: row.context),
+    ("batch", lambda row: row.batch),
+    ("decode_tokens", lambda row: row.decode_tokens),
+    ("kernels", lambda row: row.kernels),
+    ("attention", lambda row: row.attention),
+    ("experts", lambda row: row.experts),
+    ("captured", lambda row: row.captured),
+)
+REASONS = (*(name for name, _ in _SAME), "state", "once")
+
+# What may differ, as it can be the very thing that is compared, but has to be said.
+_MOMENT = ("sm_clock_mhz", "temperature_c")  # of the machine, other at every look
+_TOLD = ("threads", "rounds", "seed", "graph", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A cell that both runs measured in the same way.
+
+    verdicts: per phase both have samples of; "faster" means that the first run took less time.
+    changed: what else differs, such as threads, the commit or the code of a function, as (first, second).
+    """
+
+    a: Measurement
+    b: Measurement
+    verdicts: Mapping[str, Verdict]
+    changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    def ratio(self, column: str) -> float | None:
+        """Return first over second of a number, such as peak_bytes; None where either lacks it or is zero."""
+        a, b = getattr(self.a, column), getattr(self.b, column)
+        return a / b if a and b else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A cell that was not joined. reason: the key store.refused.<reason>, filled with values."""
+
+    cell: Measurement
+    second: bool  # it is a cell of the second run
+    reason: str
+    values: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Return the key of the sentence."""
+        return f"store.refused.{self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs beside each other: what could be joined, and what could not."""
+
+    pairs: tuple[Pair, ...]
+    refused: tuple[Refusal, ...]
+
+
+def compare(a: Run, b: Run) -> Comparison:
+    """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
+    pairs: list[Pair] = []
+    refused: list[Refusal] = []
+    mine, theirs = _Index(a.current), _Index(b.current)
+    free = {id(row): row for row in theirs.rows}
+    named: set[int] = set()  # rows of b that a refusal has already spoken of
+    for row in mine.rows:
+        partners, reason, values = theirs.partners(row)
+        left = [other for other in partners if id(other) in free]
+        if reason:
+            named.update(id(other) for other in partners)
+            refused.append(Refusal(row, False, reason, values))
+        elif not left:
+            refused.append(Refusal(row, False, "once", {}))
+        else:
+            other = _likest(row, left)
+            del free[id(other)]
+            if row.measured and other.measured:
+                pairs.append(_pair(row, other))
+            else:
+                refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
+    for row in (row for key, row in free.items() if key not in named):
+        _, reason, values = mine.partners(row)
+        refused.append(Refusal(row, True, reason or "once", values))
+    return Comparison(tuple(pairs), tuple(refused))
+
+
+def rounds(row: Measurement, phase: str) -> Rounds:
+    """Return the samples of a phase by round. Steps of one round share the state of the machine."""
+    samples: Sequence[float] = getattr(row, f"{phase}_ms_samples")
+    return rounds_of(samples, row.rounds if phase == "decode" else len(samples))
+
+
+class _Index:
+    """The rows of a run by what must be equal, so that the partners of a row are found without reading every row."""
+
+    def __init__(self, rows: Sequence[Measurement]) -> None:
+        self.rows = rows
+        self._alike: dict[tuple[Any, ...], list[Measurement]] = {(): list(rows)}  # by the first values of _SAME
+        self._next: dict[tuple[Any, ...], set[Any]] = {}  # the values that follow them
+        for row in rows:
+            values = _values(row)
+            for count, value in enumerate(values):
+                self._next.setdefault(values[:count], set()).add(value)
+                self._alike.setdefault(values[: count + 1], []).append(row)
+
+    def partners(self, row: Measurement) -> tuple[list[Measurement], str, Mapping[str, Any]]:
+        """Return the rows measured like this one; else those that come nearest, and what no row shares."""
+        values = _values(row)
+        for count, (name, _) in enumerate(_SAME):
+            if values[: count + 1] not in self._alike:
+                near = values[:count]
+                theirs = ", ".join(map(str, sorted(self._next.get(near, ()))))
+                far = [] if name in ("architecture", "size", "context", "batch") else self._alike[near]
+                return far, name, MappingProxyType({"mine": values[count], "theirs": theirs})
+        return self._alike[values], "", {}
+
+
+def _values(row: Measurement) -> tuple[Any, ...]:
+    return tuple(value(row) for _, value in _SAME)
+
+
+def _likest(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
+    return max(partners, key=lambda other: (other.measured, other.cell_id == row.cell_id, other.source == row.source))
+
+
+def _pair(a: Measurement, b: Measurement) -> Pair:
+    verdicts = {}
+    for phase in PHASES:
+        first, second = rounds(a, phase), rounds(b, phase)
+        if first and second:
+            verdicts[phase] = verdict(first, second, negligible=BETWEEN_RUNS)
+    changed = {name: (getattr(a, name), getattr(b, name)) for name in _TOLD if getattr(a, name) != getattr(b, name)}
+    for one, other in ((a.implementation, b.implementation), (a.environment, b.environment)):
+        for name in sorted({*one, *other}):
+            if one.get(name) != other.get(name) and name not in _MOMENT:
+                changed[name] = (one.get(name), other.get(name))
+    return Pair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))

@@ -1,0 +1,62 @@
+"""Say which architecture of a run is faster than which, at the longest context that both were measured at."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from models.bench.judge.comparison import BETWEEN_RUNS, rounds
+from models.bench.judge.statistics import NEGLIGIBLE, Verdict, verdict
+from models.records.measurement import Measurement
+
+PHASES = ("prefill", "decode")
+_ALIKE = ("size", "view", "dtype", "device", "kernels", "attention", "decode_tokens", "protocol_version")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Two cells that differ in nothing but the architecture, and what can be said of one phase; a over b in time.
+
+    margin: the share from which a difference counts, larger for cells that did not take turns.
+    """
+
+    phase: str
+    a: Measurement
+    b: Measurement
+    found: Verdict
+    margin: float
+
+
+def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
+    """Judge each pair of architectures at every batch, both phases at the longest common context.
+
+    Rows are compared only where size, view, number type, device, kernels, attention and tokens agree, and where both
+    replay captured steps or neither does. Cells at a largest batch are left out, since they differ in batch, and so is
+    a phase without samples.
+    """
+    measured = [row for row in rows if row.measured and not row.batch_limit]
+    kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
+    for row in measured:
+        kinds.setdefault(_kind(row), {}).setdefault(row.architecture, {})[row.context] = row
+    for found in kinds.values():
+        for one, other in itertools.combinations(found.values(), 2):
+            shared = one.keys() & other.keys()
+            if shared:
+                yield from _of(one[max(shared)], other[max(shared)])
+
+
+def _kind(row: Measurement) -> tuple[object, ...]:
+    return (row.batch, row.captured, *(getattr(row, name) for name in _ALIKE))
+
+
+def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
+    margin = NEGLIGIBLE if _took_turns(a, b) else BETWEEN_RUNS
+    for phase in PHASES:
+        times = [rounds(row, phase) for row in (a, b)]
+        if all(times):
+            yield Judged(phase, a, b, verdict(*times, negligible=margin), margin)
+
+
+def _took_turns(a: Measurement, b: Measurement) -> bool:
+    """Tell whether two cells were measured in the same spell of the machine, as are those that do not say when."""
+    spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
+    return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)

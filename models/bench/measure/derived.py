@@ -1,0 +1,120 @@
+"""Compute the columns of a row that follow from what was measured, one function per kind of column; no clock, no model.
+
+Times are milliseconds, sizes bytes of the whole batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.bench.judge.roofline import step_bytes
+from models.bench.judge.statistics import spread
+from models.bench.measure.peaks import Ceilings
+from models.counting import accounting
+from models.counting.accounting import Shape
+from models.records.cell import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The samples of one round, in milliseconds."""
+
+    prefill: float
+    first_token: float
+    e2e: float
+    decode: tuple[float, ...]
+    sentinel_before: float
+    sentinel_after: float
+    steady: bool
+    attempts: int = 1  # the last of which this is
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What the first pass showed: exact bytes of the cache at depth, peaks of both phases, how long the prompt took.
+
+    reserved, process: the most that the allocator and the whole process have held until then.
+    """
+
+    cache_bytes: int
+    peak_prefill: int
+    peak_decode: int
+    prefill_ms: float
+    reserved: int | None
+    process: int | None
+
+
+def step_ms(rounds: Sequence[Round]) -> float:
+    """Return the median time of a decoding step over all rounds."""
+    return spread([took for made in rounds for took in made.decode]).median
+
+
+def of_rounds(rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return the samples in the order of the rounds, how many rounds were steady, and the state that follows.
+
+    A row is "ok" only where the sentinel drifted in fewer than half of its rounds.
+    """
+    unsteady = sum(not made.steady for made in rounds)
+    return {
+        "state": "ok" if 2 * unsteady < len(rounds) else "unstable",
+        "rounds": len(rounds),
+        "rounds_unsteady": unsteady,
+        "rounds_repeated": sum(made.attempts - 1 for made in rounds),
+        "prefill_ms_samples": tuple(made.prefill for made in rounds),
+        "decode_ms_samples": tuple(took for made in rounds for took in made.decode),
+        "first_token_ms_samples": tuple(made.first_token for made in rounds),
+        "e2e_ms_samples": tuple(made.e2e for made in rounds),
+        "sentinel_before_ms": rounds[0].sentinel_before,
+        "sentinel_after_ms": rounds[-1].sentinel_after,
+    }
+
+
+def of_times(cell: Cell, rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return the medians and spreads of the first token and of further ones, and tokens a second of the whole batch.
+
+    End to end the prompt gives the first token, so that a round makes one more than it decodes.
+    """
+    first, step = spread([r.first_token for r in rounds]), spread([took for r in rounds for took in r.decode])
+    e2e = spread([r.e2e for r in rounds])
+    return {
+        "ttft_ms_med": first.median,
+        "ttft_iqr_rel": first.relative,
+        "tpot_ms_med": step.median,
+        "tpot_iqr_rel": step.relative,
+        "decode_tokens_per_s": cell.batch / step.median * 1e3,
+        "e2e_tokens_per_s": cell.batch * (1 + cell.decode_tokens) / e2e.median * 1e3,
+    }
+
+
+def of_bytes(cell: Cell, shape: Shape, sizes: Sizes) -> dict[str, Any]:
+    """Return what was measured of the memory, and what accounting says of the same cell."""
+    return {
+        "bytes_weights": accounting.weight_bytes(shape, dtype=cell.dtype),
+        "cache_bytes": sizes.cache_bytes,
+        "cache_bytes_formula": accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype),
+        "bytes_logits": cell.batch * shape.vocab * accounting.element_bytes(cell.dtype),
+        "peak_bytes": max(sizes.peak_prefill, sizes.peak_decode),
+        "peak_prefill_bytes": sizes.peak_prefill,
+        "peak_decode_bytes": sizes.peak_decode,
+        "peak_reserved_bytes": sizes.reserved,
+        "peak_process_bytes": sizes.process,
+    }
+
+
+def of_ceilings(cell: Cell, shape: Shape, rounds: Sequence[Round], ceilings: Ceilings | None) -> dict[str, Any]:
+    """Return the ceilings of the device and the shares of them that were reached; nothing where none were measured.
+
+    mbu: bytes a decoding step must move, against its median time; mfu: operations of the prompt, against the median
+    time of reading it, the first token's choice not included.
+    """
+    if ceilings is None:
+        return {}
+    moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
+    flops = cell.batch * accounting.prefill_flops(shape, tokens=cell.context)
+    prefill_ms = spread([made.prefill for made in rounds]).median
+    return {
+        "bandwidth_bytes_per_s": ceilings.bandwidth_bytes_per_s,
+        "peak_flops_per_s": ceilings.peak_flops_per_s,
+        "mbu": moved / (step_ms(rounds) / 1e3) / ceilings.bandwidth_bytes_per_s,
+        "mfu": flops / (prefill_ms / 1e3) / ceilings.peak_flops_per_s,
+    }

@@ -1,0 +1,124 @@
+"""A run on its way through the line of a device: what it has done, how long it took, and what it says of itself."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from models.bench.plan.plan import Cell, Plan
+from models.records.measurement import Measurement
+
+OVERRUN = 1.5  # of the budget, from which no further group of cells is started
+PAUSE_LIMIT_S = 900.0  # after which a paused run goes on by itself: others may wait for the device
+
+
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
+@dataclass(slots=True)
+class Job:
+    """A plan on its way: where it stands, and what of it is not stored yet. Written by its runner, under a lock."""
+
+    run_id: str
+    plan: Plan
+    timeout_s: float | None
+    ended_before: str | None = None  # how the run had ended whose cells are measured again, None for a new run
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    going: threading.Event = field(default_factory=_set)  # cleared: paused, or about to be
+    held_since: float | None = None  # since when it does not measure, paused
+    held_s: float = 0.0  # in the pauses before
+    unstored: deque[Measurement] = field(default_factory=deque)
+    elsewhere: bool = False  # another program measures on the device
+    state: str = "queued"
+    done: int = 0
+    cell: Cell | None = None
+    phase: str = ""
+    round: int = 0
+    worker_pid: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    spent_s: float = 0.0  # when the last cell was done
+    spent_predicted_s: float = 0.0
+
+    @property
+    def worked_s(self) -> float:
+        """Return how long it has measured so far, pauses left out."""
+        if self.started is None:
+            return 0.0
+        now = time.monotonic()
+        held = self.held_s + (now - self.held_since if self.held_since is not None else 0.0)
+        return (self.ended or now) - self.started - held
+
+    @property
+    def pace(self) -> float:
+        """Return how many times as long as predicted the cells took that are done."""
+        return self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
+
+    def remaining_s(self) -> float | None:
+        """Scale the prediction of what is left by the pace so far, less what it has run already."""
+        if self.state not in ("queued", "running"):
+            return 0.0
+        left = max(self.plan.seconds - self.spent_predicted_s, 0.0) * self.pace
+        return max(left - (self.worked_s - self.spent_s), 0.1 * left)
+
+    def lacks_time(self, group_s: float, turn_s: float) -> bool:
+        """Tell whether one more turn of a group (predicted: group_s in all) would pass the budget of the plan."""
+        if self.plan.budget_s is None or self.started is None:
+            return False
+        later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0) * self.pace
+        return self.worked_s + turn_s + later > self.plan.budget_s
+
+    @property
+    def out_of_time(self) -> bool:
+        """Tell whether a run that has done some cells took so much more than its budget that no more are started."""
+        return self.plan.budget_s is not None and self.done > 0 and self.worked_s > OVERRUN * self.plan.budget_s
+
+    def progress(self, position: int) -> "Progress":
+        """Return where it stands, with so many runs before it. Call it under the lock of its runner."""
+        return Progress(
+            self.run_id,
+            self.state,
+            position,
+            len(self.plan.cells),
+            self.done,
+            self.cell,
+            self.phase,
+            self.round,
+            self.worker_pid,
+            self.worked_s,
+            self.remaining_s(),
+            not self.going.is_set(),
+            None if self.held_since is None else time.monotonic() - self.held_since,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands.
+
+    position: how many runs are before it on its device, those of other programs included (0: it is running). round: of
+    the cell being measured, 0 while it is prepared. elapsed_s: without pauses. paused: it was asked to pause; held_s:
+    for how long it has done nothing since, None while it still ends the turn it is in.
+    """
+
+    run_id: str
+    state: str  # "queued", "running", "done" or "cancelled"
+    position: int
+    total: int
+    done: int
+    cell: Cell | None
+    phase: str
+    round: int
+    worker_pid: int | None
+    elapsed_s: float
+    remaining_s: float | None
+    paused: bool = False
+    held_s: float | None = None
+
+    @property
+    def live(self) -> bool:
+        """Tell whether more is to come."""
+        return self.state in ("queued", "running")

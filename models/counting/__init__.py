@@ -1,0 +1,1 @@
+"""Parameters, cache bytes and operations, counted from a configuration."""

@@ -1,0 +1,1 @@
+"""Our operators timed against those of transformers."""

@@ -1,0 +1,1 @@
+"""Which implementation of an operator runs, and its place in transformers."""

@@ -1,0 +1,1 @@
+"""The records that figures and pages read: frozen dataclasses of numpy arrays and numbers."""

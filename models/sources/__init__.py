@@ -1,0 +1,1 @@
+"""Where models come from: names, weights, the hub, downloads, the catalogue."""

@@ -1,0 +1,1 @@
+"""One forward pass, recorded: from a prompt to a ModelTrace."""

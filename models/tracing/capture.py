@@ -1,0 +1,94 @@
+"""Watch one forward pass: what chosen modules received and returned, and what attention was computed from."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from models.operators import backends
+
+ATTENTION = "contextscope"  # the attention implementation our models are loaded with: sdpa, observable
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionInputs:
+    """What one attention call saw.
+
+    query (b, h, l, d_head), key and value (b, h_kv, l, d_head), the scale of q.k, and the mask that the model handed
+    over: bool or additive, (b, 1 or h, l, l), or None for every key up to the query.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    scale: float
+    mask: Tensor | None = None
+
+    def visible(self) -> Tensor:
+        """Return which keys each query of the first sequence may read, bool (l, l); a sliding window is in it."""
+        length = self.query.shape[2]
+        if self.mask is None:
+            return torch.ones(length, length, dtype=torch.bool, device=self.query.device).tril()
+        mask = self.mask[0, 0]
+        return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """First positional input and output of every watched module, and the inputs of every attention call."""
+
+    inputs: dict[nn.Module, Tensor] = field(default_factory=dict)
+    outputs: dict[nn.Module, Any] = field(default_factory=dict)
+    attention: dict[nn.Module, AttentionInputs] = field(default_factory=dict)
+
+
+_active: ContextVar[Capture | None] = ContextVar("contextscope_capture", default=None)
+
+
+@contextmanager
+def capturing(modules: Iterable[nn.Module]) -> Iterator[Capture]:
+    """Record the run inside the block; hooks come off when it ends, also by an error.
+
+    What other threads run through the same modules meanwhile, such as a lens of an earlier trace, is not recorded.
+    """
+    capture = Capture()
+
+    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if _active.get() is not capture:
+            return
+        if args:
+            capture.inputs[module] = args[0]
+        capture.outputs[module] = output
+
+    handles = [module.register_forward_hook(hook) for module in modules]
+    token = _active.set(capture)
+    try:
+        yield capture
+    finally:
+        _active.reset(token)
+        for handle in handles:
+            handle.remove()
+
+
+def observable_attention(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """Compute attention exactly as sdpa does, leaving a note of its inputs when somebody watches."""
+    capture = _active.get()
+    if capture is not None:
+        scale = kwargs.get("scaling")
+        scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
+        capture.attention[module] = AttentionInputs(query, key, value, scale, attention_mask)
+    backends.note_attention(query, key, value, attention_mask)
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+
+
+AttentionInterface.register(ATTENTION, observable_attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)

@@ -1,0 +1,60 @@
+"""Attention weights, their logits and what each weight moves, rebuilt from the query, key and value of the real run."""
+
+from typing import Any
+
+import torch
+from seqops.attention import attention_matrix, per_head
+from torch import Tensor, nn
+
+from models.records.trace import Deferred, Derivation, Parts, deferred
+from models.tracing.capture import Capture
+from models.tracing.parts import named
+
+PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
+CAPTURED = frozenset({"head_query", "head_key", "head_value", "head_output", "output_gram"})
+OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
+
+
+def output_projection(attention: Any) -> Any:
+    """Return the module that maps the heads back to d_model."""
+    for name in OUTPUT_NAMES:
+        if hasattr(attention, name):
+            return getattr(attention, name)
+    raise TypeError(f"{type(attention).__name__} has none of {OUTPUT_NAMES}")
+
+
+def attention_parts(attention: Any, capture: Capture) -> Deferred:
+    """Build the parts of one attention layer of batch 1: W_O W_O^T with the run, the rest on demand."""
+    seen = capture.attention[attention]
+    projection = output_projection(attention)
+    joined = capture.inputs[projection][0].float()  # (l, h * d_head), what the heads found, side by side
+
+    @torch.inference_mode()
+    def weights() -> Parts:
+        query, key, value = seen.query[0].float(), seen.key[0].float(), seen.value[0].float()
+        visible = seen.visible()
+        kernel = _weight(projection).view(len(query), value.shape[-1], -1)  # (h, d_head, d_model)
+        logits, attended = attention_matrix(query, key, scale=seen.scale, visible=visible)
+        heads, width = query.shape[0], value.shape[-1]
+        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
+        parts = {
+            "attention": attended,
+            "attention_logits": logits,
+            "value_norm": attended * moved.norm(dim=-1)[:, None, :],
+            "visible": visible.to(torch.uint8),
+            "head_query": seen.scale * query,
+            "head_key": key,
+            "head_value": value,
+            "head_output": joined.view(len(joined), heads, width).transpose(0, 1),
+        }
+        return {name: named(name, part) for name, part in parts.items()}
+
+    kernel = _weight(projection).view(seen.query.shape[1], seen.value.shape[-1], -1)
+    gram = named("output_gram", kernel @ kernel.transpose(1, 2))
+    return deferred({"output_gram": gram}, Derivation((PARTS | CAPTURED) - {"output_gram"}, weights))
+
+
+def _weight(projection: Any) -> Tensor:
+    """Return the projection's matrix (h * d_head, d_model)."""
+    weight: Tensor = projection.weight.float()
+    return weight.T if isinstance(projection, nn.Linear) else weight  # GPT-2's Conv1D stores (in, out)

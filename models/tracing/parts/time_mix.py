@@ -1,0 +1,57 @@
+"""RWKV-4's decay, bonus, receptance, state over time and effective attention."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from seqops.wkv import effective_attention_summary, wkv_traced
+from torch import nn
+
+from models.records.trace import Deferred, Derivation, Parts, deferred
+from models.tracing.capture import Capture
+from models.tracing.parts import half_life, named
+
+STATES = ("wkv_num", "wkv_den", "wkv_max")
+PARTS = frozenset({"decay_rate", "bonus", "key", "value", "receptance", "effective_attention", "half_life", *STATES})
+CAPTURED = frozenset({"time_decay", "receptance_logit", "mixer_output"})
+
+
+def watched(attention: Any) -> Iterable[nn.Module]:
+    """List what a time-mix block must be asked for; its own `attentions` output is not attention."""
+    return (attention.key, attention.value, attention.receptance, attention.output)
+
+
+def time_mix_parts(attention: Any, capture: Capture) -> Deferred:
+    """Build the parts of one time-mix block of batch 1; states and effective attention are derived when asked for."""
+    key = capture.outputs[attention.key][0].float()  # (l, c)
+    value = capture.outputs[attention.value][0].float()
+    logit = capture.outputs[attention.receptance][0].float()
+    rate = torch.exp(attention.time_decay.float())
+    bonus = attention.time_first.float()
+    values = {
+        "decay_rate": rate,
+        "bonus": bonus,
+        "key": key,
+        "value": value,
+        "receptance": torch.sigmoid(logit),
+        "half_life": half_life(rate),
+        "time_decay": attention.time_decay,
+        "receptance_logit": logit,
+        "mixer_output": capture.inputs[attention.output][0],
+    }
+
+    @torch.inference_mode()
+    def states() -> Parts:
+        over_time = wkv_traced(rate, bonus, key[None], value[None])[2]
+        return {name: named(name, part[0]) for name, part in zip(STATES, over_time, strict=True)}
+
+    @torch.inference_mode()
+    def operator() -> Parts:
+        mean = effective_attention_summary(rate, bonus, key, value)[0]
+        return {"effective_attention": named("effective_attention", mean)}
+
+    return deferred(
+        {name: named(name, part) for name, part in values.items()},
+        Derivation(STATES, states),
+        Derivation(["effective_attention"], operator),
+    )

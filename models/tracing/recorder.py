@@ -1,0 +1,118 @@
+"""One real forward pass, recorded: the way from a prompt to a ModelTrace, the same for every architecture."""
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.counting import accounting
+from models.errors import SettingError, SourceError
+from models.limits import PROMPT_TOKENS
+from models.machine import threads
+from models.operators import backends
+from models.records.trace import ModelTrace, Named, TokenLens
+from models.tracing.adapter import Adapter, Checkpoint
+from models.tracing.capture import capturing
+from models.tracing.parts import residual_stream
+from models.tracing.tokens import Encoded, encode, label_of
+
+
+def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
+    """Run the model once over a prompt (batch 1) with its layers watched.
+
+    Raises PromptError for a prompt that cannot be run, SourceError for a checkpoint without a tokenizer of its own.
+    """
+    return trace_encoded(adapter, checkpoint, encoded(checkpoint, prompt))
+
+
+def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
+    """Cut a prompt into the tokens that a checkpoint reads; raises as trace does, and touches no model."""
+    shape = accounting.shape_of(checkpoint.config)
+    limit = min(PROMPT_TOKENS, shape.positions or PROMPT_TOKENS)
+    found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
+    if not found.ids:
+        message = f"the tokenizer of {checkpoint.name!r} makes no token of this text: use another text"
+        raise SourceError("errors.no_tokens", message, source=checkpoint.name)
+    if not all(0 <= id_ < shape.vocab for id_ in found.ids):
+        message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
+        raise SourceError("errors.foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
+    return found
+
+
+def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
+    """Run the model once over tokens (batch 1) that were cut, or drawn, before."""
+    ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
+    model = checkpoint.model
+    blocks, norm, start = adapter.blocks(model), adapter.final_norm(model), adapter.stream_start(model)
+    wanted = threads.threads_for(accounting.params_total(accounting.shape_of(model.config)))
+    with checkpoint.lock, threads.limited(wanted), torch.inference_mode(), backends.recording() as used:
+        with capturing([*adapter.watched(model), *residual_stream.watched(blocks, norm, start)]) as capture:
+            started = time.perf_counter()
+            logits, cache = adapter.forward(model, ids, None, last_only=False)
+            seconds = time.perf_counter() - started
+        layers = adapter.layer_traces(model, capture)
+    dtype = str(model.dtype).removeprefix("torch.")
+    rows = logits[0].float().cpu()  # (l, vocab)
+    recorded = Named(rows.numpy(), ("token", "vocab"))
+    embedding, layers = residual_stream.record(
+        layers,
+        residual_stream.streams(blocks, norm, start, capture),
+        readout(adapter, checkpoint),
+        logits=recorded,
+        ids=np.array(encoded.ids),
+    )
+    return ModelTrace(
+        checkpoint=checkpoint.name,
+        architecture=checkpoint.architecture,
+        prompt=encoded.prompt,
+        tokens=encoded.tokens,
+        logits=recorded,
+        surprisal=Named(surprisal(rows, ids[0].cpu()), ("token",)),
+        layers=layers,
+        cache_bytes=adapter.cache_bytes(cache),
+        cache_bytes_formula=accounting.cache_bytes(
+            accounting.shape_of(model.config), context=ids.shape[1], dtype=dtype
+        ),
+        implementation=dict(used),
+        device=str(checkpoint.device),
+        dtype=dtype,
+        seconds=seconds,
+        remarks=encoded.remarks,
+        embedding=embedding,
+        label_of=label_of(checkpoint.tokenizer),
+    )
+
+
+def readout(adapter: Adapter, checkpoint: Checkpoint) -> residual_stream.Readout:
+    """Return what turns a residual stream of a checkpoint into logits."""
+    model = checkpoint.model
+    return residual_stream.Readout(adapter.final_norm(model), adapter.unembed(model), adapter.stream_dtype(model))
+
+
+def lens_of(adapter: Adapter, checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
+    """Follow one token of the vocabulary through a trace: its probability and rank in the stream after every block.
+
+    trace: of this checkpoint. Costs one output head per layer, and keeps two numbers per layer and position.
+    Raises SettingError for an id that the vocabulary does not have, ValueError for a trace of another checkpoint.
+    """
+    if trace.checkpoint != checkpoint.name:
+        raise ValueError(f"the trace is one of {trace.checkpoint!r}, not of {checkpoint.name!r}")
+    last = trace.logits.sizes["vocab"] - 1
+    if not 0 <= token_id <= last:
+        message = f"token {token_id} is not in the vocabulary of {checkpoint.name!r}: choose an id from 0 to {last}"
+        raise SettingError("errors.setting_range", message, name="token", value=token_id, low=0, high=last)
+    head, ids = readout(adapter, checkpoint), np.full(len(trace.tokens), token_id)
+    with torch.inference_mode():
+        found = [residual_stream.follow(layer.part("resid_post"), head, ids) for layer in trace.stream]
+    prob, rank = (Named(np.stack(rows), ("layer", "token")) for rows in zip(*found, strict=True))
+    return TokenLens(token_id, trace.label_of(token_id), prob, rank)
+
+
+def surprisal(logits: Tensor, ids: Tensor) -> np.ndarray:
+    """Return -log2 p(token | tokens before it) in bits, (l,); nan for the first token, which nothing predicts."""
+    bits = torch.full((len(ids),), math.nan)
+    log_p = torch.log_softmax(logits[:-1], dim=-1)
+    bits[1:] = -log_p.gather(1, ids[1:, None])[:, 0] / math.log(2)
+    return bits.numpy()

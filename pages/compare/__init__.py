@@ -1,0 +1,1 @@
+"""The live comparisons, one folder per page."""

@@ -1,0 +1,243 @@
+"""Show a run: where it stands, what happened to cells that failed, its pictures and its rows."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from models import describe
+from models.bench.judge import comparison
+from models.bench.judge.roofline import floors
+from models.bench.judge.statistics import growth_exponent, median_time
+from models.bench.run import remeasure, runner
+from models.bench.run.job import PAUSE_LIMIT_S, Progress
+from models.errors import ContextscopeError
+from models.records.measurement import SENTINEL_DRIFT, Measurement
+from models.records.run import Run
+from pages.compare.benchmark.grid import duration
+from pages.compare.benchmark.planning import PAGE
+from pages.shared import figure, gate, journal, layout, notices, style
+from pages.shared.memo import Memo
+from pages.shared.panel import panel
+from pages.shared.state import session
+from pages.shared.words import i18n
+from pages.shared.words.i18n import t
+from viz.bench import batches as bench_batches
+from viz.bench import device as bench_device
+from viz.bench import memory, speed
+from viz.figure import Figure, Translate
+from viz.look.theme import Theme
+
+POLL_S = 0.7
+NAMED = 4  # cells listed by name; more are counted
+QUANTITIES = ("carried", "peak", "parts")
+
+F = TypeVar("F", bound=Figure | None)
+
+_figures: Memo[Figure | None] = Memo(64)
+_explanations: Memo[list[tuple[str, Callable[..., Figure | None]]]] = Memo()
+
+
+def status(run: Run) -> None:
+    """Say where a run stands; while it is going on, look again every moment and redraw the page with each new row."""
+    progress = runner.shared().progress(run.run_id)
+    if progress is not None and progress.live:
+        st.fragment(gate.gated(_live), run_every=POLL_S)(run.run_id, progress.done)
+        return
+    st.text(_headline(run))
+
+
+def failures(run: Run) -> None:
+    """Say in a sentence what happened to each cell without a measurement, and which measurements to distrust."""
+    failed = [row for row in run.last if not row.measured]
+    reasons: dict[str, list[Measurement]] = {}
+    for row in failed:
+        reasons.setdefault(_why(row), []).append(row)
+    lines = [f"- {notices.plain(_cells(rows))}: {notices.plain(why)}" for why, rows in reasons.items()]
+    if lines:
+        lines += [f"- {notices.plain(line)}" for line in _room(run)]
+        st.warning("\n".join([t("benchmark.failures", count=len(failed)), "", *lines]), icon=":material/info:")
+    if crowded := sum(bool(row.foreign_processes) for row in run.current):
+        st.warning(t("benchmark.foreign", count=crowded, total=len(run.current)), icon=":material/group:")
+    for level in ("unusable", "noisy"):
+        shaky = [row for row in run.current if row.noise == level]
+        if shaky:
+            named = f" {notices.plain(_cells(shaky))}" if len(shaky) <= NAMED else ""
+            st.caption(t(f"benchmark.noise.{level}", count=len(shaky), total=len(run.current)) + named)
+
+
+def _cells(rows: list[Measurement]) -> str:
+    """Name a few cells; count more."""
+    return " · ".join(map(cell_name, rows)) if len(rows) <= NAMED else t("benchmark.cells", count=len(rows))
+
+
+def _room(run: Run) -> list[str]:
+    """Say between which lengths the memory ran out, for every architecture and batch for which it did."""
+    found = []
+    for row in run.current:
+        if row.state == "oom" and not row.batch_limit:
+            kind = (row.architecture, row.batch)
+            alike = [one for one in run.current if (one.architecture, one.batch) == kind and not one.batch_limit]
+            fits = max((one.context for one in alike if one.measured and one.context < row.context), default=None)
+            least = min(one.context for one in alike if one.state == "oom")
+            if fits is not None and row.context == least:
+                name = t(f"nav.{row.architecture}")
+                found.append(t("benchmark.room", name=name, batch=row.batch, fits=f"{fits:,}", full=f"{least:,}"))
+    return found
+
+
+def cell_name(row: Measurement) -> str:
+    """Name the cell of a row."""
+    key = "benchmark.cell" if row.batch == 1 else "benchmark.cell_batch"
+    return t(key, name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}", batch=row.batch)
+
+
+def pictures(run: Run) -> None:
+    """Draw memory, reading and writing against context length, each beside its words, and what explains them below."""
+    rows = [row for row in run.current if row.state != "cancelled"]  # a cancelled cell says nothing about the model
+    if not any(row.measured for row in rows):
+        st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
+        return
+    swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
+    layout.section_of(PAGE, "memory", partial(_memory, run, swept))
+    _section(run, "prefill", partial(speed.prefill_vs_context, swept, fit=growth_exponent))
+    _section(run, "decode", lambda **given: speed.decode_vs_context(swept, floors=_floors(run), **given))
+    explaining = _explanations.get(run.run_id, (run,), lambda: _explaining(rows))
+    layout.under_the_hood(PAGE, [(name, partial(_show, run, name, draw)) for name, draw in explaining])
+
+
+def _section(run: Run, key: str, draw: Callable[..., Figure]) -> None:
+    layout.section_of(PAGE, key, partial(panel, _kept(run, key, draw), (), key=f"{PAGE}.{key}", follow=False))
+
+
+def _kept(run: Run, name: str, draw: Callable[..., F]) -> Callable[..., F]:
+    """Wrap a figure function: what it drew of a run, in a language and a look, is drawn again only with other options.
+
+    The first argument of the wrapped function is not used; draw holds the rows.
+    """
+
+    def drawn(_: object, *, theme: Theme, t: Translate, **options: Any) -> F:
+        key = (run.run_id, name, session.language(), theme.mode, *sorted(options.items()))
+        made: F = _figures.get(key, (run,), lambda: draw(theme=theme, t=t, **options))  # type: ignore[assignment]
+        return made
+
+    return drawn
+
+
+def _explaining(rows: list[Measurement]) -> list[tuple[str, Callable[..., Figure | None]]]:
+    """List the figures that explain the times, those for which this run has numbers."""
+    device = next(row.device for row in rows if row.measured).partition(":")[0]
+    largest = [row for row in rows if row.batch_limit]
+    steps = {row.cell_id: median_time(comparison.rounds(row, "decode")) for row in largest if row.measured}
+    batches = {row.batch for row in rows if row.measured}
+    every: list[tuple[str, bool, Callable[..., Figure | None]]] = [
+        ("largest_batch", bool(steps), partial(bench_batches.largest_batch, largest, intervals=steps)),
+        ("pareto", len(batches) > 1, partial(bench_batches.pareto, rows)),
+        ("achieved", _has(rows, "mbu"), partial(bench_device.achieved, rows)),
+        ("launches", _has(rows, "launch_fraction"), partial(bench_device.launches, rows)),
+        ("energy", _has(rows, "energy_j_per_token"), partial(bench_device.energy, rows)),
+        ("sentinel_strip", _has(rows, "sentinel_before_ms"),
+         partial(bench_device.sentinel_strip, rows, limit=SENTINEL_DRIFT[device])),
+    ]  # fmt: skip
+    return [(name, draw) for name, there, draw in every if there]
+
+
+def _has(rows: list[Measurement], column: str) -> bool:
+    return any(row.measured and getattr(row, column) is not None for row in rows)
+
+
+def _show(run: Run, name: str, draw: Callable[..., Figure | None]) -> None:
+    drawn = _kept(run, name, draw)((), theme=style.theme(), t=t)
+    if drawn is None:
+        st.caption(t("benchmark.no_picture"))
+    else:
+        figure.show(drawn, key=f"{PAGE}.{name}")
+
+
+def _floors(run: Run) -> dict[str, float]:
+    """Return the least time of each cell's step, for the sources whose shapes are known here."""
+    shapes = {}
+    for source in {row.source for row in run.rows if not run.imported or remeasure.comes_along(row.source)}:
+        try:
+            shapes[source] = describe.resolve(source).shape
+        except ContextscopeError:  # a run of another machine, with a folder that is not here
+            continue
+    return floors(run.current, shapes)
+
+
+def _live(run_id: str, drawn: int) -> None:
+    here = runner.shared()
+    now = here.progress(run_id)
+    if now is None or not now.live or now.done != drawn:
+        st.rerun(scope="app")
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"live-{PAGE}"):
+        st.progress(now.done / now.total, text=_live_text(now))
+        key, icon = ("resume", "play_arrow") if now.paused else ("pause", "pause")
+        if now.state == "running":
+            st.button(
+                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=_act,
+                args=(key, run_id),
+            )  # fmt: skip
+        st.button(
+            t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=_act,
+            args=("cancel", run_id),
+        )  # fmt: skip
+
+
+def _act(action: str, run_id: str) -> None:
+    """Pause, resume or cancel a run, and note it in the journal where something was done."""
+    shared = runner.shared()
+    acts = {"pause": shared.pause, "resume": shared.resume, "cancel": shared.cancel}
+    if acts[action](run_id):
+        journal.note(action, run=run_id)
+
+
+def _live_text(now: Progress) -> str:
+    if now.state == "queued":
+        return t("benchmark.queued", position=now.position)
+    if now.held_s is not None:
+        return f"{now.done}/{now.total} · " + t("benchmark.paused", time=duration(PAUSE_LIMIT_S - now.held_s))
+    if now.paused:
+        return f"{now.done}/{now.total} · {t('benchmark.pausing')}"
+    left = "" if now.remaining_s is None else t("benchmark.left", time=duration(now.remaining_s))
+    if now.cell is None:
+        return f"{now.done}/{now.total} · {t(f'benchmark.phase.{now.phase}') if now.phase else left}"
+    phase = t(f"benchmark.phase.{now.phase}") if now.phase else t("benchmark.phase.start")
+    phase = t("benchmark.round", phase=phase, number=now.round) if now.round else phase
+    cell = t("benchmark.cell", name=t(f"nav.{now.cell.architecture}"), tokens=f"{now.cell.context:,}")
+    return f"{now.done}/{now.total} · {cell} · {phase} · {left}"
+
+
+def _headline(run: Run) -> str:
+    machine = run.environment.get("host_cpu") or ""
+    when = layout.moment_text(run.created_ns)
+    key = "recorded" if run.recorded else "imported" if run.imported else run.ended or "open"
+    done = sum(row.measured for row in run.current)
+    return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
+
+
+def _memory(run: Run, rows: list[Measurement]) -> None:
+    key = f"{PAGE}.quantity"
+    st.session_state.setdefault(key, QUANTITIES[0])
+    with st.container(key=f"pick-{key}"):
+        st.segmented_control(
+            t("benchmark.quantity.label"), QUANTITIES, key=key, required=True,
+            format_func=lambda name: t(f"benchmark.quantity.{name}"), label_visibility="collapsed",
+        )  # fmt: skip
+    shown = st.session_state[key]
+    if shown == "parts":
+        least = min(row.batch for row in rows)
+        draw = partial(memory.memory_parts, [row for row in rows if row.batch == least])
+        panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts", follow=False)
+    else:
+        draw = partial(memory.memory_vs_context, rows)
+        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", follow=False, peak=shown == "peak")
+
+
+def _why(row: Measurement) -> str:
+    """Return the sentence of a row's reason in the visitor's language, or the stored English one."""
+    lang = session.language()
+    if row.reason_key and i18n.has(lang, row.reason_key):
+        return i18n.say(lang, row.reason_key, **row.reason_values)
+    return row.reason

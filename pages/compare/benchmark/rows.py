@@ -1,0 +1,132 @@
+"""List the rows of a run as they are stored, and let cells be measured again: chosen ones, or those that failed."""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from models.bench.run import remeasure, runner
+from models.records.measurement import Measurement
+from models.records.run import Run
+from pages.compare.benchmark.planning import PAGE, show
+from pages.shared import journal, notices
+from pages.shared.implementation import implementation
+from pages.shared.layout import bytes_text, moment_text
+from pages.shared.memo import Memo
+from pages.shared.state import session
+from pages.shared.words import i18n
+from pages.shared.words.i18n import t
+
+_lines: Memo[list[dict[str, object]]] = Memo()  # the table of a run in a language
+_left: Memo[tuple[str, ...]] = Memo()  # cells of a run that may be measured again
+_planned: Memo[set[str]] = Memo()  # cells of a run
+
+
+def missing(run: Run) -> None:
+    """Offer to measure again what has no measurement and might get one, once nothing of the run is under way."""
+    cells = _left.get(run.run_id, (run,), lambda: remeasure.left(run))
+    _button("missing", run, cells, t("benchmark.again.missing", count=len(cells)))
+
+
+def table(run: Run) -> None:
+    """List every row, with the code that ran and the parity that was found; rows that are chosen can be repeated."""
+    with st.expander(t("benchmark.rows.title", count=len(run.rows)), key=f"{PAGE}.rows"):
+        lines = _lines.get((run.run_id, session.language()), (run,), lambda: _listed(run))
+        chosen = st.dataframe(
+            lines, key=f"{PAGE}.table", hide_index=True, width="stretch", on_select="rerun", selection_mode="multi-row",
+        )  # fmt: skip
+        cells = {run.rows[at].cell_id for at in chosen.selection.rows if at < len(run.rows)}
+        _button("chosen", run, cells, t("benchmark.again.chosen", count=len(cells)))
+        st.caption(t("benchmark.again.how"))
+
+
+def _listed(run: Run) -> list[dict[str, object]]:
+    """Write every row for people, without the columns that say nothing of this run."""
+    current = {id(row) for row in run.current}
+    lines = [_columns(row, replaced=id(row) not in current) for row in run.rows]
+    filled = [name for name in (lines[0] if lines else ()) if any(line[name] not in (None, "") for line in lines)]
+    return [{name: line[name] for name in filled} for line in lines]
+
+
+def captured(said: str) -> str:
+    """Say whether steps were captured; what torch said stays in its words."""
+    key = f"benchmark.graph.{said.lower().replace(' ', '_')}"
+    return t(key) if said and i18n.has(session.language(), key) else said
+
+
+def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
+    """Draw a button that measures those of the cells again that the plan of the run has."""
+    here = runner.shared()
+    now = here.progress(run.run_id)
+    planned = _planned.get(run.run_id, (run,), lambda: {cell.cell_id for cell in remeasure.cells_of(run)}) & set(
+        cell_ids
+    )
+    if not planned or (now is not None and now.live) or here.measured_elsewhere(run):
+        return
+
+    def measure() -> None:
+        with notices.guarded():
+            run_id = here.again(run.run_id, planned)
+            journal.note("again", run=run_id)
+            show(run_id)
+
+    st.button(words, key=f"{PAGE}.again.{name}", icon=":material/replay:", on_click=measure)
+    if not remeasure.own(run):
+        st.caption(t("benchmark.again.elsewhere"))
+
+
+def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
+    """Choose what a person wants to see of a row; the download has everything."""
+    values = {
+        "architecture": t(f"nav.{row.architecture}"),
+        "batch": row.batch,
+        "context": row.context,
+        "state": _state(row, replaced=replaced),
+        "carried": _bytes(row.cache_bytes),
+        "formula": row.cache_bytes is not None and row.cache_bytes == row.cache_bytes_formula,
+        "peak": _bytes(row.peak_bytes),
+        "reserved": _bytes(row.peak_reserved_bytes),
+        "process": _bytes(row.peak_process_bytes),
+        "predicted": _bytes(row.pred_bytes),
+        "prefill": row.ttft_ms_med and round(row.ttft_ms_med, 2),
+        "decode": row.tpot_ms_med and round(row.tpot_ms_med, 3),
+        "spread": _share(row.tpot_iqr_rel),
+        "rounds": row.rounds,
+        "repeated": row.rounds_repeated,
+        "unsteady": row.rounds_unsteady,
+        "e2e": row.e2e_tokens_per_s and round(row.e2e_tokens_per_s, 1),
+        "mbu": _share(row.mbu),
+        "mfu": _share(row.mfu),
+        "operators": row.ops_per_token,
+        "waiting": _share(row.launch_fraction),
+        "harness": row.harness_ms and round(row.harness_ms, 4),
+        "parity": _difference(row.parity_max_rel),
+        "chunked": _difference(row.parity_chunk_rel),
+        "alone": _difference(row.parity_batch_rel),
+        "exact": _difference(row.parity_float32_rel),
+        "experts": row.experts_distinct and round(row.experts_distinct, 1),
+        "graph": captured(row.graph),
+        "badge": row.badge and t(f"benchmark.badge.{row.badge}"),
+        "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
+        "when": row.started_ns and moment_text(row.started_ns),
+    }
+    return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}
+
+
+def _state(row: Measurement, *, replaced: bool) -> str:
+    if replaced:
+        return t("benchmark.rows.replaced")
+    if row.state == "ok":
+        return t(f"benchmark.rows.{row.noise or 'ok'}")
+    return t(f"viz.state.{row.state}")
+
+
+def _bytes(count: int | None) -> str | None:
+    return None if count is None else bytes_text(count)
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0%}"
+
+
+def _difference(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0e}"

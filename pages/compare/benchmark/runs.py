@@ -1,0 +1,278 @@
+"""Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from models.bench.judge.comparison import BETWEEN_RUNS, Comparison, Pair, compare
+from models.bench.run import runner
+from models.bench.store import files
+from models.bench.store.store import Store, Summary
+from models.errors import ContextscopeError
+from models.records.run import Run, fingerprint
+from pages.compare.benchmark.planning import PAGE, address, show
+from pages.compare.benchmark.rows import captured
+from pages.compare.benchmark.verdicts import said
+from pages.shared import gate, html, journal, notices
+from pages.shared.implementation import implementation
+from pages.shared.layout import bytes_text, moment_text
+from pages.shared.memo import Memo
+from pages.shared.state import session
+from pages.shared.words import i18n
+from pages.shared.words.i18n import t
+
+SHOWN = 200  # runs in the list
+DRAWN_CELLS = 512  # of a run; ours have at most 128
+REFUSED = 4  # refusals told in full; more are counted
+PHASES = ("prefill", "decode")
+LONGEST = 80  # characters of a value that changed
+
+_fingerprints: Memo[str] = Memo()
+
+Changed = Mapping[str, tuple[Any, Any]]  # this run's value and the other's, by what differs
+
+
+def chosen_run() -> Run | None:
+    """Return the run the address names, else the newest one worth showing: of this machine, then a recorded one."""
+    store = runner.shared().store
+    named = st.query_params.get("run", "")
+    with gate.released():
+        found = store.run(named) if named else None
+        newest = None if found else store.latest()
+    if found is not None and found.imported:
+        _opened().add(found.run_id)
+    if named and found is None:
+        st.info(t("benchmark.no_such_run"), icon=":material/info:")
+    told = st.query_params.get("rows", "")
+    if found is not None and told and told != _fingerprint(found):
+        st.info(
+            t("benchmark.other_rows", there=notices.plain(told[:16]), here=_fingerprint(found)), icon=":material/info:"
+        )
+    return found or newest
+
+
+def _fingerprint(run: Run) -> str:
+    return _fingerprints.get(run.run_id, (run,), lambda: fingerprint(run))
+
+
+def drawn(run: Run) -> Run:
+    """Return what the page draws of a run: all of it, or its first cells with a sentence that says so."""
+    cells = dict.fromkeys(row.cell_id for row in run.rows)
+    if len(cells) <= DRAWN_CELLS:
+        return run
+    st.info(t("benchmark.many_cells", count=f"{len(cells):,}", limit=DRAWN_CELLS), icon=":material/info:")
+    kept = set(itertools.islice(cells, DRAWN_CELLS))
+    return dataclasses.replace(run, rows=tuple(row for row in run.rows if row.cell_id in kept))
+
+
+def bar(run: Run | None) -> None:
+    """Offer the list of runs and what can be done with the one that is shown."""
+    store = runner.shared().store
+    if said := st.session_state.pop(f"{PAGE}.said", None):
+        st.warning(notices.plain(said), icon=":material/info:")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
+        with gate.released():
+            summaries = _listed(store)
+        _list(summaries, run)
+        if run is not None:
+            with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
+                _exports(run)
+        with st.popover(t("benchmark.manage"), icon=":material/more_horiz:", key=f"{PAGE}.manage"):
+            if run is not None:
+                st.caption(t("benchmark.permalink"))
+                link = session.current().permalink(run=run.run_id, rows=_fingerprint(run))
+                st.code(link, language=None, wrap_lines=True)
+            st.caption(t("benchmark.permalink_plan"))
+            st.code(address(), language=None, wrap_lines=True)
+            if run is not None and not run.recorded:
+                _own(store, run)
+            st.file_uploader(
+                t("benchmark.import"), type=["jsonl", "csv", "parquet"], key=f"{PAGE}.file", on_change=_take_file
+            )
+
+
+def beside(run: Run) -> None:
+    """Compare with another run, cell by cell; what was measured in another way is refused, with the reason."""
+    with st.expander(t("benchmark.beside.title"), key=f"{PAGE}.beside_runs", on_change="rerun") as opened:
+        if opened.open:
+            _beside(run)
+
+
+def _beside(run: Run) -> None:
+    store = runner.shared().store
+    with gate.released():
+        others = {found.run_id: found for found in _listed(store) if found.run_id != run.run_id}
+    if not others:
+        st.caption(t("benchmark.beside.none"))
+        return
+    st.selectbox(
+        t("benchmark.beside.choose"), list(others), index=None, key=f"{PAGE}.beside",
+        format_func=lambda run_id: _name(others[run_id]), placeholder=t("benchmark.beside.placeholder"),
+    )  # fmt: skip
+    with gate.released():
+        other = store.run(st.session_state[f"{PAGE}.beside"] or "")
+        found = compare(run, drawn(other)) if other is not None else None
+    if found is not None:
+        _draw(found)
+
+
+def _listed(store: Store) -> tuple[Summary, ...]:
+    """List the runs a visitor may choose from: of those from files only what this visitor opened."""
+    return store.summaries(imported=_opened())[:SHOWN]
+
+
+def _opened() -> set[str]:
+    """Return the runs from files that this visitor has opened, as a file or by a link."""
+    found: set[str] = st.session_state.setdefault(f"{PAGE}.opened", set())
+    return found
+
+
+def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
+    known = {found.run_id: found for found in summaries}
+    if run is None or run.run_id not in known:
+        return
+    key = f"{PAGE}.chosen"
+
+    def choose() -> None:
+        show(st.session_state[key])
+
+    st.session_state[key] = run.run_id
+    st.selectbox(
+        t("benchmark.runs"), list(known), key=key, format_func=lambda run_id: _name(known[run_id]), on_change=choose
+    )
+
+
+def _name(found: Summary) -> str:
+    when = moment_text(found.created_ns)
+    kind = "recorded" if found.recorded else "imported" if found.imported else "own"
+    title = html.forwards(found.title) or t("benchmark.untitled")
+    return t(f"benchmark.listed.{kind}", title=title, when=when, measured=found.measured, total=found.cells)
+
+
+def _exports(run: Run) -> None:
+    words = i18n.translator(session.language())
+    for fmt in files.FORMATS:
+        st.download_button(
+            t(f"benchmark.format.{fmt}"), partial(files.export, run, fmt, words=words),
+            f"{run.run_id}.{fmt}", files.MEDIA_TYPES[fmt], key=f"{PAGE}.export.{fmt}", type="tertiary",
+            on_click="ignore",
+        )  # fmt: skip
+
+
+def _own(store: Store, run: Run) -> None:
+    """Rename and delete a run of this store; deleting asks once more."""
+    key = f"{PAGE}.title.{run.run_id}"
+    st.session_state.setdefault(key, run.title)
+    st.text_input(
+        t("benchmark.name"), key=key, max_chars=80,
+        on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key]), "rename", run.run_id),
+    )  # fmt: skip
+    live = (now := runner.shared().progress(run.run_id)) is not None and now.live
+    sure = st.checkbox(t("benchmark.sure"), key=f"{PAGE}.sure.{run.run_id}", disabled=live)
+
+    def delete() -> None:
+        _tried(lambda: store.delete(run.run_id), "delete", run.run_id)
+        st.query_params.pop("run", None)
+        st.query_params.pop("rows", None)
+
+    st.button(t("benchmark.delete"), key=f"{PAGE}.delete", icon=":material/delete:", disabled=not sure or live,
+              on_click=delete)  # fmt: skip
+
+
+def _take_file() -> None:
+    file = st.session_state[f"{PAGE}.file"]
+    if file is None:
+        return
+
+    def take() -> None:
+        run_id = runner.shared().store.import_file(file.name, file.getvalue())
+        journal.note("import", run=run_id)
+        show(run_id)
+
+    _tried(take)
+
+
+def _tried(change: Callable[[], object], action: str = "", run_id: str = "") -> None:
+    """Make a change to the store and note it; what is wrong with it is said when the page is drawn again."""
+    try:
+        change()
+        if action:
+            journal.note(action, run=run_id)
+    except ContextscopeError as error:
+        st.session_state[f"{PAGE}.said"] = notices.sentence(error)
+
+
+def _draw(found: Comparison) -> None:
+    if found.pairs:
+        head = (t(f"benchmark.beside.{name}") for name in ("cell", *PHASES, "memory"))
+        everywhere = _everywhere(found.pairs)
+        if everywhere:
+            st.text(html.forwards(_differing(everywhere)))
+        rows = (_pair(pair, everywhere) for pair in found.pairs)
+        html.show(html.scrolling(html.table(rows, kind="cs-table cs-verdicts", head=head)))
+        st.caption(t("benchmark.beside.note", margin=f"{100 * BETWEEN_RUNS:g}"))
+    else:
+        st.text(t("benchmark.beside.nothing"))
+    if found.refused:
+        told = list(dict.fromkeys(t(refusal.key, **refusal.values) for refusal in found.refused))
+        lines = [f"- {notices.plain(line)}" for line in told[:REFUSED]]
+        st.caption("\n".join([t("benchmark.beside.refused", count=len(found.refused)), "", *lines]))
+
+
+def _everywhere(pairs: Sequence[Pair]) -> Changed:
+    """Return what differs alike in every cell, so that it is said once."""
+    return {
+        name: values for name, values in pairs[0].changed.items() if all(p.changed.get(name) == values for p in pairs)
+    }
+
+
+def _pair(pair: Pair, told: Changed) -> html.Html:
+    """Write one cell: its name and batch, what can be said of it, and under it what else differs and was not said."""
+    row = pair.a
+    name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
+    batch = t("benchmark.plan.batch", count=row.batch)
+    batch += f" · {t('benchmark.beside.largest')}" if row.batch_limit else ""
+    title = html.heading(name, html.element("br"), html.element("small", batch), class_=f"cs-{row.architecture}")
+    ratio = pair.ratio("peak_bytes")
+    memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
+    changed = {name: values for name, values in pair.changed.items() if name not in told}
+    return html.text(html.row(title, *(_said(pair, phase) for phase in PHASES), memory), _changed(changed))
+
+
+def _said(pair: Pair, phase: str) -> html.Html:
+    if phase not in pair.verdicts:
+        return html.element("td")
+    return said(pair.verdicts[phase], t("benchmark.beside.this"), t("benchmark.beside.that"), margin=BETWEEN_RUNS)
+
+
+def _changed(changed: Changed) -> html.Html | None:
+    """Write a row of what else differs between the two cells; nothing where nothing does."""
+    if not changed:
+        return None
+    line = html.element("small", _differing(changed))
+    return html.row(html.element("td", line, colspan=len(PHASES) + 2, class_="cs-say cs-quiet"))
+
+
+def _differing(changed: Changed) -> str:
+    """Say what differs, this run first."""
+    told = (f"{_label(name)} {_value(name, mine)} / {_value(name, theirs)}" for name, (mine, theirs) in changed.items())
+    return t("benchmark.beside.changed", list=" · ".join(told))
+
+
+def _label(name: str) -> str:
+    """Name a setting, a function or a fact of the machine; names of packages stay as they are."""
+    keys = (f"benchmark.differs.{name}", f"ran.function.{name}")
+    return next((t(key) for key in keys if i18n.has(session.language(), key)), name)
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if name.endswith("_bytes") and isinstance(value, int | float):
+        return bytes_text(value)
+    text = captured(str(value)) if name == "graph" else implementation(str(value))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -1,0 +1,128 @@
+"""Choose a task, measure it again while watching, and set the result beside what is recorded."""
+
+from functools import partial
+
+import streamlit as st
+
+from models.recall import evaluation
+from models.recall.live import LiveRun
+from pages.compare.recall import results
+from pages.compare.recall.results import PAGE, TASKS, Cells, Record
+from pages.shared import figure, gate, layout, notices, style
+from pages.shared.state import session
+from pages.shared.words.content import section
+from pages.shared.words.i18n import t
+from viz.recall.maps import recall_map
+
+POLL_S = 1.5  # seconds; drawing the map takes about a third of one
+SHOWN = ("live", "recorded")
+
+
+def task_picker() -> str:
+    """Offer the tasks; the choice goes into the address."""
+    visit, key = session.current(), f"{PAGE}.task"
+    chosen = TASKS[visit.place("task", default=0, allowed=range(len(TASKS)))]
+
+    def changed() -> None:
+        visit.put("task", TASKS.index(st.session_state[key]))
+
+    st.session_state[key] = chosen
+    with st.container(key=f"pick-{key}"):
+        st.segmented_control(
+            t("recall.task.label"), TASKS, key=key, required=True, on_change=changed,
+            format_func=lambda name: t(f"recall.task.{name}"), label_visibility="collapsed",
+        )  # fmt: skip
+    st.markdown(section(PAGE, f"task.{chosen}"))
+    return chosen
+
+
+def map_of(record: Record) -> Cells:
+    """Draw the map with its controls; return the cells on screen. Redraws itself while something is measured."""
+    run = results.live(record.task)
+    # Only a run under way is a piece of its own. A fragment whose click restarts the whole page loses the next click.
+    draw = st.fragment(gate.gated(_watched), run_every=POLL_S) if results.watched(record.task) else _drawn
+    layout.body(PAGE, lambda: draw(record))
+    return _shown(record, run)[1]
+
+
+def _watched(record: Record) -> None:
+    """Draw the controls and the map of a run under way; when it has ended, the page is drawn again without polling."""
+    if not results.watched(record.task):
+        st.rerun(scope="app")
+    _drawn(record)
+
+
+def _drawn(record: Record) -> None:
+    """Draw the controls and the map."""
+    run = results.live(record.task)
+    _status(record, run)
+    live, cells = _shown(record, run)
+    subtitle = t("recall.shown.live" if live else "recall.shown.recorded", task=t(f"recall.task.{record.task}"))
+    drawn = recall_map(
+        cells, record.layout, theme=style.theme(), t=t, live=live
+    )  # no spinner: it is drawn again and again
+    figure.show(drawn, key=f"{PAGE}.map", subtitle=subtitle)
+
+
+def _status(record: Record, run: LiveRun | None) -> None:
+    """Say what is on screen and offer to measure, to stop, or to look at the other."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
+        if run is not None and results.watched(record.task):
+            waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"
+            text = t(waits, done=run.measured, total=run.planned, seconds=f"{run.seconds:.0f}")
+            st.progress(run.measured / max(run.planned, 1), text=text)
+            st.button(t("recall.stop"), key=f"{PAGE}.stop", icon=":material/stop:", disabled=run.stopping,
+                      on_click=partial(results.stop, record.task))  # fmt: skip
+            return
+        words = "recall.measure" if run is None else "recall.measure_again"
+        st.button(
+            t(words), key=f"{PAGE}.measure", type="primary", icon=":material/play_arrow:",
+            on_click=partial(results.start, record.task),
+        )  # fmt: skip
+        if run is not None and run.measured:
+            st.segmented_control(
+                t("recall.shown.label"), SHOWN, key=_which(record), required=True, default=SHOWN[0],
+                format_func=lambda name: t(f"recall.shown.choice.{name}"), label_visibility="collapsed",
+            )  # fmt: skip
+        st.caption(_headline(record, run))
+    if run is not None and run.error is not None:
+        with notices.guarded():
+            raise run.error
+
+
+def _headline(record: Record, run: LiveRun | None) -> str:
+    if run is None or not run.measured:
+        cpu, seed = record.about["environment"]["host_cpu"], record.about["held_out_seed"]
+        return t("recall.recorded", cpu=cpu, seed=seed, asked=_asked(record.bundled))
+    agree, total = agreement(record.bundled, run.cells)
+    key = "recall.stopped" if run.measured < run.planned else "recall.measured"
+    return t(key, seconds=f"{run.seconds:.0f}", done=run.measured, planned=run.planned, seed=run.key.seed,
+             asked=_asked(run.cells), agree=agree, total=total)  # fmt: skip
+
+
+def agreement(recorded: Cells, measured: Cells) -> tuple[int, int]:
+    """Count the cells that were measured in both, and those among them that cannot be told apart (95 %)."""
+    pairs = [
+        (before, now)
+        for name, cells in measured.items()
+        for now in cells
+        for before in recorded.get(name, ())
+        if before.at == now.at
+    ]
+    return sum(evaluation.indistinguishable(before, now) for before, now in pairs), len(pairs)
+
+
+def _shown(record: Record, run: LiveRun | None) -> tuple[bool, Cells]:
+    """Return whether the live cells are on screen, and the cells that are."""
+    wanted = st.session_state.get(_which(record)) or SHOWN[0]
+    if run is None or (not results.watched(record.task) and (not run.measured or wanted == "recorded")):
+        return False, record.bundled
+    return True, run.cells
+
+
+def _asked(cells: Cells) -> str:
+    return f"{min((c.count for every in cells.values() for c in every), default=0):,}"
+
+
+def _which(record: Record) -> str:
+    return f"{PAGE}.shown.{record.task}"

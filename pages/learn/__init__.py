@@ -1,0 +1,1 @@
+"""The explanations, one folder per page."""

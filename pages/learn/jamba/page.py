@@ -1,0 +1,89 @@
+"""Jamba: mostly a state, now and then a look back, and experts in between."""
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from models.records.trace import ModelTrace
+from pages.shared import controls, experts, layout, model_picker, notices
+from pages.shared.panel import panel
+from pages.shared.words.i18n import t
+from viz.trace.attention import head_matrix
+from viz.trace.channels import widest_memory
+from viz.trace.routing import hybrid_stack, layer_ribbon
+from viz.trace.state import state_film
+
+PAGE = "jamba"
+
+
+LACKS = {"router_probs": "experts", "state": "state"}  # part -> words for a model without it
+
+
+def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) -> None:
+    """Draw a figure of a part, or say that this model has no such layers: another Jamba may lack its experts."""
+    if trace.layers_with(part):
+        draw(trace)
+    else:
+        st.caption(notices.plain(t(f"models.lacks_{LACKS[part]}", name=model_picker.name_of(PAGE))))
+
+
+def ribbon(trace: ModelTrace) -> None:
+    """Draw the plan of the layers with the reader's tokens in them."""
+    panel(layer_ribbon, trace, key=f"{PAGE}.ribbon")
+
+
+def stack(trace: ModelTrace) -> None:
+    """Draw the mixing matrices of all layers."""
+    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None)
+
+
+def head(trace: ModelTrace) -> None:
+    """Draw one head of the attention layer."""
+    best = controls.clearest_head(trace)
+    layers = [shown.index for shown in trace.layers_with("attention")]
+    with st.container(horizontal=True, gap="medium"):
+        layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")
+        heads = trace.layer(layer).parts["attention"].sizes["head"]
+        number = controls.head_picker(PAGE, heads, default=best.head)
+    panel(
+        head_matrix,
+        trace,
+        key=f"{PAGE}.head",
+        layer=layer,
+        head=number,
+        subtitle=t("viz.layer_head", layer=layer, head=number),
+    )
+
+
+def film(trace: ModelTrace) -> None:
+    """Draw the state of one Mamba layer."""
+    layers = [shown.index for shown in trace.layers_with("state")]
+    layer = controls.layer_picker(PAGE, layers, default=widest_memory(trace), name="state_layer")
+    panel(
+        state_film,
+        trace,
+        key=f"{PAGE}.film",
+        layer=layer,
+        subtitle=t("viz.layer", layer=layer),
+    )
+
+
+layout.hero(PAGE)
+found = controls.reading(PAGE)
+if found is not None:
+    reading = found
+    layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
+    layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
+    layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
+    layout.chapter(PAGE, 3, lambda: stack(reading))
+    layout.under_the_hood(
+        PAGE,
+        [
+            ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
+            ("head_matrix", lambda: head(reading)),
+            ("state_film", lambda: where("state", reading, film)),
+        ],
+    )
+    layout.what_it_costs(PAGE, len(reading.tokens))
+    layout.check_yourself(PAGE)

@@ -1,0 +1,92 @@
+"""Overview: one sentence through four machines, and what each has to carry."""
+
+import streamlit as st
+
+from models.alignment import align_all, covering, same_tokens
+from models.errors import ContextscopeError
+from models.records.trace import ModelTrace
+from pages.shared import cache, controls, layout, model_picker, notices, training_curves
+from pages.shared.panel import panel
+from pages.shared.state import session
+from pages.shared.words.content import section
+from pages.shared.words.i18n import t
+from viz.charts.curves import growth
+from viz.trace.overview import four_machines
+
+PAGE = "overview"
+LENGTHS = (1, 16, 64, 256, 1024, 4096, 16384)  # tokens at which the growth curves are evaluated
+
+
+def machines(traces: list[ModelTrace]) -> None:
+    """Draw the same sentence through every model; those that cut it differently are laid out by characters."""
+    texts = [trace.tokens for trace in traces]
+    if same_tokens(texts):
+        panel(four_machines, traces, key=f"{PAGE}.machines")
+        return
+    visit, first = session.current(), texts[0]
+    index, span = visit.token_in(first), visit.span
+    if span is None and index is not None:
+        span = covering([(token.start, token.end) for token in first])[index]
+    aligned = align_all(traces[0].prompt, texts)
+    panel(four_machines, traces, key=f"{PAGE}.machines", alignment=aligned, span=span)
+
+
+def others(first: ModelTrace) -> list[ModelTrace]:
+    """Read the text of the first model by the models of all other architectures, as far as they can read it."""
+    traces = [first]
+    for name in list(cache.architectures())[1:]:
+        try:
+            traces.append(controls.read_by(name, first.prompt))
+        except ContextscopeError as error:
+            notices.explain(error, also=t("models.left_out", name=t(f"nav.{name}")))
+    return traces
+
+
+def who_reads() -> None:
+    """Name the models that read where one of them is not the bundled one, and offer the way back."""
+    names = list(cache.architectures())
+    if all(model_picker.chosen(name) == cache.architectures()[name] for name in names):
+        return
+    said = " · ".join(f"{t(f'nav.{name}')}: {model_picker.name_of(name)}" for name in names)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"readers-{PAGE}"):
+        st.caption(notices.plain(said), width="content")
+        st.button(t("models.all_bundled"), key=f"{PAGE}.all_bundled", type="tertiary", on_click=bundled_only)
+
+
+def bundled_only() -> None:
+    """Return to the bundled model of every architecture."""
+    for name in cache.architectures():
+        session.current().choose_model(name, None)
+
+
+def cards(traces: list[ModelTrace]) -> None:
+    """Introduce each architecture in two sentences, with the way to its page."""
+    st.header(section(PAGE, "cards.title"), anchor=False)
+    st.markdown(section(PAGE, "cards.text"))
+    for place, trace in zip(st.columns(len(traces), gap="medium"), traces, strict=True):
+        name = trace.architecture
+        with place, st.container(border=True, key=f"arch-{name}", height="stretch"):
+            st.subheader(section(PAGE, f"card.{name}.title"), anchor=False)
+            st.markdown(section(PAGE, f"card.{name}.text"))
+            layout.link_to(name)
+
+
+def curves(traces: list[ModelTrace]) -> None:
+    """Draw bytes carried against length, for every architecture."""
+    here = len(traces[0].tokens)
+    lengths = sorted({*LENGTHS, here})
+    rows = {trace.architecture: [(n, cache.carried(trace.checkpoint, n)) for n in lengths] for trace in traces}
+    panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
+
+
+layout.hero(PAGE)
+first = controls.reading(PAGE, next(iter(cache.architectures())))
+if first is not None:
+    who_reads()
+    every = others(first)
+    layout.body(PAGE, lambda: machines(every), traces=every)
+    cards(every)
+    layout.section_of(PAGE, "growth", lambda: curves(every))
+    layout.closing(PAGE, "models", "table")
+    layout.under_the_hood(PAGE, [("training_curves", lambda: training_curves.lessons(PAGE))])
+    layout.check_yourself(PAGE)

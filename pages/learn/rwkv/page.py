@@ -1,0 +1,74 @@
+"""RWKV: a memory that fades at learned speeds."""
+
+from models.records.trace import ModelTrace
+from models.tracing.mixing import channel_mixing
+from pages.shared import controls, layout
+from pages.shared.panel import Draw, panel
+from pages.shared.words.i18n import t
+from viz.trace.channels import floats, quantile_channels, widest_memory
+from viz.trace.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
+from viz.trace.matrix import channel_matrix
+
+PAGE = "rwkv"
+
+
+def choose(trace: ModelTrace, at: str) -> int:
+    """Offer the layer next to a figure; by default the one whose channels' memories differ most."""
+    layers = [shown.index for shown in trace.layers_with("decay_rate")]
+    return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
+
+
+def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
+    """Draw one figure of the chosen layer."""
+    layer = choose(trace, at)
+    panel(
+        draw,
+        trace,
+        key=f"{PAGE}.{at}",
+        layer=layer,
+        subtitle=t("viz.layer", layer=layer),
+    )
+
+
+def spectrum(trace: ModelTrace) -> None:
+    """Draw the half-lives of every layer."""
+    panel(
+        half_life_spectrum,
+        trace,
+        key=f"{PAGE}.spectrum",
+        follow=False,
+    )
+
+
+def one_channel(trace: ModelTrace) -> None:
+    """Draw the effective attention of one channel; by default the slowest of the layer."""
+    layer = choose(trace, "channel")
+    offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
+    channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
+    mixing = channel_mixing(trace.layer(layer), [channel])
+    panel(
+        lambda shown, **options: channel_matrix(mixing, shown, **options),
+        trace,
+        key=f"{PAGE}.channel",
+        layer=layer,
+        channel=channel,
+    )
+
+
+layout.hero(PAGE)
+found = controls.reading(PAGE)
+if found is not None:
+    reading = found
+    layout.body(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
+    layout.chapter(PAGE, 1, lambda: spectrum(reading))
+    layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
+    layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))
+    layout.under_the_hood(
+        PAGE,
+        [
+            ("wkv_film", lambda: by_layer(wkv_film, reading, "film")),
+            ("channel_matrix", lambda: one_channel(reading)),
+        ],
+    )
+    layout.what_it_costs(PAGE, len(reading.tokens))
+    layout.check_yourself(PAGE)

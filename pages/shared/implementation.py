@@ -1,0 +1,37 @@
+"""Say which code computed what is on the page, per model and function."""
+
+import re
+from collections.abc import Sequence
+
+import streamlit as st
+
+from models.records.trace import ModelTrace
+from pages.shared import html
+from pages.shared.state import session
+from pages.shared.words import i18n
+from pages.shared.words.i18n import t
+
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+
+
+def what_ran(page: str, traces: Sequence[ModelTrace]) -> None:
+    """Offer a popover with the implementation of every function of the runs, their device, precision and time."""
+    with st.popover(t("ran.title"), type="tertiary", icon=":material/memory:", key=f"{page}.ran"):
+        html.show(_table(trace, named=len(traces) > 1) for trace in traces)
+        st.caption(t("ran.packages"))
+
+
+def implementation(label: str) -> str:
+    """Return an implementation's name in the visitor's language; names of packages and versions stay as they are."""
+    key = f"ran.code.{_NOT_A_WORD.sub('_', label.lower()).strip('_')}"
+    return t(key) if i18n.has(session.language(), key) else label
+
+
+def _table(trace: ModelTrace, *, named: bool) -> html.Html:
+    name = f"{t(f'nav.{trace.architecture}')} · " if named else ""
+    facts = t("ran.facts", device=trace.device.upper(), dtype=trace.dtype, ms=f"{trace.seconds * 1e3:,.0f}")
+    rows = (
+        html.row(html.heading(t(f"ran.function.{function}")), implementation(label))
+        for function, label in trace.implementation.items()
+    )
+    return html.table(rows, kind="cs-ran", caption=name + facts)

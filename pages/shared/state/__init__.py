@@ -1,0 +1,1 @@
+"""The visitor's choices: language, session, address."""

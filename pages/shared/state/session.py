@@ -1,0 +1,260 @@
+"""One typed view of what the visitor has chosen: kept in session_state across pages, carried in and out by the URL."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from models import alignment
+from models.limits import PROMPT_CHARACTERS
+from models.records.trace import Token
+from models.sources import downloadable, resolve
+from pages.shared import cache, site
+from pages.shared.words import content
+from pages.shared.words import language as languages
+
+_PREFIX = "contextscope."
+_PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
+_SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
+_MODELS_LIMIT = 600  # characters of an address that may name models
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_FOLDER = "folder-"  # how the codes of folders begin
+_SHOWN = 80  # characters of an address that a note repeats
+
+
+class Session:
+    """The choices of one visitor. The URL is read once, when the session starts; every value is checked on use."""
+
+    @property
+    def page(self) -> str:
+        """The key of the page being shown: overview, transformer, ..."""
+        return str(_get("page", "overview"))
+
+    @property
+    def lang(self) -> str:
+        """The language code."""
+        return language()
+
+    @lang.setter
+    def lang(self, code: str) -> None:
+        if code in languages.LANGS:
+            _put("lang", code)
+            languages.choose(code)
+
+    @property
+    def prompt(self) -> str:
+        """The text that every page reads; until the visitor writes one, the first example in their language."""
+        text = _get("prompt", None)
+        return str(text) if text is not None else content.first_example(self.lang)
+
+    @prompt.setter
+    def prompt(self, text: str) -> None:
+        text = text[:PROMPT_CHARACTERS]
+        if text != self.prompt:
+            _put("prompt", text)
+            _put("token", None)
+            _put("span", None)
+
+    @property
+    def selected(self) -> int | None:
+        """The index of the chosen token, shared by all pages; None until one is chosen."""
+        token = _get("token", None)
+        return token if isinstance(token, int) else None
+
+    @selected.setter
+    def selected(self, index: int | None) -> None:
+        _put("token", index)
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The characters of the chosen token, by which it is found again in other tokens; None where unknown."""
+        span = _get("span", None)
+        return span if isinstance(span, tuple) and self.selected is not None else None
+
+    def pick(self, index: int, span: tuple[int, int] | None = None) -> None:
+        """Choose a token, or let go of it when it is the chosen one; the page is then drawn once more."""
+        again = index == self.selected and span == self.span
+        self.selected = None if again else index
+        _put("span", None if again else span)
+        _put("stale", True)
+
+    def settle(self) -> bool:
+        """Tell, once, whether a choice was made after parts of the page had been drawn."""
+        stale = bool(_get("stale", False))
+        _put("stale", False)
+        return stale
+
+    def token(self, count: int) -> int | None:
+        """Return the chosen token if a text of count tokens has it."""
+        token = self.selected
+        if token is not None and not 0 <= token < count:
+            if self._of_link("token"):
+                self._miss("token", token)
+                self.selected = None
+            return None
+        return token
+
+    def token_in(self, tokens: Sequence[Token]) -> int | None:
+        """Return the chosen token among those of a text: by its characters where they are known, else by number."""
+        index, span = self.token(len(tokens)), self.span
+        if span is None:
+            return index
+        if index is not None and alignment.covering([(t.start, t.end) for t in tokens])[index] == span:
+            return index
+        return alignment.matching(tokens, span)
+
+    def model(self, architecture: str) -> str | None:
+        """Return the model that the visitor chose for an architecture: a hub id or a folder; None for the bundled."""
+        source = self._models().get(architecture)
+        return str(source) if source else None
+
+    def choose_model(self, architecture: str, source: str | None) -> None:
+        """Choose a model for an architecture: an offered hub id, a folder that was checked, or None for the bundled."""
+        every = self._models()
+        if source is None:
+            every.pop(architecture, None)
+        else:
+            every[architecture] = source
+
+    def place(self, name: str, *, default: int, allowed: Sequence[int] | range) -> int:
+        """Return the layer, head, channel, ... chosen on this page; the default when none or an impossible one is."""
+        value = self._places().get(name)
+        if value is None or value in allowed:
+            return default if value is None else value
+        if self._of_link(name):
+            self._miss(name, value)
+            del self._places()[name]
+        return default
+
+    @property
+    def linked(self) -> bool:
+        """Whether an address has said something that this visit has not used or answered yet."""
+        return bool(_get("linked", None) or _get("missed", None))
+
+    def missed(self) -> list[tuple[str, str]]:
+        """Return, once, what the address asked for and is not there: (layer, token, model, ..., what it says)."""
+        found: list[tuple[str, str]] = list(_get("missed", None) or ())  # type: ignore[call-overload]
+        _put("missed", [])
+        _put("linked", set())
+        return found
+
+    def _of_link(self, name: str) -> bool:
+        return (self.page, name) in (_get("linked", None) or ())  # type: ignore[operator]
+
+    def _miss(self, name: str, value: object) -> None:
+        missed: list[tuple[str, str]] = st.session_state.setdefault(f"{_PREFIX}missed", [])
+        missed.append((name.rpartition("_")[2], str(value)[:_SHOWN]))
+
+    def put(self, name: str, value: int) -> None:
+        """Remember a layer, head, channel, ... of this page."""
+        if not _PLACE.fullmatch(name):
+            raise ValueError(f"place {name!r}: expected one of {_PLACE.pattern}")
+        self._places()[name] = int(value)
+
+    def query(self) -> dict[str, str]:
+        """Return what the URL has to say to come back here; defaults are left out."""
+        written: dict[str, str] = {}
+        if _get("lang", None) is not None:
+            written["lang"] = self.lang
+        if _get("prompt", None) is not None:
+            written["text"] = self.prompt
+        if self.selected is not None:
+            written["token"] = str(self.selected)
+        if models := self._written_models():
+            written["model"] = ",".join(models)
+        return written | {name: str(value) for name, value in sorted(self._places().items())}
+
+    def permalink(self, **more: str) -> str:
+        """Return the full address of what is on screen, in this language; more: further parts, if they say anything."""
+        url = urlsplit(st.context.url or "")
+        address = f"{url.scheme}://{url.netloc}{url.path}" if url.netloc else f"/{site.page(self.page).url_path}"
+        shown = {"run": run} if (run := st.query_params.get("run")) else {}
+        parts = {"lang": self.lang} | self.query() | shown | more
+        return f"{address}?{urlencode({name: value for name, value in parts.items() if value})}"
+
+    def _models(self) -> dict[str, str]:
+        every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}models", {})
+        return every
+
+    def _written_models(self) -> list[str]:
+        """Write the models that this page shows as the address may carry them: a folder only by its code."""
+        shown = {name: source for name, source in self._models().items() if self.page in (name, site.HOME)}
+        return [source if downloadable.find(source) else folder_code(name, source) for name, source in shown.items()]
+
+    def _places(self) -> dict[str, int]:
+        every: dict[str, dict[str, int]] = st.session_state.setdefault(f"{_PREFIX}places", {})
+        return every.setdefault(self.page, {})
+
+
+def current() -> Session:
+    """Return the session of the visitor whose script is running."""
+    return Session()
+
+
+def start(page: str) -> Session:
+    """Enter a page. The first call of a session takes over what the URL says, as far as it makes sense."""
+    _put("page", page)
+    session = current()
+    if not _get("started", False):
+        _put("started", True)
+        _read_url(session)
+    return session
+
+
+def language() -> str:
+    """Return the visitor's language code."""
+    return languages.current()
+
+
+def _read_url(session: Session) -> None:
+    params = st.query_params
+    session.lang = languages.understood(params.get("lang", "")) or ""
+    if text := params.get("text", ""):
+        session.prompt = text
+    _read_models(session, params.get("model", ""))
+    named = [name for name in params if name == "token" or _PLACE.fullmatch(name)]
+    for name in named:
+        value = _number(params.get(name, ""))
+        if value is None:
+            session._miss(name, params.get(name, ""))
+        elif name == "token":
+            session.selected = value
+        else:
+            session.put(name, value)
+    _put("linked", {(session.page, name) for name in named})
+
+
+def folder_code(architecture: str, path: str) -> str:
+    """Return what stands for a local folder in the address: no path, and of use only where the path was typed.
+
+    A secret of this server goes into it, so that nobody can find out by trying which path a link stands for.
+    """
+    text = f"{architecture}\0{path}".encode(errors="surrogatepass")
+    return _FOLDER + hashlib.blake2s(text, key=_SECRET, digest_size=8).hexdigest()
+
+
+def _read_models(session: Session, text: str) -> None:
+    """Take over the models of an address: offered ones, and folders that were typed on this server; all else is not."""
+    for name in text[:_MODELS_LIMIT].split(","):
+        offer = resolve.offered(name)
+        if offer is not None:
+            session.choose_model(offer.architecture, offer.id)
+        elif name in cache.typed_folders():
+            session.choose_model(*cache.typed_folders()[name])
+        elif name.strip():
+            session._miss("folder" if name.startswith(_FOLDER) else "model", name)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _get(name: str, default: object) -> object:
+    return st.session_state.get(f"{_PREFIX}{name}", default)
+
+
+def _put(name: str, value: object) -> None:
+    st.session_state[f"{_PREFIX}{name}"] = value

@@ -1,0 +1,46 @@
+"""How the bundled models were trained: the logged loss, how much they read, what is left on held-out text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages.shared import cache
+from pages.shared.panel import panel
+from pages.shared.words.i18n import t
+from viz.charts.curves import training_curves
+
+
+def lessons(page: str) -> None:
+    """Draw how the bundled models were trained, with the bits per byte that each needs on held-out text."""
+    known, cards_of = cache.training(), list(cache.training_cards().values())
+    panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{page}.training", follow=False)
+    for words in {budget(card) for card in cards_of}:  # one text, as all had the same
+        st.markdown(words)
+    for name, (_, bits) in known.items():
+        st.markdown(t("layout.bits", name=t(f"nav.{name}"), en=f"{bits['en']:.2f}", ko=f"{bits['ko']:.2f}"))
+    judged = [card["validation"] for card in cards_of if "validation" in card]
+    if len(judged) == len(known) > 1:
+        st.markdown(apart(judged))
+
+
+def budget(card: Mapping[str, Any]) -> str:
+    """Say how much a model read, and where it was taken further; older cards do not state how many passes it was."""
+    recipe = card["recipe"]
+    restarts = " · ".join(f"{step * recipe['batch'] * recipe['context']:,}" for step in recipe.get("restarts", ()))
+    read = t(
+        "training.read_epochs" if "epochs" in card else "training.read", tokens=f"{card['tokens_seen']:,}",
+        epochs=f"{card.get('epochs', 0):.2f}", steps=f"{recipe['steps']:,}", rows=recipe["batch"],
+        context=recipe["context"],
+    )  # fmt: skip
+    return f"{read} {t('training.restarted', tokens=restarts)}" if restarts else read
+
+
+def apart(judged: Sequence[Mapping[str, Mapping[str, float]]]) -> str:
+    """Say by which factor the models differ on held-out text, and how the last stands to token frequencies."""
+    values: dict[str, str] = {}
+    for language in ("en", "ko"):
+        bits = [found[language]["bits_per_byte"] for found in judged]
+        last = max(found[language]["bits_per_byte"] / found[language]["unigram_bits_per_byte"] for found in judged)
+        values |= {language: f"{max(bits) / min(bits):.2f}", f"share_{language}": f"{last:.0%}"}
+    return t("training.spread", **values)

@@ -1,0 +1,137 @@
+"""Read the words of the pages, and the tables that pages and figures share, from assets."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import yaml
+
+from pages.shared.words import language
+
+ASSETS = Path(__file__).resolve().parents[3] / "assets"
+
+_HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)
+_QUESTION = re.compile(r"^- +(.+)$")
+_ANSWER = re.compile(r"^→ *(\S+)$")
+
+
+class ContentError(LookupError):
+    """A page lacks a section, or a table lacks an entry."""
+
+
+def section(page: str, key: str, *, lang: str | None = None, optional: bool = False) -> str:
+    """Return one section of a page's words as Markdown, in the visitor's language unless another is named.
+
+    Raises ContentError when it is missing; an optional one is then "".
+    """
+    lang = language.current() if lang is None else lang
+    found = sections(lang, page).get(key, "")
+    if not found and not optional:
+        raise ContentError(f"assets/content/{lang}/{page}.md has no section {key!r}")
+    return found
+
+
+@cache
+def sections(lang: str, page: str) -> Mapping[str, str]:
+    """Split a page's words at its `## key` lines."""
+    path = ASSETS / "content" / lang / f"{page}.md"
+    if not path.is_file():
+        return MappingProxyType({})
+    pieces = _HEADING.split(path.read_text(encoding="utf-8"))
+    return MappingProxyType({key: body.strip() for key, body in zip(pieces[1::2], pieces[2::2], strict=True)})
+
+
+def questions(page: str) -> list[tuple[str, str | None]]:
+    """Return the page's checkpoint questions, each with what answers it: a figure id, page#section, or None."""
+    found: list[tuple[str, str | None]] = []
+    for raw in section(page, "check", optional=True).splitlines():
+        line = raw.strip()
+        if asked := _QUESTION.match(line):
+            found.append((asked[1], None))
+        elif (answer := _ANSWER.match(line)) and found:
+            found[-1] = (found[-1][0], answer[1])
+    return found
+
+
+Text = Mapping[str, str]  # by language
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class FigureFacts:
+    """What assets/figures.yaml says of a figure. formula: LaTeX; inline: the same in a line; paper: key of a paper."""
+
+    name: Text
+    formula: str
+    inline: str
+    shape: str
+    aggregation: Text
+    normalisation: Text
+    paper: str | None = None
+    note: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What assets/papers.yaml says of a paper. id: its arXiv number, None where there is none."""
+
+    authors: str
+    year: int
+    title: str
+    id: str | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A ready example of assets/presets.yaml: what is typed, and what to look for."""
+
+    id: str
+    label: Text
+    text: Text
+    watch: Text
+
+
+@cache
+def figure_facts(figure_id: str) -> FigureFacts:
+    """Return the entry of a figure in assets/figures.yaml. Raises ContentError where it is missing or incomplete."""
+    return _record("figures", figure_id, table("figures").get(figure_id), FigureFacts)
+
+
+@cache
+def paper(key: str) -> Paper:
+    """Return the entry of a paper in assets/papers.yaml. Raises ContentError where it is missing or incomplete."""
+    return _record("papers", key, table("papers").get(key), Paper)
+
+
+@cache
+def examples(page: str) -> tuple[Example, ...]:
+    """Return the ready examples of a page, its own first. Raises ContentError where one is incomplete."""
+    named = {name: table("presets").get(name, []) for name in dict.fromkeys((page, "general"))}
+    return tuple(_record("presets", name, entry, Example) for name, entries in named.items() for entry in entries)
+
+
+def first_example(lang: str) -> str:
+    """Return the text that a new visitor reads, "" where no examples are."""
+    general = examples("general")
+    return general[0].text[lang] if general else ""
+
+
+@cache
+def table(name: str) -> Any:
+    """Read assets/<name>.yaml once."""
+    path = ASSETS / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _record(file: str, key: str, entry: Mapping[str, Any] | None, kind: Callable[..., R]) -> R:
+    if entry is None:
+        raise ContentError(f"assets/{file}.yaml has no entry {key!r}")
+    try:
+        return kind(**entry)
+    except TypeError as error:  # a field that is missing or that nobody reads
+        raise ContentError(f"assets/{file}.yaml, {key!r}: {error}") from error

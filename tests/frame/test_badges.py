@@ -1,0 +1,153 @@
+"""The badge under every figure: what the pages hand to the check, and how its verdict looks."""
+
+import dataclasses
+import gc
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import registry
+from models.reconstruction import Check
+from models.records.trace import PARTS, ModelTrace, Named
+from pages.shared import cache, figure
+from pages.shared.words import i18n
+from viz import proof
+from viz.look.theme import LIGHT
+from viz.trace.state import hidden_attention
+
+Open = Callable[..., AppTest]
+KINDS = ("rebuilds", "recomputed", "from_weights")
+# page -> how many figures of a run it shows at least; and which more when they are opened
+OPEN = {"overview": 1, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "recall": 1}
+HOOD = {"transformer": ["token_strip"], "mamba": ["half_life", "channel_matrix"],
+        "rwkv": ["wkv_film", "channel_matrix"],
+        "jamba": ["expert_load", "head_matrix", "state_film"]}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trace() -> ModelTrace:
+    return registry.trace(registry.load("mamba"), "Once upon a time a wolf")
+
+
+def badges(at: AppTest) -> list[str]:
+    found = [element.proto.body for element in at.get("html") if 'class="cs-badge' in element.proto.body]
+    return [body for body in found if "cs-expected" not in body and "cs-answers" not in body]
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_badge_says_its_kind_and_is_red_when_it_fails(kind: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figure, "t", i18n.translator(lang))
+    good, bad, none = (figure._badge(Check(kind, error, 1e-4)) for error in (2.1e-6, 3e-2, float("nan")))  # type: ignore[arg-type]
+    assert "cs-good" in good and "✓" in good and "2.1e-6" in good
+    for red in (bad, none):
+        assert "cs-bad" in red and "✕" in red and "cs-good" not in red and "✓" not in red
+    assert "3.0e-2" in bad and "nan" not in none.lower()
+    others = [figure._badge(Check(other, 2.1e-6, 1e-4)) for other in KINDS if other != kind]  # type: ignore[arg-type]
+    assert good not in others and figure._badge(None) == ""
+
+
+def test_a_limit_is_stated_for_every_number_type(trace: ModelTrace) -> None:
+    drawn = hidden_attention(trace, theme=LIGHT, t=i18n.translator("en"), layer=2)
+    for dtype, limit in (("float32", 1e-4), ("float16", 5e-2), ("bfloat16", 2.5e-1)):
+        found = proof.check(drawn, dataclasses.replace(trace, dtype=dtype), layer=2)
+        assert found is not None and found.limit == limit
+
+
+def test_the_same_picture_is_checked_once(trace: ModelTrace, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.checked_pictures().clear()
+    calls: list[dict[str, object]] = []
+    real = proof.check
+    monkeypatch.setattr(proof, "check", lambda *given, **choice: calls.append(choice) or real(*given, **choice))
+    draw = lambda layer: hidden_attention(trace, theme=LIGHT, t=i18n.translator("en"), layer=layer)  # noqa: E731
+    first = cache.check_of(draw(2), trace, {"layer": 2})
+    assert first is not None and first.passed
+    assert cache.check_of(draw(2), trace, {"layer": 2}) is first and len(calls) == 1
+    other = cache.check_of(draw(2), trace, {"layer": 3})  # the same picture under another choice
+    assert other is not None and not other.passed and len(calls) == 2
+    third = cache.check_of(draw(3), trace, {"layer": 3})
+    assert third is not None and third.passed and len(calls) == 3
+    again = dataclasses.replace(trace)  # another run of the same numbers is another run
+    assert cache.check_of(draw(2), again, {"layer": 2}) is not first and len(calls) == 4
+
+
+def test_checks_keep_no_trace_alive_and_are_bounded(trace: ModelTrace) -> None:
+    import weakref
+
+    known = cache.checked_pictures()
+    known.clear()
+    other = dataclasses.replace(trace)
+    ref = weakref.ref(other)
+    figure_ = hidden_attention(other, theme=LIGHT, t=i18n.translator("en"), layer=2)
+    for place in range(cache.REMEMBERED_CHECKS + 5):
+        cache.check_of(figure_, other, {"layer": 2, "tag": place}) if place < 3 else known.setdefault(
+            (place,), ([], None)
+        )
+    cache.check_of(figure_, other, {"layer": 2, "tag": -1})
+    assert len(known) <= cache.REMEMBERED_CHECKS
+    del other, figure_
+    gc.collect()
+    assert ref() is None
+
+
+@pytest.mark.parametrize("page", OPEN)
+def test_every_figure_of_a_run_carries_a_green_badge(open_page: Open, page: str) -> None:
+    at = open_page(page)
+    assert not at.exception
+    found = badges(at)
+    assert len(found) >= OPEN[page], found
+    assert all("cs-good" in badge for badge in found), found
+
+
+@pytest.mark.parametrize("page", HOOD)
+def test_every_figure_under_the_hood_carries_a_green_badge(open_page: Open, page: str) -> None:
+    at = open_page(page)
+    before = len(badges(at))
+    for name in HOOD[page]:
+        at.session_state[f"{page}.hood.{name}"] = True
+    at.run()
+    assert not at.exception
+    found = badges(at)
+    assert len(found) == before + len(HOOD[page])
+    assert all("cs-good" in badge for badge in found), found
+
+
+SPOILED = {"transformer": "attention", "mamba": "state", "rwkv": "effective_attention", "jamba": "chosen_weights"}
+
+
+@pytest.mark.parametrize("page", SPOILED)
+def test_a_page_of_a_spoiled_record_shows_a_red_badge(
+    open_page: Open, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the real page, in its frame: a record that is shifted by one place turns the figures that draw it red."""
+    real = cache.trace_for
+
+    def shifted(source: str, prompt: str) -> ModelTrace:
+        found = real(source, prompt)
+        layers = []
+        for layer in found:
+            parts: dict[str, Any] = dict(layer.parts)
+            if SPOILED[page] in parts:
+                values = np.roll(np.array(parts[SPOILED[page]].values), 1, axis=0)
+                parts[SPOILED[page]] = Named(values, PARTS[SPOILED[page]])
+            layers.append(dataclasses.replace(layer, parts=parts))
+        return dataclasses.replace(found, layers=tuple(layers))
+
+    monkeypatch.setattr(cache, "trace_for", shifted)
+    at = open_page(page)
+    assert not at.exception
+    assert any("cs-bad" in badge for badge in badges(at))
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_words_under_a_figure_say_how_it_is_checked(lang: str) -> None:
+    said = i18n.words(lang)
+    meanings = [said[f"figure.check.{kind}"] for kind in KINDS]
+    assert len(set(meanings)) == len(KINDS)
+    assert re.search("64", meanings[1]) and re.search("64", meanings[2])
+    assert "{limit}" in said["figure.check.limit"]
+    assert not any("esidual" in text or "잔차" in text for text in said.values())

@@ -1,0 +1,180 @@
+"""What a batch buys: throughput at the largest batch, and the trade between one user's speed and the device's."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from models.records.trace import Named
+from viz.bench.rows import MEASURED, Measured, Series, hollow, series_of
+from viz.bench.speed import Fitted
+from viz.charts.series import Axis, Line, lines_chart
+from viz.charts.strips import Strip, strips_chart
+from viz.figure import Figure
+from viz.look.labels import Translate
+from viz.look.theme import Theme, table
+
+
+def largest_batch(
+    rows: Iterable[Measured],
+    *,
+    theme: Theme,
+    t: Translate,
+    context: int | None = None,
+    intervals: Mapping[str, Fitted] | None = None,
+) -> Figure | None:
+    """Draw tokens per second of the device at each architecture's largest batch, and what kept it from a larger one.
+
+    context: where; without it, the one that most series were measured at. intervals: by cell_id, milliseconds of a
+    step with their ends, drawn where they are finite; the bar is batch / median step either way. None without rows.
+    """
+    rows = list(rows)
+    context = _common([row for row in rows if _step_ms(row)]) if context is None else context
+    if context is None:
+        return None
+    strips, values, names = [], [], []
+    for series in series_of([row for row in rows if row.context == context], t=t, among=rows):
+        best = max((row for row in series.rows if _step_ms(row)), key=_largest, default=None)
+        if best is None:
+            strips.append(Strip(series.name, series.architecture, head=t(f"viz.state.{series.rows[-1].state}")))
+            continue
+        rate, ends = _device_rate(best), _rates((intervals or {}).get(best.cell_id), best.batch)
+        text = t("viz.largest_batch.rate", rate=f"{rate:,.0f}")
+        strips.append(Strip(series.name, series.architecture, text=text, head=_limit(best, t), bar=rate,
+                            whisker=ends, hollow=hollow(best)))  # fmt: skip
+        values.append([rate, *(ends or (math.nan, math.nan)), float(best.batch)])
+        names.append(f"{series.name} {rate:,.0f}")
+    data = {"throughput": Named(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}
+    alt_text = t("viz.largest_batch.alt", context=f"{context:,}", list=", ".join(names))
+    note = t("viz.largest_batch.note", context=f"{context:,}")
+    if any(strip.whisker for strip in strips):
+        note += " " + t("viz.largest_batch.note_interval")
+    return Figure("largest_batch", strips_chart(strips, theme=theme), data, alt_text, note)
+
+
+def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int | None = None) -> Figure | None:
+    """Draw tokens per second of the whole device against those of one user, a point per batch; both logarithmic.
+
+    The pale line joins the points that no other beats on both. context: where; without it, the one with most points
+    among those that have several batches. None where no architecture has two batches at one context.
+    """
+    rows = [row for row in rows if _step_ms(row)]
+    varied = {row.context for row in rows if len({r.batch for r in rows if _beside(r, row)}) > 1}
+    context = _common([row for row in rows if row.context in varied]) if context is None else context
+    here = [row for row in rows if row.context == context and context in varied]
+    if not here:
+        return None
+    series = series_of(here, t=t)
+    lines = [_trade(each) for each in series]
+    x = Axis(t("viz.pareto.user"), "many", log=True)
+    y = Axis(t("viz.pareto.device"), "many", log=True)
+    chart = lines_chart(lines, x=x, y=y, theme=theme, height=380)
+    front = _frontier([point for line in lines for point in line.points])
+    chart.layer.insert(0, _pale(front, chart, theme))
+    chart.layer.extend(_batches(series, chart, theme))
+    data = {
+        line.key: Named(
+            np.array([(*p, b) for p, b in zip(line.points, _batch_order(s), strict=True)]),
+            ("point", "user_device_batch"),
+        )
+        for line, s in zip(lines, series, strict=True)
+    }
+    data["frontier"] = Named(np.array(front), ("point", "user_device"))
+    note = t("viz.pareto.note", context=f"{context:,}")
+    return Figure("pareto", chart, data, t("viz.pareto.alt", count=len(lines), context=f"{context:,}"), note)
+
+
+def _step_ms(row: Measured) -> float | None:
+    """Return the median time of a decoding step of a measured row."""
+    samples = row.decode_ms_samples if row.state in MEASURED else ()
+    return float(np.median(samples)) if len(samples) else None
+
+
+def _device_rate(row: Measured) -> float:
+    return row.batch / (_step_ms(row) or math.inf) * 1e3
+
+
+def _rates(step: Fitted | None, batch: int) -> tuple[float, float] | None:
+    """Turn an interval of milliseconds into one of tokens per second; None where it has no end."""
+    if step is None or not (math.isfinite(step.high) and step.low > 0):
+        return None
+    return batch / step.high * 1e3, batch / step.low * 1e3
+
+
+def _largest(row: Measured) -> tuple[bool, int]:
+    return bool(row.batch_limit), row.batch
+
+
+def _limit(row: Measured, t: Translate) -> str:
+    if not row.batch_limit:
+        return t("viz.bench.batch", count=row.batch)
+    return t("viz.largest_batch.limit", count=row.batch, limit=t(f"viz.largest_batch.limit.{row.batch_limit}"))
+
+
+def _common(rows: Sequence[Measured]) -> int | None:
+    """Return the context with most rows, the longest of those."""
+    counts = Counter(row.context for row in rows)
+    return max(counts, key=lambda context: (counts[context], context), default=None)
+
+
+def _beside(a: Measured, b: Measured) -> bool:
+    return (a.architecture, a.context, a.size, a.kernels) == (b.architecture, b.context, b.size, b.kernels)
+
+
+def _ordered(series: Series) -> list[Measured]:
+    """Order rows from the largest batch down, one of each, so that the last point is the fastest for a user."""
+    best = {row.batch: row for row in series.rows}
+    return [best[batch] for batch in sorted(best, reverse=True)]
+
+
+def _batch_order(series: Series) -> list[int]:
+    return [row.batch for row in _ordered(series)]
+
+
+def _trade(series: Series) -> Line:
+    rows = _ordered(series)
+    points = tuple((_device_rate(row) / row.batch, _device_rate(row)) for row in rows)
+    solid = tuple(not hollow(row) for row in rows)
+    return Line(series.architecture, series.name, points, key=series.key, solid=solid)
+
+
+def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Keep the points that no other equals or beats on both axes, from left to right."""
+    best = [p for p in set(points) if not any(q != p and q[0] >= p[0] and q[1] >= p[1] for q in points)]
+    return sorted(best)
+
+
+def _pale(front: Sequence[tuple[float, float]], chart: alt.LayerChart, theme: Theme) -> alt.Chart:
+    rows = [{"x": x, "y": y} for x, y in front]
+    line: alt.Chart = table(rows).mark_line(color=theme.hairline, strokeWidth=14, strokeCap="round", strokeJoin="round")
+    return line.encode(x=chart.layer[0].encoding.x, y=chart.layer[0].encoding.y)
+
+
+def _batches(series: Sequence[Series], chart: alt.LayerChart, theme: Theme) -> list[alt.Chart]:
+    """Write the batch over the points that have more than one text, largest first, where no other is written near."""
+    points = [(_device_rate(row) / row.batch, _device_rate(row), row.batch, s) for s in series for row in _ordered(s)]
+    spans = [
+        max(math.log(max(values) / min(values)), 1e-9)
+        for values in ([user for user, *_ in points], [device for _, device, *_ in points])
+    ]
+    rows: list[dict[str, Any]] = []
+    for user, device, batch, each in sorted(points, key=lambda point: -point[2]):
+        near = any(
+            abs(math.log(user / row["x"])) < 0.09 * spans[0] and abs(math.log(device / row["y"])) < 0.06 * spans[1]
+            for row in rows
+        )
+        if batch > 1 and not near:
+            rows.append({"x": user, "y": device, "text": f"×{batch}", "color": theme.color(each.architecture)})
+    if not rows:
+        return []
+    style: dict[str, Any] = {"fontSize": 12, "font": theme.mono, "dy": -14}
+    halo = table(rows).mark_text(**style, stroke=theme.card, strokeWidth=3, strokeJoin="round")
+    text = table(rows).mark_text(**style)
+    x, y = chart.layer[1].encoding.x, chart.layer[1].encoding.y
+    return [
+        halo.encode(x=x, y=y, text="text:N"),
+        text.encode(x=x, y=y, text="text:N", color=alt.Color("color:N", scale=None)),
+    ]

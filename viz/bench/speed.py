@@ -1,0 +1,125 @@
+"""Time against context: decoding with its floor and its waiting, prefill with the exponent it grows by."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from models.records.trace import Named
+from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
+from viz.bench.rows import Measured, Series, hollow
+from viz.charts.series import Axis
+from viz.figure import Figure
+from viz.look.labels import Translate
+from viz.look.theme import Theme
+
+
+class Fitted(Protocol):
+    """An estimate with its 95 % interval; models.bench.judge.statistics.Interval is one."""
+
+    @property
+    def value(self) -> float:
+        """The estimate."""
+
+    @property
+    def low(self) -> float:
+        """Lower end, minus infinity where a single round tells nothing."""
+
+    @property
+    def high(self) -> float:
+        """Upper end, infinity likewise."""
+
+
+Fit = Callable[[Sequence[float], Sequence[Sequence[float]]], Fitted]
+
+
+def decode_vs_context(
+    rows: Iterable[Measured], *, theme: Theme, t: Translate, floors: Mapping[str, float] | None = None
+) -> Figure:
+    """Draw the seconds of one decoding step at a depth of context, a panel per batch.
+
+    Lines are medians, ribbons the middle half, dots samples, crosses cells that failed; hollow marks ran on reference
+    kernels or an unsteady machine. floors: by cell_id the seconds that moving the bytes takes at least, in fine dashes.
+    The band spans, over the rows, the time of a step in which the device waits for its next operator.
+    """
+    rows = list(rows)
+    parts = parts_of(rows, t=t)
+    panels = panels_of(parts, _decode_seconds, floors=floors, t=t)
+    waits = [(float(r.batch), float(r.context), seconds) for r in rows if (seconds := _wait(r))]
+    for i, (batch, _) in enumerate(parts):
+        if here := [seconds for b, _, seconds in waits if b == batch]:
+            band = min(here), max(here), t("viz.decode_vs_context.band")
+            panels[i] = dataclasses.replace(panels[i], band=band)
+    data = drawn(parts, panels)
+    if waits:
+        data["waiting"] = Named(np.array(waits), ("cell", "batch_context_seconds"))
+    notes = [t("viz.decode_vs_context.note")] if rows else []
+    notes += [t("viz.decode_vs_context.note_floor")] if any(line.floor for p in panels for line in p.lines) else []
+    notes += [t("viz.decode_vs_context.note_band")] if waits else []
+    axis = Axis(t("viz.axis.decode"), "seconds", log=True)
+    notes += _hollow_note(rows, t)
+    return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)
+
+
+def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, fit: Fit | None = None) -> Figure:
+    """Draw the seconds to read the context against its length, a panel per batch, as decode_vs_context does.
+
+    fit: of (contexts, samples at each), the exponent by which time grows; it is written under a line of three lengths
+    or more, with its interval.
+    """
+    rows = list(rows)
+    parts = parts_of(rows, t=t)
+    found = _exponents(parts, fit)
+    notes = {at: _exponent_text(fitted, t) for at, fitted in found.items()}
+    panels = panels_of(parts, _prefill_seconds, notes=notes, t=t)
+    data = drawn(parts, panels)
+    for batch, every in parts:
+        for series in every:
+            if fitted := found.get((batch, series.key)):
+                values = np.array([fitted.value, fitted.low, fitted.high])
+                data[f"{data_key(series, batch, parts)}_exponent"] = Named(values, ("value_low_high",))
+    words = [*([t("viz.prefill_vs_context.note")] if found else []), *_hollow_note(rows, t)]
+    axis = Axis(t("viz.axis.prefill"), "seconds", log=True)
+    return context_figure("prefill_vs_context", panels, data, axis, theme=theme, t=t, notes=words)
+
+
+def _decode_seconds(row: Measured) -> list[float]:
+    return [v / 1e3 for v in row.decode_ms_samples]
+
+
+def _prefill_seconds(row: Measured) -> list[float]:
+    return [v / 1e3 for v in row.prefill_ms_samples]
+
+
+def _wait(row: Measured) -> float | None:
+    """Return the seconds of a step in which the device runs nothing."""
+    if row.launch_fraction is None or not row.decode_ms_samples:
+        return None
+    return row.launch_fraction * float(np.median(row.decode_ms_samples)) / 1e3
+
+
+def _hollow_note(rows: Sequence[Measured], t: Translate) -> list[str]:
+    return [t("viz.bench.note_hollow")] if any(hollow(row) for row in rows) else []
+
+
+def _exponents(parts: Sequence[Part], fit: Fit | None) -> dict[tuple[int, str], Fitted]:
+    found: dict[tuple[int, str], Fitted] = {}
+    for batch, every in parts:
+        for series in every:
+            groups = _prefills(series)
+            if fit is not None and len(groups) >= 3:
+                found[batch, series.key] = fit([float(c) for c in groups], list(groups.values()))
+    return found
+
+
+def _prefills(series: Series) -> dict[int, list[float]]:
+    return pooled(series.rows, _prefill_seconds)
+
+
+def _exponent_text(found: Fitted, t: Translate) -> str:
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return t("viz.prefill_vs_context.exponent_alone", k=f"{found.value:.2f}")
+    values = {"k": f"{found.value:.2f}", "low": f"{found.low:.2f}", "high": f"{found.high:.2f}"}
+    return t("viz.prefill_vs_context.exponent", **values)

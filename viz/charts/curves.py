@@ -1,0 +1,108 @@
+"""What it costs by formula and in training: bytes carried, their growth, and the loss of the bundled models."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from models.records.trace import Named
+from viz.charts.series import Axis, Line, lines_chart
+from viz.figure import Figure
+from viz.look.labels import Translate, size
+from viz.look.theme import Theme, styled, table
+
+SMOOTHED = 40  # a log is smoothed over this share of its length
+
+
+def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate) -> Figure:
+    """Draw the bytes each architecture carries at one length, as bars on one linear scale."""
+    most = max((count for _, count in rows), default=1)
+    data = [
+        {"architecture": a, "name": t(f"viz.architecture.{a}"), "bytes": float(n), "text": size(n), "most": float(most)}
+        for a, n in rows
+    ]
+    order = [t(f"viz.architecture.{a}") for a, _ in rows]
+    base = table(data)
+    y = alt.Y("name:N", sort=order, title=None, axis=alt.Axis(labelFontSize=14, labelColor=theme.ink, labelPadding=12))
+    domain: Any = {"domain": [0, most], "nice": False, "range": [0, alt.ExprRef("width - 86")]}
+    bytes_x = alt.X("bytes:Q", title=None, scale=alt.Scale(**domain), axis=None)
+    whole_x = alt.X("most:Q", title=None, scale=alt.Scale(**domain), axis=None)
+    colors = alt.Scale(domain=[a for a, _ in rows], range=[theme.color(a) for a, _ in rows])
+    color = alt.Color("architecture:N", scale=colors, legend=None)
+    track = base.mark_bar(color=theme.hairline, opacity=0.55, height=8, cornerRadius=4).encode(x=whole_x, y=y)
+    bars = base.mark_bar(height=8, cornerRadius=4).encode(x=bytes_x, y=y, color=color)
+    numbers = base.mark_text(align="right", font=theme.mono, fontSize=13, color=theme.muted)
+    texts = numbers.encode(x=alt.value("width"), y=y, text="text:N")
+    alt_text = t("viz.carried_bytes.alt", list=", ".join(f"{row['name']} {row['text']}" for row in data))
+    chart = styled(alt.LayerChart(layer=[track, bars, texts]), theme, height=32 * max(len(rows), 1) + 8)
+    return Figure(
+        "carried_bytes",
+        chart,
+        {"bytes": Named(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
+        alt_text,
+    )
+
+
+def growth(
+    curves: Mapping[str, Sequence[tuple[int, int]]], *, theme: Theme, t: Translate, at: int | None = None
+) -> Figure:
+    """Draw bytes carried against tokens, by formula, per architecture: (tokens, bytes) pairs; both axes logarithmic.
+
+    at: a number of tokens to mark with a vertical line, the prompt's own length.
+    """
+    lines = [
+        Line(a, t(f"viz.architecture.{a}"), tuple((float(x), float(y)) for x, y in points if x > 0 and y > 0))
+        for a, points in curves.items()
+    ]
+    chart = lines_chart(
+        lines,
+        x=Axis(t("viz.axis.context"), "count", log=True),
+        y=Axis(t("viz.axis.carried"), "bytes", log=True),
+        theme=theme,
+        markers=False,
+    )
+    if at:
+        rule = table([{"x": float(at), "text": t("viz.growth.here", count=at)}])
+        chart.layer.insert(0, rule.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x="x:Q"))
+        chart.layer.append(
+            rule.mark_text(align="left", dx=6, y=8, fontSize=12, color=theme.muted).encode(x="x:Q", text="text:N")
+        )
+    return Figure("growth", chart, _drawn(lines), t("viz.growth.alt"))
+
+
+def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme: Theme, t: Translate) -> Figure:
+    """Draw the loss of each bundled model against the tokens it has seen: (tokens, loss) pairs.
+
+    The line is a running mean over a fortieth of the log; the dots are the logged losses, of one batch each.
+    """
+    lines = [
+        Line(
+            a, t(f"viz.architecture.{a}"), _running_mean(points), samples=tuple((float(x), float(y)) for x, y in points)
+        )
+        for a, points in logs.items()
+    ]
+    chart = lines_chart(
+        lines, x=Axis(t("viz.axis.seen"), "many"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
+    )
+    logged = {f"{a}_logged": Named(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()}
+    return Figure("training_curves", chart, _drawn(lines) | logged, t("viz.training_curves.alt"))
+
+
+def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Average the second of each pair over its neighbours.
+
+    At the start fewer, so that the mean stays centred where it falls; at the end those before it, so that the line does
+    not end on the loss of one batch.
+    """
+    half = len(points) // (2 * SMOOTHED)
+    reach = [min(half, i) for i in range(len(points))]
+    values = [float(np.mean([y for _, y in points[i - r : i + r + 1]])) for i, r in enumerate(reach)]
+    return tuple((float(x), value) for (x, _), value in zip(points, values, strict=True))
+
+
+def _drawn(lines: Sequence[Line]) -> dict[str, Named]:
+    return {
+        line.architecture: Named(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
+        for line in lines
+    }

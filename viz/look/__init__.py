@@ -1,0 +1,1 @@
+"""Colours, axes and labels of all figures."""

@@ -1,0 +1,72 @@
+"""One question of a recall task: where every layer of every model looks at the moment it must answer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.records.trace import ModelTrace, Named
+from viz.canvas import Axis, CanvasSpec, Legend, Matrix, Scale, Strip
+from viz.figure import Figure
+from viz.look.labels import Translate, short, template
+from viz.look.theme import Theme, sequential
+from viz.trace.matrix import mixing_of
+from viz.trace.tokens import words
+
+
+def recall_example(
+    traces: Sequence[ModelTrace], *, asked_at: int, answer_at: int, theme: Theme, t: Translate
+) -> Figure:
+    """Draw, for every layer of every model, the share of each token in what the asking token reads.
+
+    Shares are |M_tj| / sum_j |M_tj| of the asking row: attention averaged over heads, hidden or effective attention
+    averaged over channels. asked_at, answer_at: places of the asking token and of the answer in the sequence.
+    """
+    shares, layers = [], []
+    for trace in traces:
+        for layer in trace:
+            row = np.abs(mixing_of(layer)[asked_at])
+            shares.append(row / (row.sum() or 1))
+            layers.append((trace.architecture, layer))
+    values = np.stack(shares).astype(np.float32)  # (layer of every model, token)
+    names = [trace.architecture for trace in traces]
+    labels = tuple(
+        t("viz.recall_example.row", name=t(f"viz.architecture.{name}"), layer=layer.index) for name, layer in layers
+    )
+    high = float(values.max())
+    tokens = traces[0].tokens
+    roles = {asked_at: t("viz.recall_example.asked"), answer_at: t("viz.recall_example.answer")}
+    grid = Matrix(
+        values=values,
+        scale=Scale(0.0, high, kind="sqrt"),
+        ramps=tuple(sequential(name, theme) for name in names),
+        readout=(
+            "{row}",
+            "{column}",
+            template(t, "viz.value", "value", name=t("viz.recall_example.quantity")),
+        ),
+        rows=Axis(
+            names=labels,
+            labels=labels,
+            notes=tuple(t(f"viz.mixer.{layer.mixer}") for _, layer in layers),
+            colors=tuple(theme.mixer_color(layer.mixer) for _, layer in layers),
+        ),
+        row_ramps=tuple(names.index(name) for name, _ in layers),
+        row_height=30,
+        max_height=420,
+    )
+    strip = Strip(
+        tokens=tokens,
+        surprisal=np.full(len(tokens), np.nan, dtype=np.float32),
+        selected=answer_at,
+        role="columns",
+        readout=("{label}", "{extra}"),
+        extra=tuple(roles.get(i, "") for i in range(len(tokens))),
+    )
+    alt = t("viz.recall_example.alt", count=len(traces), answer=answer_at)
+    legends = tuple(
+        Legend(t(f"viz.architecture.{name}"), ((0.0, "0"), (0.5, short(high / 4)), (1.0, short(high))), ramp=i)
+        for i, name in enumerate(names)
+    )
+    spec = CanvasSpec("recall_example", alt, theme, theme.ink, strip, (), grid, legends,
+                      t("viz.recall_example.note"), words(t))  # fmt: skip
+    return Figure("recall_example", spec, {"share": Named(values, ("row", "token"))}, alt)

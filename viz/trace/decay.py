@@ -1,0 +1,228 @@
+"""Fading memory: decay curves, half-lives, and what an RWKV layer therefore reads."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.records.trace import LayerTrace, ModelTrace, Named
+from viz.canvas import Axis, Bars, Legend, Matrix, Scale
+from viz.figure import Figure
+from viz.look.labels import Translate, short, template
+from viz.look.theme import Theme, mixer_ramp
+from viz.trace.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
+from viz.trace.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart
+from viz.trace.matrix import matrix_picture
+from viz.trace.state import film_picture, map_picture
+from viz.trace.tokens import picture
+
+CURVE_POINTS = 120
+
+
+def decay_curves(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 8,
+    selected: int | None = None,
+) -> Figure:
+    """Draw how the weight of a past token fades with distance, exp(-(n - 1) w), for channels over all half-lives.
+
+    The bonus exp(u), which replaces the decay for the token itself, is a separate dot at distance 0. The ticks are the
+    reader's words, counted back from the selected token (the last without selection).
+    """
+    shown = _layer(trace, "decay_rate", layer)
+    rate, bonus = floats(shown, "decay_rate"), floats(shown, "bonus")
+    chosen = quantile_channels(floats(shown, "half_life"), count=channels)
+    last = selected if selected is not None and 0 < selected < len(trace.tokens) else len(trace.tokens) - 1
+    reach = max(last, 4)
+    distance = np.linspace(1, reach, CURVE_POINTS)
+    weight = np.exp(-(distance[None] - 1) * rate[chosen, None])  # (channel, distance)
+    now, color = np.exp(bonus[chosen]), theme.mixer_color(shown.mixer)
+    chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, last, color, theme=theme, t=t)
+    alt_text = t("viz.decay_curves.alt", layer=shown.index, channels=len(chosen))
+    data = {
+        "weight": Named(weight, ("channel", "distance")),
+        "distance": Named(distance, ("distance",)),
+        "bonus": Named(now, ("channel",)),
+        "channel": Named(chosen, ("channel",)),
+    }
+    return Figure("decay_curves", chart, data, alt_text)
+
+
+def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
+    """Draw the half-life of every channel of every layer, sorted within the layer, on a logarithmic colour scale."""
+    layers = trace.layers_with("half_life")
+    half_life = np.stack(
+        [np.sort(floats(shown, "half_life"), kind="stable")[::-1] for shown in layers]
+    )  # (layer, channel)
+    order = [longest_first(floats(shown, "half_life")) for shown in layers]
+    low, high = max(float(half_life.min()), 1e-3), float(half_life.max())
+    ticks = _log_ticks(low, high)
+    named = tuple(
+        tuple(
+            t("viz.half_life.place", channel=int(channel), rank=rank + 1, count=len(channels))
+            for rank, channel in enumerate(channels)
+        )
+        for channels in order
+    )
+    grid = Matrix(
+        values=half_life.astype(np.float32),
+        scale=Scale(low, high, kind="log"),
+        ramps=(mixer_ramp(layers[0].mixer, theme),),
+        readout=("{row}", "{cell}", template(t, "viz.value", "value", name=t("viz.half_life.quantity"))),
+        cell_names=named,
+        rows=Axis(
+            labels=tuple(t("viz.layer", layer=shown.index) for shown in layers), title=t("viz.half_life.longest_left")
+        ),
+        columns=Axis(
+            names=tuple(t("viz.half_life.rank", rank=i + 1, count=len(order[0])) for i in range(len(order[0]))),
+            title=t("viz.half_life.shortest_right"),
+        ),
+        row_height=34,
+        max_height=400,
+        picks="none",
+    )
+    alt_text = t("viz.half_life_spectrum.alt", layers=len(layers), low=short(low), high=short(high))
+    spec = picture(
+        "half_life_spectrum",
+        alt_text,
+        trace,
+        theme=theme,
+        t=t,
+        grid=grid,
+        legends=(Legend(t("viz.half_life.quantity"), ticks, t("viz.scope.picture_log")),),
+    )
+    data = {"half_life": Named(half_life, ("layer", "rank")), "channel": Named(np.stack(order), ("layer", "rank"))}
+    return Figure("half_life_spectrum", spec, data, alt_text)
+
+
+def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
+    """Draw every channel's half-life as one tick per layer on a logarithmic axis, with median and prompt length.
+
+    Where a channel has several components (Mamba) this is how long the slowest of them lasts; a second row per layer
+    then shows after how many tokens the mean |alpha| of the channel has really fallen to half in this text.
+    """
+    layers = trace.layers_with("half_life")
+    values = np.stack([floats(shown, "half_life") for shown in layers])  # (layer, channel)
+    data = {"half_life": Named(values, ("layer", "channel"))}
+    low, high = short(float(values.min())), short(float(values.max()))
+    length, color, names = len(trace.tokens), theme.mixer_color(layers[0].mixer), _layer_names(layers, t)
+    if all("half_distance" in shown.parts for shown in layers):
+        measured = np.stack([floats(shown, "half_distance") for shown in layers])  # (layer, channel)
+        data["half_distance"] = Named(measured, ("layer", "channel"))
+        lanes = [
+            lane
+            for name, slowest, halves in zip(names, values, measured, strict=True)
+            for lane in (
+                Lane(t("viz.half_life.slowest", layer=name), slowest, theme.muted),
+                Lane(t("viz.half_life.measured", layer=name), halves, color),
+            )
+        ]
+        title, alt_key = t("viz.half_life.axis_measured"), "viz.half_life.alt_measured"
+        note = " ".join([_ticks_note(values, t), *_unfallen_note(measured, t)])
+    else:
+        lanes = [Lane(name, row, color) for name, row in zip(names, values, strict=True)]
+        title, alt_key, note = t("viz.half_life.axis"), "viz.half_life.alt", _ticks_note(values, t)
+    chart = half_life_chart(lanes, length, title=title, theme=theme, t=t)
+    return Figure("half_life", chart, data, t(alt_key, layers=len(layers), low=low, high=high), note)
+
+
+def _layer_names(layers: Sequence[LayerTrace], t: Translate) -> list[str]:
+    return [t("viz.layer", layer=shown.index) for shown in layers]
+
+
+def _ticks_note(values: Floats, t: Translate) -> str:
+    """Say how many of the channels (layer, channel) have a mark in a row."""
+    count = values.shape[1]
+    if count <= TICKS_PER_LANE:
+        return t("viz.half_life.all_marks", all=count)
+    return t("viz.half_life.some_marks", all=count, shown=TICKS_PER_LANE)
+
+
+def _unfallen_note(measured: Floats, t: Translate) -> list[str]:
+    """Say in how many channels (layer, channel) the weights do not fall to half within the text."""
+    count = int(np.isinf(measured).sum())
+    return [t("viz.half_life.unfallen", count=count, all=measured.size)] if count else []
+
+
+def effective_attention(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw what an RWKV layer effectively attends to: mean over channels of P (query, key); rows sum to 1."""
+    shown = _layer(trace, "effective_attention", layer)
+    alt_text = t("viz.effective_attention.alt", layer=shown.index)
+    values, color = floats(shown, "effective_attention"), theme.mixer_color(shown.mixer)
+    spec = matrix_picture(
+        "effective_attention", values, trace, theme=theme, t=t, color=color, alt=alt_text, selected=selected
+    )
+    return Figure("effective_attention", spec, {"effective_attention": shown.parts["effective_attention"]}, alt_text)
+
+
+def receptance_map(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw the receptance gate sigma(r) of every channel at every token, longest memory first, from 0 to 1."""
+    shown = _layer(trace, "receptance", layer)
+    gate = floats(shown, "receptance")
+    rows, runs = binned(gate, longest_first(floats(shown, "half_life")))
+    mean = gate.mean(1)
+    bars = Bars(
+        mean,
+        t("viz.receptance_map.mean"),
+        theme.mixer_color(shown.mixer),
+        template(t, "viz.receptance_map.mean_is", "value"),
+    )
+    alt_text = t("viz.receptance_map.alt", layer=shown.index, channels=gate.shape[1])
+    spec = map_picture(
+        "receptance_map",
+        rows,
+        runs,
+        shown,
+        trace,
+        theme=theme,
+        t=t,
+        alt=alt_text,
+        selected=selected,
+        bars=(bars,),
+        low=0.0,
+    )
+    data = {"receptance": Named(rows, ("row", "token")), "receptance_mean": Named(mean, ("token",))}
+    return Figure("receptance_map", spec, data, alt_text)
+
+
+def wkv_film(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 32,
+    selected: int | None = None,
+) -> Figure:
+    """Draw what RWKV's state would answer after each token: num / den per channel, signed, longest memory first."""
+    shown = _layer(trace, "wkv_num", layer)
+    den = floats(shown, "wkv_den")
+    ratio = floats(shown, "wkv_num") / np.where(den == 0, 1, den)  # (token, channel)
+    chosen = most_varied(floats(shown, "half_life"), ratio, count=channels)
+    film = ratio[:, chosen].T
+    alt_text = t("viz.wkv_film.alt", layer=shown.index, channels=len(chosen))
+    spec = film_picture("wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected)
+    return Figure(
+        "wkv_film", spec, {"wkv": Named(film, ("channel", "token")), "channel": Named(chosen, ("channel",))}, alt_text
+    )
+
+
+def _log_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """Label a logarithmic ramp at its ends and in its middle."""
+    return ((0.0, short(low)), (0.5, short(math.sqrt(low * high))), (1.0, short(high)))
+
+
+def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
+    """Return the layer asked for, or the middle one of those that show the part."""
+    if layer is not None:
+        return trace.layer(layer)
+    showing = trace.layers_with(part)
+    return showing[len(showing) // 2]

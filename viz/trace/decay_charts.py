@@ -1,0 +1,188 @@
+"""The two charts of viz.decay that are lines and ticks: fading weights, and half-lives layer by layer."""
+
+import json
+import math
+from typing import Any, NamedTuple
+
+import altair as alt
+import numpy as np
+
+from models.records.trace import ModelTrace
+from viz.look.labels import Translate, dodged, short
+from viz.look.theme import Theme, ramp_between, styled, table
+from viz.trace.channels import Floats, Indices
+
+CURVE_HEIGHT = 400
+ROW_HEIGHT = 40
+TICKS_PER_LANE = 256
+
+
+class Lane(NamedTuple):
+    """One row of half_life_chart: its name, a number of tokens per channel (inf: longer than the text), its colour."""
+
+    name: str
+    tokens: Floats
+    color: str
+
+
+def fading_chart(
+    weight: Floats,
+    distance: Floats,
+    bonus: Floats,
+    rate: Floats,
+    channels: Indices,
+    trace: ModelTrace,
+    last: int,
+    color: str,
+    *,
+    theme: Theme,
+    t: Translate,
+) -> alt.LayerChart:
+    """Layer curves (channel, distance), bonus dots at distance 0 and a label on each curve at a height of its own.
+
+    rate, bonus: one per drawn channel. last: the token from which distances count back.
+    """
+    names = [str(int(channel)) for channel in channels]
+    top = max(1.0, float(bonus.max())) * 1.1
+    x = _distance_axis(trace, last, float(distance[-1]), theme=theme, t=t)
+    y = alt.Y(
+        "weight:Q",
+        title=t("viz.decay_curves.weight"),
+        scale=alt.Scale(domain=[0, top], nice=False),
+        axis=alt.Axis(grid=True, tickCount=4),
+    )
+    shades = alt.Color("channel:N", scale=alt.Scale(domain=names, range=_shades(color, len(names), theme)), legend=None)
+    rows = [
+        {"channel": name, "distance": float(d), "weight": float(w)}
+        for name, row in zip(names, weight, strict=True)
+        for d, w in zip(distance, row, strict=True)
+    ]
+    dots = [{"channel": n, "distance": 0.0, "weight": float(w)} for n, w in zip(names, bonus, strict=True)]
+    curves = table(rows).mark_line(strokeWidth=2.25).encode(x=x, y=y, color=shades)
+    now = table(dots).mark_point(size=64, strokeWidth=2, fill=theme.card, opacity=1).encode(x=x, y=y, color=shades)
+    marks = table(_anchors(names, rate, float(distance[-1]), top, t=t))
+    ends = marks.mark_point(filled=True, size=44, opacity=1).encode(x=x, y=y, color=shades)
+    place = alt.Y("place:Q")
+    style: dict[str, Any] = {"align": "left", "dx": 7, "dy": -9, "fontSize": 12.5, "baseline": "middle"}
+    halo = marks.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
+    text = marks.mark_text(**style, color=theme.ink)
+    key = table([{"text": "○ " + t("viz.decay_curves.bonus")}]).mark_text(
+        align="left", baseline="top", fontSize=12.5, color=theme.muted
+    )
+    layers = [halo.encode(x=x, y=place, text="text:N"), ends, text.encode(x=x, y=place, text="text:N")]
+    layers.append(key.encode(x=alt.value(6), y=alt.value(0), text="text:N"))
+    return styled(_layered(curves, now, *layers), theme, height=CURVE_HEIGHT)
+
+
+def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme, t: Translate) -> alt.LayerChart:
+    """Draw every channel of every lane as one fine tick, the median as a ring, the prompt's length as a line.
+
+    A lane of more than 256 channels shows 256 of them, evenly through their order, the extremes included. A channel
+    without a number in this text has no tick; a median without one is written at the prompt's length, as more than
+    the longest that the text can show.
+    """
+    known = [lane.tokens[np.isfinite(lane.tokens)] for lane in lanes]
+    every = np.concatenate([*known, [float(length)]])
+    low, high, names = float(every.min()), float(every.max()), [lane.name for lane in lanes]
+    rows = [
+        {"name": lane.name, "half_life": float(v), "shade": lane.color}
+        for lane, found in zip(lanes, known, strict=True)
+        for v in spread_through(found)
+    ]
+    x = alt.X(
+        "half_life:Q",
+        title=title,
+        scale=alt.Scale(type="log", domain=[low * 0.85, high * 1.15], nice=False),
+        axis=alt.Axis(grid=True, values=_decades(low, high), format="~g"),
+    )
+    y = alt.Y("name:N", sort=names, title=None, scale=alt.Scale(domain=names))
+    shade = alt.Color("shade:N", scale=None)
+    most = max(min(len(found), TICKS_PER_LANE) for found in known)
+    ticks = table(rows).mark_tick(opacity=min(0.6, 110 / max(most, 1)), thickness=1, size=16)
+    base = table([_median(lane, length) for lane in lanes])
+    rings = base.mark_point(fill=theme.card, size=80, strokeWidth=2, opacity=1).encode(x=x, y=y, color=shade)
+    style: dict[str, Any] = {"dy": -15, "fontSize": 12, "font": theme.mono}
+    halo = base.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round").encode(x=x, y=y, text="text:N")
+    texts = base.mark_text(**style, color=theme.ink).encode(x=x, y=y, text="text:N")
+    here = table([{"half_life": float(length), "text": t("viz.half_life.prompt", count=length)}])
+    rule = here.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
+    left = math.log(length / low) < 0.6 * math.log(high / low)
+    note = here.mark_text(
+        align="left" if left else "right", dx=6 if left else -6, baseline="bottom", fontSize=12, color=theme.muted
+    )
+    marks = ticks.encode(x=x, y=y, color=shade)
+    chart = _layered(rule, marks, halo, rings, texts, note.encode(x=x, y=alt.value(-2), text="text:N"))
+    return styled(chart, theme, height=ROW_HEIGHT * len(lanes) + 72)
+
+
+def spread_through(values: Floats) -> Floats:
+    """Return at most TICKS_PER_LANE of the values, evenly through their order, the extremes included."""
+    ordered = np.sort(values)
+    if len(ordered) <= TICKS_PER_LANE:
+        return ordered
+    return np.take(ordered, np.linspace(0, len(ordered) - 1, TICKS_PER_LANE).round().astype(np.intp))
+
+
+def _median(lane: Lane, length: int) -> dict[str, str | float]:
+    known = lane.tokens[~np.isnan(lane.tokens)]
+    middle = float(np.median(known)) if len(known) else math.nan
+    place = middle if math.isfinite(middle) else float(length)
+    text = short(middle) if math.isfinite(middle) else f"> {max(length - 2, 0)}" if len(known) else "–"
+    return {"name": lane.name, "half_life": place, "text": text, "shade": lane.color}
+
+
+def _layered(*charts: alt.Chart) -> alt.LayerChart:
+    return alt.LayerChart(layer=list(charts))
+
+
+def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, t: Translate) -> alt.X:
+    """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
+    shown = [trace.tokens[last - n] for n in range(last + 1)]
+    words = [(token.label.removeprefix("␣") or token.label) if token.piece == 1 else "" for token in shown]
+    every = f"max(1, ceil({18 * (last + 1)} / width))"  # a leaning label needs some 18 pixels
+    axis = alt.Axis(
+        values=list(range(last + 1)),
+        labelExpr=f"datum.value % {every} == 0 ? {json.dumps(words, ensure_ascii=False)}[datum.value] : ''",
+        labelAngle=-60 if last > 7 else 0,
+        labelFont=theme.mono,
+        labelFontSize=12,
+        labelOverlap=False,
+        labelLimit=110,
+    )
+    scale = alt.Scale(domain=[-0.02 * reach, reach * 1.16], nice=False)
+    return alt.X("distance:Q", title=t("viz.decay_curves.distance"), scale=scale, axis=axis)
+
+
+def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Translate) -> list[dict[str, str | float]]:
+    """Place each curve's label: long memories where still strong, short ones where already weak, ends apart."""
+    levels = np.linspace(0.9, 0.1, len(names))
+    at = np.minimum(1 - np.log(levels) / rate, reach)
+    value = np.exp(-(at - 1) * rate)
+    place = value.copy()
+    crowded = [i for i in range(len(names)) if at[i] >= reach * 0.75]
+    for i, moved in zip(crowded, dodged([float(place[i]) for i in crowded], gap=0.055 * top), strict=True):
+        place[i] = moved
+    half_life = math.log(2) / rate
+    return [
+        {
+            "channel": n,
+            "distance": float(d),
+            "weight": float(v),
+            "place": float(p),
+            "text": t("viz.decay_curves.label", half_life=short(float(h))),
+        }
+        for n, d, v, p, h in zip(names, at, value, place, half_life, strict=True)
+    ]
+
+
+def _shades(color: str, count: int, theme: Theme) -> list[str]:
+    """Return count shades of a colour: full for the longest memory, paler for the shortest."""
+    ramp = ramp_between(theme.card, color)
+    return [ramp[int(i)] for i in np.linspace(255, 120, count)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """List 1, 10, 100 ... within a range, with 3, 30 ... between them where the range is short."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    marks = [10.0**n for n in exponents] if len(exponents) > 4 else [m * 10.0**n for n in exponents for m in (1, 3)]
+    return [float(f"{mark:.6g}") for mark in marks if low <= mark <= high]

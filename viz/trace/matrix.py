@@ -1,0 +1,139 @@
+"""Token-by-token pictures: who reads whom, for any architecture that can be written as a lower-triangular matrix."""
+
+import numpy as np
+
+from models.records.trace import LayerTrace, ModelTrace, Named
+from viz.canvas import Axis, Bars, CanvasSpec, Heatmap, Legend, Matrix, Scale
+from viz.canvas.pooling import fit_square, pooled_sums
+from viz.figure import Figure
+from viz.look.labels import Translate, short, template
+from viz.look.theme import Theme, diverging, ramp_between
+from viz.trace.channels import Floats, floats
+from viz.trace.tokens import picture, strip_of
+
+
+def channel_matrix(
+    mixing: Named,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int,
+    channel: int,
+    index: int = 0,
+    selected: int | None = None,
+) -> Figure:
+    """Draw one channel's token-by-token weights: signed for a state space, shares for RWKV.
+
+    mixing: (channel, query, key) of models.mixing.channel_mixing; index: which of its channels to draw; channel: its
+    number in the model.
+    """
+    values = mixing.values[index]
+    color = theme.mixer_color(trace.layer(layer).mixer)
+    spec = matrix_picture(
+        "channel_matrix",
+        values,
+        trace,
+        theme=theme,
+        t=t,
+        color=color,
+        selected=selected,
+        alt=t("viz.channel_matrix.alt", layer=layer, channel=channel),
+    )
+    return Figure("channel_matrix", spec, {"mixing": Named(np.asarray(values), mixing.dims[1:])}, spec.alt)
+
+
+def matrix_picture(
+    figure: str,
+    values: Floats,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    color: str,
+    alt: str,
+    selected: int | None = None,
+    additive: bool = True,
+) -> CanvasSpec:
+    """Build the shared picture of a (query, key) matrix: strip, the selected row as bars, heatmap below the diagonal.
+
+    Values of both signs are drawn on the signed ramp, others from card to color; both on a square-root scale, since
+    one strong cell would otherwise hide all others. additive: whether values add up along a row, as weights do; a text
+    too long for the payload is then read out as sums over blocks, else as the strongest value of each block.
+    """
+    length = len(trace.tokens)
+    past = np.where(np.tri(length, dtype=bool), values, np.nan).astype(np.float32)
+    pooled = fit_square(past, planes=2 if additive else 1)
+    signed = bool(np.nanmin(past) < 0)
+    high = float(np.nanmax(np.abs(past)))
+    row = selected if selected is not None and 0 <= selected < length else length - 1
+    grid = Matrix(
+        values=pooled.values,
+        scale=Scale(low=0.0, high=high, kind="sqrt", signed=signed),
+        ramps=(diverging(theme) if signed else ramp_between(theme.card, color),),
+        readout=(
+            template(t, "viz.matrix.pair", "row", "column"),
+            template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity")),
+        ),
+        triangle=True,
+        row_tokens=True,
+        pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled) if additive else None,
+        rows=Axis(title=t("viz.matrix.rows")),
+        columns=Axis(title=t("viz.matrix.columns")),
+        row_height=28,
+        max_height=530,
+        picks="row",
+        selected_row=row,
+    )
+    return picture(
+        figure,
+        alt,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=row),
+        bars=(Bars(None, template(t, "viz.matrix.bars", "row"), theme.colors["mamba"] if signed else color),),
+        grid=grid,
+        legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
+        note=pooled_note(grid, t=t),
+    )
+
+
+def pooled_note(grid: Heatmap, *, t: Translate) -> str:
+    """Say what colour and number of a block are; nothing where cells are drawn as they are."""
+    if grid.pool == (1, 1):
+        return ""
+    rows, columns = grid.pool
+    return t("viz.pooled_strongest" if grid.sums is None else "viz.pooled", rows=rows, columns=columns)
+
+
+def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) -> Legend:
+    """Describe a square-root scale that ends at one maximum for the whole picture."""
+    name, scope = t(f"viz.{figure}.quantity"), t("viz.scope.picture_sqrt")
+    if signed:
+        return Legend(name, ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")), scope)
+    return Legend(name, ((0.0, "0"), (0.5, short(high / 4)), (1.0, short(high))), scope)
+
+
+def mixing_part(shown: LayerTrace) -> str:
+    """Name the part that says how a layer mixes its tokens; KeyError for a layer without one."""
+    for name in ("attention", "hidden_attention", "effective_attention"):
+        if name in shown.parts:
+            return name
+    raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")
+
+
+def mixing_of(shown: LayerTrace) -> Floats:
+    """Return a layer's (query, key) matrix: attention averaged over heads, or its stand-in."""
+    values = floats(shown, mixing_part(shown))
+    return values if values.ndim == 2 else np.asarray(values.mean(0))
+
+
+def look_back(mixing: Floats) -> Floats:
+    """Return the mean distance in tokens that each query looks back, weighted by |mixing| (query, key)."""
+    weight = np.abs(mixing)
+    place = np.arange(mixing.shape[0])
+    distance = np.maximum(place[:, None] - place[None, :], 0)
+    total = weight.sum(1)
+    return np.asarray((weight * distance).sum(1) / np.where(total > 0, total, 1))

@@ -1,0 +1,283 @@
+"""A hybrid with experts: its layers as a ribbon, who routes where, and all its mixing matrices side by side."""
+
+import altair as alt
+import numpy as np
+
+from models.records.trace import LayerTrace, ModelTrace, Named
+from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
+from viz.canvas.pooling import fit_tiles, pooled_sums
+from viz.figure import Figure
+from viz.look.labels import Translate, short, template
+from viz.look.theme import Theme, mixer_ramp, sequential, styled, table
+from viz.trace.channels import Floats
+from viz.trace.experts import (
+    chosen_names,
+    expert_color,
+    expert_legend,
+    lanes_note,
+    lanes_of,
+    ribbon_note,
+    routes,
+)
+from viz.trace.matrix import look_back, mixing_of, pooled_note
+from viz.trace.tokens import picture, strip_of
+
+ROUTER_ROW = 30  # pixels per expert
+THUMBNAIL = 48  # rows and columns of a stack tile at most
+
+
+def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
+    """Draw one row per layer: how far back each token looks there, and below it the experts it was sent to.
+
+    Look-back is the mean distance of the mixing weights, sum_j |M_tj| (t - j) / sum_j |M_tj|, in tokens: M is attention
+    averaged over heads, or the hidden attention of a state space. Both in the same unit, in the mixer's colour.
+    """
+    mixers = sorted({shown.mixer for shown in trace})
+    reach = np.stack([look_back(mixing_of(shown)) for shown in trace])  # (layer, token)
+    high = float(reach.max())
+    grid = Matrix(
+        values=reach.astype(np.float32),
+        scale=Scale(0.0, high),
+        ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
+        readout=(
+            "{row}",
+            "{column}",
+            template(t, "viz.value", "value", name=t("viz.layer_ribbon.quantity")),
+            "{cell}",
+        ),
+        rows=Axis(
+            names=tuple(_layer_name(shown, t=t) for shown in trace),
+            labels=tuple(f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}" for shown in trace),
+            notes=tuple(t(f"viz.ffn.{shown.ffn}") for shown in trace),
+            colors=tuple(theme.mixer_color(shown.mixer) for shown in trace),
+        ),
+        cell_names=chosen_names(trace.layers, len(trace.tokens), t),
+        row_ramps=tuple(mixers.index(shown.mixer) for shown in trace),
+        row_height=38,
+        max_height=640,
+        lanes=lanes_of(trace.layers, len(trace.tokens), theme, alone=False),
+    )
+    ramps = tuple(
+        Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.tokens", count=short(high)))), ramp=i)
+        for i, mixer in enumerate(mixers)
+    )
+    alt_text = t("viz.layer_ribbon.alt", layers=len(trace.layers))
+    spec = picture(
+        "layer_ribbon",
+        alt_text,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=selected),
+        grid=grid,
+        legends=(*ramps, *([expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
+        note=" ".join(ribbon_note(trace, t)),
+    )
+    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | routes(trace), alt_text)
+
+
+def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
+    """Draw who went to which expert: colour and number are the first choice, marks the others, opacity the weight."""
+    layers = trace.layers_with("chosen_experts")
+    first_weight = np.stack([shown.part("chosen_weights")[:, 0] for shown in layers])  # (layer, token)
+    names = tuple(t("viz.layer", layer=shown.index) for shown in layers)
+    grid = Matrix(
+        values=first_weight.astype(np.float32),
+        scale=Scale(0.0, 1.0),
+        ramps=(sequential(trace.architecture, theme),),
+        readout=(
+            "{column}",
+            "{row}",
+            "{cell}",
+        ),
+        rows=Axis(names=names, labels=names),
+        cell_names=chosen_names(layers, len(trace.tokens), t),
+        row_height=40,
+        max_height=520,
+        lanes=lanes_of(layers, len(trace.tokens), theme, alone=True),
+    )
+    alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
+    spec = picture(
+        "expert_lanes",
+        alt_text,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=selected),
+        grid=grid,
+        legends=(expert_legend(trace, theme, t),),
+        note=" ".join(lanes_note(layers, t)),
+    )
+    return Figure("expert_lanes", spec, routes(trace), alt_text)
+
+
+def router_bars(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, position: int | None = None
+) -> Figure:
+    """Draw the router's probabilities over all experts for one token, likeliest first; the chosen ones are solid.
+
+    position: the token, the last without it. The line is the cut after the chosen ones; the text beside it the share
+    of probability that they keep.
+    """
+    shown = _moe_layer(trace, layer)
+    at = len(trace.tokens) - 1 if position is None else position
+    probs = shown.part("router_probs")[at]
+    chosen = [int(e) for e in shown.part("chosen_experts")[at]]
+    kept = f"{float(probs[chosen].sum()):.2f}"
+    chart = _probability_bars(probs, chosen, t("viz.router_bars.kept", kept=kept, count=len(chosen)), theme=theme, t=t)
+    listed = ", ".join(str(e) for e in chosen)
+    label = trace.tokens[at].label
+    alt_text = t("viz.router_bars.alt", layer=shown.index, token=label, chosen=listed, kept=kept)
+    data = {"router_probs": Named(np.array(probs), ("expert",)), "chosen_experts": Named(np.array(chosen), ("choice",))}
+    return Figure("router_bars", chart, data, alt_text)
+
+
+def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: Theme, t: Translate) -> alt.LayerChart:
+    """Draw one bar per expert, chosen ones first and solid, with a line after the last chosen one."""
+    order = sorted(range(len(probs)), key=lambda e: (e not in chosen, -float(probs[e])))
+    rows = [
+        {"expert": str(e), "p": float(probs[e]), "text": f"{float(probs[e]):.3f}", "chosen": e in chosen} for e in order
+    ]
+    base = table(rows)
+    names = [str(e) for e in order]
+    bands = alt.Scale(paddingInner=0.4, paddingOuter=0.2)
+    y = alt.Y(
+        "expert:N", sort=names, title=t("viz.router_bars.expert"), scale=bands, axis=alt.Axis(labelFont=theme.mono)
+    )
+    domain = [0, max(float(probs.max()) * 1.2, 0.05)]
+    x = alt.X(
+        "p:Q",
+        title=t("viz.router_bars.probability"),
+        scale=alt.Scale(domain=domain, nice=False),
+        axis=alt.Axis(grid=True, tickCount=4),
+    )
+    color = alt.Color(
+        "expert:N", scale=alt.Scale(domain=names, range=[expert_color(e, theme) for e in order]), legend=None
+    )
+    opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.28))
+    bars = base.mark_bar(cornerRadiusEnd=3).encode(x=x, y=y, color=color, opacity=opacity)
+    texts = base.mark_text(align="left", dx=6, font=theme.mono, fontSize=12, color=theme.ink)
+    edge = table([{"expert": str(order[len(chosen) - 1]), "text": kept}])
+    after = alt.Y("expert:N", sort=names, bandPosition=1)
+    gap = 0.2 * ROUTER_ROW  # half the space between two bars
+    cut = edge.mark_rule(color=theme.muted, strokeDash=[4, 4], yOffset=gap).encode(y=after)
+    note = edge.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
+    named = note.encode(x=alt.value("width"), y=alt.value(-12), text="text:N")
+    layers = [bars, cut, texts.encode(x=x, y=y, text="text:N"), named]
+    return styled(alt.LayerChart(layer=layers), theme, height=ROUTER_ROW * len(rows) + 64)
+
+
+def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
+    """Draw each expert's share of the token slots, tokens x choices, per MoE layer."""
+    layers = trace.layers_with("chosen_experts")
+    experts = layers[0].parts["router_probs"].sizes["expert"]
+    load = np.stack(
+        [
+            np.bincount(shown.part("chosen_experts").astype(int).ravel(), minlength=experts)
+            / shown.part("chosen_experts").size
+            for shown in layers
+        ]
+    )
+    high = float(load.max())
+    uniform = 1 / experts
+    grid = Matrix(
+        values=load.astype(np.float32),
+        scale=Scale(0.0, high),
+        ramps=(sequential(trace.architecture, theme),),
+        readout=(
+            "{row} · {column}",
+            template(t, "viz.value", "value", name=t("viz.expert_load.quantity")),
+            template(t, "viz.expert_load.ratio", "ratio"),
+        ),
+        rows=Axis(labels=tuple(t("viz.layer", layer=shown.index) for shown in layers)),
+        columns=Axis(
+            names=tuple(t("viz.expert", expert=e) for e in range(experts)),
+            labels=tuple(str(e) for e in range(experts)),
+            title=t("viz.expert_load.columns"),
+        ),
+        row_height=38,
+        max_height=420,
+        texts=tuple(tuple(_percent(float(share)) for share in row) for row in load),
+        whole_texts=True,
+        picks="none",
+        baseline=uniform,
+    )
+    ticks = ((0.0, "0"), (1.0, f"{high:.0%}"))
+    alt_text = t("viz.expert_load.alt", layers=len(layers), experts=experts, high=f"{high:.0%}")
+    spec = picture(
+        "expert_load",
+        alt_text,
+        trace,
+        theme=theme,
+        t=t,
+        grid=grid,
+        legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
+        note=t("viz.expert_load.uniform", share=f"{uniform:.1%}"),
+    )
+    return Figure("expert_load", spec, {"load": Named(load, ("layer", "expert"))}, alt_text)
+
+
+def hybrid_stack(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw one token-by-token tile per layer: attention averaged over heads, or hidden attention."""
+    mixers = sorted({shown.mixer for shown in trace})
+    maps = np.stack([mixing_of(shown) for shown in trace])  # (layer, query, key)
+    length = len(trace.tokens)
+    past = np.where(np.tri(length, dtype=bool), maps, np.nan).astype(np.float32)
+    pooled = fit_tiles(past, side=THUMBNAIL)
+    grid = Tiles(
+        values=pooled.values,
+        scale=Scale(0.0, 1.0, kind="sqrt", by="tile", highs=np.nanmax(past, axis=(1, 2))),
+        ramps=tuple(mixer_ramp(mixer, theme) for mixer in mixers),
+        readout=(
+            "{tile}",
+            template(t, "viz.matrix.pair", "row", "column"),
+            template(t, "viz.value", "value", name=t("viz.hybrid_stack.quantity")),
+        ),
+        pool=(pooled.rows, pooled.columns),
+        sums=pooled_sums(past, pooled),
+        picks="row",
+        selected_tile=layer,
+        tiles=tuple(
+            Tile(
+                f"{shown.index} {t(f'viz.mixer.{shown.mixer}')}",
+                _layer_name(shown, t=t),
+                theme.mixer_color(shown.mixer),
+                ramp=mixers.index(shown.mixer),
+            )
+            for shown in trace
+        ),
+    )
+    legends = tuple(
+        Legend(t(f"viz.mixer.{mixer}"), ((0.0, "0"), (1.0, t("viz.maximum"))), ramp=i) for i, mixer in enumerate(mixers)
+    )
+    alt_text = t("viz.hybrid_stack.alt", layers=len(trace.layers))
+    spec = picture(
+        "hybrid_stack",
+        alt_text,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=selected, role="rows"),
+        grid=grid,
+        legends=legends,
+        note=" ".join(filter(None, [t("viz.scope.tile_sqrt"), pooled_note(grid, t=t)])),
+    )
+    return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
+
+
+def _percent(share: float) -> str:
+    """Write a share with one decimal below ten percent, none above."""
+    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+
+
+def _layer_name(shown: LayerTrace, *, t: Translate) -> str:
+    return f"{t('viz.layer', layer=shown.index)} · {t(f'viz.mixer.{shown.mixer}')} · {t(f'viz.ffn.{shown.ffn}')}"
+
+
+def _moe_layer(trace: ModelTrace, layer: int | None) -> LayerTrace:
+    layers = trace.layers_with("router_probs")
+    if layer is None:
+        return layers[len(layers) // 2]
+    return next((shown for shown in layers if shown.index == layer), layers[0])

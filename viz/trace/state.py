@@ -1,0 +1,276 @@
+"""The state of a selective state space: what it holds, how strongly each token writes, and what that lets it read."""
+
+import numpy as np
+
+from models.records.trace import LayerTrace, ModelTrace, Named
+from viz.canvas import Axis, Bars, CanvasSpec, Frames, Legend, Matrix, Scale
+from viz.canvas.pooling import BUDGET_VALUES, fit_columns
+from viz.figure import Figure
+from viz.look.labels import Translate, short, template
+from viz.look.theme import Theme, diverging, mixer_ramp
+from viz.trace.channels import Floats, Indices, binned, floats, longest_first, most_varied
+from viz.trace.matrix import matrix_picture
+from viz.trace.tokens import picture, strip_of
+
+
+def state_film(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 32,
+    selected: int | None = None,
+) -> Figure:
+    """Draw what the state holds after each token: per channel the sum of h over its d_state components, signed.
+
+    Rows are channels, longest memory first: from each of as many equal runs of half-lives the most varied one. Bars:
+    the step size dt, averaged over all channels. Every row has its own colour range.
+    """
+    shown = _layer(trace, "state", layer)
+    summed = floats(shown, "state").sum(-1)  # (token, channel)
+    chosen = most_varied(floats(shown, "half_life"), summed, count=channels)
+    dt = floats(shown, "dt").mean(1)
+    bars = Bars(dt, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
+    film = summed[:, chosen].T  # (channel, token)
+    alt = t("viz.state_film.alt", layer=shown.index, channels=len(chosen))
+    spec = film_picture(
+        "state_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt, selected=selected, bars=(bars,)
+    )
+    data = {
+        "state_sum": Named(film, ("channel", "token")),
+        "channel": Named(chosen, ("channel",)),
+        "dt_mean": Named(dt, ("token",)),
+    }
+    return Figure("state_film", spec, data, alt)
+
+
+def film_picture(
+    figure: str,
+    film: Floats,
+    chosen: Indices,
+    shown: LayerTrace,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    alt: str,
+    selected: int | None = None,
+    bars: tuple[Bars, ...] = (),
+) -> CanvasSpec:
+    """Build a signed film of single channels over tokens (channel, token), each row with its own colour range."""
+    pooled = fit_columns(film.astype(np.float32))
+    grid = Matrix(
+        values=pooled.values,
+        scale=Scale(0.0, 0.0, signed=True, by="row", highs=np.abs(film).max(1)),
+        ramps=(diverging(theme),),
+        readout=("{row}", "{column}", template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity"))),
+        pool=(1, pooled.columns),
+        rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
+        row_height=9,
+        max_height=420,
+    )
+    legend = Legend(t(f"viz.{figure}.quantity"), ((0.0, "−"), (0.5, "0"), (1.0, "+")), t("viz.scope.row"))
+    return picture(
+        figure,
+        alt,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=selected),
+        bars=bars,
+        grid=grid,
+        legends=(legend,),
+        note=_rows_note(shown, len(chosen), t=t),
+    )
+
+
+def dt_map(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw the step size dt of every channel at every token, longest memory first, on a logarithmic colour scale.
+
+    With more than 128 channels a row is the mean of neighbours in that order. Bars: the mean over all channels.
+    """
+    shown = _layer(trace, "dt", layer)
+    dt = floats(shown, "dt")
+    rows, runs = binned(dt, longest_first(floats(shown, "half_life")))
+    mean = dt.mean(1)
+    bars = Bars(mean, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
+    alt = t("viz.dt_map.alt", layer=shown.index, channels=dt.shape[1])
+    low = max(float(np.quantile(rows, 0.01)), 1e-12)
+    spec = map_picture(
+        "dt_map",
+        rows,
+        runs,
+        shown,
+        trace,
+        theme=theme,
+        t=t,
+        alt=alt,
+        selected=selected,
+        bars=(bars,),
+        low=low,
+        log=True,
+    )
+    return Figure("dt_map", spec, {"dt": Named(rows, ("row", "token")), "dt_mean": Named(mean, ("token",))}, alt)
+
+
+def map_picture(
+    figure: str,
+    rows: Floats,
+    runs: list[Indices],
+    shown: LayerTrace,
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    alt: str,
+    selected: int | None,
+    bars: tuple[Bars, ...],
+    low: float,
+    log: bool = False,
+) -> CanvasSpec:
+    """Build a map of all channels over tokens (row, token) for values >= 0, longest memory first."""
+    pooled = fit_columns(rows.astype(np.float32))
+    high = float(rows.max())
+    low = min(low, high / 2) if log else low
+    middle = (low * high) ** 0.5 if log else (low + high) / 2
+    grid = Matrix(
+        values=pooled.values,
+        scale=Scale(low, high, kind="log" if log else "linear"),
+        ramps=(mixer_ramp(shown.mixer, theme),),
+        readout=("{column}", "{row}", template(t, "viz.value", "value", name=t(f"viz.{figure}.quantity"))),
+        pool=(1, pooled.columns),
+        rows=Axis(names=tuple(_run_name(shown, run, t=t) for run in runs)),
+        row_height=3,
+        max_height=400,
+    )
+    lowest = f"≤ {short(low)}" if float(rows.min()) < low else short(low)
+    ticks = ((0.0, lowest), (0.5, short(middle)), (1.0, short(high)))
+    legend = Legend(t(f"viz.{figure}.quantity"), ticks, t("viz.scope.picture_log" if log else "viz.scope.picture"))
+    return picture(
+        figure,
+        alt,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=selected),
+        bars=bars,
+        grid=grid,
+        legends=(legend,),
+        note=_order_note(shown, t=t),
+    )
+
+
+def state_slice(
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    channels: int = 48,
+    selected: int | None = None,
+) -> Figure:
+    """Draw the state h itself, one frame per token: rows are channels (longest memory first), columns its components.
+
+    A prompt too long for the payload shows every n-th token. The signed colour range is the same in every frame.
+    """
+    shown = _layer(trace, "state", layer)
+    state = floats(shown, "state")  # (token, channel, d_state)
+    chosen = most_varied(floats(shown, "half_life"), state.sum(-1), count=channels)
+    every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
+    frames = state[::every][:, chosen]  # (frame, channel, d_state)
+    high = float(np.abs(frames).max())
+    grid = Frames(
+        values=frames.astype(np.float32),
+        scale=Scale(0.0, high, kind="sqrt", signed=True),
+        ramps=(diverging(theme),),
+        readout=(
+            "{row}",
+            template(t, "viz.state_slice.cell", "column", "frame"),
+            template(t, "viz.value", "value", name=t("viz.state_slice.quantity")),
+        ),
+        frame_pool=every,
+        rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
+        columns=Axis(labels=tuple(str(n) for n in range(state.shape[2])), title=t("viz.state_slice.columns")),
+        row_height=8,
+        max_height=400,
+        picks="none",
+    )
+    alt = t("viz.state_slice.alt", layer=shown.index, channels=len(chosen), components=state.shape[2])
+    legend = Legend(
+        t("viz.state_slice.quantity"),
+        ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")),
+        t("viz.scope.frames_sqrt"),
+    )
+    spec = picture(
+        "state_slice",
+        alt,
+        trace,
+        theme=theme,
+        t=t,
+        strip=strip_of(trace, t=t, selected=selected, role="frames"),
+        grid=grid,
+        legends=(legend,),
+        note=" ".join([_rows_note(shown, len(chosen), t=t), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
+    )
+    return Figure(
+        "state_slice",
+        spec,
+        {"state": Named(frames, ("token", "channel", "d_state")), "channel": Named(chosen, ("channel",))},
+        alt,
+    )
+
+
+def hidden_attention(
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw the attention hidden in a selective scan: mean over channels of |alpha| (query, key), Ali et al. 2024."""
+    shown = _layer(trace, "hidden_attention", layer)
+    alt = t("viz.hidden_attention.alt", layer=shown.index)
+    values, color = floats(shown, "hidden_attention"), theme.mixer_color(shown.mixer)
+    spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
+    return Figure("hidden_attention", spec, {"hidden_attention": shown.parts["hidden_attention"]}, alt)
+
+
+def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
+    """Name a channel with its half-life in tokens; of several components, with that of the slowest, and say so."""
+    half_life = short(float(floats(shown, "half_life")[channel]))
+    key = "viz.channel_slowest" if _has_components(shown) else "viz.channel"
+    return t(key, channel=int(channel), half_life=half_life)
+
+
+def _has_components(shown: LayerTrace) -> bool:
+    """Tell whether the channels of a layer have components that decay at rates of their own (Mamba, not RWKV)."""
+    return "decay_rates" in shown.parts
+
+
+def _order_note(shown: LayerTrace, *, t: Translate) -> str:
+    return t("viz.rows.slowest_first" if _has_components(shown) else "viz.rows.longest_first")
+
+
+def _rows_note(shown: LayerTrace, drawn: int, *, t: Translate) -> str:
+    """Say in which order the rows stand, and how many of all channels they are."""
+    count = shown.parts["half_life"].sizes["channel"]
+    return " ".join([_order_note(shown, t=t), *([t("viz.rows.some", shown=drawn, all=count)] if drawn < count else [])])
+
+
+def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
+    if len(run) == 1:
+        return channel_name(shown, run[0], t=t)
+    half_life = floats(shown, "half_life")[run]
+    return t(
+        "viz.channels_slowest" if _has_components(shown) else "viz.channels",
+        count=len(run),
+        channels=", ".join(map(str, run)),
+        half_life=short(float(half_life.mean())),
+    )
+
+
+def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
+    """Return the layer asked for, or the middle one of those that show the part."""
+    if layer is not None:
+        return trace.layer(layer)
+    showing = trace.layers_with(part)
+    return showing[len(showing) // 2]
