@@ -222,17 +222,12 @@ def test_every_choice_is_sent_and_named(routed_to, t, choices: int):
     trace = routed_to(choices)
     for draw, row in ((routing.expert_lanes, 0), (routing.layer_ribbon, 1)):
         header, planes = decode(draw(trace, theme=LIGHT, t=t).body.payload())
-        experts = header["grid"]["experts"]
-        pairs = [[experts["first"], experts["first_weight"]], [experts["second"], experts["second_weight"]]]
-        sent = [planes[chosen].reshape(-1, 3)[row] for chosen, _ in [*pairs, *experts["more"]]]
-        weights = [planes[weight].reshape(-1, 3)[row] for _, weight in [*pairs, *experts["more"]]]
-        for choice in range(max(choices, 2)):
-            if choice < choices:
-                assert (sent[choice] == choice).all()
-                np.testing.assert_allclose(weights[choice], [0.4, 0.3, 0.15, 0.1][choice], rtol=1e-6)
-            else:
-                assert np.isnan(sent[choice]).all()
-        assert len(sent) == max(choices, 2)
+        sent = header["grid"]["lanes"]["chosen"]
+        assert len(sent) == choices
+        for choice, pair in enumerate(sent):
+            chosen, weight = (planes[plane].reshape(-1, 3)[row] for plane in pair)
+            assert (chosen == choice).all()
+            np.testing.assert_allclose(weight, [0.4, 0.3, 0.15, 0.1][choice], rtol=1e-6)
         name = header["grid"]["cell_names"][row][0]
         assert len(re.findall(r"\d \(|\d\(", name)) == choices and "–" not in name
         if row:
