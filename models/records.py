@@ -209,7 +209,7 @@ class LayerTrace:
         return self.parts[name].values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ModelTrace:
     """One real forward pass over one prompt (batch 1).
 

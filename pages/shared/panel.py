@@ -9,10 +9,13 @@ import streamlit as st
 from models.records import ModelTrace
 from pages.shared import cache, figure, gate, session, style
 from pages.shared.canvas import Selection
+from pages.shared.drawn import Figures
 from pages.shared.i18n import t
 from viz.figure import Figure
 
 Draw = Callable[..., Figure]
+
+_figures = Figures()
 
 
 def panel(
@@ -35,7 +38,9 @@ def panel(
         first = trace if isinstance(trace, ModelTrace) else trace[0]
         options["selected"] = session.current().token_in(first.tokens)
     with st.spinner("", show_time=False), gate.released() if _large(trace) else nullcontext():
-        drawn = draw(trace, theme=style.theme(), t=t, **options)
+        theme = style.theme()
+        known = (key, session.language(), theme.mode, *sorted(options.items()))
+        drawn = _figures.get(draw, trace, known, lambda: draw(trace, theme=theme, t=t, **options))
     return figure.show(drawn, key=key, residual=residual, subtitle=subtitle, picks=picks)
 
 

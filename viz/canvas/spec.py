@@ -170,6 +170,7 @@ class CanvasSpec:
     legends: tuple[Legend, ...] = ()
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def extent(self) -> tuple[int, int, int]:
         """Count the rows, columns and tiles (or frames) that a click may name, before pooling."""
@@ -179,7 +180,12 @@ class CanvasSpec:
         return rows * self.grid.pool[0], columns * self.grid.pool[1], count
 
     def payload(self) -> bytes:
-        """Encode the picture as header and planes."""
+        """Encode the picture as header and planes, once."""
+        if not self._encoded:
+            self._encoded.append(self._encode())
+        return self._encoded[0]
+
+    def _encode(self) -> bytes:
         planes = _Planes()
         header = {
             "version": VERSION,
