@@ -97,7 +97,7 @@ def start(model: str, *, revision: str | None = None) -> None:
             return
         for other in running():
             message = f"{other!r} is being downloaded: wait until it is here, then download {model!r}"
-            raise SettingError("download_busy", message, source=model, other=other)
+            raise SettingError("errors.download_busy", message, source=model, other=other)
         job = _jobs[model] = _Job(model, revision)
         job.thread = threading.Thread(target=_run, args=(job,), name=f"download {model}", daemon=True)
         job.thread.start()

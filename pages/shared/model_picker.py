@@ -250,7 +250,9 @@ def _without_oracle(error: ContextscopeError, path: str) -> ContextscopeError:
     if error.key.removeprefix("errors.") not in ("no_folder", "no_config"):
         return error
     source = path.strip()[:200]
-    return SourceError("no_model_folder", f"{source!r} is no folder with a config.json on this machine", source=source)
+    return SourceError(
+        "errors.no_model_folder", f"{source!r} is no folder with a config.json on this machine", source=source
+    )
 
 
 def _refusals() -> dict[str, ContextscopeError]:

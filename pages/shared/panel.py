@@ -9,11 +9,15 @@ import streamlit as st
 from models.records.trace import ModelTrace
 from pages.shared import cache, figure, gate, style
 from pages.shared.canvas import Selection
+from pages.shared.drawn import Figures
 from pages.shared.state import session
+from pages.shared.words import language
 from pages.shared.words.i18n import t
 from viz.figure import Figure
 
 Draw = Callable[..., Figure]
+
+_figures = Figures()
 
 
 def panel(
@@ -35,7 +39,9 @@ def panel(
         first = trace if isinstance(trace, ModelTrace) else trace[0]
         options["selected"] = session.current().token_in(first.tokens)
     with st.spinner("", show_time=False), gate.released() if _large(trace) else nullcontext():
-        drawn = draw(trace, theme=style.theme(), t=t, **options)
+        theme = style.theme()
+        known = (key, language.current(), theme.mode, *sorted(options.items()))
+        drawn = _figures.get(draw, trace, known, lambda: draw(trace, theme=theme, t=t, **options))
         checked = cache.check_of(drawn, trace, options)
     return figure.show(drawn, key=key, check=checked, subtitle=subtitle, picks=picks)
 

@@ -19,7 +19,7 @@ from pages.shared.memo import Memo
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / layer}/" for layer in ("pages", "viz", "models", "kernels"))
 # About a fifth more than what is called today; the issue asks for 3,000 on the benchmark page, which had 162,852.
-LIMITS = {"overview": 2100, "transformer": 3400, "mamba": 4600, "rwkv": 4400, "jamba": 2900, "recall": 4600,
+LIMITS = {"overview": 1600, "transformer": 1900, "mamba": 2000, "rwkv": 1800, "jamba": 1800, "recall": 4200,
           "benchmark": 2000}  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")

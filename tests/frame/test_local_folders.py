@@ -99,7 +99,7 @@ def test_the_code_of_a_folder_cannot_be_made_elsewhere():
     assert code != session.folder_code("rwkv", "/srv/models/secret")
     plain = hashlib.blake2s(b"mamba\0/srv/models/secret", digest_size=8).hexdigest()
     assert code != f"folder-{plain}"
-    asked = "from pages.shared import session; print(session.folder_code('mamba', '/srv/models/secret'))"
+    asked = "from pages.shared.state import session; print(session.folder_code('mamba', '/srv/models/secret'))"
     other = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     assert other.stdout.strip().startswith("folder-")
     assert other.stdout.strip() != code

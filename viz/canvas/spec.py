@@ -89,6 +89,7 @@ class CanvasSpec:
     legends: tuple[Legend, ...] = ()
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.bars and self.strip is None:
@@ -102,7 +103,12 @@ class CanvasSpec:
         return rows * self.grid.pool[0], columns * self.grid.pool[1], count
 
     def payload(self) -> bytes:
-        """Encode the picture as header and planes."""
+        """Encode the picture as header and planes, once."""
+        if not self._encoded:
+            self._encoded.append(self._encode())
+        return self._encoded[0]
+
+    def _encode(self) -> bytes:
         planes = Planes()
         header = {
             "id": self.id,
