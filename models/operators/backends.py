@@ -17,6 +17,8 @@ import torch
 from seqops import backends as paths
 from torch import Tensor
 
+ATTENTION = "contextscope"  # the attention that models are loaded with: sdpa, observable (models.tracing.capture)
+
 Choice = Literal["fast", "reference", "package", "transformers", "sorted", "batched", "loop"]
 Function = paths.Operator
 CHOICES: tuple[Choice, ...] = get_args(Choice)

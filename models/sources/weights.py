@@ -20,9 +20,9 @@ from transformers import (
 from models import panics
 from models.counting import accounting
 from models.errors import ContextscopeError, SettingError, SourceError
+from models.operators.backends import ATTENTION
 from models.sources import catalogue, configuration, hub, resolve, stored
 from models.sources.resolve import CHECKPOINTS  # noqa: F401  # named here by those who read weights
-from models.tracing.capture import ATTENTION
 
 DEVICE_VARIABLE = "CONTEXTSCOPE_DEVICE"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -13,8 +13,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from models.operators import backends
-
-ATTENTION = "contextscope"  # the attention implementation our models are loaded with: sdpa, observable
+from models.operators.backends import ATTENTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from models import registry, scores
+from models.operators.backends import ATTENTION
 from models.records.trace import LayerTrace
 from models.tracing.adapter import Checkpoint
-from models.tracing.capture import ATTENTION, capturing
+from models.tracing.capture import capturing
 from models.training import corpus, evaluation, initial
 from models.training.token_classes import kinds, of_kind
 

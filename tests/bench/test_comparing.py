@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from models.bench.judge.comparison import REASONS, compare
-from models.bench.store.store import RECORDED, read_file
+from models.bench.store.recorded import read_file
+from models.bench.store.store import RECORDED
 from models.records.run import Run
 from pages.shared.words import i18n
 

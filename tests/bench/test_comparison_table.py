@@ -6,7 +6,8 @@ import re
 import pytest
 
 from models.bench.store import files
-from models.bench.store.store import RECORDED, Run
+from models.bench.store.store import RECORDED
+from models.records.run import Run
 from pages.compare.benchmark import comparison
 from pages.shared.words import i18n
 

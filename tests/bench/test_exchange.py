@@ -18,7 +18,8 @@ from pyarrow import parquet
 
 from models import registry
 from models.bench.store import files
-from models.bench.store.store import RECORDED, read_file
+from models.bench.store.recorded import read_file
+from models.bench.store.store import RECORDED
 from models.counting import accounting
 from models.errors import SourceError
 from models.looks import looks

@@ -14,10 +14,11 @@ from models import registry
 from models.bench.judge import verdicts
 from models.bench.judge.comparison import compare
 from models.bench.store import files
+from models.bench.store.recorded import write_lines
 from models.bench.store.store import Store, _insert
 from models.bench.store.validation import MOST_ROWS
 from models.errors import SourceError
-from models.records.run import Run, write_lines
+from models.records.run import Run
 from pages.compare.benchmark import runs
 from pages.shared.words import i18n
 

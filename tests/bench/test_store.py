@@ -15,11 +15,11 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.schema import CreateTable
 
 from models.bench.store import database
-from models.bench.store.store import RECORDED, Store, read_file
+from models.bench.store.recorded import read_file, write_lines
+from models.bench.store.store import RECORDED, Store
 from models.errors import SettingError, SourceError
 from models.machine.facts import ROOT
 from models.records.measurement import from_row
-from models.records.run import write_lines
 from pages.shared.words import i18n
 
 HOSTILE_IDS = [

@@ -19,10 +19,10 @@ from transformers import (
 )
 
 from models import registry
+from models.operators.backends import ATTENTION
 from models.records.trace import ModelTrace
 from models.sources import weights
 from models.tracing.adapter import Checkpoint
-from models.tracing.capture import ATTENTION
 
 VOCAB = registry.read_config(registry.bundled()[0]).vocab_size  # these models read by the bundled tokenizer
 SMALL = {"vocab_size": VOCAB, "hidden_size": 24, "num_hidden_layers": 3}

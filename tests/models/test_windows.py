@@ -17,10 +17,10 @@ from transformers import (
 
 from models import registry
 from models.counting import accounting
+from models.operators.backends import ATTENTION
 from models.records.trace import ModelTrace
 from models.sources import weights as hf
 from models.tracing.adapter import Checkpoint
-from models.tracing.capture import ATTENTION
 from viz.trace.attention import SCORES, head_scores
 from viz.trace.matrix import look_back, mixing_of
 from viz.trace.overview import row_shares

@@ -8,10 +8,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from models import describe, registry
 from models.counting import accounting
+from models.operators.backends import ATTENTION
 from models.records.cell import Cell
 from models.sources import weights
 from models.tracing.adapter import Adapter, Checkpoint
-from models.tracing.capture import ATTENTION
 
 SCALE = 0.02  # standard deviation of random weights, as transformers draws them for most models
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from models.bench.store import spreadsheet
+from models.bench.store.recorded import encode, timed, write_lines
 from models.bench.store.validation import (
     MOST_COLUMNS,
     MOST_ROWS,
@@ -20,7 +21,7 @@ from models.bench.store.validation import (
     torn,
 )
 from models.errors import SourceError
-from models.records.run import Run, encode, flat, plain, timed, write_lines
+from models.records.run import Run, flat, plain
 
 FORMATS = ("jsonl", "csv", "parquet", "md", "html")
 MEDIA_TYPES = {

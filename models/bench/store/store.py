@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, or_, select,
 from sqlalchemy.exc import IntegrityError
 
 from models.bench.store.database import FILES, ROWS, RUNS, Database
+from models.bench.store.recorded import Recorded, encode, read_file
 from models.errors import SettingError, SourceError
 from models.machine.facts import ROOT, data_folder
 from models.records.measurement import Measurement, from_row
-from models.records.run import RUN_ID, Recorded, Run, clean_title, encode, flat, plain, read_file
+from models.records.run import RUN_ID, Run, clean_title, flat, plain
 
 __all__ = ["RECORDED", "Run", "Store", "Summary", "read_file"]
 

@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from models.bench.judge.statistics import growth_exponent, spread
-from models.bench.store.store import Run
 from models.records.measurement import Measurement
+from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE
 from pages.shared import cache, html
 from pages.shared.layout import bytes_text
