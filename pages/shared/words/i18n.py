@@ -1,4 +1,4 @@
-"""Give the interface its words in the visitor's language, from assets/words."""
+"""Look up sentences of assets/words in the visitor's language."""
 
 import logging
 import os
