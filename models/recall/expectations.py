@@ -110,7 +110,7 @@ def _copying_fills_the_state(runs: Runs, trained_to: Mapping[str, int]) -> Findi
 
 
 def _selection_ignores_blanks(axis: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
-    """A state that chooses what to keep does not mind how much lies in between, within its training lengths."""
+    """A selective state recalls independently of the distance, within its training lengths."""
 
     def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
         inside = _inside(runs, "mamba", trained_to)

@@ -92,7 +92,7 @@ def recorded(name: str, *, results: Path = RESULTS) -> dict[str, Any] | None:
 
 
 def log_path(task: str, architecture: str, seed: int, *, results: Path = RESULTS) -> Path:
-    """Return where the log of a run stands; its last line is the result."""
+    """Return the path of a run's log; its last line is the result."""
     return results / task / f"{architecture}-{seed}.jsonl"
 
 
@@ -174,7 +174,7 @@ def _plain(budget: Budget) -> dict[str, Any]:
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
-    """Write JSON whole or not at all: two processes may work on one task."""
+    """Write JSON atomically: two processes may work on one task."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

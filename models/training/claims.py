@@ -32,7 +32,7 @@ def table() -> Mapping[str, Any]:
 
 
 def facts(checkpoint: Checkpoint, texts: Sequence[corpus.Text]) -> dict[str, Any]:
-    """Measure a checkpoint and say what it carries: what stands under "structure" in its card."""
+    """Measure a checkpoint; return the entry "structure" of its card."""
     found = measure(checkpoint, texts)
     return {**asdict(found), "findings": [asdict(finding) for finding in findings(found)]}
 

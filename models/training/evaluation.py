@@ -77,7 +77,7 @@ def tokens_of_an_epoch(tokenizer: PreTrainedTokenizerFast, texts: tuple[corpus.T
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerFast) -> npt.NDArray[np.int64]:
-    """Return how many bytes of text each token stands for; the end of a document counts as one, a line break.
+    """Return the number of text bytes of each token; the end of a document counts as one byte, a line break.
 
     SettingError for a tokenizer that is not byte-level: its tokens do not say how many bytes they are.
     """

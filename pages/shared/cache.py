@@ -76,7 +76,7 @@ def serve() -> None:
 
 
 def rehearse(source: str) -> None:
-    """Run a model once and forget it, so that what is compiled on first use is not in anybody's timings."""
+    """Run a model once without caching the trace, to compile its operators before the first visitor."""
     from models import registry
 
     registry.trace(checkpoint(source), source).derive()
@@ -93,7 +93,7 @@ def recorded_traces() -> Shelf[ModelTrace]:
 
 
 def budget_bytes() -> int:
-    """State how many bytes of models, and again of traces, are kept at most."""
+    """Return the limit in bytes of cached models, and equally of cached traces."""
     from models.machine import facts
 
     return max(LEAST_BYTES, (facts.total_memory() or 0) // SHARE)
@@ -105,7 +105,7 @@ def typed_folders() -> dict[str, tuple[str, str]]:
 
 
 def remember_folder(code: str, architecture: str, path: str) -> None:
-    """Remember a folder that somebody typed; the oldest is forgotten when there are too many."""
+    """Store a typed folder; the oldest is dropped above the limit."""
     known = typed_folders()
     known[code] = (architecture, path)
     while len(known) > REMEMBERED_FOLDERS:
@@ -266,7 +266,7 @@ def _check_here(source: str) -> None:
 
 
 def _check_memory(source: str) -> None:
-    """Make room for a model and refuse it when the machine does not have what it takes."""
+    """Free memory for a model; raises SettingError if the machine has too little."""
     from models import registry
     from models.machine import facts
 
@@ -307,7 +307,7 @@ def _weight_bytes(loaded) -> int:  # type: ignore[no-untyped-def]
 
 
 def _trace_bytes(source: str, found: ModelTrace) -> int:
-    """Count what a trace will hold when all its figures have been opened."""
+    """Return the bytes of a trace when all its figures have been opened."""
     from models import registry
     from models.counting import accounting
     from models.sources import downloadable

@@ -8,7 +8,7 @@ from viz.trace.routing import expert_lanes, expert_load, router_bars
 
 
 def has_experts(trace: ModelTrace) -> bool:
-    """Tell whether some layer of a model sends its tokens to experts."""
+    """Return whether some layer of a model sends its tokens to experts."""
     return bool(trace.layers_with("router_probs"))
 
 

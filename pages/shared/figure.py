@@ -132,7 +132,7 @@ def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) 
 
 
 def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str]:
-    """Say in Markdown what is drawn. All of it is ours: words from assets, names and sizes of arrays."""
+    """Write the definition of a figure as Markdown, from assets and from names and sizes of arrays only."""
     lang = session.language()
     told = {"aggregation": facts.aggregation, "normalisation": facts.normalisation, "note": facts.note}
     for name, words in told.items():

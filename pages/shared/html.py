@@ -21,7 +21,7 @@ class Html(str):
 
 
 def forwards(text: str) -> str:
-    """Remove the control characters that make the rest of a line run the other way; letters keep their direction."""
+    """Remove control characters that reverse the direction of a line; letters keep their direction."""
     return _REVERSING.sub("", text)
 
 
@@ -79,7 +79,7 @@ def heading(*children: Child, **attributes: Attribute) -> Html:
 
 
 def scrolling(wide: Html) -> Html:
-    """Let a wide table scroll by itself."""
+    """Wrap a table so that it scrolls horizontally."""
     return element("div", wide, class_="cs-scroll")
 
 

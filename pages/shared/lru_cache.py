@@ -63,7 +63,7 @@ class Shelf(Generic[T]):
             return made
 
     def make_room(self, count: int) -> None:
-        """Let go of the least recently used until so many more bytes are within the budget, or nothing is left."""
+        """Evict least recently used entries until so many more bytes fit into the budget, or the cache is empty."""
         dropped = 0
         with self._lock:
             while self._held and sum(weight for _, weight in self._held.values()) + count > self.budget_bytes:

@@ -47,7 +47,7 @@ def panel(
 
 
 def _large(shown: Any) -> bool:
-    """Tell whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
+    """Return whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
     traces = [shown] if isinstance(shown, ModelTrace) else shown if isinstance(shown, list | tuple) else ()
     return any(isinstance(one, ModelTrace) and one.checkpoint not in cache.bundled() for one in traces)
 

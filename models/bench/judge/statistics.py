@@ -47,7 +47,7 @@ class Interval:
     high: float
 
     def excludes(self, number: float) -> bool:
-        """Tell whether a number lies outside the interval."""
+        """Return whether a number lies outside the interval."""
         return not self.low <= number <= self.high
 
 
@@ -74,7 +74,7 @@ def spread(samples: Sequence[float]) -> Spread:
 
 
 def rounds_of(samples: Sequence[float], rounds: int | None) -> list[list[float]]:
-    """Cut the samples of a row, which stand round after round, into its rounds; a row without a number is one round.
+    """Split the samples of a row into its rounds, which follow one another; a row without a number is one round.
 
     Raises ValueError where they do not divide evenly.
     """
@@ -91,7 +91,7 @@ def median_time(rounds: Rounds) -> Interval:
 
 
 def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
-    """Tell whether a is faster or slower than b, from times by round; "faster": a takes less time.
+    """Return whether a is faster or slower than b, from times by round; "faster": a takes less time.
 
     A round counts once, by the logarithm of its median: its steps share the state of the machine, and a median
     forgives spikes. Equal numbers of rounds are paired in order, so that what both went through cancels

@@ -57,7 +57,7 @@ class Clock:
         return logits, cache, (time.perf_counter_ns() - start) / 1e6
 
     def wait(self) -> None:
-        """Wait until the device has done what it was asked."""
+        """Wait until the device has finished its queue."""
         if self.cuda:
             torch.cuda.synchronize(self.checkpoint.device)
 
@@ -148,12 +148,12 @@ def elapsed(*work: Callable[[], object]) -> tuple[float, ...]:
 
 
 def drifted(before: float, after: float, device: str) -> bool:
-    """Tell whether the sentinel ran at clearly different speeds before and after."""
+    """Return whether the sentinel ran at clearly different speeds before and after."""
     return max(before, after) / min(before, after) - 1 > SENTINEL_DRIFT[device.partition(":")[0]]
 
 
 def pinned(cell: Cell, *, strictly: bool = True) -> AbstractContextManager[Any]:
-    """Hold scaled_dot_product_attention to a cell's backend; SettingError for one that the device does not have.
+    """Restrict scaled_dot_product_attention to a cell's backend; raises SettingError if the device lacks it.
 
     strictly: with no other one in its place where it cannot do what is asked, as FlashAttention no chunk after a cache.
     """

@@ -24,7 +24,7 @@ MOST_STEPS = 128  # each takes time to capture and memory to keep
 
 
 class PlacedLayer(DynamicLayer):
-    """Keys and values (b, h, l, d) that keep their place: memory for a whole cell, of which a step sees what is filled.
+    """Keys and values (b, h, l, d) in preallocated memory for a whole cell; a step sees the filled part.
 
     The depth is counted in Python, so that a captured step belongs to one depth.
     """
@@ -56,7 +56,7 @@ class PlacedLayer(DynamicLayer):
 
 @torch.inference_mode()
 def on_fixed_memory(cache: Any, tokens: int) -> Any:
-    """Give the keys and values of a growing cache a place for so many tokens, layer by layer; returns the same cache.
+    """Move the keys and values of a growing cache into memory for so many tokens, layer by layer; returns the cache.
 
     A prompt is read on a growing cache, which holds exactly what it needs. States keep their places anyway.
     """

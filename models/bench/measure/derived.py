@@ -87,7 +87,7 @@ def of_times(cell: Cell, rounds: Sequence[Round]) -> dict[str, Any]:
 
 
 def of_bytes(cell: Cell, shape: Shape, sizes: Sizes) -> dict[str, Any]:
-    """Return what was measured of the memory, and what accounting says of the same cell."""
+    """Return the measured bytes, and the bytes that accounting gives for the same cell."""
     return {
         "bytes_weights": accounting.weight_bytes(shape, dtype=cell.dtype),
         "cache_bytes": sizes.cache_bytes,

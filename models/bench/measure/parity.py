@@ -76,7 +76,7 @@ def _differences(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> dict[s
 
 
 def _in_float32(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> dict[str, float] | None:
-    """Compare the same weights in float32; None where there is no memory for them, so that the 16 bits decide."""
+    """Compare the same weights in float32; None if they do not fit into memory, and the 16-bit result decides."""
     try:
         with _as_float32(checkpoint):
             return _differences(dataclasses.replace(cell, dtype="float32"), adapter, checkpoint)
@@ -88,7 +88,7 @@ def _in_float32(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> dict[st
 
 @contextmanager
 def _as_float32(checkpoint: Checkpoint) -> Iterator[None]:
-    """Hold a model's weights in float32 for a while; every one of them gets its own type, and its values, back."""
+    """Convert a model's weights to float32 inside the block, then restore the type and values of each."""
     tensors = [x for x in (*checkpoint.model.parameters(), *checkpoint.model.buffers()) if x.is_floating_point()]
     before = [x.dtype for x in tensors]
     try:

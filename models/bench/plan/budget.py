@@ -63,7 +63,7 @@ def _row(contexts: Sequence[int], batches: Sequence[int], rounds: int) -> Iterat
 
 
 def _wide(contexts: Sequence[int]) -> list[int]:
-    """Keep the shortest, the longest, and between them from above contexts that lie at least STEP times apart."""
+    """Select the shortest and the longest context, and from above those between them at least a factor STEP apart."""
     shortest, kept = contexts[0], [contexts[-1]]
     for context in reversed(contexts[:-1]):
         if STEP * context <= kept[0] and context >= STEP * shortest:

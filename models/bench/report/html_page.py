@@ -175,7 +175,7 @@ def _why(row: Measurement, words: Words) -> str:
 
 
 def _word(words: Words, key: str, otherwise: str, values: Mapping[str, object] = _NOTHING) -> str:
-    """Return a sentence whose key or values came with the run, so that either may be unknown here."""
+    """Return the sentence of a key and values that came with the run; both may be unknown to this version."""
     try:
         found = words(key, **values)
     except (LookupError, TypeError, ValueError):

@@ -49,7 +49,7 @@ def kinds() -> Mapping[str, tuple[type, bool]]:
 
 
 def nested(column: str) -> bool:
-    """Tell whether a column is an entry of one of a row's mappings."""
+    """Return whether a column is an entry of one of a row's mappings."""
     return column not in kinds() and column.startswith(PREFIXES)
 
 

@@ -65,7 +65,7 @@ def _drawn(record: Record) -> None:
 
 
 def _status(record: Record, run: LiveRun | None) -> None:
-    """Say what is on screen and offer to measure, to stop, or to look at the other."""
+    """State which result is on screen; offer to measure, to stop, or to switch to the other."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
         if run is not None and results.watched(record.task):
             waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"

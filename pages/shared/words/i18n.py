@@ -55,7 +55,7 @@ def say(lang: str, key: str, **values: object) -> str:
 
 
 def has(lang: str, key: str) -> bool:
-    """Tell whether a language has a key."""
+    """Return whether a language has a key."""
     return key in words(lang)
 
 
