@@ -1,4 +1,4 @@
-"""The errors a visitor can cause. Each carries a key of assets/i18n and the values of its sentence.
+"""The errors a visitor can cause. Each carries a key of assets/words and the values of its sentence.
 
 ContextscopeError
 ├── PromptError        empty, too long, nothing left after cleaning
@@ -15,7 +15,7 @@ _ALLOCATION = re.compile(r"can't allocate memory|not enough memory|out of memory
 class ContextscopeError(Exception):
     """Say what happened, the value, and what to do; pages translate it by key, the command line prints it.
 
-    key: a whole key of assets/i18n, which starts with "errors.".
+    key: a whole key of assets/words, which starts with "errors.".
     """
 
     def __init__(self, key: str, message: str, **values: object) -> None:

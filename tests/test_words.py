@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pages.shared import site
+from pages.shared.words import i18n
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
@@ -60,19 +61,6 @@ def sections(lang: str, page: str) -> dict[str, str]:
     return {key: body.strip() for key, body in zip(keys, pieces[2::2], strict=True)}
 
 
-def sentences(path: Path) -> dict[str, str]:
-    """Read a file of interface words as dotted keys."""
-
-    def walk(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
-        flat: dict[str, str] = {}
-        for name, value in tree.items():
-            assert isinstance(name, str), f"{path.name}: {prefix}{name} is not a string key"
-            flat |= walk(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": str(value)}
-        return flat
-
-    return walk(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-
-
 def placeholders(sentence: str) -> set[str]:
     """List the values a sentence takes."""
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
@@ -87,11 +75,6 @@ def is_a_place(lang: str, place: str) -> bool:
     """Tell whether a pointer names a figure, or a section with a title of a page (page#section)."""
     page, _, key = place.partition("#")
     return f"{key}.title" in sections(lang, page) if key else place in load("figures")
-
-
-def tables() -> list[str]:
-    """List the files of interface words by what stands before the language: "" and "viz." and so on."""
-    return sorted(path.name.removesuffix("en.yaml") for path in (ASSETS / "i18n").glob("*en.yaml"))
 
 
 def drawn_figures() -> list[str]:
@@ -220,30 +203,24 @@ def test_claims_have_the_verdicts_we_explain() -> None:
     assert all(claim["truth_en"] and claim["source"] for claim in claims)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.name.removesuffix("en.yaml") for path in (ASSETS / "i18n").glob("*en.yaml"))
-)
-def test_interface_words_match_between_languages(name: str) -> None:
-    english, korean = (sentences(ASSETS / "i18n" / f"{name}{lang}.yaml") for lang in LANGS)
-    assert sorted(english) == sorted(korean)
-    assert [key for key in english if placeholders(english[key]) != placeholders(korean[key])] == []
-    assert [key for table in (english, korean) for key, words in table.items() if not words.strip()] == []
+def test_a_sentence_takes_the_same_values_in_both_languages() -> None:
+    assert [key for key, pair in i18n.pairs().items() if placeholders(pair["en"]) != placeholders(pair["ko"])] == []
 
 
-@pytest.mark.parametrize("lang", LANGS)
-def test_no_word_is_defined_twice(lang: str) -> None:
-    files = [*(ASSETS / "i18n").glob(f"{lang}.yaml"), *(ASSETS / "i18n").glob(f"*.{lang}.yaml")]
-    keys = [key for path in files for key in sentences(path)]
+@pytest.mark.parametrize("path", sorted((ASSETS / "words").glob("*.yaml")), ids=lambda path: path.name)
+def test_a_file_of_words_holds_the_keys_that_begin_with_its_name_each_once(path: Path) -> None:
+    keys = re.findall(r"^([^\s#][^:]*):", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [key for key in keys if key.split(".")[0] != path.stem] == []
     assert sorted(keys) == sorted(set(keys))
+    assert set(keys) <= i18n.pairs().keys()
 
 
 def test_every_error_of_the_models_has_a_sentence() -> None:
-    words = {key for path in (ASSETS / "i18n").glob("*en.yaml") for key in sentences(path)}
     raised: set[str] = set()
     for path in (ROOT / "models").rglob("*.py"):
-        source = path.read_text(encoding="utf-8")
-        raised |= set(re.findall(RAISED, source))
-    assert [key for key in sorted(raised) if f"errors.{key}" not in words] == []
+        raised |= set(re.findall(RAISED, path.read_text(encoding="utf-8")))
+    assert raised
+    assert [key for key in sorted(raised) if f"errors.{key}" not in i18n.pairs()] == []
 
 
 @pytest.mark.parametrize("folder", ["models", "pages"])

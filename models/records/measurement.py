@@ -43,7 +43,7 @@ class Measurement:
     mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
     layer that has them. batch_limit: what stopped a search for the largest batch: "memory", "time" or "cap".
     rounds_unsteady: rounds whose sentinel drifted to the last; rounds_repeated: rounds that were made once more for it.
-    reason_key and reason_values: the sentence of assets/i18n that says why a cell has no samples.
+    reason_key and reason_values: the sentence of assets/words that says why a cell has no samples.
     """
 
     run_id: str

@@ -127,7 +127,7 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One sentence about a prompt that could be run: a key of assets/i18n (remarks.<key>) and its values."""
+    """One sentence about a prompt that could be run: a key of assets/words (remarks.<key>) and its values."""
 
     key: str
     values: Mapping[str, int]

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,8 +68,14 @@ def test_a_missing_word_is_an_error_in_tests_and_a_key_in_the_app(monkeypatch: p
     assert i18n.say("en", "no.such.key") == "no.such.key"
 
 
-def test_dotted_and_nested_words_are_the_same() -> None:
-    assert dict(i18n.flatten({"a": {"b.c": "x"}, "d": "y"})) == {"a.b.c": "x", "d": "y"}
+@pytest.mark.parametrize("entry", ["a.b: {en: x}", "a.b: {en: x, ko: ''}", "a.b: x", "a.b: {en: x, ko: y, fr: z}"])
+def test_a_word_without_a_sentence_in_each_language_is_named(
+    entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(entry, encoding="utf-8")
+    monkeypatch.setattr(i18n, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"a\.yaml: 'a\.b' needs a sentence in each of en, ko"):
+        i18n.pairs.__wrapped__()
 
 
 def test_a_sentence_quotes_a_visitor_without_markup() -> None:

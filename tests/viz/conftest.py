@@ -214,9 +214,9 @@ def strict(lang: str) -> Callable[..., str]:
 
 
 def figure_words(lang: str) -> dict[str, str]:
-    """Read the two files of words inside figures."""
-    files = [ASSETS / "i18n" / f"{name}.{lang}.yaml" for name in ("viz", "vizbench")]
-    return {k: str(v) for path in files for k, v in yaml.safe_load(path.read_text("utf-8")).items()}
+    """Read the words inside figures."""
+    pairs = yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8"))
+    return {key: pair[lang] for key, pair in pairs.items()}
 
 
 def _named(parts: dict[str, np.ndarray]) -> dict[str, Named]:

@@ -37,9 +37,7 @@ HEALTHY = 1e-5
 Spoil = Callable[[np.ndarray], np.ndarray]
 ASSETS = registry.hf.CHECKPOINTS.parent
 WORDS = {
-    key: str(word)
-    for name in ("viz", "vizbench")
-    for key, word in yaml.safe_load((ASSETS / "i18n" / f"{name}.en.yaml").read_text("utf-8")).items()
+    key: str(pair["en"]) for key, pair in yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8")).items()
 }
 
 

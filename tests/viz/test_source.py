@@ -145,12 +145,9 @@ def strict_words() -> tuple[dict[str, str], dict[str, str]]:
     """Read the words of figures in both languages."""
     import yaml
 
-    folder = ROOT / "assets" / "i18n"
-    read: list[dict[str, str]] = [{}, {}]
-    for words, lang in zip(read, ("en", "ko"), strict=True):
-        for name in ("viz", "vizbench"):
-            words.update(yaml.safe_load((folder / f"{name}.{lang}.yaml").read_text("utf-8")))
-    return read[0], read[1]
+    pairs = yaml.safe_load((ROOT / "assets" / "words" / "viz.yaml").read_text("utf-8"))
+    english, korean = ({key: pair[lang] for key, pair in pairs.items()} for lang in ("en", "ko"))
+    return english, korean
 
 
 def placeholders(text: str) -> set[str]:

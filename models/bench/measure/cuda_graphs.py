@@ -154,7 +154,7 @@ def capture(clock: Clock, ids: Tensor, cache: Any) -> Captured:
 def captured_or_reason(clock: Clock) -> tuple[Captured | None, str]:
     """Read a prompt of the cell and capture the step after it, or say why not.
 
-    The reason has its words in assets/i18n (benchmark.graph) or, where torch refuses, is what torch said. A sliding
+    The reason has its words in assets/words (benchmark.graph) or, where torch refuses, is what torch said. A sliding
     window stays eager since its keys move from step to step; so do experts computed one by one, in numbers that Python
     reads, and every model where more steps are asked for than can be kept.
     """

@@ -29,7 +29,7 @@ LEAST_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a reader of a plan should know: a key of assets/i18n/plan.*.yaml, its values, the sentence in English."""
+    """What a reader of a plan should know: a key of assets/words/plan.yaml, its values, the sentence in English."""
 
     key: str
     message: str

@@ -1,8 +1,8 @@
-"""Give the interface its words in the visitor's language, from assets/i18n."""
+"""Give the interface its words in the visitor's language, from assets/words."""
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +11,7 @@ import yaml
 
 from pages.shared.words import language
 
-FOLDER = Path(__file__).resolve().parents[3] / "assets" / "i18n"
+FOLDER = Path(__file__).resolve().parents[3] / "assets" / "words"
 LANGS = language.LANGS
 STRICT_VARIABLE = "CONTEXTSCOPE_STRICT_WORDS"  # set by the tests: a missing word is then an error
 
@@ -49,8 +49,8 @@ def say(lang: str, key: str, **values: object) -> str:
         return words(lang)[key].format_map(values)
     except (KeyError, IndexError) as error:
         if os.environ.get(STRICT_VARIABLE):
-            raise MissingWordError(f"assets/i18n, {lang}: {key!r} lacks {error}") from error
-        _log.warning("assets/i18n, %s: %r lacks %s", lang, key, error)
+            raise MissingWordError(f"assets/words, {lang}: {key!r} lacks {error}") from error
+        _log.warning("assets/words, %s: %r lacks %s", lang, key, error)
         return key
 
 
@@ -61,38 +61,27 @@ def has(lang: str, key: str) -> bool:
 
 @cache
 def words(lang: str) -> Mapping[str, str]:
-    """Read every file of a language, <lang>.yaml and <name>.<lang>.yaml, as dotted keys.
+    """Return every sentence of a language by its key.
 
-    A key that two files define keeps its first sentence and is logged; with CONTEXTSCOPE_STRICT_WORDS set it raises
-    ValueError. Raises MissingWordError for a language that has no file.
+    Raises ValueError for an entry that does not have a sentence in every language, MissingWordError for a language
+    without any.
     """
-    merged: dict[str, str] = {}
-    for path in files(lang):
-        for key, value in flatten(yaml.safe_load(path.read_text(encoding="utf-8")) or {}):
-            if key in merged:
-                _complain(f"{path.name}: {key!r} is defined twice")
-            merged.setdefault(key, value)
-    if not merged:
+    if lang not in LANGS:
         raise MissingWordError(f"no words for language {lang!r} in {FOLDER}")
-    return MappingProxyType(merged)
+    return MappingProxyType({key: pair[lang] for key, pair in pairs().items()})
 
 
-def _complain(message: str) -> None:
-    if os.environ.get(STRICT_VARIABLE):
-        raise ValueError(message)
-    _log.warning("assets/i18n, %s", message)
+@cache
+def pairs() -> Mapping[str, Mapping[str, str]]:
+    """Read assets/words: every key with its sentence in each language. Raises ValueError: see `words`."""
+    found: dict[str, Mapping[str, str]] = {}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        for key, pair in yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader).items():
+            if not isinstance(pair, dict) or pair.keys() != set(LANGS) or not all(map(_is_sentence, pair.values())):
+                raise ValueError(f"{path.name}: {key!r} needs a sentence in each of {', '.join(LANGS)}")
+            found[key] = pair
+    return MappingProxyType(found)
 
 
-def files(lang: str) -> list[Path]:
-    """List the files of a language."""
-    return sorted([*FOLDER.glob(f"{lang}.yaml"), *FOLDER.glob(f"*.{lang}.yaml")])
-
-
-def flatten(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Walk nested mappings as dotted keys: {"a": {"b": "c"}} gives ("a.b", "c")."""
-    for name, value in tree.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{key}.")
-        else:
-            yield key, str(value).strip()
+def _is_sentence(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
