@@ -17,7 +17,7 @@ from models import registry
 from models.alignment import align_all
 from models.reconstruction import Check, reconstruction_errors, worst
 from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
-from models.sources import weights
+from models.sources import resolve, weights
 from models.tracing.adapter import Checkpoint
 from models.tracing.capture import ATTENTION
 from models.tracing.mixing import channel_mixing
@@ -35,7 +35,7 @@ RED = 1e-2  # what is spoiled must err by at least this much
 HEALTHY = 1e-5
 
 Spoil = Callable[[np.ndarray], np.ndarray]
-ASSETS = registry.hf.CHECKPOINTS.parent
+ASSETS = resolve.CHECKPOINTS.parent
 WORDS = {
     key: str(pair["en"]) for key, pair in yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8")).items()
 }
