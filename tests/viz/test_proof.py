@@ -17,7 +17,7 @@ from models import registry
 from models.alignment import align_all
 from models.reconstruction import Check, reconstruction_errors, worst
 from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
-from models.sources import weights
+from models.sources import resolve, weights
 from models.tracing.adapter import Checkpoint
 from models.tracing.capture import ATTENTION
 from models.tracing.mixing import channel_mixing
@@ -35,7 +35,7 @@ RED = 1e-2  # what is spoiled must err by at least this much
 HEALTHY = 1e-5
 
 Spoil = Callable[[np.ndarray], np.ndarray]
-ASSETS = registry.hf.CHECKPOINTS.parent
+ASSETS = resolve.CHECKPOINTS.parent
 WORDS = {
     key: str(pair["en"]) for key, pair in yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8")).items()
 }
@@ -353,11 +353,11 @@ def test_other_cells_in_the_picture_are_red(name: str, runs: dict[str, ModelTrac
     figure = drawn(name, trace)
     values = figure.body.grid.values  # type: ignore[union-attr]
     lies = {
-        "shifted": np.roll(values, 1, axis=-1), "upside down": values[:, ::-1], "stronger": 1.3 * values,
+        "shifted": np.roll(values, 1, axis=-1), "upside down": values[..., ::-1, :], "stronger": 1.3 * values,
         "squared": values**2, "log": np.log(np.abs(values) + 1e-9), "gone": 0 * values, "nan": values * np.nan,
     }  # fmt: skip
-    if values.shape[1] == values.shape[2]:
-        lies["transposed"] = np.swapaxes(values, 1, 2)
+    if values.shape[-2] == values.shape[-1]:
+        lies["transposed"] = np.swapaxes(values, -1, -2)
     for kind, lie in lies.items():
         assert is_red(verdict(name, with_grid(figure, values=np.asarray(lie)), trace)), kind
 
@@ -387,11 +387,13 @@ def test_another_exported_array_is_red(name: str, runs: dict[str, ModelTrace]) -
 def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) -> None:
     trace = runs[DRAWN[name][0]]
     figure = drawn(name, trace)
-    names = figure.body.grid.row_names  # type: ignore[union-attr]
-    assert is_red(verdict(name, with_grid(figure, row_names=(names[1], names[0], *names[2:])), trace))
+    axis = figure.body.grid.rows  # type: ignore[union-attr]
+    swapped = dataclasses.replace(axis, names=(axis.names[1], axis.names[0], *axis.names[2:]))
+    assert is_red(verdict(name, with_grid(figure, rows=swapped), trace))
     if "channel" in figure.data:  # rows and numbers moved alike, so that the shortest memory stands on top
         body: Any = figure.body
-        turned = with_grid(figure, row_names=names[::-1], values=np.ascontiguousarray(body.grid.values[:, ::-1]))
+        other = dataclasses.replace(axis, names=axis.names[::-1])
+        turned = with_grid(figure, rows=other, values=np.ascontiguousarray(body.grid.values[..., ::-1, :]))
         data = {part: Named(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
                 for part, a in figure.data.items()}  # fmt: skip
         if name != "state_slice":
@@ -428,12 +430,18 @@ def test_other_experts_in_the_picture_are_red(runs: dict[str, ModelTrace]) -> No
     trace = runs["jamba"]
     for name in ("expert_lanes", "layer_ribbon"):
         figure = drawn(name, trace)
-        experts: Any = figure.body.grid.experts  # type: ignore[union-attr]
-        lies = {"first": (experts.first + 1) % 8, "first_weight": experts.first_weight[::-1],
-                "second": experts.first, "second_weight": 1.5 * experts.second_weight}  # fmt: skip
-        for plane, lie in lies.items():
-            other = with_grid(figure, experts=dataclasses.replace(experts, **{plane: lie}))
-            assert is_red(verdict(name, other, trace)), (name, plane)
+        lanes: Any = figure.body.grid.lanes  # type: ignore[union-attr]
+        (first, first_weight), (second, second_weight) = lanes.chosen
+        lies = {
+            "first": (((first + 1) % 8, first_weight), (second, second_weight)),
+            "first weight": ((first, first_weight[::-1]), (second, second_weight)),
+            "second": ((first, first_weight), (first, second_weight)),
+            "second weight": ((first, first_weight), (second, 1.5 * second_weight)),
+            "left out": ((first, first_weight),),
+        }
+        for kind, chosen in lies.items():
+            other = with_grid(figure, lanes=dataclasses.replace(lanes, chosen=chosen))
+            assert is_red(verdict(name, other, trace)), (name, kind)
 
 
 # --- the mosaic -------------------------------------------------------------------------------------------------
