@@ -189,3 +189,16 @@ def _named(parts: dict[str, np.ndarray]) -> dict[str, Named]:
         name: Named(value if value.dtype.kind == "i" else value.astype(np.float32), PARTS[name])
         for name, value in parts.items()
     }
+
+
+@pytest.fixture(scope="session")
+def runs() -> dict[str, ModelTrace]:
+    """Trace the bundled models over one text, everything derived."""
+    from proof_cases import TEXT
+
+    from models import registry
+
+    found = {name: registry.trace(registry.load(name), TEXT) for name in registry.bundled()}
+    for trace in found.values():
+        trace.derive()
+    return found
