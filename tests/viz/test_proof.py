@@ -19,7 +19,7 @@ from models.reconstruction import Check, reconstruction_errors, worst
 from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
 from models.sources import resolve, weights
 from models.tracing.adapter import Checkpoint
-from models.tracing.capture import ATTENTION
+from models.operators.backends import ATTENTION
 from models.tracing.mixing import channel_mixing
 from viz import proof
 from viz.canvas import CanvasSpec, decode
