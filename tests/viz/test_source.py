@@ -27,7 +27,7 @@ CHANCE = {
     "choices",
     "urandom",
 }
-ALLOWED_OF_OURS = ("models.looks", "models.reconstruction", "models.records", "models.scores", "viz")
+ALLOWED_OF_OURS = ("models.looks", "models.reconstruction", "models.records", "models.scores", "models.units", "viz")
 OURS = ("models", "pages", "seqops", "app", "viz")
 FORBIDDEN = ("streamlit", "torch", "transformers", "requests", "urllib", "http", "socket", "plotly")
 
