@@ -126,7 +126,11 @@ def checked(folder: str, *, architecture: str) -> str:
 def stamp(source: str) -> float:
     """Return when the files of a bundled name or folder were last written, 0 where there are none."""
     place = Path(weights.locate(source))
-    files = [path for pattern in ("config.json", "tokenizer.json", "*.safetensors") for path in place.glob(pattern)]
+    files = [
+        path
+        for pattern in ("config.json", "card.json", "tokenizer.json", "*.safetensors")
+        for path in place.glob(pattern)
+    ]
     return max((path.stat().st_mtime for path in files), default=0.0)
 
 
