@@ -15,9 +15,11 @@ def strict(lang: str) -> Callable[..., str]:
 
 
 def figure_words(lang: str) -> dict[str, str]:
-    """Read the shared words of figures and the own words of each, by whole keys."""
+    """Read the shared words of figures, the own words of each, and the names of architectures, by whole keys."""
     pairs = yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8"))
     for path in (ASSETS / "figures").glob("*.yaml"):
         own = yaml.safe_load(path.read_text("utf-8"))["words"]
         pairs |= {f"viz.{path.stem}.{word}": pair for word, pair in own.items()}
+    for path in (ASSETS / "architectures").glob("*.yaml"):
+        pairs[f"viz.architecture.{path.stem}"] = yaml.safe_load(path.read_text("utf-8"))["name"]
     return {key: str(pair[lang]) for key, pair in pairs.items()}

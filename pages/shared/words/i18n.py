@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import yaml
 
+from models.looks import looks
 from pages.shared.words import content, language
 
 FOLDER = Path(__file__).resolve().parents[3] / "assets" / "words"
@@ -73,9 +74,11 @@ def words(lang: str) -> Mapping[str, str]:
 
 @cache
 def pairs() -> Mapping[str, Mapping[str, str]]:
-    """Read every key with its sentence in each language: assets/words, and viz.<id>.<word> of assets/figures.
+    """Read every key with its sentence in each language.
 
-    Raises ValueError for a key that two files hold, and as `words` does.
+    They are those of assets/words, viz.<id>.<word> of assets/figures, and the names of the architectures (nav.<key>,
+    viz.architecture.<key>) of assets/architectures. Raises ValueError for a key that two files hold, and otherwise as
+    `words` does.
     """
     found: dict[str, Mapping[str, str]] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
@@ -86,6 +89,9 @@ def pairs() -> Mapping[str, Mapping[str, str]]:
     for figure in sorted(content.figure_ids()):
         for word, pair in content.figure_facts(figure).words.items():
             _add(found, f"viz.{figure}.{word}", pair, f"figures/{figure}.yaml")
+    for key, look in looks().items():
+        _add(found, f"nav.{key}", look.names, f"architectures/{key}.yaml")
+        _add(found, f"viz.architecture.{key}", look.names, f"architectures/{key}.yaml")
     return MappingProxyType(found)
 
 
