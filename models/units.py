@@ -89,14 +89,14 @@ def compact(number: float) -> str:
 
 
 def number(value: float, lang: str = "en") -> str:
-    """Return a number without a unit; as a power of ten from 100,000 on and below 0.001.
+    """Return a number without a unit; as a power of ten from a million on and below 0.001.
 
-    >>> number(1234.5), number(0.0999), number(123456), number(2e-7)
-    ('1,235', '0.0999', '1.2e5', '2e-7')
+    >>> number(1234.5), number(0.0999), number(1234567), number(2e-7)
+    ('1,235', '0.0999', '1.2e6', '2e-7')
     """
     if not math.isfinite(value):
         return _not_finite(value)
-    if value and not 1e-3 <= abs(value) < 1e5:
+    if value and not 1e-3 <= abs(value) < 1e6:
         mantissa, exponent = f"{value:.1e}".split("e")
         return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
     return _written(_rounded(Decimal(str(value)), DIGITS), lang)

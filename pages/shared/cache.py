@@ -20,6 +20,7 @@ from models.reconstruction import Check
 from models.records.trace import ModelTrace
 from pages.shared import gate
 from pages.shared.lru_cache import Shelf
+from pages.shared.words import units
 from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
@@ -291,11 +292,7 @@ def _check_memory(source: str) -> None:
     free = facts.free_memory()
     if free is not None and need > free:
         message = f"{source!r} takes about {need} bytes of memory, {free} are free: take a smaller one"
-        raise SettingError("errors.memory_short", message, source=source, need=_gib(need), free=_gib(free))
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+        raise SettingError("errors.memory_short", message, source=source, need=units.size(need), free=units.size(free))
 
 
 def _traced(source: str, prompt: str) -> ModelTrace:

@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 
 from models.errors import PromptError
 from models.records.trace import Named
-from pages.shared import figure, layout, notices, site
+from pages.shared import figure, notices, site
 from pages.shared.document import DocumentHead
-from pages.shared.words import content, i18n
+from pages.shared.words import content, i18n, units
 
 
 def matrix() -> Named:
@@ -54,10 +54,10 @@ def test_small_numbers(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 B"), (1023, "1,023 B"), (44032, "43.0 KiB"), (2**20, "1.0 MiB"), (2**37, "128.0 GiB")]
+    ("count", "text"), [(0, "0 B"), (1023, "1,023 B"), (44032, "43 KiB"), (2**20, "1 MiB"), (2**37, "128 GiB")]
 )
 def test_bytes(count: int, text: str) -> None:
-    assert layout.bytes_text(count) == text
+    assert units.size(count) == text
 
 
 def test_a_missing_word_is_an_error_in_tests_and_a_key_in_the_app(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ Translate = Callable[..., str]
 
 
 def short(value: float) -> str:
-    """Write a number as models.units.number does: 0.0999, 1.2e5."""
+    """Write a number as models.units.number does: 0.0999, 1.2e6."""
     return units.number(value)
 
 
