@@ -1,4 +1,4 @@
-"""Measure what a model recalls: accuracy in every cell of a task, one finished cell at a time, and single examples."""
+"""Measure the accuracy of a model in every cell of a task, one cell at a time, and answer single examples."""
 
 import math
 from collections.abc import Iterable, Iterator

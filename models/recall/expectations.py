@@ -1,4 +1,4 @@
-"""What theory expects of a task, and whether what was measured agrees: said before looking, judged by the numbers."""
+"""What theory expects of a task, and a verdict from the measured accuracy: yes, no or unclear."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Measure a task again while somebody watches: cell by cell in a thread, on sequences nobody has measured before."""
+"""Measure a task again in a background thread, cell by cell, on sequences that were not measured before."""
 
 import logging
 import threading

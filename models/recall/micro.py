@@ -1,4 +1,4 @@
-"""Build the four architectures, equal in the parameters one token uses: two layers of width 64, or their like."""
+"""Build the four small models, equal in active parameters: two layers of width 64 or their equivalent."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Run the study: choose learning rates, train every task, architecture and seed once, record what was measured."""
+"""Run the study: choose learning rates, train each task, architecture and seed once, record the accuracy."""
 
 import json
 import os

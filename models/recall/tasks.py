@@ -1,6 +1,6 @@
-"""Draw sequences whose answers are known: associative recall, induction heads and selective copying.
+"""Draw sequences with known answers: associative recall, induction heads and selective copying.
 
-Every record below is one cell of a task: frozen, checked when built, and able to draw seeded sequences.
+Each record below is one cell of a task. It is frozen, validated on construction, and draws seeded sequences.
 """
 
 import math

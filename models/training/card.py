@@ -1,4 +1,4 @@
-"""Write the card of a trained checkpoint: card.json for the app, card.md for people, and card.md of its siblings."""
+"""Write the card of a trained checkpoint: card.json for the app, card.md for readers, and card.md of its siblings."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Say in sentences what the measured structure of a model carries, by the thresholds of assets/structure.yaml."""
+"""Turn the measured structure of a model into sentences, by the thresholds of assets/structure.yaml."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

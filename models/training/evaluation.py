@@ -1,4 +1,4 @@
-"""Judge a trained model on held-out text: bits per byte, what token frequencies would need, the use of experts."""
+"""Evaluate a trained model on held-out text: bits per byte, the baseline of token frequencies, the use of experts."""
 
 import math
 from dataclasses import dataclass

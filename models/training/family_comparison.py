@@ -1,4 +1,4 @@
-"""Set a trained model beside those that were trained by the same recipe on the same text: what they share and need."""
+"""Compare a trained model with the models of the same recipe and text: what is equal, and the factors between them."""
 
 import json
 from collections.abc import Mapping, Sequence

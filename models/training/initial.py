@@ -1,4 +1,4 @@
-"""What transformers' constructors leave out of an architecture's initialisation, and what weight decay leaves alone."""
+"""Initialisation that transformers' constructors omit, and the parameters without weight decay."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""One training run: resumable at any step, logged row by row, saved with a card that states everything."""
+"""One training run: it resumes at any step, logs rows, and saves a checkpoint with its card."""
 
 import json
 import sys

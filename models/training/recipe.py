@@ -1,4 +1,4 @@
-"""State everything that decides how a bundled model is trained: sizes, text, schedule, seed."""
+"""Recipes of the bundled models: sizes, text, schedule, precision, seed."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""Measure what is structured in a trained model: its heads, memories, step sizes and experts, beside what chance gives.
+"""Measure structure in a trained model (heads, memories, step sizes, experts), with the value expected by chance.
 
-Everything is counted on windows of held-out text, the same for every model that shares a tokenizer.
+All counts use the same windows of held-out text for every model that shares a tokenizer.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes.
+"""All caches of the app: loaded models, traces, counts. Keys are small; sizes are bounded, large ones by bytes.
 
-Any visitor may have Streamlit clear its caches (a message clear_cache of the websocket). What is expensive or cannot be
-made again is therefore kept in this module, out of its reach.
+Any visitor can clear Streamlit's caches (the message clear_cache of the websocket). Objects that are expensive, or that
+cannot be made again, are therefore stored in this module.
 """
 
 import hashlib
@@ -39,10 +39,10 @@ _checking = threading.Lock()
 _shelves: dict[str, Shelf] = {}  # type: ignore[type-arg]
 _folders: dict[str, tuple[str, str]] = {}
 _making = threading.Lock()
-_running = threading.Semaphore(1)  # a forward pass uses every core; a second one at once would slow both
+_running = threading.Semaphore(1)  # one forward pass at a time: two would compete for the cores
 
 
-def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.spec.Checkpoint would bring torch into pages
+def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.tracing.adapter.Checkpoint imports torch
     """Load a bundled name, a downloaded hub id or a folder once for all visitors; nothing is downloaded.
 
     Raises SourceError for what is not here or cannot be loaded, SettingError when it does not fit into memory.
@@ -61,10 +61,10 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
 
 
 def serve() -> None:
-    """Set this process up to serve visitors: see models.threads. Imports torch with OpenMP threads that wait asleep.
+    """Set the threads of this process for a server (see models.machine.threads) and import torch with passive waiting.
 
-    OpenMP reads its policy once, when it is loaded. The variable is taken back, so that the workers of the benchmark,
-    which inherit the environment, measure as they always did; a policy that the operator chose is left alone.
+    OpenMP reads its policy once, when it is loaded. The variable is then removed again, so that the workers of the
+    benchmark, which inherit the environment, are not affected. A policy that the operator set stays.
     """
     chosen = os.environ.get(WAIT_POLICY)
     os.environ[WAIT_POLICY] = chosen or "PASSIVE"
@@ -84,12 +84,12 @@ def rehearse(source: str) -> None:
 
 
 def loaded_models() -> Shelf:  # type: ignore[type-arg]
-    """Return the shelf of loaded models, shared by all visitors."""
+    """Return the cache of loaded models, shared by all sessions."""
     return _shelf("models")
 
 
 def recorded_traces() -> Shelf[ModelTrace]:
-    """Return the shelf of traces, shared by all visitors."""
+    """Return the cache of traces, shared by all sessions."""
     return _shelf("traces")
 
 
@@ -250,7 +250,7 @@ def processor() -> tuple[str, int]:
 
 
 def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
-    """Return what a shelf holds; while it is made, by this script or another, other scripts compute."""
+    """Return an entry of a cache; while it is made, by this script or another, other scripts compute."""
     held = shelf.held(key)
     if held is not None:
         return held

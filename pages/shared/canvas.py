@@ -1,4 +1,4 @@
-"""Mount the canvas picture in Streamlit and report what was clicked."""
+"""Mount the canvas picture as a Streamlit component and return the click in it."""
 
 from dataclasses import dataclass
 from functools import cache

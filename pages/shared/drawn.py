@@ -1,4 +1,4 @@
-"""Keep the figures of traces that were drawn last, for all visitors: a figure is a pure function of its arguments."""
+"""A cache of finished figures of traces, shared by all sessions; a figure is a pure function of its arguments."""
 
 import sys
 import threading

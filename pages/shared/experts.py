@@ -1,4 +1,4 @@
-"""The figures of experts, for every page whose model has some: who went where, how sure the router was, who works."""
+"""Figures of a mixture of experts, for every page whose model has one: choices, router probabilities, load."""
 
 from models.records.trace import ModelTrace
 from pages.shared import cache, controls

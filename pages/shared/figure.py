@@ -1,4 +1,4 @@
-"""Show a figure in its card: title, picture, how well it rebuilds the model's output, and what exactly is drawn."""
+"""The card of a figure: title, picture, badge with the reconstruction error, definition, export, link."""
 
 import csv
 import io

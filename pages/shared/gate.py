@@ -1,7 +1,7 @@
-"""Let few page scripts compute at once, in the order in which they came.
+"""A queue that limits how many page scripts compute at once, first come, first served.
 
-Measured on two cores with 200 visitors who act every 20 s: with one script at a time the 95th percentile of an act
-falls from 4.3 s to 0.2 s, as the threads no longer wait for the interpreter and for Streamlit's locks in a convoy.
+Measured on two cores with 200 visitors who act every 20 s: with one script at a time, the 95th percentile of the
+response falls from 4.3 s to 0.2 s, because threads no longer contend for the interpreter and for Streamlit's locks.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Build HTML that is escaped by construction: a str is text and is escaped; only what this module made is markup."""
+"""Build HTML with elements that escape every str; only strings made by this module are markup."""
 
 import re
 from collections.abc import Iterable

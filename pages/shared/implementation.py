@@ -1,4 +1,4 @@
-"""Say which code computed what is on the page, per model and function."""
+"""Show which implementation computed the figures of a page, per model and function."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Write down who did what: one JSON line for each action, by a hash of the session; no texts, no passwords."""
+"""Audit log: one JSON line per visitor action, with a hash of the session; no texts, no passwords."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The anatomy of a page: header, picture beside words, chapters, what lies under the hood, costs, questions."""
+"""Sections of a page: header, first figure with its words, chapters, further figures, costs, questions."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime

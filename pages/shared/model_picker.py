@@ -1,4 +1,4 @@
-"""The choice of a model for an architecture: bundled, published and downloaded on demand, or a folder here."""
+"""Choose the model of an architecture: bundled, published and downloaded on demand, or a local folder."""
 
 import os
 from pathlib import Path

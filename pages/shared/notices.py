@@ -1,4 +1,4 @@
-"""Say calmly what went wrong and what to do, in the visitor's language."""
+"""Show errors as sentences in the visitor's language: what happened, and what to do."""
 
 import logging
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Draw one figure of a trace in its card, with the visitor's selection and the check of what is drawn."""
+"""Draw one figure of a trace in its card, with the visitor's selection and the check of the drawn arrays."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

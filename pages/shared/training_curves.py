@@ -1,4 +1,4 @@
-"""How the bundled models were trained: the logged loss, how much they read, what is left on held-out text."""
+"""How the bundled models were trained: logged loss, tokens read, bits per byte on held-out text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

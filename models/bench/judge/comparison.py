@@ -1,4 +1,4 @@
-"""Compare two runs cell by cell; what was not measured in the same way is not joined, and the reason is said."""
+"""Compare two runs cell by cell. Cells that were measured in different ways are not joined; the reason is returned."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

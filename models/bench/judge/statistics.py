@@ -1,4 +1,4 @@
-"""Summarise samples honestly: spreads, and ratios and growth exponents with intervals that count rounds, not steps."""
+"""Spreads of samples, and intervals of ratios and growth exponents in which a round, not a step, is a sample."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Say which architecture of a run is faster than which, at the longest context that both were measured at."""
+"""Compare the architectures of one run pairwise, at the longest context for which both have a measurement."""
 
 import itertools
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Measure one cell in this process: load, check parity, count bytes, warm up; then rounds of prefill and decoding."""
+"""Measure one cell in this process: load, check parity, count bytes, warm up, then rounds of prefill and decoding."""
 
 import hashlib
 import json

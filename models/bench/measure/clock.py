@@ -1,4 +1,4 @@
-"""Run and time one cell's steps: ids from its seed, device-side clocks, the sentinel, what the clock itself costs."""
+"""Run and time the steps of one cell: seeded token ids, device-side clocks, the sentinel, the overhead of the clock."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +72,7 @@ class Clock:
     def timed(self, logits: Tensor, cache: Any, steps: int) -> tuple[float, ...]:
         """Decode so many steps for the record; returns the milliseconds of each, its greedy choice included.
 
-        On a GPU by events between the steps: the host goes ahead, and waits once at the end (BENCHMARK.md R4).
+        On a GPU, events between the steps measure the times; the host waits once, at the end.
         """
         if not self.cuda:
             return tuple(self.decode(logits, cache, steps))

@@ -1,8 +1,8 @@
-"""Decode on fixed memory, and on a GPU from captured steps that are replayed.
+"""Decode in preallocated memory; on a GPU, capture each step as a CUDA graph and replay it.
 
-BENCHMARK.md R5. Small models in eager mode spend their time launching kernels; captured steps show the architecture. A
-step of attention is captured at each depth: one graph for all of them would have to mask what lies beyond the depth,
-which FlashAttention does not take and which reads all of the memory at every step.
+Small models in eager mode spend their time on launching kernels; captured steps show the cost of the architecture.
+Attention is captured once per depth: one graph for all depths would need a mask over the unused memory, which
+FlashAttention does not accept, and would read all of that memory at every step.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""Compute the columns of a row that follow from what was measured, one function per kind of column; no clock, no model.
+"""Compute the columns of a row that follow from measured ones, one function per kind of column; no clock, no model.
 
 Times are milliseconds, sizes bytes of the whole batch.
 """

@@ -1,4 +1,4 @@
-"""Read how much memory this process has used at most, on a CPU from the kernel, on a GPU from torch's allocator."""
+"""Peak memory of this process: from the kernel on a CPU, from torch's allocator on a GPU."""
 
 import ctypes
 import gc

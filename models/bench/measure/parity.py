@@ -1,9 +1,9 @@
-"""Refuse to time a model whose decoding is wrong: cached against whole, a batch against its rows, chunks against whole.
+"""Check that cached, batched and chunked decoding give the logits of one full pass. A cell that fails is not timed.
 
-BENCHMARK.md R7. The gate catches two faults of transformers 5.23: RWKV mixes up a batch in one-token steps, Mamba and
-Jamba start their state from zero in every further chunk. In 16 bits rounding alone can move the logits of a deep
-recurrence, or of a router whose best experts are close, by more than any useful limit: such a model is asked again in
-float32, with the same weights and operators, where only a fault differs.
+The check finds two faults of transformers 5.23: RWKV mixes the rows of a batch in one-token steps, and Mamba and Jamba
+start their state from zero in every further chunk. In 16 bits, rounding alone can move the logits of a deep recurrence,
+or of a router whose best experts are close, by more than any useful limit. Such a model is checked again in float32,
+with the same weights and operators, where only a fault differs.
 """
 
 import dataclasses

@@ -1,13 +1,13 @@
-"""Choose what to measure within a time: a fixed row of plans, each measuring more than the one before.
+"""Choose the cells to measure within a time budget, from a fixed sequence of plans of increasing size.
 
-The row depends on what is wanted, never on the budget: a larger budget goes further along it and never measures less.
+The sequence depends on the request, not on the budget: a larger budget goes further along it and never measures less.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 LEAST_ROUNDS = 3
-GOOD_ROUNDS = 5  # BENCHMARK.md R9
+GOOD_ROUNDS = 5
 STEP = 4  # between the contexts that are measured first
 
 Place = tuple[int, int]  # batch, context

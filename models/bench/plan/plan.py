@@ -1,4 +1,4 @@
-"""Choose the cells of a run within a time, check them, and predict each one's bytes and time before anything starts."""
+"""Plan a run: choose its cells within a time budget, validate them, and predict bytes and time of each."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence

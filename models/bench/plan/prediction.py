@@ -1,4 +1,4 @@
-"""Predict what a cell needs before it runs: bytes by accounting, time by a roofline corrected by measured rows."""
+"""Predict bytes and time of a cell: bytes by accounting, time by a roofline corrected by measured rows."""
 
 import math
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Learn how fast this machine is: a product and a copy timed on the CPU, and rows that were measured here before."""
+"""Estimate the rates of this machine from a timed product, a timed copy and rows measured here before."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Write a run for readers: a Markdown table, or one HTML page that needs nothing else."""
+"""Render a run as a Markdown table or as one self-contained HTML page."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

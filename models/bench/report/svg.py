@@ -1,4 +1,4 @@
-"""Draw lines over two logarithmic axes as SVG, for a page that must stand alone."""
+"""Draw lines over two logarithmic axes as SVG for a self-contained page."""
 
 import math
 from collections.abc import Mapping, Sequence

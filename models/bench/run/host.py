@@ -1,4 +1,4 @@
-"""Hold the worker server for the runner: open a process per cell, ask it for a step, end it at once when asked."""
+"""The runner's side of the worker server: open one process per cell, send it steps, kill it on request."""
 
 import contextlib
 import dataclasses

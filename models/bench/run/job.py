@@ -1,4 +1,4 @@
-"""A run on its way through the line of a device: what it has done, how long it took, and what it says of itself."""
+"""A run in the queue of a device: its plan, finished cells, elapsed time and status."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Let one program of this machine at a time measure on a device: a lock on a file, given back when the program ends."""
+"""A file lock that lets one process of this machine measure on a device; it is released when the process ends."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Measure a stored run again: the plan of some of its cells, and the command that makes the whole run anew."""
+"""Remeasure a stored run: the plan of chosen cells, and the command that repeats the whole run."""
 
 import dataclasses
 import shlex

@@ -1,4 +1,4 @@
-"""Run plans: a queue and a thread per device, one run after the other, every row stored the moment it is known."""
+"""Run plans from a queue with one thread per device, one run at a time. A row is stored when it is measured."""
 
 import atexit
 import logging

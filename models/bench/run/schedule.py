@@ -1,6 +1,6 @@
-"""Measure the cells of a run, each in a process of its own; cells of a group take turns, ABCD and DCBA.
+"""Interleave the cells of a group round by round, forwards and then backwards, with one process per cell.
 
-So a slow spell of the machine does not fall on one of them. Whatever happens to a cell becomes its row.
+A slow spell of the machine then affects all cells of the group. Every failure of a cell is recorded as its row.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Serve cells: keep a process for every open cell, relay what it is asked and what it answers, as JSON lines.
+"""Worker server: one process per open cell, with requests and answers as JSON lines.
 
 Started by the runner as `python -m models serve-worker`. The server imports torch once and forks a child per cell, so
 that a cell costs no import; it computes nothing itself, so nothing is initialised before the fork. Children wait for

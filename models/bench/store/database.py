@@ -1,4 +1,4 @@
-"""Open the database of the runs: SQLite in a file or any other by its URL; its tables, and its troubles in words."""
+"""Open the database of runs, SQLite or any SQLAlchemy URL; define its tables; translate its errors into sentences."""
 
 import os
 import sqlite3

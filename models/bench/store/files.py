@@ -1,4 +1,4 @@
-"""Write a run as a file that others can use, and read such a file again."""
+"""Export a run as a file, and import such a file."""
 
 import csv
 import io

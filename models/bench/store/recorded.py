@@ -1,4 +1,4 @@
-"""A run as JSON lines: written, read again, and the runs that come with the project as files."""
+"""Read and write a run as JSON lines, and read the recorded runs of the repository."""
 
 import json
 import logging

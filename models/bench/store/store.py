@@ -1,4 +1,4 @@
-"""Keep runs in a database: every row is on the disk when it is measured, and survives whatever happens then."""
+"""Store runs in a database. A row is on disk when `append` returns, so it survives a crash."""
 
 import dataclasses
 import json

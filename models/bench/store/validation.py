@@ -1,4 +1,4 @@
-"""Check what comes in a file before it is taken for a run: types, ranges and lengths of every column."""
+"""Validate an imported file before it becomes a run: type, range and length of every column."""
 
 import dataclasses
 import math

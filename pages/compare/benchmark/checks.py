@@ -1,4 +1,4 @@
-"""Set published values beside what is counted for the same configurations, and say why some differ."""
+"""Compare published values with values counted from the same configurations, with reasons for differences."""
 
 from collections.abc import Sequence
 from itertools import groupby

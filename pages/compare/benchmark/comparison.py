@@ -1,4 +1,4 @@
-"""Set the measured values of a run beside the published ones, aspect by aspect."""
+"""Compare the measured values of a run with published ones, aspect by aspect."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

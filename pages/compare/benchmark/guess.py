@@ -1,4 +1,4 @@
-"""Let a visitor guess before measuring; what was guessed is kept with the run and set beside what came out."""
+"""Ask for a guess before a run, store it with the run, and show it beside the result."""
 
 from collections.abc import Mapping, Sequence
 

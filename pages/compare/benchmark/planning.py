@@ -1,4 +1,4 @@
-"""Choose what to measure: a ready plan, or every setting of it; the plan that follows is shown before anything runs."""
+"""Choose what to measure: a preset or single settings. The plan is shown before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Show a run: where it stands, what happened to cells that failed, its pictures and its rows."""
+"""Show a run: its progress, the reasons of failed cells, its figures and its rows."""
 
 from collections.abc import Callable
 from functools import partial

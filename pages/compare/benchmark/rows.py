@@ -1,4 +1,4 @@
-"""List the rows of a run as they are stored, and let cells be measured again: chosen ones, or those that failed."""
+"""List the stored rows of a run, and remeasure chosen or failed cells."""
 
 from collections.abc import Collection
 

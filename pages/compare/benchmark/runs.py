@@ -1,4 +1,4 @@
-"""Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
+"""Manage stored runs: choose, rename, link, export, delete, import, compare with another run."""
 
 import dataclasses
 import itertools

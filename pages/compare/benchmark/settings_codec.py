@@ -1,4 +1,4 @@
-"""What the benchmark page offers to choose from, and the choices as a part of an address."""
+"""The choices of the benchmark page, and their encoding in the address."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Say in words which architecture is faster than which, and when nothing can be said."""
+"""Write the verdicts of a run as sentences: which architecture is faster, or that the difference is not significant."""
 
 import math
 from collections.abc import Mapping, Sequence

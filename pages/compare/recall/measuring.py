@@ -1,4 +1,4 @@
-"""Choose a task, measure it again while watching, and set the result beside what is recorded."""
+"""Choose a task, measure it live, and compare the result with the recorded one."""
 
 from functools import partial
 

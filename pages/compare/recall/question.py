@@ -1,4 +1,4 @@
-"""Open one question of a cell: the sequence, every model's answer, and where each of its layers looks."""
+"""One question of a cell: the sequence, the answer of every model, and the positions each layer reads."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What is recorded of a task, what is measured here, and which of the two is on screen."""
+"""Recorded and live accuracy of a task, and which of the two is on screen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tell whether a visitor sits at the machine that the app runs on, or comes from elsewhere, perhaps through a proxy."""
+"""Whether a visitor's connection comes from the server's own machine and through no proxy."""
 
 import ipaddress
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One typed view of what the visitor has chosen: kept in session_state across pages, carried in and out by the URL."""
+"""Typed access to the visitor's choices, stored in session_state and encoded in the URL."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Give the interface its words in the visitor's language, from assets/words and the files of figures."""
+"""Look up sentences of assets/words and of the figure files in the visitor's language."""
 
 import logging
 import os
