@@ -92,7 +92,7 @@ def test_describe_a_hub_id_of_the_catalogue_needs_no_network(capsys, monkeypatch
 def test_describe_prints_for_people(capsys):
     code, out, _ = run(capsys, "describe", "mistral-7b", "--context", "262144")
     assert code == 0
-    assert "32.00 GiB" in out
+    assert "32 GiB" in out
     assert "sliding window" in out
     assert "attention  dense" in out
 

@@ -16,9 +16,9 @@ Body = CanvasSpec | alt.TopLevelMixin
 class Figure:
     """A finished figure.
 
-    id: key of assets/figures.yaml (formula, shape, paper). data: exactly the arrays drawn, for export and for the test
-    that a displayed value is a tensor value. alt: one sentence in the reader's language. note: plain words under the
-    picture that say how to read its marks.
+    id: name of its file in assets/figures (formula, shape, paper, words). data: exactly the arrays drawn, for export
+    and for the test that a displayed value is a tensor value. alt: one sentence in the reader's language. note: plain
+    words under the picture that say how to read its marks.
     """
 
     id: str

@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Sequence
 from typing import TextIO
 
+from models import units
 from models.bench.judge.statistics import Verdict
 from models.bench.judge.verdicts import judged
 from models.bench.plan.plan import Cell, Plan
 from models.bench.run import remeasure
 from models.bench.run.job import Progress
-from models.cli.output import byte_size, print_json, print_table
+from models.cli.output import print_json, print_table
 from models.records.measurement import Measurement
 from models.records.run import Run
 
@@ -28,8 +29,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
             c.cell_id,
             c.source,
             c.rounds,
-            byte_size(p.bytes_total),
-            byte_size(p.bytes_cache),
+            units.size(p.bytes_total),
+            units.size(p.bytes_cache),
             p.prefill_ms,
             p.decode_ms,
             p.seconds,
@@ -40,7 +41,7 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     print_table([header, *body])
     for note in plan.notes:
         print(note.message)
-    print(f"{len(pairs)} cells, about {seconds_text(plan.seconds)} (predicted, not measured)")
+    print(f"{len(pairs)} cells, about {units.duration(plan.seconds, digits=2)} (predicted, not measured)")
 
 
 def progress_line(now: Progress, *, width: int | None = 0) -> str:
@@ -50,19 +51,13 @@ def progress_line(now: Progress, *, width: int | None = 0) -> str:
             return "starting"
         return f"waiting for {now.position} run(s) before this one"
     filled = round(BAR * now.done / now.total) if now.total else BAR
-    left = "" if now.remaining_s is None else f", about {seconds_text(now.remaining_s)} left"
+    left = "" if now.remaining_s is None else f", about {units.duration(now.remaining_s, digits=2)} left"
     line = f"[{'#' * filled}{'.' * (BAR - filled)}] {now.done}/{now.total} cells{left}"
     if now.cell is not None:
         turn = f" round {now.round}" if now.round else ""
         line += f"  {_named(now.cell)}{turn} {now.phase}".rstrip()
     limit = shutil.get_terminal_size().columns - 1 if width == 0 else width
     return line if limit is None else line[:limit]
-
-
-def seconds_text(seconds: float) -> str:
-    """Write a time as people say it: 48 s, 3 min 05 s."""
-    whole = round(seconds)
-    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60:02d} s"
 
 
 def print_rows(rows: Sequence[Measurement], *, as_json: bool) -> None:
@@ -134,7 +129,7 @@ def _named(cell: Cell) -> str:
 
 def _columns(row: Measurement) -> tuple[object, ...]:
     sizes = (
-        byte_size(size) if size is not None else ""
+        units.size(size) if size is not None else ""
         for size in (row.cache_bytes, row.cache_bytes_formula, row.peak_bytes)
     )
     noise = None if row.tpot_iqr_rel is None else row.tpot_iqr_rel * 100

@@ -2,8 +2,8 @@
 
 import argparse
 
-from models import describe
-from models.cli.output import SOURCES, byte_size, print_json, print_table
+from models import describe, units
+from models.cli.output import SOURCES, print_json, print_table
 from models.describe import Description
 
 
@@ -33,14 +33,14 @@ def _print(found: Description) -> None:
     print(f"{found.context:,} tokens, batch {found.batch}, {found.dtype}")
     print_table(
         [
-            ("params_total", found.params_total, _billions(found.params_total)),
-            ("params_active", found.params_active, _billions(found.params_active)),
+            ("params_total", found.params_total, units.compact(found.params_total)),
+            ("params_active", found.params_active, units.compact(found.params_active)),
             *((f"  {name}", count, "") for name, count in found.parameter_terms.items()),
-            *([("stored_bytes", found.stored_bytes, byte_size(found.stored_bytes))] if found.stored_bytes else []),
-            ("weight_bytes", found.weight_bytes, byte_size(found.weight_bytes)),
-            ("kv_bytes", found.kv_bytes, byte_size(found.kv_bytes)),
-            ("state_bytes", found.state_bytes, byte_size(found.state_bytes)),
-            ("cache_bytes", found.cache_bytes, byte_size(found.cache_bytes)),
+            *([("stored_bytes", found.stored_bytes, units.size(found.stored_bytes))] if found.stored_bytes else []),
+            ("weight_bytes", found.weight_bytes, units.size(found.weight_bytes)),
+            ("kv_bytes", found.kv_bytes, units.size(found.kv_bytes)),
+            ("state_bytes", found.state_bytes, units.size(found.state_bytes)),
+            ("cache_bytes", found.cache_bytes, units.size(found.cache_bytes)),
             ("flops_per_token", found.flops_per_token, ""),
         ]
     )
@@ -50,7 +50,3 @@ def _print(found: Description) -> None:
     )
     for note in found.notes:
         print(f"note: {note}")
-
-
-def _billions(count: int) -> str:
-    return f"{count / 1e9:.3f} B" if count >= 1e8 else f"{count / 1e6:.3f} M"

@@ -6,7 +6,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from models.cli.output import byte_size, print_json, print_table
+from models import units
+from models.cli.output import print_json, print_table
 from models.errors import SettingError
 from models.machine import facts
 
@@ -97,7 +98,7 @@ def _print(machine: dict[str, Any], rows: list[Any], left_out: dict[str, str]) -
 
 def _columns(row: Any) -> tuple[object, ...]:
     quartiles = "" if row.ratio is None else f"{row.ratio_low:.2f} to {row.ratio_high:.2f}"
-    peaks = ("" if size is None else byte_size(size) for size in (row.baseline_peak_bytes, row.ours_peak_bytes))
+    peaks = ("" if size is None else units.size(size) for size in (row.baseline_peak_bytes, row.ours_peak_bytes))
     times = (row.baseline_ms, row.ours_ms, row.ratio if row.equal else "values differ")
     what = (row.name, row.operation, row.shape, row.dtype)
     return (*what, *times, quartiles, row.goal, *peaks, row.peak_ratio, row.memory_goal, row.rounds, row.first_call_s)

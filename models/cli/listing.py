@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from models import describe
-from models.cli.output import byte_size, print_json, print_table
+from models import describe, units
+from models.cli.output import print_json, print_table
 from models.counting import accounting
 from models.errors import SourceError
 from models.sources import catalogue, downloadable, hub
@@ -47,8 +47,8 @@ def _print_offered(*, as_json: bool) -> int:
     rows = [
         (
             *(entry[name] for name in ("id", "architecture", "params_total", "params_active")),
-            f"{entry['download_bytes'] / 1e6:,.0f} MB",
-            byte_size(entry["need_bytes"]),
+            units.decimal_size(entry["download_bytes"]),
+            units.size(entry["need_bytes"]),
             entry["licence"] or "not confirmed",
             f"{entry['tokenizer']}, {entry['vocabulary']:,}",
             "yes" if entry["downloaded"] else "no",

@@ -13,7 +13,6 @@ from typing import Any
 from models.errors import SettingError
 
 SOURCES = "a bundled name, a catalogue id, a folder with a config.json, a hub id like owner/name, or its https address"
-_STEPS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def print_json(value: Any) -> None:
@@ -31,14 +30,6 @@ def print_table(rows: Sequence[Sequence[object]]) -> None:
             for text, width, value in zip(row, widths, values, strict=True)
         )
         print("  ".join(aligned).rstrip())
-
-
-def byte_size(count: float) -> str:
-    """Write bytes in the largest binary unit that leaves at least one: 4.00 GiB."""
-    size, unit = float(count), 0
-    while abs(size) >= 1024 and unit < len(_STEPS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_STEPS[unit]}"
 
 
 @contextmanager

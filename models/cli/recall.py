@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.cli.output import byte_size, print_json, print_table
+from models import units
+from models.cli.output import print_json, print_table
 from models.errors import SettingError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -133,5 +134,5 @@ def _print_cells(found: list[dict[str, Any]]) -> None:
         at = ", ".join(f"{axis} {value}" for axis, value in cell["at"].items())
         interval = f"{cell['low']:.3f} to {cell['high']:.3f}"
         head = (cell["task"], cell["architecture"], at, cell["accuracy"], interval, cell["count"])
-        rows.append((*head, cell["recorded"], byte_size(cell["bytes_carried"])))
+        rows.append((*head, cell["recorded"], units.size(cell["bytes_carried"])))
     print_table(rows)

@@ -4,7 +4,8 @@ import argparse
 import math
 from typing import Any
 
-from models.cli.output import SOURCES, byte_size, print_json, print_table, quiet_errors
+from models import units
+from models.cli.output import SOURCES, print_json, print_table, quiet_errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +80,7 @@ def _print(found: dict[str, Any]) -> None:
         for name, sizes in layer["parts"].items():
             verdict = _verdict(layer, name, found["limit"])
             print(f"  {name} ({', '.join(f'{dim} {size}' for dim, size in sizes.items())}){verdict}")
-    live, formula = byte_size(found["cache_bytes"]), byte_size(found["cache_bytes_formula"])
+    live, formula = units.size(found["cache_bytes"]), units.size(found["cache_bytes_formula"])
     differ = "" if found["cache_bytes"] == found["cache_bytes_formula"] else ": they differ"
     print(f"cache: {live} in the live object, {formula} by the formula{differ}")
     for function, code in found["implementation"].items():

@@ -17,6 +17,7 @@ from huggingface_hub import HfApi, constants, get_session, hf_hub_url, snapshot_
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 from huggingface_hub.utils import tqdm as hub_tqdm  # type: ignore[attr-defined]
 
+from models import units
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.sources import hub
 
@@ -237,11 +238,9 @@ def _disk_full(job: _Job) -> SourceError:
     need = job.total - job.here + SPARE_BYTES
     free = shutil.disk_usage(constants.HF_HUB_CACHE).free
     message = f"{job.model!r} needs {need} bytes on the disk, {free} are free: make room and try again"
-    return SourceError("errors.disk_full", message, source=job.model, need=_gigabytes(need), free=_gigabytes(free))
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"
+    return SourceError(
+        "errors.disk_full", message, source=job.model, need=units.decimal_size(need), free=units.decimal_size(free)
+    )
 
 
 def _bring(job: _Job, file: _File, commit: str) -> None:

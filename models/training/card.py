@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from models import units
 from models.training import family_comparison, recipe
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "model_card.md"
@@ -37,7 +38,7 @@ def render(folder: Path) -> None:
         structure=_structure(facts.get("structure")),
         sha_en=facts["corpus_sha256"]["en"],
         sha_ko=facts["corpus_sha256"]["ko"],
-        time=_time(facts["seconds"]),
+        time=units.duration(facts["seconds"], digits=2, length="long"),
         threads=facts["threads"],
         device=facts.get("device", UNKNOWN),
         torch=facts["torch"],
@@ -51,11 +52,6 @@ def _precision(known: Mapping[str, Any]) -> str:
     if kind == "float32":
         return "float32 throughout"
     return f"products in {kind} (torch.autocast); weights and optimiser in float32"
-
-
-def _time(seconds: float) -> str:
-    """Write minutes, or hours from 90 minutes on."""
-    return f"{seconds / 3600:.1f} hours" if seconds >= 5400 else f"{seconds / 60:.0f} minutes"
 
 
 def _experts(shares: list[list[float]] | None) -> str:

@@ -20,6 +20,7 @@ from models.reconstruction import Check
 from models.records.trace import ModelTrace
 from pages.shared import gate
 from pages.shared.lru_cache import Shelf
+from pages.shared.words import units
 from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
@@ -149,9 +150,30 @@ def _print_of(figure: Figure) -> bytes:
     return found.digest()
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
 def carried(source: str, tokens: int) -> int:
     """Count the bytes that a model carries after that many tokens, in 16 bit."""
+    return _carried(source, _stamp(source), tokens)
+
+
+def parameters(source: str) -> int:
+    """Count the parameters of a model from its configuration."""
+    return _parameters(source, _stamp(source))[0]
+
+
+def active_parameters(source: str) -> int:
+    """Count the parameters that one token uses."""
+    return _parameters(source, _stamp(source))[1]
+
+
+def _stamp(source: str) -> Any:
+    """Return when the files of a folder changed last: part of the key of everything that is read from them."""
+    from models import registry
+
+    return registry.stamp(source)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _carried(source: str, stamp: Any, tokens: int) -> int:  # noqa: ARG001  # the stamp is part of the key
     from models import registry
     from models.counting import accounting
 
@@ -160,21 +182,12 @@ def carried(source: str, tokens: int) -> int:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def parameters(source: str) -> int:
-    """Count the parameters of a model from its configuration."""
+def _parameters(source: str, stamp: Any) -> tuple[int, int]:  # noqa: ARG001  # the stamp is part of the key
     from models import registry
     from models.counting import accounting
 
-    return accounting.params_total(accounting.shape_of(registry.read_config(source)))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def active_parameters(source: str) -> int:
-    """Count the parameters that one token uses."""
-    from models import registry
-    from models.counting import accounting
-
-    return accounting.params_active(accounting.shape_of(registry.read_config(source)))
+    shape = accounting.shape_of(registry.read_config(source))
+    return accounting.params_total(shape), accounting.params_active(shape)
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
@@ -193,9 +206,13 @@ def architectures() -> dict[str, str]:
     return {adapter.name: adapter.bundled for adapter in registry.ADAPTERS if adapter.bundled in registry.bundled()}
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def structure(source: str) -> dict[str, Any]:
     """Return what a model's card measured of its structure on held-out text; empty where it has no such card."""
+    return _structure(source, _stamp(source))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _structure(source: str, stamp: Any) -> dict[str, Any]:  # noqa: ARG001  # the stamp is part of the key
     from models import registry
 
     found: dict[str, Any] = registry.card_of(source).get("structure") or {}
@@ -275,11 +292,7 @@ def _check_memory(source: str) -> None:
     free = facts.free_memory()
     if free is not None and need > free:
         message = f"{source!r} takes about {need} bytes of memory, {free} are free: take a smaller one"
-        raise SettingError("errors.memory_short", message, source=source, need=_gib(need), free=_gib(free))
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+        raise SettingError("errors.memory_short", message, source=source, need=units.size(need), free=units.size(free))
 
 
 def _traced(source: str, prompt: str) -> ModelTrace:

@@ -8,13 +8,12 @@ import streamlit as st
 from models.records.trace import ModelTrace
 from pages.shared import cache, html, implementation, model_picker, notices, site
 from pages.shared.state import session
-from pages.shared.words import content
+from pages.shared.words import content, units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 
 COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
 _WIDTHS = (0.7, 0.3)
-_KIB = 1024
 
 
 def hero(page: str) -> None:
@@ -135,7 +134,7 @@ def _bar(name: str, count: int, most: int) -> html.Html:
     return html.element(
         "li",
         html.named(t(f"nav.{name}")),
-        html.element("span", bytes_text(count), class_="cs-bytes"),
+        html.element("span", units.size(count), class_="cs-bytes"),
         html.element("span", bar, class_="cs-bar"),
         class_=f"cs-{name}",
     )
@@ -145,16 +144,6 @@ def moment_text(ns: int, *, seconds: bool = False) -> str:
     """Write a time since 1970 in nanoseconds as a date and a time of day here: 2026-11-28 15:17."""
     moment = datetime.fromtimestamp(ns / 1e9, tz=UTC).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
-
-
-def bytes_text(count: float) -> str:
-    """Write a number of bytes with a binary unit and three digits: 43.0 KiB."""
-    unit = "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if count < _KIB:
-            break
-        count, unit = count / _KIB, larger
-    return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
 
 
 def _try(page: str, key: str) -> None:

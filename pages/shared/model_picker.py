@@ -11,6 +11,7 @@ from models.sources import downloadable, downloads, hub
 from models.sources.downloadable import Offer
 from pages.shared import cache, gate, journal, notices
 from pages.shared.state import connection, session
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on for who sits at this machine
@@ -82,23 +83,6 @@ def folders_allowed() -> bool:
     return str(st.get_option("server.address") or "") in connection.LOCAL_NAMES and connection.is_local()
 
 
-def megabytes(count: float) -> str:
-    """Write a number of bytes as hubs do, in decimal units: 375 MB, 1.49 GB."""
-    if count >= 1e9:
-        return f"{count / 1e9:.2f} GB"
-    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
-
-
-def millions(count: int) -> str:
-    """Write a number of parameters: 162 M."""
-    return f"{count / 1e6:,.0f} M" if count >= 1e7 else f"{count / 1e6:,.2f} M"
-
-
-def gibibytes(count: int) -> str:
-    """Write memory in binary units: 1.1 GiB."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"
-
-
 def _busy(architecture: str) -> bool:
     return any(offer.id in downloads.running() for offer in downloadable.of(architecture))
 
@@ -128,7 +112,7 @@ def _bundled(architecture: str) -> None:
     source = cache.architectures()[architecture]
     total, active = cache.parameters(source), cache.active_parameters(source)
     key = "models.bundled_facts" if active == total else "models.bundled_facts_active"
-    facts = t(key, params=millions(total), active=millions(active))
+    facts = t(key, params=units.compact(total), active=units.compact(active))
     with _row(t("models.bundled_row"), facts):
         _use(architecture, None, used=chosen(architecture) == source)
 
@@ -136,8 +120,8 @@ def _bundled(architecture: str) -> None:
 def _offered(architecture: str, offer: Offer) -> None:
     """Show one published model with its facts and the actions that are possible now."""
     key = "models.facts" if offer.params_active == offer.params_total else "models.facts_active"
-    facts = t(key, params=millions(offer.params_total), active=millions(offer.params_active),
-              download=megabytes(offer.download_bytes), memory=gibibytes(offer.need_bytes))  # fmt: skip
+    facts = t(key, params=units.compact(offer.params_total), active=units.compact(offer.params_active),
+              download=units.decimal_size(offer.download_bytes), memory=units.size(offer.need_bytes))  # fmt: skip
     licence = t("models.licence", licence=offer.licence or t("models.licence_unknown"), tokenizer=offer.tokenizer,
                 vocabulary=f"{offer.vocabulary:,}")  # fmt: skip
     page = f"[{t('models.page')}](https://huggingface.co/{offer.id})"
@@ -197,12 +181,12 @@ def _state(progress: downloads.Progress) -> None:
     if progress.state == "failed" and progress.error is not None:
         st.caption(notices.plain(notices.sentence(progress.error)))
     elif progress.state == "cancelled":
-        st.caption(t("models.cancelled", done=megabytes(done)))
+        st.caption(t("models.cancelled", done=units.decimal_size(done)))
     elif progress.state == "running":
         words = t("models.asking")
         if total:
-            rate = megabytes(progress.bytes_per_s)
-            words = t("models.progress", done=megabytes(done), total=megabytes(total), rate=rate)
+            rate = units.decimal_size(progress.bytes_per_s)
+            words = t("models.progress", done=units.decimal_size(done), total=units.decimal_size(total), rate=rate)
         st.progress(min(1.0, done / total) if total else 0.0, text=words)
 
 

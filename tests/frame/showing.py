@@ -3,19 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+from opening import unopened
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import figure, layout, site
+from pages.shared import figure, layout
 from pages.shared.words import content
 from viz.figure import Figure
-
-ROOT = Path(__file__).resolve().parents[2]
-FRAME = ROOT / "pages" / "frame" / "main.py"
-TIMEOUT = 200
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Shown:
 
 def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> AppTest:
     """Open one page alone, in English unless the address says otherwise, with everything under its hood open."""
-    at = AppTest.from_file(str(FRAME), default_timeout=TIMEOUT)
+    at = unopened(page)
     at.context = {"locale": "en-US"}
     for name in hoods(page):
         at.session_state[f"{page}.{name}"] = True
@@ -38,8 +34,6 @@ def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> A
         at.session_state[name] = value
     for name, value in query.items():
         at.query_params[name] = value
-    if page != site.HOME:
-        at.switch_page(str(site.page(page).script))
     at.run()
     assert [error.value for error in (*at.exception, *at.error)] == []
     return at

@@ -4,12 +4,16 @@ import ast
 import re
 import shlex
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 from models.__main__ import main
+from models.bench.store.store import Store
+from models.machine import facts as environment
+from models.records.cell import Cell
 from pages.shared import site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +36,15 @@ CHEAP = {
 }  # what makes a long command short
 
 
+@pytest.fixture
+def broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a run of this machine that never measured its cell, for `--again last`."""
+    monkeypatch.setenv("CONTEXTSCOPE_DATA", str(tmp_path))
+    Store().create(cells=[asdict(Cell("rwkv", "rwkv", 16))], environment=environment.environment())
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("broken_off")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_documented_command_runs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In this process: tests/test_cli.py starts one as a shell does, and importing torch takes longer than most."""

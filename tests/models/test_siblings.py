@@ -73,7 +73,7 @@ def test_a_model_of_another_training_is_no_sibling(place: Path, changed: dict[st
 
 
 def test_precision_and_hours_are_told_and_old_recipes_are_float32(place: Path) -> None:
-    assert "products in bfloat16" in text(place, "mamba") and "2.0 hours" in text(place, "mamba")
+    assert "products in bfloat16" in text(place, "mamba") and "2 hours" in text(place, "mamba")
     old = {name: value for name, value in RECIPE.items() if name != "precision"}
     card.write(place / "mamba", facts("mamba", recipe=old, seconds=600.0))
     assert "float32 throughout" in text(place, "mamba") and "10 minutes" in text(place, "mamba")

@@ -131,7 +131,7 @@ def test_short_numbers(value, text):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(512, "512 B"), (7680, "7.5 KiB"), (1 << 30, "1.0 GiB"), (300 << 20, "300 MiB")]
+    ("count", "text"), [(512, "512 B"), (7680, "7.5 KiB"), (1 << 30, "1 GiB"), (300 << 20, "300 MiB")]
 )
 def test_sizes(count, text):
     assert size(count) == text

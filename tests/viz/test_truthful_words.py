@@ -18,7 +18,7 @@ from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.overview import four_machines
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-FACTS = yaml.safe_load((ASSETS / "figures.yaml").read_text("utf-8"))
+FACTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ASSETS / "figures").glob("*.yaml")}
 SCALES = {
     "sqrt": {"en": r"square root|square-root", "ko": "제곱근"},
     "log": {"en": "logarithm", "ko": "로그(?!램)"},

@@ -2,37 +2,24 @@
 
 from collections.abc import Callable, Sequence
 
+from models import units
+
 Translate = Callable[..., str]
 
 
 def short(value: float) -> str:
-    """Write a number with three significant digits, without needless zeros or signs of precision."""
-    if value == 0:
-        return "0"
-    size = abs(value)
-    if size >= 1e5 or size < 1e-3:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
-    if size >= 100:
-        return f"{value:.0f}"
-    return f"{value:.3g}"
+    """Write a number as models.units.number does: 0.0999, 1.2e6."""
+    return units.number(value)
 
 
 def size(count: float) -> str:
-    """Write a number of bytes in binary units: 7.5 KiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(count) < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+    """Write a number of bytes as models.units.size does: 7.5 KiB."""
+    return units.size(count)
 
 
 def seconds(value: float) -> str:
-    """Write a duration in the unit that suits it."""
-    for unit, factor in (("µs", 1e6), ("ms", 1e3)):
-        if value * factor < 1000:
-            return f"{short(value * factor)} {unit}"
-    return f"{short(value)} s"
+    """Write a time as models.units.duration does: 12.5 ms."""
+    return units.duration(value)
 
 
 def template(t: Translate, key: str, *names: str, **values: object) -> str:

@@ -305,7 +305,7 @@ def _bars(cells: Mapping[str, Sequence[Recalled]], frame: _Frame, theme: Theme, 
                 bytes_ = _mean(group, "bytes_carried")
                 column, text = (
                     frame.column(name, place),
-                    size(bytes_).replace(" KiB", "K").replace(" MiB", "M").replace(".0", ""),
+                    size(bytes_).replace(" KiB", "K").replace(" MiB", "M"),
                 )
                 rows.append({"column": column, "bytes": bytes_, "text": text, "color": theme.color(name)})
     if not rows:

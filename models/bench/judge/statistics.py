@@ -98,6 +98,11 @@ def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
     (cells of one group are measured in turn within a round); other numbers are compared by Welch's interval.
     With 3 to 5 rounds a percentile bootstrap calls equal cells different far too often; Student's interval does not.
     A difference counts where the whole 98 % interval of the ratio lies further than `negligible` from 1.
+
+    >>> verdict([[1.00, 1.02], [0.99, 1.01], [1.01, 1.00]], [[2.01, 2.00], [1.99, 2.02], [2.00, 2.03]]).kind
+    'faster'
+    >>> verdict([[1.00, 1.02], [0.99, 1.01], [1.01, 1.00]], [[1.01, 1.00], [1.00, 0.99], [1.02, 1.00]]).kind
+    'indistinguishable'
     """
     logs = [_log_medians(rounds) for rounds in (a, b)]
     fewest = min(len(values) for values in logs)

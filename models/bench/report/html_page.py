@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from html import escape
 from types import MappingProxyType
 
+from models import units
 from models.bench.judge.statistics import spread
 from models.bench.report.svg import Point, chart, legend
 from models.looks import looks
@@ -13,7 +14,6 @@ from models.records.measurement import Measurement
 from models.records.run import Run, fingerprint
 
 Words = Callable[..., str]
-_STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1B1F24; --muted: #5C6570; --card: #FFFFFF; --hairline: #E4E4DF }
 @media (prefers-color-scheme: dark) { :root { --ink: #E9ECEF; --muted: #9AA5B1; --card: #171C22; --hairline: #29313A } }
@@ -134,8 +134,8 @@ def _cells(row: Measurement, words: Words) -> dict[str, str]:
         "prefill": _time(row.prefill_ms_samples),
         "decode": _time(row.decode_ms_samples),
         "rate": "" if row.decode_tokens_per_s is None else f"{row.decode_tokens_per_s:,.1f}",
-        "cache": _size(row.cache_bytes),
-        "peak": _size(row.peak_bytes),
+        "cache": "" if row.cache_bytes is None else units.size(row.cache_bytes),
+        "peak": "" if row.peak_bytes is None else units.size(row.peak_bytes),
         "parity": "" if row.parity_max_rel is None else f"{row.parity_max_rel:.0e}",
         "reason": "" if row.measured else _why(row, words),
     }
@@ -145,16 +145,7 @@ def _time(samples: tuple[float, ...]) -> str:
     if not samples:
         return ""
     found = spread(samples)
-    return f"{found.median:.4g} ({found.low:.4g}–{found.high:.4g})"
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return ""
-    size, unit = float(count), 0
-    while size >= 1024 and unit < len(_STEPS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_STEPS[unit]}"
+    return f"{units.number(found.median)} ({units.number(found.low)}–{units.number(found.high)})"
 
 
 def _colors() -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from models import units
 from models.bench.plan.budget import LEAST_ROUNDS
 from models.bench.plan.plan import LEAST_TIMEOUT_S, Cell, Prediction
 from models.bench.plan.prediction import LEAST_TIMED_S, MOST_ROUNDS
@@ -218,9 +219,9 @@ def _skip(
         sentence = f"not started: it needs {needs} positions, the model has {has}"
         return Outcome("unsupported", sentence, "errors.cell_positions", {"positions": has, "needed": needs})
     if not prediction.fits:
-        gib = f"{prediction.bytes_total / 2**30:.1f}"
-        sentence = f"not started: it would need about {gib} GiB, more than is free"
-        return Outcome("predicted_oom_skipped", sentence, "errors.cell_skipped", {"gib": gib})
+        need = units.size(prediction.bytes_total)
+        sentence = f"not started: it would need about {need}, more than is free"
+        return Outcome("predicted_oom_skipped", sentence, "errors.cell_too_large", {"need": need})
     return None
 
 

@@ -10,10 +10,9 @@ from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE
 from pages.shared import cache, html
-from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import content
+from pages.shared.words import content, units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 
@@ -113,7 +112,7 @@ def _parameters(rows: Sequence[Measurement]) -> str:
     if row.params_total is None or row.params_active is None:
         return ""
     return t(
-        "benchmark.measured.parameters", total=f"{row.params_total / 1e6:.2f}", active=f"{row.params_active / 1e6:.2f}"
+        "benchmark.measured.parameters", total=units.compact(row.params_total), active=units.compact(row.params_active)
     )
 
 
@@ -122,8 +121,8 @@ def _memory(rows: Sequence[Measurement]) -> str:
     if not counted:
         return ""
     first, last = counted[0], counted[-1]
-    return t("benchmark.measured.memory", first=f"{first.context:,}", small=bytes_text(first.cache_bytes or 0),
-             last=f"{last.context:,}", large=bytes_text(last.cache_bytes or 0))  # fmt: skip
+    return t("benchmark.measured.memory", first=f"{first.context:,}", small=units.size(first.cache_bytes or 0),
+             last=f"{last.context:,}", large=units.size(last.cache_bytes or 0))  # fmt: skip
 
 
 _FOUND = {

@@ -1,6 +1,5 @@
 """Draw a plan as a table: predicted bytes and time of each cell, cells that do not fit, cells beyond the budget."""
 
-import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -8,9 +7,9 @@ import streamlit as st
 from models.bench.plan.plan import Note, Plan
 from models.records.cell import Cell, Prediction
 from pages.shared import html
-from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
 from pages.shared.state import session
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 _kept: Memo[tuple[html.Html, html.Html | None, str]] = Memo(8)  # of the last plan in each language
@@ -37,13 +36,6 @@ def _said(note: Note) -> str:
     if "architecture" in values:
         values["name"] = t(f"nav.{values['architecture']}")
     return t(note.key, **values)
-
-
-def duration(seconds: float) -> str:
-    """Write a time as people say it: seconds below two minutes, minutes from there."""
-    if seconds < 120:
-        return t("benchmark.seconds", count=max(math.ceil(seconds), 1))
-    return t("benchmark.minutes", count=round(seconds / 60))
 
 
 def _table(plan: Plan) -> html.Html:
@@ -75,9 +67,9 @@ def _cell(found: tuple[Cell, Prediction] | None) -> html.Html:
     if found is None:
         return html.element("td", t("benchmark.plan.left_out"), class_="cs-left-out")
     _, prediction = found
-    size, line = bytes_text(prediction.bytes_total), html.element("br")
+    size, line = units.size(prediction.bytes_total), html.element("br")
     if prediction.fits:
-        return html.element("td", size, line, duration(prediction.seconds))
+        return html.element("td", size, line, units.duration(prediction.seconds))
     why = "too_long" if prediction.positions_needed else "too_large"
     return html.element("td", size, line, t(f"benchmark.plan.{why}"), class_="cs-hatched")
 

@@ -11,7 +11,7 @@ from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE
 from pages.compare.benchmark.verdicts import sentence
 from pages.shared import notices
-from pages.shared.layout import bytes_text
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 QUESTIONS = ("carried", "prefill", "decode")
@@ -72,8 +72,8 @@ def _carried(rows: Sequence[Measurement], name: str) -> str:
         return t("benchmark.guess.open")
     least = min(sizes, key=lambda one: sizes[one])
     if sizes[name] == sizes[least]:
-        return t("benchmark.guess.right", why=bytes_text(sizes[name]))
-    values = {"least": t(f"nav.{least}"), "small": bytes_text(sizes[least]), "own": bytes_text(sizes[name])}
+        return t("benchmark.guess.right", why=units.size(sizes[name]))
+    values = {"least": t(f"nav.{least}"), "small": units.size(sizes[least]), "own": units.size(sizes[name])}
     return t("benchmark.guess.carries_more", **values)
 
 

@@ -13,9 +13,9 @@ from models.records.cell import USUAL_DTYPE, kind_of
 from models.sources import sizes
 from pages.compare.benchmark import grid, settings_codec
 from pages.shared import cache, gate, html, journal, notices
-from pages.shared.layout import bytes_text
 from pages.shared.memo import Memo
 from pages.shared.state import session
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 PAGE = "benchmark"
@@ -95,7 +95,10 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
         if plan is not None:
             most = max(prediction.bytes_total for prediction in plan.predictions)
             total = t(
-                "benchmark.plan.total", cells=len(plan.cells), time=grid.duration(plan.seconds), memory=bytes_text(most)
+                "benchmark.plan.total",
+                cells=len(plan.cells),
+                time=units.duration(plan.seconds),
+                memory=units.size(most),
             )
             line = runner.shared().waiting(plan.cells[0].device)
             st.text(f"{total} · {t('benchmark.plan.line', count=line)}" if line else total)
@@ -188,7 +191,7 @@ def _match() -> str:
 
 def _preset_name(name: str) -> str:
     return t("benchmark.presets.named", name=t(f"benchmark.presets.{name}"),
-             time=grid.duration(PRESETS[name]["budget_s"]))  # fmt: skip
+             time=units.duration(PRESETS[name]["budget_s"]))  # fmt: skip
 
 
 def _take_device() -> None:

@@ -15,9 +15,9 @@ from pages.compare.benchmark.planning import PAGE
 from pages.compare.benchmark.results import cell_name
 from pages.shared import html, notices
 from pages.shared.implementation import implementation
-from pages.shared.layout import bytes_text, moment_text
+from pages.shared.layout import moment_text
 from pages.shared.state import session
-from pages.shared.words import i18n
+from pages.shared.words import i18n, units
 from pages.shared.words.i18n import t
 
 # What the rows say of the machine, in the order it is told: hardware first, then what ran on it.
@@ -68,7 +68,7 @@ def _listed(name: str, values: Sequence[Any]) -> str:
 def _value(name: str, value: Any) -> str:
     """Write a value as the settings of the page call it."""
     if name.endswith("_bytes") and isinstance(value, int | float):
-        return bytes_text(value)
+        return units.size(value)
     if name == "size" and value in sizes.RUNGS:
         return sizes.rung(value).name[session.language()]
     key = f"{NAMED[name]}.{value}" if name in NAMED else ""
@@ -100,7 +100,9 @@ def _model(architecture: str, source: str, config_hash: str, rows: Sequence[Meas
         for function, code in row.implementation.items():
             ran.setdefault(function, {})[implementation(code)] = None
     code = "; ".join(f"{_function(name)}: {' / '.join(codes)}" for name, codes in ran.items())
-    total, active = (_millions(count) for count in (rows[0].params_total, rows[0].params_active))
+    total, active = (
+        "" if count is None else units.compact(count) for count in (rows[0].params_total, rows[0].params_active)
+    )
     name = html.heading(t(f"nav.{architecture}"), class_=f"cs-{architecture}")
     return html.row(name, source, total, active, config_hash, html.element("td", code, class_="cs-say"))
 
@@ -109,10 +111,6 @@ def _function(name: str) -> str:
     """Name a function; what a file calls otherwise keeps its name."""
     key = f"ran.function.{name}"
     return t(key) if i18n.has(session.language(), key) else name
-
-
-def _millions(count: int | None) -> str:
-    return "" if count is None else f"{count / 1e6:,.2f} M"
 
 
 def _reproduce(run: Run) -> None:

@@ -15,13 +15,12 @@ from models.bench.run.job import PAUSE_LIMIT_S, Progress
 from models.errors import ContextscopeError
 from models.records.measurement import SENTINEL_DRIFT, Measurement
 from models.records.run import Run
-from pages.compare.benchmark.grid import duration
 from pages.compare.benchmark.planning import PAGE
 from pages.shared import figure, gate, journal, layout, notices, style
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
 from pages.shared.state import session
-from pages.shared.words import i18n
+from pages.shared.words import i18n, units
 from pages.shared.words.i18n import t
 from viz.bench import batches as bench_batches
 from viz.bench import device as bench_device
@@ -197,10 +196,10 @@ def _live_text(now: Progress) -> str:
     if now.state == "queued":
         return t("benchmark.queued", position=now.position)
     if now.held_s is not None:
-        return f"{now.done}/{now.total} · " + t("benchmark.paused", time=duration(PAUSE_LIMIT_S - now.held_s))
+        return f"{now.done}/{now.total} · " + t("benchmark.paused", time=units.duration(PAUSE_LIMIT_S - now.held_s))
     if now.paused:
         return f"{now.done}/{now.total} · {t('benchmark.pausing')}"
-    left = "" if now.remaining_s is None else t("benchmark.left", time=duration(now.remaining_s))
+    left = "" if now.remaining_s is None else t("benchmark.left", time=units.duration(now.remaining_s))
     if now.cell is None:
         return f"{now.done}/{now.total} · {t(f'benchmark.phase.{now.phase}') if now.phase else left}"
     phase = t(f"benchmark.phase.{now.phase}") if now.phase else t("benchmark.phase.start")

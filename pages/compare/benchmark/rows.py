@@ -10,10 +10,10 @@ from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE, show
 from pages.shared import journal, notices
 from pages.shared.implementation import implementation
-from pages.shared.layout import bytes_text, moment_text
+from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import i18n
+from pages.shared.words import i18n, units
 from pages.shared.words.i18n import t
 
 _lines: Memo[list[dict[str, object]]] = Memo()  # the table of a run in a language
@@ -121,7 +121,7 @@ def _state(row: Measurement, *, replaced: bool) -> str:
 
 
 def _bytes(count: int | None) -> str | None:
-    return None if count is None else bytes_text(count)
+    return None if count is None else units.size(count)
 
 
 def _share(value: float | None) -> str | None:

@@ -19,10 +19,10 @@ from pages.compare.benchmark.rows import captured
 from pages.compare.benchmark.verdicts import said
 from pages.shared import gate, html, journal, notices
 from pages.shared.implementation import implementation
-from pages.shared.layout import bytes_text, moment_text
+from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import i18n
+from pages.shared.words import i18n, units
 from pages.shared.words.i18n import t
 
 SHOWN = 200  # runs in the list
@@ -273,6 +273,6 @@ def _value(name: str, value: Any) -> str:
     if value is None or value == "":
         return "–"
     if name.endswith("_bytes") and isinstance(value, int | float):
-        return bytes_text(value)
+        return units.size(value)
     text = captured(str(value)) if name == "graph" else implementation(str(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

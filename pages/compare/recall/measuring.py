@@ -10,6 +10,7 @@ from pages.compare.recall import results
 from pages.compare.recall.results import PAGE, TASKS, Cells, Record
 from pages.shared import figure, gate, layout, notices, style
 from pages.shared.state import session
+from pages.shared.words import units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 from viz.recall.maps import recall_map
@@ -69,7 +70,7 @@ def _status(record: Record, run: LiveRun | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
         if run is not None and results.watched(record.task):
             waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"
-            text = t(waits, done=run.measured, total=run.planned, seconds=f"{run.seconds:.0f}")
+            text = t(waits, done=run.measured, total=run.planned, time=units.duration(run.seconds))
             st.progress(run.measured / max(run.planned, 1), text=text)
             st.button(t("recall.stop"), key=f"{PAGE}.stop", icon=":material/stop:", disabled=run.stopping,
                       on_click=partial(results.stop, record.task))  # fmt: skip
@@ -96,7 +97,7 @@ def _headline(record: Record, run: LiveRun | None) -> str:
         return t("recall.recorded", cpu=cpu, seed=seed, asked=_asked(record.bundled))
     agree, total = agreement(record.bundled, run.cells)
     key = "recall.stopped" if run.measured < run.planned else "recall.measured"
-    return t(key, seconds=f"{run.seconds:.0f}", done=run.measured, planned=run.planned, seed=run.key.seed,
+    return t(key, time=units.duration(run.seconds), done=run.measured, planned=run.planned, seed=run.key.seed,
              asked=_asked(run.cells), agree=agree, total=total)  # fmt: skip
 
 

@@ -6,10 +6,10 @@ from models.recall.examples import Answer, Opened, opened
 from pages.compare.recall.results import PAGE, Record
 from pages.shared import gate, html
 from pages.shared.implementation import what_ran
-from pages.shared.layout import bytes_text
 from pages.shared.lru_cache import Shelf
 from pages.shared.panel import panel
 from pages.shared.state import session
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 from viz.recall.example import recall_example
 
@@ -99,7 +99,7 @@ def _answer(answer: Answer, found: Opened) -> html.Html:
     kind, mark = ("good", "✓") if answer.right else ("bad", "✕")
     told = t("recall.answer.right" if answer.right else "recall.answer.wrong", expected=found.expected)
     sure = t("recall.answer.sure", percent=f"{answer.probability:.0%}", right=f"{answer.right_probability:.0%}")
-    carried = t("recall.answer.carried", bytes=bytes_text(answer.trace.cache_bytes))
+    carried = t("recall.answer.carried", bytes=units.size(answer.trace.cache_bytes))
     return html.element(
         "li",
         html.named(t(f"nav.{name}")),

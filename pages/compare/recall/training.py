@@ -5,6 +5,7 @@ import streamlit as st
 from models.recall import study
 from pages.compare.recall.results import BUNDLED_SEED, PAGE, Record
 from pages.shared.panel import panel
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 from viz.recall.maps import recall_lessons
 
@@ -20,7 +21,7 @@ def budget(record: Record) -> None:
             t("recall.column.name"): t(f"nav.{name}"),
             t("recall.column.parameters"): f"{entry['parameters']:,}",
             t("recall.column.active"): f"{entry['parameters_active']:,}",
-            t("recall.column.bytes"): f"{entry['bytes_float16'] / 1024:,.0f} KiB",
+            t("recall.column.bytes"): units.size(entry["bytes_float16"]),
             t("recall.column.rate"): f"{entry['lr']:g}",
             t("recall.column.seconds"): " / ".join(f"{run['training_s']:.0f}" for run in entry["runs"]),
         }
