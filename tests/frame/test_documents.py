@@ -163,6 +163,30 @@ def test_the_picture_of_the_rooms_is_whole() -> None:
     assert unnamed(picture.replace("models/cli/ ", "models/cly/ ")) == {"models/cli/"}
 
 
+def touches(section: str) -> dict[str, tuple[int, int]]:
+    """Return, for each count of files that a section states, the number stated and the number of paths beside it."""
+    steps, *rows = section.split("\n| ")
+    edited = named_paths(steps.split("checkpoint:")[1]) - {"models/tracing/adapter.py", "assets/checkpoints/<name>"}
+    stated = re.search(r"(\d+) files and a checkpoint", steps)
+    found = {"page": (int(stated[1]) if stated else 0, len(edited))}
+    for row in rows:
+        cells = [cell.strip() for cell in row.split("|")]
+        if cells[2].isdecimal():
+            found[cells[0]] = (int(cells[2]), len(named_paths(cells[1])))
+    return found
+
+
+def test_the_files_of_an_architecture_are_counted_right() -> None:
+    section = CONTRIBUTING.split("## How to add an architecture")[1].split("\n## ")[0]
+    counts = touches(section)
+    assert len(counts) == 6
+    assert {name: pair for name, pair in counts.items() if pair[0] != pair[1]} == {}
+    assert touches(section.replace("`models/cli/recall.py`", ""))["the recall page"] == (3, 2)
+    both = counts["page"][0] + counts["the benchmark page"][0] + counts["the recall page"][0]
+    every = both + counts["a new mixer"][0] + counts["a new operator"][0]
+    assert f"that is {both} files for existing mixers, and {every} files with a new mixer and a new operator" in section
+
+
 def test_the_changelog_says_one_thing_a_line() -> None:
     bullets = [line for line in CHANGELOG.splitlines() if line.startswith("- ")]
     assert bullets
