@@ -144,7 +144,7 @@ def _print_of(figure: Figure) -> bytes:
     """Return a digest of everything that a figure draws and exports."""
     found = hashlib.blake2b(figure.id.encode(), digest_size=16)
     body = figure.body
-    found.update(body.payload() if isinstance(body, CanvasSpec) else body.to_json().encode())
+    found.update(body.payload() if isinstance(body, CanvasSpec) else _chart_bytes(body))
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()

@@ -5,7 +5,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
@@ -121,6 +121,7 @@ def _badge(check: Check | None) -> str:
     return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
 
 
+@lru_cache(128)
 def _inline(formula: str) -> str:
     return html.element("span", formula, class_="cs-inline") if formula else ""
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
@@ -83,6 +84,7 @@ def scrolling(wide: Html) -> Html:
     return element("div", wide, class_="cs-scroll")
 
 
+@lru_cache(256)
 def title(name: str, beside: str | None = None, *, anchor: str | None = None) -> Html:
     """Make the title of a card, with a subtitle beside it and the anchor it is found by."""
     subtitle = element("span", f" · {beside}", class_="cs-subtitle") if beside else None

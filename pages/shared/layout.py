@@ -7,13 +7,16 @@ import streamlit as st
 
 from models.records.trace import ModelTrace
 from pages.shared import cache, html, implementation, model_picker, notices, site
+from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import content, units
+from pages.shared.words import content, language, units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 
 COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
 _WIDTHS = (0.7, 0.3)
+
+_bars: Memo[html.Html] = Memo(128)
 
 
 def hero(page: str) -> None:
@@ -124,9 +127,13 @@ def link_to(page: str) -> None:
 
 def carried_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
-    rows = [(name, cache.carried(model_picker.chosen_here(name), tokens)) for name in cache.architectures()]
+    rows = tuple((name, cache.carried(model_picker.chosen_here(name), tokens)) for name in cache.architectures())
+    html.show(_bars.get((language.current(), rows), (), lambda: _bars_of(rows)))
+
+
+def _bars_of(rows: Sequence[tuple[str, int]]) -> html.Html:
     most = max((count for _, count in rows), default=1)
-    html.show(html.element("ul", (_bar(name, count, most) for name, count in rows), class_="cs-carried"))
+    return html.element("ul", (_bar(name, count, most) for name, count in rows), class_="cs-carried")
 
 
 def _bar(name: str, count: int, most: int) -> html.Html:
