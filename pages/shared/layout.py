@@ -61,17 +61,25 @@ def section_of(page: str, key: str, draw: Callable[[], object]) -> None:
 
 
 def under_the_hood(page: str, parts: Sequence[tuple[str, Callable[[], object]]]) -> None:
-    """Offer further figures, (figure id, draw); one is computed when its section is opened."""
+    """Offer further figures, (figure id, draw); one is computed when its section is opened.
+
+    Its title and text are those of the figure's own file where it has them, else sections of the page.
+    """
     with st.container(key=f"hood-{page}", gap="small"):
         st.header(t("layout.hood"), anchor=False)
         st.markdown(t("layout.hood_text"))
         for name, draw in parts:
-            title = section(page, f"hood.{name}.title")
+            title = _hood_words(page, name, "title")
             with st.expander(title, key=f"{page}.hood.{name}", on_change="rerun") as opened:
                 if opened.open:
-                    st.markdown(section(page, f"hood.{name}.text"))
+                    st.markdown(_hood_words(page, name, "text"))
                     with notices.guarded():
                         draw()
+
+
+def _hood_words(page: str, name: str, part: str) -> str:
+    own = content.figure_facts(name).hood if name in content.figure_ids() else {}
+    return own[part][session.language()] if own else section(page, f"hood.{name}.{part}")
 
 
 def what_it_costs(page: str, tokens: int) -> None:

@@ -9,9 +9,9 @@ import pytest
 from opening import unopened
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import figure, layout
+from pages.shared import figure, hood, layout
 from pages.shared.words import content
-from viz.figure import Figure
+from viz.figure import Figure, registered_as
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> A
 
 
 def hoods(page: str) -> list[str]:
-    """List the sections under the hood of a page that its words know."""
+    """List the sections under the hood of a page that its words know, and those that figures bring to every page."""
     keys = content.sections("en", page)
-    return [key.removesuffix(".title") for key in keys if key.startswith("hood.") and key.endswith(".title")]
+    own = [key.removesuffix(".title") for key in keys if key.startswith("hood.") and key.endswith(".title")]
+    return own + [f"hood.{registered_as(draw).id}" for draw in hood.FIGURES]
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
 
         return drawn
 
-    show, body, section_of, hood = figure.show, layout.body, layout.section_of, layout.under_the_hood
+    show, body, section_of, under = figure.show, layout.body, layout.section_of, layout.under_the_hood
 
     def shown(fig: Figure, *, key: str, subtitle: str | None = None, **options: Any) -> Any:
         seen.append(Shown(places[-1] if places else "", key, fig, subtitle))
@@ -73,7 +74,7 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
     monkeypatch.setattr(
         layout,
         "under_the_hood",
-        lambda page, parts: hood(page, [(name, within(f"hood.{name}", draw)) for name, draw in parts]),
+        lambda page, parts: under(page, [(name, within(f"hood.{name}", draw)) for name, draw in parts]),
     )
     yield seen
 

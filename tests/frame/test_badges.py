@@ -13,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 from models import registry
 from models.reconstruction import Check
 from models.records.trace import PARTS, ModelTrace, Named
-from pages.shared import cache, figure
+from pages.shared import cache, figure, hood
 from pages.shared.words import i18n
 from viz import proof
+from viz.figure import registered_as
 from viz.look.theme import LIGHT
 from viz.trace.state import hidden_attention
 
@@ -23,9 +24,10 @@ Open = Callable[..., AppTest]
 KINDS = ("rebuilds", "recomputed", "from_weights")
 # page -> how many figures of a run it shows at least; and which more when they are opened
 OPEN = {"overview": 1, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "recall": 1}
-HOOD = {"transformer": ["token_strip"], "mamba": ["half_life", "channel_matrix"],
-        "rwkv": ["wkv_film", "channel_matrix"],
-        "jamba": ["expert_load", "head_matrix", "state_film"]}  # fmt: skip
+SHARED = [registered_as(draw).id for draw in hood.FIGURES]
+HOOD = {"transformer": SHARED, "mamba": ["half_life", "channel_matrix", *SHARED],
+        "rwkv": ["wkv_film", "channel_matrix", *SHARED],
+        "jamba": ["expert_load", "head_matrix", "state_film", *SHARED]}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
