@@ -12,7 +12,9 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
+import altair as alt
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
@@ -148,6 +150,25 @@ def _print_of(figure: Figure) -> bytes:
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()
+
+
+def _chart_bytes(chart: Any) -> bytes:
+    """Write a chart and its rows as bytes.
+
+    Altair's own writer refuses more than 5,000 rows, and what it does with rows is a setting of the whole process,
+    which Streamlit changes while it draws: the rows are therefore taken out before.
+    """
+    rows: list[bytes] = []
+    bare = chart.copy(deep=True)  # data frames are not copied
+    waiting = [bare]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part.data, pd.DataFrame):
+            columns = ",".join(map(str, part.data.columns))
+            rows.append(columns.encode() + pd.util.hash_pandas_object(part.data, index=False).to_numpy().tobytes())
+            part.data = alt.NamedData(name=f"rows{len(rows)}")
+        waiting += getattr(part, "layer", ())
+    return b"".join([bare.to_json().encode(), *rows])
 
 
 def carried(source: str, tokens: int) -> int:
