@@ -16,7 +16,7 @@ from viz.trace.matrix import channel_matrix
 def every() -> Mapping[str, Registered]:
     """Import every module of viz, so that all figures register themselves, and return them by id."""
     for module in pkgutil.walk_packages(viz.__path__, "viz."):
-        if not module.name.startswith("viz.gallery"):
+        if "gallery" not in module.name.split("."):
             importlib.import_module(module.name)
     return registered()
 
