@@ -9,9 +9,10 @@ from functools import partial
 from models.records.trace import ModelTrace
 from pages.shared.panel import Draw, panel
 from viz.figure import registered_as
+from viz.trace.lens import logit_lens
 from viz.trace.tokens import token_strip
 
-FIGURES: tuple[Draw, ...] = (token_strip,)
+FIGURES: tuple[Draw, ...] = (logit_lens, token_strip)
 
 
 def shared(page: str, trace: ModelTrace) -> list[tuple[str, Callable[[], object]]]:
