@@ -2,7 +2,6 @@
 
 import dataclasses
 
-
 from models.bench.judge.comparison import BETWEEN_RUNS
 from models.bench.judge.statistics import NEGLIGIBLE
 from models.bench.judge.verdicts import judged

@@ -10,8 +10,8 @@ from pages.compare.recall import results
 from pages.compare.recall.results import PAGE, TASKS, Cells, Record
 from pages.shared import figure, gate, layout, notices, style
 from pages.shared.state import session
-from pages.shared.words.content import section
 from pages.shared.words import units
+from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 from viz.recall.maps import recall_map
 
