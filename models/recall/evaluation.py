@@ -13,27 +13,12 @@ from transformers import PreTrainedModel
 from models.counting import accounting
 from models.recall.curriculum import Task
 from models.recall.tasks import NOTHING, Cell, Sequences, values_of
+from models.records.recall import Accuracy
 
 QUERIES = 640  # per cell: a binomial standard error of at most 1.98 points
 SEED = 20261122  # of the held-out sequences; training seeds are small numbers
 TOKENS = 8192  # run at once
 Z = 1.959964  # two-sided 95 %
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """One measured cell: share of right answers in [0, 1], its Wilson 95 % interval, how many were asked.
-
-    length: tokens of a sequence; bytes_carried: what a decoder keeps of one such sequence, in float32.
-    """
-
-    at: dict[str, int]
-    accuracy: float
-    low: float
-    high: float
-    count: int
-    length: int
-    bytes_carried: int
 
 
 @dataclass(frozen=True, slots=True)

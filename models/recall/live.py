@@ -10,7 +10,7 @@ from models import registry
 from models.errors import ContextscopeError
 from models.machine import threads
 from models.recall import curriculum, evaluation, micro
-from models.recall.evaluation import Accuracy
+from models.records.recall import Accuracy
 
 QUERIES = 320  # per cell: a binomial standard error of at most 2.8 points
 KEPT = 8  # finished runs that are remembered

@@ -17,6 +17,7 @@ from models.machine import facts as environment
 from models.recall import curriculum, evaluation, micro
 from models.recall.curriculum import TASKS, Task
 from models.recall.training import Budget, train
+from models.records.recall import Accuracy
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "recall"
 RULE = (
@@ -123,7 +124,7 @@ def sizes(model: PreTrainedModel) -> dict[str, int]:
     }
 
 
-def rounded(cell: evaluation.Accuracy) -> dict[str, Any]:
+def rounded(cell: Accuracy) -> dict[str, Any]:
     """Return a measured cell as JSON, shares to four digits."""
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(cell).items()}
 

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from models.records.interval import Interval
+
 NEGLIGIBLE = 0.01  # a difference that may be below one per cent is not called one
 SHOWN = 0.95  # what an interval holds
 DECISIVE = 0.98  # what decides a verdict: a page holds dozens of pairs, and 95 % calls every fortieth equal one
@@ -36,19 +38,6 @@ class Spread:
     def relative(self) -> float:
         """The width of the middle half against the median; torch.utils.benchmark warns from 0.10 and 0.25."""
         return self.iqr / self.median if self.median > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def excludes(self, number: float) -> bool:
-        """Return whether a number lies outside the interval."""
-        return not self.low <= number <= self.high
 
 
 @dataclass(frozen=True, slots=True)

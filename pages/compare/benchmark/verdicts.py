@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from models.bench.judge import comparison, verdicts
-from models.bench.judge.statistics import NEGLIGIBLE, Interval, Verdict, compare_exponents, growth_exponent
+from models.bench.judge.statistics import NEGLIGIBLE, Verdict, compare_exponents, growth_exponent
 from models.bench.judge.verdicts import Judged
+from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE

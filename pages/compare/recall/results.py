@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from models.recall import curriculum, evaluation, study
-from models.recall.evaluation import Accuracy
 from models.recall.live import Key, LiveRun, LiveRuns
+from models.records.recall import Accuracy
 from pages.shared import journal
 from viz.recall.maps import Layout, layout_of
 
