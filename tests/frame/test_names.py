@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = ("models", "viz", "pages", "kernels")
-# Class names that several modules may share, each with the reason. There are none: name a new class by what sets it apart.
+# Class names that several modules may share, each with its reason.
 ALLOWED: Mapping[str, str] = {}
 
 
