@@ -161,6 +161,8 @@ def test_the_picture_of_the_rooms_is_whole() -> None:
     picture = CONTRIBUTING.split("## Rooms")[1].split("```")[1]
     assert unnamed(picture) == set()
     assert unnamed(picture.replace("models/cli/ ", "models/cly/ ")) == {"models/cli/"}
+    alone = {path.stem for path in (ROOT / "models").glob("*.py") if not path.stem.startswith("_")}
+    assert alone == alone & set(re.findall(r"\w+", picture.split("models/*.py")[1].split("models/records/")[0]))
 
 
 def touches(section: str) -> dict[str, tuple[int, int]]:
