@@ -126,7 +126,11 @@ def checked(folder: str, *, architecture: str) -> str:
 def stamp(source: str) -> float:
     """Return when the files of a bundled name or folder were last written, 0 where there are none."""
     place = Path(weights.locate(source))
-    files = [path for pattern in ("config.json", "tokenizer.json", "*.safetensors") for path in place.glob(pattern)]
+    files = [
+        path
+        for pattern in ("config.json", "card.json", "tokenizer.json", "*.safetensors")
+        for path in place.glob(pattern)
+    ]
     return max((path.stat().st_mtime for path in files), default=0.0)
 
 
@@ -171,7 +175,17 @@ def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpo
 
 
 def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
-    """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt."""
+    """Run a checkpoint once over a prompt and record it; PromptError says what is wrong with the prompt.
+
+    The output head reads the model's own prediction in the last residual stream:
+
+    >>> recorded = trace(load("mamba"), "The wolf ran into the wood")
+    >>> last = recorded.layer(len(recorded.layers) - 1)
+    >>> bool((last.part("lens_tokens")[:, 0] == recorded.logits.values.argmax(axis=-1)).all())
+    True
+    >>> recorded.layers_with("dt")[0].parts["dt"].sizes == {"token": len(recorded.tokens), "channel": 448}
+    True
+    """
     return recorder.trace(adapter(checkpoint.architecture), checkpoint, prompt)
 
 

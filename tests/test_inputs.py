@@ -191,6 +191,7 @@ def test_i3_the_limits_are_where_the_sentence_says(tmp_path: Path) -> None:
     assert raised(lambda: describe.resolve(str(large))).key == "errors.config_large"
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "generation_config.json", "model.safetensors"])
 def test_i3_a_pipe_does_not_hang(capsys, folder: Path, file: str) -> None:
     """Opening a pipe that nobody writes to would wait for ever."""

@@ -7,6 +7,7 @@ import pytest
 from models import registry
 from models.looks import FOLDER, looks, name_of
 from pages.shared import style
+from pages.shared.words import i18n
 from viz.look.theme import DARK, LIGHT
 
 GOOD = """order: 5
@@ -63,3 +64,9 @@ def test_a_broken_record_names_its_file_and_field(tmp_path: Path, old: str, new:
 def test_a_name_that_has_no_record_is_shown_as_it_is():
     assert name_of("mamba", "ko") == "Mamba"
     assert name_of("another", "en") == "another"
+
+
+def test_navigation_and_figures_name_an_architecture_by_its_record():
+    for key, look in looks().items():
+        for lang, name in look.names.items():
+            assert i18n.say(lang, f"nav.{key}") == i18n.say(lang, f"viz.architecture.{key}") == name

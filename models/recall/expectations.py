@@ -1,4 +1,4 @@
-"""What theory expects of a task, and whether what was measured agrees: said before looking, judged by the numbers."""
+"""What theory expects of a task, and a verdict from the measured accuracy: yes, no or unclear."""
 
 import dataclasses
 import math
@@ -82,7 +82,7 @@ def _copying_fills_the_state(runs: Runs, trained_to: Mapping[str, int]) -> Findi
 
 
 def _selection_ignores_blanks(axis: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
-    """A state that chooses what to keep does not mind how much lies in between, within its training lengths."""
+    """A selective state recalls independently of the distance, within its training lengths."""
 
     def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
         inside = _inside(runs, "mamba", trained_to)

@@ -1,4 +1,4 @@
-"""Run the study: choose learning rates, train every task, architecture and seed once, record what was measured."""
+"""Run the study: choose learning rates, train each task, architecture and seed once, record the accuracy."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def recorded(name: str, *, results: Path = RESULTS) -> dict[str, Any] | None:
 
 
 def log_path(task: str, architecture: str, seed: int, *, results: Path = RESULTS) -> Path:
-    """Return where the log of a run stands; its last line is the result."""
+    """Return the path of a run's log; its last line is the result."""
     return results / task / f"{architecture}-{seed}.jsonl"
 
 
@@ -176,7 +176,7 @@ def _plain(budget: Budget) -> dict[str, Any]:
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
-    """Write JSON whole or not at all: two processes may work on one task."""
+    """Write JSON atomically: two processes may work on one task."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """The caches of models and traces ask again when a folder's files have changed, and only then."""
 
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,3 +79,21 @@ def test_a_new_file_of_weights_is_a_change(folder) -> None:
 
 def test_a_folder_without_files_has_a_stamp_all_the_same(tmp_path: Path) -> None:
     assert registry.stamp(str(tmp_path)) == 0.0
+
+
+def test_sizes_and_card_of_a_folder_are_read_again_when_it_was_written(tmp_path: Path) -> None:
+    config = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+              "intermediate_size": 128, "vocab_size": 100}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "card.json").write_text(json.dumps({"structure": {"heads": "before"}}))
+    source = str(tmp_path)
+    before = cache.carried(source, 10), cache.parameters(source), cache.active_parameters(source)
+    assert cache.structure(source) == {"heads": "before"}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
+    (tmp_path / "card.json").write_text(json.dumps({"structure": {"heads": "after"}}))
+    for path in tmp_path.iterdir():
+        os.utime(path, (5000, 5000))
+    after = cache.carried(source, 10), cache.parameters(source), cache.active_parameters(source)
+    assert after[0] == 2 * before[0]
+    assert min(after[1] - before[1], after[2] - before[2]) > 0
+    assert cache.structure(source) == {"heads": "after"}

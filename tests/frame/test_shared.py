@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, JSONResponse
@@ -99,7 +100,7 @@ def test_questions_are_read_with_their_figures(page: str) -> None:
     assert found
     for _, place in found:
         named, _, key = str(place).partition("#")  # a figure, or a section of a page
-        assert content.section(named, f"{key}.title", lang="en") if key else place in content.table("figures")
+        assert content.section(named, f"{key}.title", lang="en") if key else place in content.figure_ids()
 
 
 def test_a_missing_section_is_an_error() -> None:
@@ -109,7 +110,7 @@ def test_a_missing_section_is_an_error() -> None:
 
 
 def test_every_record_of_the_assets_is_read_with_its_fields() -> None:
-    figures = [content.figure_facts(key) for key in content.table("figures")]
+    figures = [content.figure_facts(key) for key in content.figure_ids()]
     assert all({*facts.name} == {*facts.aggregation} == {*facts.normalisation} == {*i18n.LANGS} for facts in figures)
     assert all(content.paper(facts.paper).url.startswith("https://") for facts in figures if facts.paper)
     assert all(isinstance(content.paper(key).year, int) for key in content.table("papers"))
@@ -119,14 +120,36 @@ def test_every_record_of_the_assets_is_read_with_its_fields() -> None:
     assert content.first_example("ko") == content.examples("general")[0].text["ko"]
 
 
-@pytest.mark.parametrize("change", [{"colour": "red"}, {"formula": None}], ids=["a field nobody reads", "a field less"])
-def test_a_record_with_wrong_fields_names_file_and_entry(monkeypatch: pytest.MonkeyPatch, change: dict) -> None:
-    entry = {key: value for key, value in (content.table("figures")["head_matrix"] | change).items() if value}
-    monkeypatch.setattr(content, "table", lambda _: {"planted": entry})
-    with pytest.raises(content.ContentError, match=r"assets/figures\.yaml, 'planted': .*(colour|formula)"):
-        content.figure_facts("planted")
-    with pytest.raises(content.ContentError, match=r"assets/figures\.yaml has no entry 'nowhere'"):
-        content.figure_facts("nowhere")
+@pytest.mark.parametrize(
+    "change",
+    [{"colour": "red"}, {"formula": None}, {"words": {"quantity": {"en": "weight"}}}],
+    ids=["a field nobody reads", "a field less", "a word without Korean"],
+)
+def test_a_record_with_wrong_fields_names_file_and_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict
+) -> None:
+    read = content.figure_facts.__wrapped__  # without its cache
+    entry = yaml.safe_load((content.FIGURES / "head_matrix.yaml").read_text("utf-8")) | change
+    entry = {key: value for key, value in entry.items() if value}
+    (tmp_path / "planted.yaml").write_text(yaml.safe_dump(entry), "utf-8")
+    monkeypatch.setattr(content, "FIGURES", tmp_path)
+    monkeypatch.setattr(content, "figure_ids", lambda: {"planted"})
+    with pytest.raises(content.ContentError, match=r"assets/figures/planted\.yaml: .*(colour|formula|quantity)"):
+        read("planted")
+    with pytest.raises(content.ContentError, match=r"assets/figures has no nowhere\.yaml"):
+        read("nowhere")
+
+
+def test_words_that_two_files_hold_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of assets/words may not be a word of a figure, too: one would silently win."""
+    words = "viz.head_matrix.alt:\n  en: one\n  ko: 하나\n"
+    (tmp_path / "viz.yaml").write_text(words, "utf-8")
+    monkeypatch.setattr(i18n, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"figures/head_matrix\.yaml: 'viz\.head_matrix\.alt' stands in another file"):
+        i18n.pairs.__wrapped__()
+    (tmp_path / "viz.yaml").write_text(words.replace("head_matrix", "nobody"), "utf-8")
+    found = i18n.pairs.__wrapped__()
+    assert found["viz.nobody.alt"]["ko"] == "하나" and found["viz.head_matrix.alt"]["en"].startswith("Attention")
 
 
 def test_the_head_of_documents_is_ours_and_nothing_else_changes() -> None:

@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from canvas_page import drawn
+from figure_words import strict
 from playwright.sync_api import Browser, Page
 
 from models.records.trace import LayerTrace, ModelTrace, Named, Token
@@ -16,7 +15,6 @@ from viz.figure import Figure
 LABELS = ("Once", "␣upon", "␣늑", "␣늑", "대", ".", "Once", "␣upon", "␣a", "대", ".")
 IDS = (5, 6, 7, 8, 9, 1, 5, 6, 3, 9, 1)
 LENGTH, CHANNELS, D_STATE, HEADS, EXPERTS = len(IDS), 40, 4, 2, 8
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 def wave(*shape: int, pace: float = 1.0) -> np.ndarray:
@@ -205,18 +203,6 @@ def t(request: pytest.FixtureRequest) -> Callable[..., str]:
 def english() -> Callable[..., str]:
     """Return the strict English translator."""
     return strict("en")
-
-
-def strict(lang: str) -> Callable[..., str]:
-    """Build a translator that raises KeyError for whatever is missing."""
-    found = figure_words(lang)
-    return lambda key, **values: found[key].format_map(values)
-
-
-def figure_words(lang: str) -> dict[str, str]:
-    """Read the words inside figures."""
-    pairs = yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8"))
-    return {key: pair[lang] for key, pair in pairs.items()}
 
 
 def _named(parts: dict[str, np.ndarray]) -> dict[str, Named]:

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
+from figure_words import figure_words
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from models import registry
 from models.alignment import align_all
+from models.operators.backends import ATTENTION
 from models.reconstruction import Check, reconstruction_errors, worst
 from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
 from models.sources import weights
 from models.tracing.adapter import Checkpoint
-from models.tracing.capture import ATTENTION
 from models.tracing.mixing import channel_mixing
 from viz import proof
 from viz.canvas import CanvasSpec, decode
 from viz.figure import Figure
+from viz.gallery.figures import every
 from viz.look.theme import LIGHT
 from viz.recall.example import recall_example
 from viz.trace import attention, decay, routing, state, tokens
@@ -35,10 +36,7 @@ RED = 1e-2  # what is spoiled must err by at least this much
 HEALTHY = 1e-5
 
 Spoil = Callable[[np.ndarray], np.ndarray]
-ASSETS = registry.hf.CHECKPOINTS.parent
-WORDS = {
-    key: str(pair["en"]) for key, pair in yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8")).items()
-}
+WORDS = figure_words("en")
 
 
 def english(key: str, **values: object) -> str:
@@ -72,7 +70,7 @@ def draw_channel(trace: ModelTrace, *, layer: int, channel: int, theme: Any, t: 
 
 
 # figure -> architecture, how it is drawn, and what the visitor chose
-DRAWN: Mapping[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
+DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "head_matrix": ("transformer", attention.head_matrix, {"layer": 2, "head": 3}),
     "head_logits": ("transformer", attention.head_logits, {"layer": 2, "head": 3}),
     "value_norm_matrix": ("transformer", attention.value_norm_matrix, {"layer": 4, "head": 1}),
@@ -95,6 +93,12 @@ DRAWN: Mapping[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "expert_load": ("jamba", routing.expert_load, {}),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {"layer": None}),
     "token_strip": ("rwkv", tokens.token_strip, {}),
+}
+# A figure without a line of its own is drawn of a Transformer without a choice.
+DRAWN |= {
+    entry.id: ("transformer", entry.draw, {})
+    for entry in every().values()
+    if entry.of == "trace" and entry.id not in DRAWN
 }
 
 
@@ -123,16 +127,8 @@ def test_a_healthy_figure_passes(name: str, runs: dict[str, ModelTrace]) -> None
     assert check.limit == 1e-4
 
 
-def test_every_figure_of_a_run_has_a_check() -> None:
-    """What draws a trace is checked; costs and results of the benchmark are not of a trace."""
-    facts = yaml.safe_load((ASSETS / "figures.yaml").read_text("utf-8"))
-    of_no_run = {
-        "carried_bytes", "growth", "training_curves", "memory_vs_context", "decode_vs_context",
-    }  # fmt: skip
-    checked = {name.split()[0] for name in DRAWN} | {"four_machines", "recall_example"}
-    assert checked == {*proof.CHECKS, *proof.CHECKS_OF_ALL}
-    before_the_costs = list(facts)[: list(facts).index("memory_vs_context")]
-    assert set(before_the_costs) - checked <= of_no_run, "a figure of a run without a check"
+def test_every_check_of_one_run_is_tried_here() -> None:
+    assert {name.split()[0] for name in DRAWN} == {*proof.CHECKS}
 
 
 # --- the record is spoiled after the run ------------------------------------------------------------------------
@@ -353,11 +349,11 @@ def test_other_cells_in_the_picture_are_red(name: str, runs: dict[str, ModelTrac
     figure = drawn(name, trace)
     values = figure.body.grid.values  # type: ignore[union-attr]
     lies = {
-        "shifted": np.roll(values, 1, axis=-1), "upside down": values[:, ::-1], "stronger": 1.3 * values,
+        "shifted": np.roll(values, 1, axis=-1), "upside down": values[..., ::-1, :], "stronger": 1.3 * values,
         "squared": values**2, "log": np.log(np.abs(values) + 1e-9), "gone": 0 * values, "nan": values * np.nan,
     }  # fmt: skip
-    if values.shape[1] == values.shape[2]:
-        lies["transposed"] = np.swapaxes(values, 1, 2)
+    if values.shape[-2] == values.shape[-1]:
+        lies["transposed"] = np.swapaxes(values, -1, -2)
     for kind, lie in lies.items():
         assert is_red(verdict(name, with_grid(figure, values=np.asarray(lie)), trace)), kind
 
@@ -387,11 +383,13 @@ def test_another_exported_array_is_red(name: str, runs: dict[str, ModelTrace]) -
 def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) -> None:
     trace = runs[DRAWN[name][0]]
     figure = drawn(name, trace)
-    names = figure.body.grid.row_names  # type: ignore[union-attr]
-    assert is_red(verdict(name, with_grid(figure, row_names=(names[1], names[0], *names[2:])), trace))
+    axis = figure.body.grid.rows  # type: ignore[union-attr]
+    swapped = dataclasses.replace(axis, names=(axis.names[1], axis.names[0], *axis.names[2:]))
+    assert is_red(verdict(name, with_grid(figure, rows=swapped), trace))
     if "channel" in figure.data:  # rows and numbers moved alike, so that the shortest memory stands on top
         body: Any = figure.body
-        turned = with_grid(figure, row_names=names[::-1], values=np.ascontiguousarray(body.grid.values[:, ::-1]))
+        other = dataclasses.replace(axis, names=axis.names[::-1])
+        turned = with_grid(figure, rows=other, values=np.ascontiguousarray(body.grid.values[..., ::-1, :]))
         data = {part: Named(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
                 for part, a in figure.data.items()}  # fmt: skip
         if name != "state_slice":
@@ -428,12 +426,18 @@ def test_other_experts_in_the_picture_are_red(runs: dict[str, ModelTrace]) -> No
     trace = runs["jamba"]
     for name in ("expert_lanes", "layer_ribbon"):
         figure = drawn(name, trace)
-        experts: Any = figure.body.grid.experts  # type: ignore[union-attr]
-        lies = {"first": (experts.first + 1) % 8, "first_weight": experts.first_weight[::-1],
-                "second": experts.first, "second_weight": 1.5 * experts.second_weight}  # fmt: skip
-        for plane, lie in lies.items():
-            other = with_grid(figure, experts=dataclasses.replace(experts, **{plane: lie}))
-            assert is_red(verdict(name, other, trace)), (name, plane)
+        lanes: Any = figure.body.grid.lanes  # type: ignore[union-attr]
+        (first, first_weight), (second, second_weight) = lanes.chosen
+        lies = {
+            "first": (((first + 1) % 8, first_weight), (second, second_weight)),
+            "first weight": ((first, first_weight[::-1]), (second, second_weight)),
+            "second": ((first, first_weight), (first, second_weight)),
+            "second weight": ((first, first_weight), (second, 1.5 * second_weight)),
+            "left out": ((first, first_weight),),
+        }
+        for kind, chosen in lies.items():
+            other = with_grid(figure, lanes=dataclasses.replace(lanes, chosen=chosen))
+            assert is_red(verdict(name, other, trace)), (name, kind)
 
 
 # --- the mosaic -------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from figure_words import figure_words
 
 from models.records.trace import PARTS
 from viz.canvas import script
@@ -143,11 +144,7 @@ def test_figures_ask_only_for_known_parts():
 @pytest.fixture
 def strict_words() -> tuple[dict[str, str], dict[str, str]]:
     """Read the words of figures in both languages."""
-    import yaml
-
-    pairs = yaml.safe_load((ROOT / "assets" / "words" / "viz.yaml").read_text("utf-8"))
-    english, korean = ({key: pair[lang] for key, pair in pairs.items()} for lang in ("en", "ko"))
-    return english, korean
+    return figure_words("en"), figure_words("ko")
 
 
 def placeholders(text: str) -> set[str]:

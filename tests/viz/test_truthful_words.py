@@ -12,13 +12,13 @@ import yaml
 from models.records.trace import LayerTrace, ModelTrace, Named, Token
 from models.scores import chance, head_patterns, uniform
 from viz.canvas import CanvasSpec, decode
-from viz.gallery import gallery
+from viz.gallery.figures import gallery
 from viz.look.theme import LIGHT
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.overview import four_machines
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-FACTS = yaml.safe_load((ASSETS / "figures.yaml").read_text("utf-8"))
+FACTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ASSETS / "figures").glob("*.yaml")}
 SCALES = {
     "sqrt": {"en": r"square root|square-root", "ko": "제곱근"},
     "log": {"en": "logarithm", "ko": "로그(?!램)"},

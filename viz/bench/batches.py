@@ -13,11 +13,12 @@ from models.records.trace import Named
 from viz.bench.rows import MEASURED, Measured, Series, hollow, series_of
 from viz.charts.series import Axis, Line, lines_chart
 from viz.charts.strips import Strip, strips_chart
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme, table
 
 
+@figure("largest_batch", of="rows")
 def largest_batch(
     rows: Iterable[Measured],
     *,
@@ -55,6 +56,7 @@ def largest_batch(
     return Figure("largest_batch", strips_chart(strips, theme=theme), data, alt_text, note)
 
 
+@figure("pareto", of="rows")
 def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int | None = None) -> Figure | None:
     """Draw tokens per second of the whole device against those of one user, a point per batch; both logarithmic.
 

@@ -11,13 +11,14 @@ from models.records.trace import Named
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
 from viz.bench.rows import Measured, Series, hollow
 from viz.charts.series import Axis
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
 
 Fit = Callable[[Sequence[float], Sequence[Sequence[float]]], Interval]
 
 
+@figure("decode_vs_context", of="rows")
 def decode_vs_context(
     rows: Iterable[Measured], *, theme: Theme, t: Translate, floors: Mapping[str, float] | None = None
 ) -> Figure:
@@ -46,6 +47,7 @@ def decode_vs_context(
     return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)
 
 
+@figure("prefill_vs_context", of="rows")
 def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, fit: Fit | None = None) -> Figure:
     """Draw the seconds to read the context against its length, a panel per batch, as decode_vs_context does.
 

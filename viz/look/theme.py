@@ -90,7 +90,12 @@ def theme_for(mode: str) -> Theme:
 
 @cache
 def ramp_between(*stops: str) -> tuple[str, ...]:
-    """Blend 256 colours evenly through the stops, in OKLab so that equal steps look equal."""
+    """Blend 256 colours evenly through the stops, in OKLab so that equal steps look equal.
+
+    >>> ramp = ramp_between("#FFFFFF", "#0B62B0")
+    >>> len(ramp), ramp[0], ramp[-1]
+    (256, '#FFFFFF', '#0B62B0')
+    """
     lab = np.stack([_oklab(stop) for stop in stops])  # (stop, 3)
     at = np.linspace(0, len(stops) - 1, RAMP_LENGTH)
     blended = np.stack([np.interp(at, np.arange(len(stops)), lab[:, i]) for i in range(3)], axis=1)

@@ -36,7 +36,7 @@ def distances(layer: LayerTrace) -> Wide:
     """Return sum_j |M_tj| (t - j) / sum_j |M_tj| of the recorded map, query by query; 0 where nothing is read."""
     found = np.zeros(maps.recorded_length(layer))
     for t, row in enumerate(_normed(maps.recorded(layer))):
-        found[t] = sum(share * (t - j) for j, share in enumerate(row))
+        found[t] = row[: t + 1] @ np.arange(t, -1, -1)
     return found
 
 

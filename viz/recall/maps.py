@@ -10,7 +10,7 @@ import numpy as np
 from models.records.recall import Accuracy
 from models.records.trace import Named
 from viz.charts.series import Axis, Line, lines_chart
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, sequential, styled, table
 
@@ -47,6 +47,7 @@ def layout_of(cells: Sequence[Accuracy], axes: Sequence[str], *, guess: Guess, t
     return Layout(axes[0], up, places, rows if up else [0], guess, trained_to, most)
 
 
+@figure("recall_map", of="recall")
 def recall_map(
     cells: Mapping[str, Sequence[Accuracy]], layout: Layout, *, theme: Theme, t: Translate, live: bool = False
 ) -> Figure:
@@ -82,6 +83,7 @@ def recall_map(
     return Figure("recall_map", chart, _arrays(cells, layout), text)
 
 
+@figure("recall_against_bytes", of="recall")
 def recall_against_bytes(
     cells: Mapping[str, Sequence[Accuracy]], layout: Layout, *, theme: Theme, t: Translate
 ) -> Figure:
@@ -102,6 +104,7 @@ def recall_against_bytes(
     return Figure("recall_against_bytes", chart, data, t("viz.recall_against_bytes.alt"))
 
 
+@figure("recall_lessons", of="recall")
 def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Theme, t: Translate) -> Figure:
     """Draw the loss of each micro-model against the training step: (step, loss in nats per question) pairs."""
     lines = [
@@ -115,6 +118,7 @@ def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Th
     return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"))
 
 
+@figure("recall_seeds", of="recall")
 def recall_seeds(
     runs: Mapping[str, Sequence[tuple[int, Sequence[Accuracy]]]],
     *,

@@ -1,4 +1,4 @@
-"""Summarise samples honestly: spreads, and ratios and growth exponents with intervals that count rounds, not steps."""
+"""Spreads of samples, and intervals of ratios and growth exponents in which a round, not a step, is a sample."""
 
 import math
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def spread(samples: Sequence[float]) -> Spread:
 
 
 def rounds_of(samples: Sequence[float], rounds: int | None) -> list[list[float]]:
-    """Cut the samples of a row, which stand round after round, into its rounds; a row without a number is one round.
+    """Split the samples of a row into its rounds, which follow one another; a row without a number is one round.
 
     Raises ValueError where they do not divide evenly.
     """
@@ -80,13 +80,18 @@ def median_time(rounds: Rounds) -> Interval:
 
 
 def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
-    """Tell whether a is faster or slower than b, from times by round; "faster": a takes less time.
+    """Return whether a is faster or slower than b, from times by round; "faster": a takes less time.
 
     A round counts once, by the logarithm of its median: its steps share the state of the machine, and a median
     forgives spikes. Equal numbers of rounds are paired in order, so that what both went through cancels
     (cells of one group are measured in turn within a round); other numbers are compared by Welch's interval.
     With 3 to 5 rounds a percentile bootstrap calls equal cells different far too often; Student's interval does not.
     A difference counts where the whole 98 % interval of the ratio lies further than `negligible` from 1.
+
+    >>> verdict([[1.00, 1.02], [0.99, 1.01], [1.01, 1.00]], [[2.01, 2.00], [1.99, 2.02], [2.00, 2.03]]).kind
+    'faster'
+    >>> verdict([[1.00, 1.02], [0.99, 1.01], [1.01, 1.00]], [[1.01, 1.00], [1.00, 0.99], [1.02, 1.00]]).kind
+    'indistinguishable'
     """
     logs = [_log_medians(rounds) for rounds in (a, b)]
     fewest = min(len(values) for values in logs)

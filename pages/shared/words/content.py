@@ -1,8 +1,8 @@
-"""Read the words of the pages, and the tables that pages and figures share, from assets."""
+"""Read the texts of the pages, and the records that pages and figures share, from assets."""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -11,6 +11,8 @@ import yaml
 
 from models.machine.paths import ASSETS
 from pages.shared.words import language
+
+FIGURES = ASSETS / "figures"
 
 _HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)
 _QUESTION = re.compile(r"^- +(.+)$")
@@ -61,7 +63,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class FigureFacts:
-    """What assets/figures.yaml says of a figure. formula: LaTeX; inline: the same in a line; paper: key of a paper."""
+    """What assets/figures/<id>.yaml says of a figure.
+
+    formula: LaTeX; inline: the same in a line; paper: key of a paper. words: the sentences inside the figure, each
+    addressed as viz.<id>.<word>. hood: title and text of the section that offers the figure on several pages.
+    """
 
     name: Text
     formula: str
@@ -71,6 +77,16 @@ class FigureFacts:
     normalisation: Text
     paper: str | None = None
     note: Text | None = None
+    words: Mapping[str, Text] = field(default_factory=dict)
+    hood: Mapping[str, Text] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        texts = {name: getattr(self, name) for name in ("name", "aggregation", "normalisation", "note")}
+        texts |= {f"words, {word}": text for word, text in self.words.items()}
+        texts |= {f"hood, {part}": text for part, text in self.hood.items()}
+        for name, text in texts.items():
+            if text is not None and not in_every_language(text):
+                raise TypeError(f"{name!r} needs a sentence in each of {', '.join(language.LANGS)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +112,29 @@ class Example:
 
 @cache
 def figure_facts(figure_id: str) -> FigureFacts:
-    """Return the entry of a figure in assets/figures.yaml. Raises ContentError where it is missing or incomplete."""
-    return _record("figures", figure_id, table("figures").get(figure_id), FigureFacts)
+    """Read assets/figures/<id>.yaml. Raises ContentError where it is missing or incomplete, with file and key."""
+    path = FIGURES / f"{figure_id}.yaml"
+    if figure_id not in figure_ids():
+        raise ContentError(f"assets/figures has no {figure_id}.yaml: every figure needs a file of that name")
+    try:
+        return FigureFacts(**yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+    except TypeError as error:  # a field that is missing or that nobody reads, or a text without a language
+        raise ContentError(f"assets/figures/{path.name}: {error}") from error
+
+
+@cache
+def figure_ids() -> frozenset[str]:
+    """List the figures that have a file in assets/figures."""
+    return frozenset(path.stem for path in FIGURES.glob("*.yaml"))
+
+
+def in_every_language(text: object) -> bool:
+    """Tell whether a text is a sentence in every language and in no other."""
+    return (
+        isinstance(text, Mapping)
+        and text.keys() == set(language.LANGS)
+        and all(isinstance(sentence, str) and sentence.strip() for sentence in text.values())
+    )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Give the interface its words in the visitor's language, from assets/words."""
+"""Look up sentences of assets/words and of the figure files in the visitor's language."""
 
 import logging
 import os
@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import yaml
 
+from models.looks import looks
 from models.machine.paths import ASSETS
-from pages.shared.words import language
+from pages.shared.words import content, language
 
 FOLDER = ASSETS / "words"
 LANGS = language.LANGS
@@ -55,7 +56,7 @@ def say(lang: str, key: str, **values: object) -> str:
 
 
 def has(lang: str, key: str) -> bool:
-    """Tell whether a language has a key."""
+    """Return whether a language has a key."""
     return key in words(lang)
 
 
@@ -73,15 +74,28 @@ def words(lang: str) -> Mapping[str, str]:
 
 @cache
 def pairs() -> Mapping[str, Mapping[str, str]]:
-    """Read assets/words: every key with its sentence in each language. Raises ValueError: see `words`."""
+    """Read every key with its sentence in each language.
+
+    They are those of assets/words, viz.<id>.<word> of assets/figures, and the names of the architectures (nav.<key>,
+    viz.architecture.<key>) of assets/architectures. Raises ValueError for a key that two files hold, and otherwise as
+    `words` does.
+    """
     found: dict[str, Mapping[str, str]] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         for key, pair in yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader).items():
-            if not isinstance(pair, dict) or pair.keys() != set(LANGS) or not all(map(_is_sentence, pair.values())):
+            if not content.in_every_language(pair):
                 raise ValueError(f"{path.name}: {key!r} needs a sentence in each of {', '.join(LANGS)}")
-            found[key] = pair
+            _add(found, key, pair, path.name)
+    for figure in sorted(content.figure_ids()):
+        for word, pair in content.figure_facts(figure).words.items():
+            _add(found, f"viz.{figure}.{word}", pair, f"figures/{figure}.yaml")
+    for key, look in looks().items():
+        _add(found, f"nav.{key}", look.names, f"architectures/{key}.yaml")
+        _add(found, f"viz.architecture.{key}", look.names, f"architectures/{key}.yaml")
     return MappingProxyType(found)
 
 
-def _is_sentence(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+def _add(found: dict[str, Mapping[str, str]], key: str, pair: Mapping[str, str], file: str) -> None:
+    if key in found:
+        raise ValueError(f"{file}: {key!r} stands in another file of assets already; keep one of them")
+    found[key] = pair

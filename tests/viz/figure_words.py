@@ -1,0 +1,25 @@
+"""The words inside figures, read from assets without the program's own reader."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+def strict(lang: str) -> Callable[..., str]:
+    """Build a translator that raises KeyError for whatever is missing."""
+    found = figure_words(lang)
+    return lambda key, **values: found[key].format_map(values)
+
+
+def figure_words(lang: str) -> dict[str, str]:
+    """Read the shared words of figures, the own words of each, and the names of architectures, by whole keys."""
+    pairs = yaml.safe_load((ASSETS / "words" / "viz.yaml").read_text("utf-8"))
+    for path in (ASSETS / "figures").glob("*.yaml"):
+        own = yaml.safe_load(path.read_text("utf-8"))["words"]
+        pairs |= {f"viz.{path.stem}.{word}": pair for word, pair in own.items()}
+    for path in (ASSETS / "architectures").glob("*.yaml"):
+        pairs[f"viz.architecture.{path.stem}"] = yaml.safe_load(path.read_text("utf-8"))["name"]
+    return {key: str(pair[lang]) for key, pair in pairs.items()}
