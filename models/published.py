@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,9 +12,9 @@ import yaml
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
+from models.machine.paths import ASSETS
 from models.sources import catalogue
 
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
 UNITS: Mapping[str, int] = MappingProxyType({"": 1, "M": 10**6, "B": 10**9, "GiB": 2**30})
 STATES = ("agrees", "explained", "differs")
 _ROUNDING = {"nearest": ROUND_HALF_UP, "down": ROUND_DOWN}

@@ -4,15 +4,14 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from models.machine import gpus as driver
+from models.machine.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "numba", "mamba-ssm", "causal-conv1d")
 
 
@@ -93,18 +92,6 @@ def device_name(device: str) -> str:
     kind, _, index = device.partition(":")
     names = gpus()
     return names[int(index or 0)] if kind == "cuda" and int(index or 0) < len(names) else processor()
-
-
-def data_folder() -> Path:
-    """Return where runs are kept: CONTEXTSCOPE_DATA, or the platform's folder for a user's data."""
-    chosen = os.environ.get("CONTEXTSCOPE_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "contextscope"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "contextscope"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "contextscope"
 
 
 def _version(name: str) -> str | None:

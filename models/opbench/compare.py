@@ -15,7 +15,7 @@ import torch
 
 from models.bench.judge.statistics import spread
 from models.bench.measure import memory
-from models.machine.facts import ROOT
+from models.machine.paths import ROOT
 from models.opbench.pairs import CASES, Case, Pair, Results, Side
 from models.operators import backends
 

@@ -14,12 +14,13 @@ from transformers import PreTrainedModel
 
 from models.counting import accounting
 from models.machine import facts as environment
+from models.machine.paths import ASSETS
 from models.recall import curriculum, evaluation, micro
 from models.recall.curriculum import TASKS, Task
 from models.recall.training import Budget, train
 from models.records.recall import Accuracy
 
-RESULTS = Path(__file__).resolve().parents[2] / "assets" / "recall"
+RESULTS = ASSETS / "recall"
 RULE = (
     "4e-3, halved until a pilot run outside the study, of at most the study's tokens on lessons of mqar, "
     "leaves the plateau of guessing among the values present; the rate found there serves every task"

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from huggingface_hub import constants
 
 from models.errors import SourceError
+from models.machine.paths import ASSETS
 from models.sources import catalogue, configuration, downloadable, hub, sizes
 from models.sources.downloadable import Offer
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent.parent / "assets" / "checkpoints"
+CHECKPOINTS = ASSETS / "checkpoints"
 HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 HUB_LIMIT = 96  # characters of a hub id, the limit of the hub itself
 HINT = "give a bundled name, a catalogue id, a folder with a config.json, or a hub id like owner/name"

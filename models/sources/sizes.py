@@ -9,15 +9,15 @@ torch.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from models.errors import SettingError, SourceError
+from models.machine.paths import ASSETS
 
-LADDER = Path(__file__).resolve().parent.parent.parent / "assets" / "ladder.yaml"
+LADDER = ASSETS / "ladder.yaml"
 RUNGS = ("bundled", "130m", "1.4b", "2.8b", "7b")  # the keys of the file, from small to large
 CUSTOM = "custom"  # the size of sources that are no rung
 MATCHES = ("active", "total")  # which parameters of the models of a rung are as many

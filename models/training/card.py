@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from models import units
+from models.machine.paths import ASSETS
 from models.training import family_comparison, recipe
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "model_card.md"
+TEMPLATE = ASSETS / "model_card.md"
 UNKNOWN = "not recorded"
 
 

@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from models.machine.paths import ASSETS
 from models.tracing.adapter import Checkpoint
 from models.training import corpus
 from models.training.structure import LONG, SHORT, HeadScore, Memory, Routing, Steps, Structure, measure
 
-TABLE = Path(__file__).resolve().parents[2] / "assets" / "structure.yaml"
+TABLE = ASSETS / "structure.yaml"
 
 
 @dataclass(frozen=True, slots=True)

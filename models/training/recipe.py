@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from models.errors import SettingError
+from models.machine.paths import ASSETS
 from models.training.shapes import FAMILY, SMALL, Shape
 
-OUT = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
+OUT = ASSETS / "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)

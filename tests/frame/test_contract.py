@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from models.machine import paths
 from pages.shared.words import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,3 +190,9 @@ def test_requirements_are_pinned() -> None:
         assert lines
         assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
     assert "torch==2.13.0" in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_one_module_says_where_the_project_lies() -> None:
+    counted = offenders(lambda path: "__file__" in TEXTS[path], "models", "pages")
+    assert counted == ["models/machine/paths.py"]
+    assert (paths.ROOT, paths.ASSETS.is_dir()) == (ROOT, True)

@@ -17,7 +17,7 @@ from typing import Any
 from models.bench.plan.plan import Cell, Prediction
 from models.bench.run.variables import passed_on
 from models.bench.run.worker import FORKS
-from models.machine.facts import ROOT
+from models.machine.paths import ROOT
 
 COMMAND = (sys.executable, "-u", "-m", "models", "serve-worker")
 POLL_S = 0.05
