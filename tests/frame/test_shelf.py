@@ -25,6 +25,15 @@ def test_the_least_recently_used_goes_first() -> None:
     assert shelf.keys() == ["a", "c", "d"] and shelf.held_bytes == 10
 
 
+def test_a_look_up_counts_as_use() -> None:
+    shelf: Shelf[str] = Shelf(10)
+    for name in "ab":
+        put(shelf, name, 4)
+    assert shelf.held("a") == "A" and shelf.held("c") is None
+    put(shelf, "c", 4)
+    assert shelf.keys() == ["a", "c"]
+
+
 def test_one_that_is_larger_than_the_budget_is_kept_alone() -> None:
     shelf: Shelf[str] = Shelf(10)
     put(shelf, "a", 4)
