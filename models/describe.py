@@ -7,7 +7,7 @@ from typing import Any
 
 from models.counting import accounting
 from models.counting.accounting import Layer, Shape
-from models.counting.shape import filled_in
+from models.counting.families import filled_in
 from models.errors import SettingError, SourceError
 from models.sources import catalogue, configuration, downloadable, hub, sizes, stored
 from models.sources import resolve as resolving

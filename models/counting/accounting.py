@@ -7,7 +7,8 @@ tested. Symbols in comments: d d_model, f d_ff, di d_inner, n d_state, K d_conv,
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from models.counting.shape import FAMILIES, Layer, Shape, shape_of
+from models.counting.families import FAMILIES, shape_of
+from models.counting.shape import Layer, Shape
 from models.errors import SettingError
 
 __all__ = ["FAMILIES", "Layer", "Shape", "shape_of"]  # read here by everything that counts
@@ -142,7 +143,7 @@ def state_bytes(shape: Shape, *, batch: int = 1, dtype: str = "bfloat16") -> int
 def cache_bytes(shape: Shape, *, context: int, batch: int = 1, dtype: str = "bfloat16") -> int:
     """Count everything a decoder keeps between tokens: keys and values plus recurrent state, in bytes.
 
-    >>> from models.counting.shape import shape_of
+    >>> from models.counting.families import shape_of
     >>> llama = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32}
     >>> cache_bytes(shape_of(llama), context=4096) / 2**30  # 2 x 32 layers x 4,096 x 2 bytes for each token
     2.0

@@ -30,7 +30,7 @@ class Side:
 
     run: Callable[[], Results]
     choice: backends.Choice = "fast"
-    label: str = ""  # empty: what models.backends records
+    label: str = ""  # empty: what models.operators.backends records
     grad: bool = False
 
     @contextmanager

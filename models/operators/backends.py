@@ -1,7 +1,8 @@
 """Choose which implementation runs each sequence operator inside the transformers classes, and tell which one ran.
 
 The choice is a context variable: it holds for the block that makes it, ends with it, and two threads may choose
-differently at the same time. models.binding puts the operators where transformers looks for them.
+differently at the same time. models.operators.binding puts the operators where transformers
+looks for them.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Put one dispatcher per operator where the transformers classes look for it; models.backends chooses behind it.
+"""Put one dispatcher per operator where the transformers classes look for it; models.operators.backends selects.
 
 transformers looks its operators up as globals of the modelling modules, and its experts as methods. Each dispatcher
 keeps the signature and layout of what it stands for: (b, d, l) and (b, n, l) for Mamba, where seqops has (b, l, d).

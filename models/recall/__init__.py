@@ -1,1 +1,1 @@
-"""Micro-models for tasks with a known answer: what four architectures of like size and one budget can recall."""
+"""Tasks with known answers, and small models of all four architectures, equal in active size and training budget."""

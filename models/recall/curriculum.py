@@ -1,4 +1,4 @@
-"""The three tasks: what each is trained on, step by step, and the cells it is measured in."""
+"""The three tasks: their training stages, and the cells in which they are measured."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Measure what a model recalls: accuracy in every cell of a task, one finished cell at a time, and single examples."""
+"""Measure the accuracy of a model in every cell of a task, one cell at a time, and answer single examples."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -13,27 +13,12 @@ from transformers import PreTrainedModel
 from models.counting import accounting
 from models.recall.curriculum import Task
 from models.recall.tasks import NOTHING, Cell, Sequences, values_of
+from models.records.recall import Accuracy
 
 QUERIES = 640  # per cell: a binomial standard error of at most 1.98 points
 SEED = 20261122  # of the held-out sequences; training seeds are small numbers
 TOKENS = 8192  # run at once
 Z = 1.959964  # two-sided 95 %
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """One measured cell: share of right answers in [0, 1], its Wilson 95 % interval, how many were asked.
-
-    length: tokens of a sequence; bytes_carried: what a decoder keeps of one such sequence, in float32.
-    """
-
-    at: dict[str, int]
-    accuracy: float
-    low: float
-    high: float
-    count: int
-    length: int
-    bytes_carried: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +48,7 @@ def evaluate(
 
 
 def one_example(cell: Cell, task: Task, *, seed: int = SEED, question: int = 0) -> Example:
-    """Draw a sequence of a cell, another for every question, and say what is asked and where the answer stands."""
+    """Draw a sequence of a cell, a different one per question; return it with query and answer position."""
     drawn = cell.draw(1, seed=_seed(task, cell, seed, question))
     at = int((drawn.targets[0] != NOTHING).nonzero()[question % cell.answers])
     source = int(drawn.sources[0, at])
@@ -87,7 +72,7 @@ def wilson(right: int, asked: int) -> tuple[float, float]:
 
 
 def indistinguishable(a: Accuracy, b: Accuracy) -> bool:
-    """Tell whether 0 lies in the 95 % interval of the difference of two accuracies (Newcombe 1998, method 10)."""
+    """Return whether 0 lies in the 95 % interval of the difference of two accuracies (Newcombe 1998, method 10)."""
     difference = a.accuracy - b.accuracy
     below = math.hypot(a.accuracy - a.low, b.high - b.accuracy)
     above = math.hypot(a.high - a.accuracy, b.accuracy - b.low)

@@ -1,4 +1,4 @@
-"""Open one question: the sequence, what each trained model answers, and its record while it does."""
+"""One question in detail: the sequence, the answer of each trained model, and its trace."""
 
 from dataclasses import dataclass
 

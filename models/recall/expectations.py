@@ -1,39 +1,21 @@
-"""What theory expects of a task, and whether what was measured agrees: said before looking, judged by the numbers."""
+"""What theory expects of a task, and a verdict from the measured accuracy: yes, no or unclear."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from models.recall.curriculum import task as task_of
+from models.records.recall import Accuracy
 
 Verdict = Literal["yes", "no", "unclear"]
 MARGIN = 0.05  # of accuracy: what may be lost where nothing should be; the words of the page say it too
 
 
-class Measured(Protocol):
-    """What a measured cell must have; evaluation.Accuracy has it."""
-
-    @property
-    def at(self) -> Mapping[str, int]:
-        """The cell's place along the axes of its task."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right answers."""
-
-    @property
-    def low(self) -> float:
-        """Lower end of the 95 % interval."""
-
-    @property
-    def high(self) -> float:
-        """Upper end of the 95 % interval."""
-
-
-Run = Sequence[Measured]
+Run = Sequence[Accuracy]
 Runs = Mapping[str, Sequence[Run]]  # by architecture: one run for each seed
-Pair = tuple[list[Measured], list[Measured]]  # cells of one run, to compare with others of it
+Pair = tuple[list[Accuracy], list[Accuracy]]  # cells of one run, to compare with others of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +25,6 @@ class Finding:
     key: str
     verdict: Verdict
     observed: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Corrected:
-    """A measured cell corrected for guessing: (accuracy - guess) / (1 - guess), so that 0 is guessing and 1 is all."""
-
-    at: Mapping[str, int]
-    accuracy: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +82,7 @@ def _copying_fills_the_state(runs: Runs, trained_to: Mapping[str, int]) -> Findi
 
 
 def _selection_ignores_blanks(axis: str) -> Callable[[Runs, Mapping[str, int]], Finding | None]:
-    """A state that chooses what to keep does not mind how much lies in between, within its training lengths."""
+    """A selective state recalls independently of the distance, within its training lengths."""
 
     def judge(runs: Runs, trained_to: Mapping[str, int]) -> Finding | None:
         inside = _inside(runs, "mamba", trained_to)
@@ -187,18 +159,22 @@ def _falls_along(axis: str, key: str, runs: Sequence[Run]) -> Finding | None:
     return Finding(key, verdict, {"few": few.mean, "many": many.mean})
 
 
-def _inside(runs: Runs, architecture: str, trained_to: Mapping[str, int]) -> list[list[Measured]]:
+def _inside(runs: Runs, architecture: str, trained_to: Mapping[str, int]) -> list[list[Accuracy]]:
     every = runs.get(architecture, ())
     return _filled([c for c in run if _met(c, trained_to)] for run in every)
 
 
-def _corrected(task: str, runs: Iterable[Run]) -> list[list[Measured]]:
-    """Correct every cell for what guessing scores in it: guessing itself is right less often the more there is."""
+def _corrected(task: str, runs: Iterable[Run]) -> list[list[Accuracy]]:
+    """Correct every cell for guessing: (accuracy - guess) / (1 - guess), so that 0 is guessing and 1 is all.
+
+    Each cell by its own guess: guessing itself is right less often the more there is.
+    """
     guess = task_of(task).guess
 
-    def correct(cell: Measured) -> Corrected:
+    def correct(cell: Accuracy) -> Accuracy:
         by = guess(cell.at)
-        return Corrected(cell.at, *((share - by) / (1 - by) for share in (cell.accuracy, cell.low, cell.high)))
+        accuracy, low, high = ((share - by) / (1 - by) for share in (cell.accuracy, cell.low, cell.high))
+        return dataclasses.replace(cell, accuracy=accuracy, low=low, high=high)
 
     return [[correct(cell) for cell in run] for run in runs]
 
@@ -208,11 +184,11 @@ def _across(run: Run, trained_to: Mapping[str, int], axis: str) -> Pair:
     return [c for c in run if _met(c, trained_to)], [c for c in run if c.at[axis] > trained_to[axis]]
 
 
-def _met(cell: Measured, trained_to: Mapping[str, int]) -> bool:
+def _met(cell: Accuracy, trained_to: Mapping[str, int]) -> bool:
     return all(cell.at[axis] <= most for axis, most in trained_to.items())
 
 
-def _filled(runs: Iterable[list[Measured]]) -> list[list[Measured]]:
+def _filled(runs: Iterable[list[Accuracy]]) -> list[list[Accuracy]]:
     return [run for run in runs if run]
 
 

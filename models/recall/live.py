@@ -1,4 +1,4 @@
-"""Measure a task again while somebody watches: cell by cell in a thread, on sequences nobody has measured before."""
+"""Measure a task again in a background thread, cell by cell, on sequences that were not measured before."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from models import registry
 from models.errors import ContextscopeError
 from models.machine import threads
 from models.recall import curriculum, evaluation, micro
-from models.recall.evaluation import Accuracy
+from models.records.recall import Accuracy
 
 QUERIES = 320  # per cell: a binomial standard error of at most 2.8 points
 KEPT = 8  # finished runs that are remembered
@@ -31,7 +31,7 @@ class LiveRun:
     """One measurement of every architecture on a task. Read its fields at any time; they only grow.
 
     cells: finished cells by architecture. error: what stopped it, None where nothing did. All four models are loaded
-    before the first cell; architectures take turns, so that an unfinished run compares like with like.
+    before the first cell; architectures alternate, so that an unfinished run compares equal cells.
     """
 
     def __init__(self, key: Key) -> None:
@@ -63,12 +63,12 @@ class LiveRun:
 
     @property
     def stopping(self) -> bool:
-        """Whether it was told to stop, and ends with the cell that is being measured."""
+        """Whether a stop was requested; the run then ends after the current cell."""
         return self._stop.is_set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody stopped it before its end."""
+        """Whether it was stopped before its end."""
         return self._stop.is_set() and self.measured < self.planned
 
     def start(self) -> None:
@@ -115,7 +115,7 @@ class LiveRun:
 
 
 class LiveRuns:
-    """The runs of one server: the same run is made once for everybody who asks for it."""
+    """The live runs of one server. Concurrent requests for the same run share it."""
 
     def __init__(self) -> None:
         self._runs: dict[Key, LiveRun] = {}
@@ -140,7 +140,7 @@ class LiveRuns:
             return run
 
     def leave(self, key: Key) -> None:
-        """Stop a run for one of those who asked for it; it ends when nobody is left who waits for it."""
+        """Withdraw one request for a run; the run stops when no request is left."""
         with self._lock:
             run = self._runs.get(key)
             if run is not None:

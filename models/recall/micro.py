@@ -1,4 +1,4 @@
-"""Build the four architectures, equal in the parameters one token uses: two layers of width 64, or their like."""
+"""Build the four small models, equal in active parameters: two layers of width 64 or their equivalent."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -131,7 +131,7 @@ def build(architecture: str, vocab: int, *, seed: int) -> PreTrainedModel:
 
 
 def folder(task: str, architecture: str) -> Path:
-    """Return where the trained micro-model of a task stands."""
+    """Return the folder of the trained small model of a task."""
     return FOLDER / task / architecture
 
 
@@ -150,5 +150,5 @@ def trained(task: str) -> tuple[str, ...]:
 
 
 def saved(place: Path) -> bool:
-    """Tell whether a folder holds a whole model: its configuration and its weights."""
+    """Return whether a folder contains a complete model: configuration and weights."""
     return all((place / name).is_file() for name in ("config.json", "model.safetensors"))

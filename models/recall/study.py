@@ -1,4 +1,4 @@
-"""Run the study: choose learning rates, train every task, architecture and seed once, record what was measured."""
+"""Run the study: choose learning rates, train each task, architecture and seed once, record the accuracy."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from models.machine import facts as environment
 from models.recall import curriculum, evaluation, micro
 from models.recall.curriculum import TASKS, Task
 from models.recall.training import Budget, train
+from models.records.recall import Accuracy
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "recall"
 RULE = (
@@ -92,7 +93,7 @@ def recorded(name: str, *, results: Path = RESULTS) -> dict[str, Any] | None:
 
 
 def log_path(task: str, architecture: str, seed: int, *, results: Path = RESULTS) -> Path:
-    """Return where the log of a run stands; its last line is the result."""
+    """Return the path of a run's log; its last line is the result."""
     return results / task / f"{architecture}-{seed}.jsonl"
 
 
@@ -123,7 +124,7 @@ def sizes(model: PreTrainedModel) -> dict[str, int]:
     }
 
 
-def rounded(cell: evaluation.Accuracy) -> dict[str, Any]:
+def rounded(cell: Accuracy) -> dict[str, Any]:
     """Return a measured cell as JSON, shares to four digits."""
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(cell).items()}
 
@@ -174,7 +175,7 @@ def _plain(budget: Budget) -> dict[str, Any]:
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
-    """Write JSON whole or not at all: two processes may work on one task."""
+    """Write JSON atomically: two processes may work on one task."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

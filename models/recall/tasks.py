@@ -1,6 +1,6 @@
-"""Draw sequences whose answers are known: associative recall, induction heads and selective copying.
+"""Draw sequences with known answers: associative recall, induction heads and selective copying.
 
-Every record below is one cell of a task: frozen, checked when built, and able to draw seeded sequences.
+Each record below is one cell of a task. It is frozen, validated on construction, and draws seeded sequences.
 """
 
 import math
@@ -47,7 +47,7 @@ class Cell(Protocol):
 
     @property
     def guess(self) -> float:
-        """Share of right answers of one who read the sequence but not what is asked: says the commonest candidate."""
+        """Accuracy of the best guess from the sequence without the question: the commonest candidate."""
         ...
 
     def draw(self, batch: int, *, seed: Sequence[int] | int) -> Sequences:
@@ -119,7 +119,7 @@ class Mqar:
 
     @staticmethod
     def label(token: int) -> str:
-        """Return what a token is called on screen: keys are letters, values digits, whatever fills the gap a dot."""
+        """Return the label of a token on screen: letters for keys, digits for values, a dot for fillers."""
         if token < Mqar.keys:
             return chr(ord("A") + token)
         return str(token - Mqar.keys + 1) if token < Mqar.keys + Mqar.values else FILLER
@@ -225,7 +225,7 @@ class SelectiveCopying:
 
     @staticmethod
     def label(token: int) -> str:
-        """Return what a token is called on screen: tokens to keep are letters, a blank is a dot, a marker asks."""
+        """Return the label of a token on screen: letters for tokens to copy, a dot for a blank, a query mark."""
         if token < SelectiveCopying.colours:
             return chr(ord("A") + token)
         return FILLER if token == SelectiveCopying.colours else MARKER

@@ -1,4 +1,4 @@
-"""Train the micro-models: the same sequences in the same order, the same steps and optimiser for all four."""
+"""Train the small models: equal sequences in equal order, equal steps and optimiser for all four."""
 
 import json
 import time

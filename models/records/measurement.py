@@ -57,7 +57,7 @@ class Measurement:
     dtype: str
     decode_tokens: int
     seed: int
-    view: str = "architecture"  # BENCHMARK.md R0: same tool chain for all; never mixed with "as_shipped"
+    view: str = "architecture"  # the same tool chain for all; never mixed with "as_shipped"
     size: str = "bundled"  # the rung of assets/ladder.yaml, or "bundled"
     attention: str = "auto"  # the backend of scaled_dot_product_attention that was asked for
     kernels: str = "fast"  # the implementation of the operators that was asked for: "fast" or "reference"
@@ -152,7 +152,7 @@ class Measurement:
     def badge(self) -> str:
         """Sum up the code that ran: "fast", "mixed", or "reference" where every function was a loop; "" where unknown.
 
-        BENCHMARK.md R6. What counts as a loop is written for reading or for want of anything better.
+        A loop is an implementation that is written for reading, or that runs where no faster one exists.
         """
         loops = [code.startswith(_LOOPS) for code in self.implementation.values()]
         if not loops:

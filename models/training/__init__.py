@@ -1,1 +1,1 @@
-"""How the bundled checkpoints were made: corpus, tokenizer, recipe; reproducible from one command and a seed."""
+"""Training of the bundled checkpoints: corpus, tokenizer, recipe; reproducible from one command and a seed."""

@@ -1,4 +1,4 @@
-"""Write the card of a trained checkpoint: card.json for the app, card.md for people, and card.md of its siblings."""
+"""Write the card of a trained checkpoint: card.json for the app, card.md for readers, and card.md of its siblings."""
 
 import json
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def render(folder: Path) -> None:
 
 
 def _precision(known: Mapping[str, Any]) -> str:
-    """Say what was computed in which type; recipes that do not say are from before there was a choice."""
+    """State the number type of the computation; older recipes do not contain it."""
     kind = known.get("precision", "float32")
     if kind == "float32":
         return "float32 throughout"
@@ -55,7 +55,7 @@ def _precision(known: Mapping[str, Any]) -> str:
 
 
 def _experts(shares: list[list[float]] | None) -> str:
-    """Say between which multiples of its fair share any expert lies."""
+    """State the range of the experts' load, in multiples of an equal share."""
     if shares is None:
         return "none"
     fair = [share * len(layer) for layer in shares for share in layer]
@@ -95,7 +95,7 @@ def _gives(name: str, changes: Mapping[str, Any], known: Mapping[str, Any]) -> b
 
 
 def _schedule(known: Mapping[str, Any]) -> str:
-    """Say how the learning rate went; recipes without a cool-down are from before there was one."""
+    """State the schedule of the learning rate; older recipes have no cool-down."""
     if "cooldown" not in known:
         return f"cosine to {known['lr_end']}"
     down = f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"

@@ -1,4 +1,4 @@
-"""Say in sentences what the measured structure of a model carries, by the thresholds of assets/structure.yaml."""
+"""Turn the measured structure of a model into sentences, by the thresholds of assets/structure.yaml."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ def table() -> Mapping[str, Any]:
 
 
 def facts(checkpoint: Checkpoint, texts: Sequence[corpus.Text]) -> dict[str, Any]:
-    """Measure a checkpoint and say what it carries: what stands under "structure" in its card."""
+    """Measure a checkpoint; return the entry "structure" of its card."""
     found = measure(checkpoint, texts)
     return {**asdict(found), "findings": [asdict(finding) for finding in findings(found)]}
 

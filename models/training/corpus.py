@@ -1,4 +1,4 @@
-"""Read the two training texts, hold out their ends, and cut the token stream that every architecture reads alike."""
+"""Read the two training texts, split off their ends as held-out text, and build the token stream of all models."""
 
 import hashlib
 from dataclasses import dataclass

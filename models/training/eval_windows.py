@@ -1,4 +1,4 @@
-"""Run windows of held-out text through a model, and keep of each what its layers attended to, stepped by and chose."""
+"""Run windows of held-out text through a model and record attention, step sizes and chosen experts of each."""
 
 import copy
 from collections.abc import Sequence

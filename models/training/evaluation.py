@@ -1,4 +1,4 @@
-"""Judge a trained model on held-out text: bits per byte, what token frequencies would need, the use of experts."""
+"""Evaluate a trained model on held-out text: bits per byte, the baseline of token frequencies, the use of experts."""
 
 import math
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def tokens_of_an_epoch(tokenizer: PreTrainedTokenizerFast, texts: tuple[corpus.T
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerFast) -> npt.NDArray[np.int64]:
-    """Return how many bytes of text each token stands for; the end of a document counts as one, a line break.
+    """Return the number of text bytes of each token; the end of a document counts as one byte, a line break.
 
     SettingError for a tokenizer that is not byte-level: its tokens do not say how many bytes they are.
     """

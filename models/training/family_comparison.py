@@ -1,4 +1,4 @@
-"""Set a trained model beside those that were trained by the same recipe on the same text: what they share and need."""
+"""Compare a trained model with the models of the same recipe and text: what is equal, and the factors between them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ ALONE = "No other model stands beside it that was trained by this recipe on this
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """One model of the family: its folder, what its card says, and its parameters by its configuration."""
+    """One model of the family: its folder, its card, and its parameters counted from its configuration."""
 
     folder: Path
     card: Mapping[str, Any]
@@ -44,7 +44,7 @@ def family(folder: Path) -> tuple[Sibling, ...]:
 
 
 def told(siblings: Sequence[Sibling]) -> str:
-    """Say in Markdown what the family needs, by which factor it differs, and why that factor is what it is."""
+    """Write the comparison of the family as Markdown: bits per byte, the factor between the models, and its reason."""
     if len(siblings) < 2:
         return ALONE
     head = "| model | parameters | used by one token |" + "".join(
@@ -72,7 +72,7 @@ def spread(values: Sequence[float]) -> float:
 
 
 def _spread(siblings: Sequence[Sibling], language: str) -> str:
-    """Say by which factor the models differ in a language, and how far below token frequencies the last of them is."""
+    """State the factor between the models in a language, and how far the worst is below token frequencies."""
     ordered = sorted(siblings, key=lambda sibling: sibling.bits(language))
     best, last = ordered[0], ordered[-1]
     share = last.bits(language) / last.unigram(language)

@@ -1,4 +1,4 @@
-"""What transformers' constructors leave out of an architecture's initialisation, and what weight decay leaves alone."""
+"""Initialisation that transformers' constructors omit, and the parameters without weight decay."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ def step_sizes(model: nn.Module) -> None:
 
 @torch.no_grad()
 def bonuses(model: nn.Module) -> None:
-    """Give RWKV's time_first the zigzag of Peng et al. 2023, appendix E."""
+    """Initialise RWKV's time_first with the zigzag of Peng et al. 2023, appendix E."""
     attentions: list[Any] = [module for module in model.modules() if hasattr(module, "time_first")]
     for attention in attentions:
         zigzag = torch.tensor([(i + 1) % 3 - 1 for i in range(len(attention.time_first))]) * 0.5
@@ -29,7 +29,7 @@ def bonuses(model: nn.Module) -> None:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay matrices only: norms, biases and KEPT keep their own scale. Groups for a torch optimiser."""
+    """Return optimiser groups with weight decay for matrices only, not for norms, biases and KEPT."""
     plain = [p for n, p in model.named_parameters() if p.ndim < 2 or any(k in n for k in KEPT)]
     ids = {id(p) for p in plain}
     decayed = [p for p in model.parameters() if id(p) not in ids]

@@ -1,4 +1,4 @@
-"""One training run: resumable at any step, logged row by row, saved with a card that states everything."""
+"""One training run: it resumes at any step, logs rows, and saves a checkpoint with its card."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ Rows = npt.NDArray[np.int32]
 
 
 class Training:
-    """One architecture in training: taken up where it was interrupted, advanced in turns, saved when it is done.
+    """One architecture in training: taken up where it was interrupted, advanced in steps, saved when it is done.
 
     The log and the weights are those of an uninterrupted run. Raises SettingError when what lies in the folder was
     begun with another recipe; one that differs only in its steps is the same until either begins to cool down.
@@ -171,7 +171,7 @@ class Training:
         self.step, self.seconds = step, float(known["seconds"])
 
     def _keep(self) -> None:
-        """Save the run so that it can go on; a process killed while writing leaves the save before."""
+        """Save the run for resuming; a process killed while writing leaves the previous save intact."""
         tensors = {f"model.{name}": x for name, x in self.model.named_parameters()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": x for name, x in moments.items()}
@@ -184,7 +184,7 @@ class Training:
 
 
 def trained(recipe: Recipe, folder: Path) -> bool:
-    """Whether a folder holds a model trained by this recipe; says so, since nothing is done to it."""
+    """Return whether a folder contains a model trained by this recipe, and print a line if so."""
     if _recipe_of(folder) != recipe:
         return False
     print(f"{folder} is already trained by this recipe: delete it to train it again", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What training minimises: the next token, and for a mixture of experts their balance beside it."""
+"""The training loss: cross-entropy of the next token, plus a balance loss for a mixture of experts."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""State everything that decides how a bundled model is trained: sizes, text, schedule, seed."""
+"""Recipes of the bundled models: sizes, text, schedule, precision, seed."""
 
 import json
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Recipe:
         return min(self.lr * rise, self.lr_end + (self.lr - self.lr_end) * left)
 
     def goes_on_from(self, finished: "Recipe") -> bool:
-        """Whether a model that was finished by another recipe stands where this one has a restart."""
+        """Return whether a model finished by another recipe is a restart point of this one."""
         return finished.steps in self.restarts and self.begins_as(finished, finished.steps)
 
     def begins_as(self, other: "Recipe", steps: int) -> bool:

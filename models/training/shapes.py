@@ -1,4 +1,4 @@
-"""The configurations of the bundled models: one width and vocabulary for all, sizes matched as the cards state.
+"""Configurations of the bundled models: one width and vocabulary for all, sizes matched as the cards state.
 
 Depth counts pairs of a mixer and a feed-forward: two Mamba blocks stand for one Transformer layer.
 """

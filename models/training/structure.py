@@ -1,6 +1,6 @@
-"""Measure what is structured in a trained model: its heads, memories, step sizes and experts, beside what chance gives.
+"""Measure structure in a trained model (heads, memories, step sizes, experts), with the value expected by chance.
 
-Everything is counted on windows of held-out text, the same for every model that shares a tokenizer.
+All counts use the same windows of held-out text for every model that shares a tokenizer.
 """
 
 import math
@@ -195,7 +195,7 @@ def _memory(seen: list[Seen], mixer: str) -> Memory:
 
 
 def _short(value: float) -> float:
-    """Keep four significant digits."""
+    """Round to four significant digits."""
     return float(f"{value:.4g}")
 
 
@@ -286,7 +286,7 @@ def _counts(labels: Whole) -> tuple[Whole, npt.NDArray[np.bool_]]:
 
 
 def _shuffled(labels: Whole) -> Iterator[Whole]:
-    """Give the windows each other's labels (window, token): neighbours stay neighbours, as in real text."""
+    """Permute the labels (window, token) between windows; neighbouring labels stay together, as in real text."""
     rng = np.random.default_rng(SEED)
     for _ in range(SHUFFLES):
         yield labels[rng.permutation(len(labels))]

@@ -1,4 +1,4 @@
-"""Sort tokens by what they are to a reader: letters of which script, at the start of a word or inside, marks, bytes."""
+"""Classify tokens: script, start or inside of a word, punctuation, raw bytes."""
 
 import unicodedata
 

@@ -1,1 +1,1 @@
-"""What every page uses: words, session, caches, controls, the figure card and the layout of a page."""
+"""Parts that every page uses: words, session, caches, controls, the figure card, the page layout."""

@@ -1,7 +1,7 @@
-"""Every cache of the app: loaded models, traces, counts. Keys are small; all are bounded, large ones by bytes.
+"""All caches of the app: loaded models, traces, counts. Keys are small; sizes are bounded, large ones by bytes.
 
-Any visitor may have Streamlit clear its caches (a message clear_cache of the websocket). What is expensive or cannot be
-made again is therefore kept in this module, out of its reach.
+Any visitor can clear Streamlit's caches (the message clear_cache of the websocket). Objects that are expensive, or that
+cannot be made again, are therefore stored in this module.
 """
 
 import hashlib
@@ -12,7 +12,9 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
+import altair as alt
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
@@ -39,10 +41,10 @@ _checking = threading.Lock()
 _shelves: dict[str, Shelf] = {}  # type: ignore[type-arg]
 _folders: dict[str, tuple[str, str]] = {}
 _making = threading.Lock()
-_running = threading.Semaphore(1)  # a forward pass uses every core; a second one at once would slow both
+_running = threading.Semaphore(1)  # one forward pass at a time: two would compete for the cores
 
 
-def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.spec.Checkpoint would bring torch into pages
+def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.tracing.adapter.Checkpoint imports torch
     """Load a bundled name, a downloaded hub id or a folder once for all visitors; nothing is downloaded.
 
     Raises SourceError for what is not here or cannot be loaded, SettingError when it does not fit into memory.
@@ -61,10 +63,10 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
 
 
 def serve() -> None:
-    """Set this process up to serve visitors: see models.threads. Imports torch with OpenMP threads that wait asleep.
+    """Set the threads of this process for a server (see models.machine.threads) and import torch with passive waiting.
 
-    OpenMP reads its policy once, when it is loaded. The variable is taken back, so that the workers of the benchmark,
-    which inherit the environment, measure as they always did; a policy that the operator chose is left alone.
+    OpenMP reads its policy once, when it is loaded. The variable is then removed again, so that the workers of the
+    benchmark, which inherit the environment, are not affected. A policy that the operator set stays.
     """
     chosen = os.environ.get(WAIT_POLICY)
     os.environ[WAIT_POLICY] = chosen or "PASSIVE"
@@ -77,24 +79,24 @@ def serve() -> None:
 
 
 def rehearse(source: str) -> None:
-    """Run a model once and forget it, so that what is compiled on first use is not in anybody's timings."""
+    """Run a model once without caching the trace, to compile its operators before the first visitor."""
     from models import registry
 
     registry.trace(checkpoint(source), source).derive()
 
 
 def loaded_models() -> Shelf:  # type: ignore[type-arg]
-    """Return the shelf of loaded models, shared by all visitors."""
+    """Return the cache of loaded models, shared by all sessions."""
     return _shelf("models")
 
 
 def recorded_traces() -> Shelf[ModelTrace]:
-    """Return the shelf of traces, shared by all visitors."""
+    """Return the cache of traces, shared by all sessions."""
     return _shelf("traces")
 
 
 def budget_bytes() -> int:
-    """State how many bytes of models, and again of traces, are kept at most."""
+    """Return the limit in bytes of cached models, and equally of cached traces."""
     from models.machine import facts
 
     return max(LEAST_BYTES, (facts.total_memory() or 0) // SHARE)
@@ -106,7 +108,7 @@ def typed_folders() -> dict[str, tuple[str, str]]:
 
 
 def remember_folder(code: str, architecture: str, path: str) -> None:
-    """Remember a folder that somebody typed; the oldest is forgotten when there are too many."""
+    """Store a typed folder; the oldest is dropped above the limit."""
     known = typed_folders()
     known[code] = (architecture, path)
     while len(known) > REMEMBERED_FOLDERS:
@@ -144,10 +146,29 @@ def _print_of(figure: Figure) -> bytes:
     """Return a digest of everything that a figure draws and exports."""
     found = hashlib.blake2b(figure.id.encode(), digest_size=16)
     body = figure.body
-    found.update(body.payload() if isinstance(body, CanvasSpec) else body.to_json().encode())
+    found.update(body.payload() if isinstance(body, CanvasSpec) else _chart_bytes(body))
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()
+
+
+def _chart_bytes(chart: Any) -> bytes:
+    """Write a chart and its rows as bytes.
+
+    Altair's own writer refuses more than 5,000 rows, and what it does with rows is a setting of the whole process,
+    which Streamlit changes while it draws: the rows are therefore taken out before.
+    """
+    rows: list[bytes] = []
+    bare = chart.copy(deep=True)  # data frames are not copied
+    waiting = [bare]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part.data, pd.DataFrame):
+            columns = ",".join(map(str, part.data.columns))
+            rows.append(columns.encode() + pd.util.hash_pandas_object(part.data, index=False).to_numpy().tobytes())
+            part.data = alt.NamedData(name=f"rows{len(rows)}")
+        waiting += getattr(part, "layer", ())
+    return b"".join([bare.to_json().encode(), *rows])
 
 
 def carried(source: str, tokens: int) -> int:
@@ -250,7 +271,7 @@ def processor() -> tuple[str, int]:
 
 
 def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
-    """Return what a shelf holds; while it is made, by this script or another, other scripts compute."""
+    """Return an entry of a cache; while it is made, by this script or another, other scripts compute."""
     held = shelf.held(key)
     if held is not None:
         return held
@@ -283,7 +304,7 @@ def _check_here(source: str) -> None:
 
 
 def _check_memory(source: str) -> None:
-    """Make room for a model and refuse it when the machine does not have what it takes."""
+    """Free memory for a model; raises SettingError if the machine has too little."""
     from models import registry
     from models.machine import facts
 
@@ -320,7 +341,7 @@ def _weight_bytes(loaded) -> int:  # type: ignore[no-untyped-def]
 
 
 def _trace_bytes(source: str, found: ModelTrace) -> int:
-    """Count what a trace will hold when all its figures have been opened."""
+    """Return the bytes of a trace when all its figures have been opened."""
     from models import registry
     from models.counting import accounting
     from models.sources import downloadable

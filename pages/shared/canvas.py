@@ -1,4 +1,4 @@
-"""Mount the canvas picture in Streamlit and report what was clicked."""
+"""Mount the canvas picture as a Streamlit component and return the click in it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +40,7 @@ def _component() -> "ComponentRenderer":
 
 
 def _noted() -> None:
-    """Let Streamlit know that clicks are wanted; the value is read from the result."""
+    """Subscribe to clicks; the value is read from the result."""
 
 
 def _selection(picked: object, spec: CanvasSpec) -> Selection | None:

@@ -1,4 +1,4 @@
-"""The few things a visitor can set: the text, and which layer, head or channel of it to look at."""
+"""Input controls of the pages: the text, and the choice of layer, head and channel."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""Serve Streamlit's HTML document with our title and with the address of the server, which it would have to guess."""
+"""Middleware that sets the title of Streamlit's HTML document and the server address in it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Keep the figures of traces that were drawn last, for all visitors: a figure is a pure function of its arguments."""
+"""A cache of finished figures of traces, shared by all sessions; a figure is a pure function of its arguments."""
 
 import sys
 import threading
@@ -68,7 +68,7 @@ def _same(known: Sequence["weakref.ref[ModelTrace]"], traces: Sequence[ModelTrac
 
 
 def _is_lasting(draw: Callable[..., Figure]) -> bool:
-    """Tell whether a function is one of a module, not a closure that may hold something else the next time."""
+    """Return whether a function is one of a module, not a closure that may hold something else the next time."""
     module = sys.modules.get(getattr(draw, "__module__", ""))
     return getattr(module, getattr(draw, "__qualname__", ""), None) is draw and module is not sys.modules["__main__"]
 

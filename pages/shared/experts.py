@@ -1,4 +1,4 @@
-"""The figures of experts, for every page whose model has some: who went where, how sure the router was, who works."""
+"""Figures of a mixture of experts, for every page whose model has one: choices, router probabilities, load."""
 
 from models.records.trace import ModelTrace
 from pages.shared import cache, controls
@@ -8,7 +8,7 @@ from viz.trace.routing import expert_lanes, expert_load, router_bars
 
 
 def has_experts(trace: ModelTrace) -> bool:
-    """Tell whether some layer of a model sends its tokens to experts."""
+    """Return whether some layer of a model sends its tokens to experts."""
     return bool(trace.layers_with("router_probs"))
 
 

@@ -1,11 +1,11 @@
-"""Show a figure in its card: title, picture, how well it rebuilds the model's output, and what exactly is drawn."""
+"""The card of a figure: title, picture, badge with the reconstruction error, definition, export, link."""
 
 import csv
 import io
 import math
 import zipfile
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
@@ -121,6 +121,7 @@ def _badge(check: Check | None) -> str:
     return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
 
 
+@lru_cache(128)
 def _inline(formula: str) -> str:
     return html.element("span", formula, class_="cs-inline") if formula else ""
 
@@ -132,7 +133,7 @@ def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) 
 
 
 def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str]:
-    """Say in Markdown what is drawn. All of it is ours: words from assets, names and sizes of arrays."""
+    """Write the definition of a figure as Markdown, from assets and from names and sizes of arrays only."""
     lang = session.language()
     told = {"aggregation": facts.aggregation, "normalisation": facts.normalisation, "note": facts.note}
     for name, words in told.items():

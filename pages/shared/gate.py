@@ -1,7 +1,7 @@
-"""Let few page scripts compute at once, in the order in which they came.
+"""A queue that limits how many page scripts compute at once, first come, first served.
 
-Measured on two cores with 200 visitors who act every 20 s: with one script at a time the 95th percentile of an act
-falls from 4.3 s to 0.2 s, as the threads no longer wait for the interpreter and for Streamlit's locks in a convoy.
+Measured on two cores with 200 visitors who act every 20 s: with one script at a time, the 95th percentile of the
+response falls from 4.3 s to 0.2 s, because threads no longer contend for the interpreter and for Streamlit's locks.
 """
 
 import functools
@@ -87,7 +87,7 @@ class Gate:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Give the place up inside the block, for what may take long, and wait for one again after it.
+        """Leave the gate inside the block, for work that may take long, and enter it again afterwards.
 
         Nothing happens in a thread without a place. No lock that a run inside may want can be held around the block.
         Raises GaveWayError when a newer run of the visitor has come meanwhile.
@@ -137,7 +137,7 @@ class Gate:
             raise GaveWayError("a newer run of the same visitor has come")
 
     def _admit(self) -> None:
-        """Let in whoever came first, as long as there is a place. Call it under the lock."""
+        """Admit waiting runs in order while there is a place. The caller must hold the lock."""
         while self._line and len(self._inside) < self.places:
             turn = min(self._line, key=lambda one: one.number)
             self._line.remove(turn)
@@ -152,20 +152,20 @@ _visitors = itertools.count(1)
 
 @contextmanager
 def entered() -> Iterator[None]:
-    """Compute a page's script inside the block when it is its turn; a run that is not wanted any more ends here."""
+    """Enter the gate for a page script; a run that a newer one has replaced stops here."""
     with _ended_by_newer(), _gate.entered(_visitor()):
         yield
 
 
 @contextmanager
 def released() -> Iterator[None]:
-    """Let other scripts compute while this one waits for a model, the store or a download."""
+    """Release the gate inside the block, which waits for a model, the store or a download."""
     with _ended_by_newer(), _gate.released():
         yield
 
 
 def gated(draw: Callable[P, R]) -> Callable[P, R]:
-    """Wrap the body of a fragment, which runs without its page, so that it waits for its turn too."""
+    """Wrap the body of a fragment, which runs without its page, so that it also enters the gate."""
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **options: P.kwargs) -> R:

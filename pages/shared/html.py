@@ -1,7 +1,8 @@
-"""Build HTML that is escaped by construction: a str is text and is escaped; only what this module made is markup."""
+"""Build HTML with elements that escape every str; only strings made by this module are markup."""
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ class Html(str):
 
 
 def forwards(text: str) -> str:
-    """Remove the control characters that make the rest of a line run the other way; letters keep their direction."""
+    """Remove control characters that reverse the direction of a line; letters keep their direction."""
     return _REVERSING.sub("", text)
 
 
@@ -79,10 +80,11 @@ def heading(*children: Child, **attributes: Attribute) -> Html:
 
 
 def scrolling(wide: Html) -> Html:
-    """Let a wide table scroll by itself."""
+    """Wrap a table so that it scrolls horizontally."""
     return element("div", wide, class_="cs-scroll")
 
 
+@lru_cache(256)
 def title(name: str, beside: str | None = None, *, anchor: str | None = None) -> Html:
     """Make the title of a card, with a subtitle beside it and the anchor it is found by."""
     subtitle = element("span", f" · {beside}", class_="cs-subtitle") if beside else None

@@ -1,4 +1,4 @@
-"""Say which code computed what is on the page, per model and function."""
+"""Show which implementation computed the figures of a page, per model and function."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,14 @@ import streamlit as st
 
 from models.records.trace import ModelTrace
 from pages.shared import html
+from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import i18n
+from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
 
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+
+_tables: Memo[html.Html] = Memo(128)
 
 
 def what_ran(page: str, traces: Sequence[ModelTrace]) -> None:
@@ -28,6 +31,13 @@ def implementation(label: str) -> str:
 
 
 def _table(trace: ModelTrace, *, named: bool) -> html.Html:
+    """Make the table of a run. It is kept by the facts in it, so that no trace is kept for it."""
+    ran = tuple(trace.implementation.items())
+    key = (language.current(), trace.architecture, trace.device, trace.dtype, trace.seconds, ran, named)
+    return _tables.get(key, (), lambda: _written(trace, named=named))
+
+
+def _written(trace: ModelTrace, *, named: bool) -> html.Html:
     name = f"{t(f'nav.{trace.architecture}')} · " if named else ""
     facts = t("ran.facts", device=trace.device.upper(), dtype=trace.dtype, ms=f"{trace.seconds * 1e3:,.0f}")
     rows = (

@@ -1,4 +1,4 @@
-"""Write down who did what: one JSON line for each action, by a hash of the session; no texts, no passwords."""
+"""Audit log: one JSON line per visitor action, with a hash of the session; no texts, no passwords."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def note(action: str, *, run: str = "", model: str = "") -> None:
 
 
 def session_hash() -> str:
-    """Return what stands for the session of the running script, the same until the server ends; "" without one."""
+    """Return a hash of the running script's session, constant until the server ends; "" without a session."""
     context = get_script_run_ctx(suppress_warning=True)
     if context is None:
         return ""

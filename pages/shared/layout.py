@@ -1,4 +1,4 @@
-"""The anatomy of a page: header, picture beside words, chapters, what lies under the hood, costs, questions."""
+"""Sections of a page: header, first figure with its words, chapters, further figures, costs, questions."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -7,13 +7,16 @@ import streamlit as st
 
 from models.records.trace import ModelTrace
 from pages.shared import cache, html, implementation, model_picker, notices, site
+from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import content, units
+from pages.shared.words import content, language, units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 
 COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
 _WIDTHS = (0.7, 0.3)
+
+_bars: Memo[html.Html] = Memo(128)
 
 
 def hero(page: str) -> None:
@@ -58,17 +61,25 @@ def section_of(page: str, key: str, draw: Callable[[], object]) -> None:
 
 
 def under_the_hood(page: str, parts: Sequence[tuple[str, Callable[[], object]]]) -> None:
-    """Offer further figures, (figure id, draw); one is computed when its section is opened."""
+    """Offer further figures, (figure id, draw); one is computed when its section is opened.
+
+    Its title and text are those of the figure's own file where it has them, else sections of the page.
+    """
     with st.container(key=f"hood-{page}", gap="small"):
         st.header(t("layout.hood"), anchor=False)
         st.markdown(t("layout.hood_text"))
         for name, draw in parts:
-            title = section(page, f"hood.{name}.title")
+            title = _hood_words(page, name, "title")
             with st.expander(title, key=f"{page}.hood.{name}", on_change="rerun") as opened:
                 if opened.open:
-                    st.markdown(section(page, f"hood.{name}.text"))
+                    st.markdown(_hood_words(page, name, "text"))
                     with notices.guarded():
                         draw()
+
+
+def _hood_words(page: str, name: str, part: str) -> str:
+    own = content.figure_facts(name).hood if name in content.figure_ids() else {}
+    return own[part][session.language()] if own else section(page, f"hood.{name}.{part}")
 
 
 def what_it_costs(page: str, tokens: int) -> None:
@@ -124,9 +135,13 @@ def link_to(page: str) -> None:
 
 def carried_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
-    rows = [(name, cache.carried(model_picker.chosen_here(name), tokens)) for name in cache.architectures()]
+    rows = tuple((name, cache.carried(model_picker.chosen_here(name), tokens)) for name in cache.architectures())
+    html.show(_bars.get((language.current(), rows), (), lambda: _bars_of(rows)))
+
+
+def _bars_of(rows: Sequence[tuple[str, int]]) -> html.Html:
     most = max((count for _, count in rows), default=1)
-    html.show(html.element("ul", (_bar(name, count, most) for name, count in rows), class_="cs-carried"))
+    return html.element("ul", (_bar(name, count, most) for name, count in rows), class_="cs-carried")
 
 
 def _bar(name: str, count: int, most: int) -> html.Html:

@@ -1,4 +1,4 @@
-"""Keep what was expensive to make, for all visitors: the most recently used, up to a number of bytes."""
+"""An LRU cache bounded by bytes, shared by all sessions."""
 
 import gc
 import threading
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class Shelf(Generic[T]):
-    """A cache bounded by bytes. What is asked for twice at once is made once; an error is not kept.
+    """A cache bounded by bytes. Concurrent requests for the same key share one computation. Exceptions are not cached.
 
-    budget_bytes: a single thing that is larger is kept all the same, alone.
+    budget_bytes: an entry larger than this is kept as the only one.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -23,7 +23,7 @@ class Shelf(Generic[T]):
 
     @property
     def held_bytes(self) -> int:
-        """Count the bytes of everything on the shelf."""
+        """Return the bytes of all entries."""
         with self._lock:
             return sum(weight for _, weight in self._held.values())
 
@@ -63,7 +63,7 @@ class Shelf(Generic[T]):
             return made
 
     def make_room(self, count: int) -> None:
-        """Let go of the least recently used until so many more bytes are within the budget, or nothing is left."""
+        """Evict least recently used entries until so many more bytes fit into the budget, or the cache is empty."""
         dropped = 0
         with self._lock:
             while self._held and sum(weight for _, weight in self._held.values()) + count > self.budget_bytes:

@@ -1,4 +1,4 @@
-"""Keep the last things that pages made, so that a run in which nothing changed makes nothing again."""
+"""A small LRU cache whose entries are valid for the objects they were computed from; a rerun reuses them."""
 
 import threading
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""The choice of a model for an architecture: bundled, published and downloaded on demand, or a folder here."""
+"""Choose the model of an architecture: bundled, published and downloaded on demand, or a local folder."""
 
 import os
 from pathlib import Path
@@ -73,7 +73,7 @@ def read(architecture: str, prompt: str) -> tuple[ModelTrace, ContextscopeError 
 
 
 def folders_allowed() -> bool:
-    """Tell whether this visitor may open folders of the machine that the app runs on.
+    """Return whether this visitor may open folders of the machine that the app runs on.
 
     Unless a setting says so, only who sits at it: the server listens there alone, and no proxy brings others.
     """
@@ -118,7 +118,7 @@ def _bundled(architecture: str) -> None:
 
 
 def _offered(architecture: str, offer: Offer) -> None:
-    """Show one published model with its facts and whatever can be done with it now."""
+    """Show one published model with its facts and the actions that are possible now."""
     key = "models.facts" if offer.params_active == offer.params_total else "models.facts_active"
     facts = t(key, params=units.compact(offer.params_total), active=units.compact(offer.params_active),
               download=units.decimal_size(offer.download_bytes), memory=units.size(offer.need_bytes))  # fmt: skip
@@ -145,7 +145,7 @@ def _offered(architecture: str, offer: Offer) -> None:
 
 
 def _download(offer: Offer) -> None:
-    """Begin a download, or keep why it cannot begin for the next drawing."""
+    """Start a download, or store the reason why it cannot start for the next rerun."""
     try:
         downloads.start(offer.id, revision=offer.revision)
     except ContextscopeError as error:
@@ -230,7 +230,7 @@ def _open_folder(architecture: str, path: str) -> None:
 
 
 def _without_oracle(error: ContextscopeError, path: str) -> ContextscopeError:
-    """Return one error for what is absent, forbidden or another folder, so that it tells nobody what there is."""
+    """Return one error for absent, forbidden and unsuitable folders, which reveals nothing about the disk."""
     if error.key.removeprefix("errors.") not in ("no_folder", "no_config"):
         return error
     source = path.strip()[:200]

@@ -1,4 +1,4 @@
-"""Say calmly what went wrong and what to do, in the visitor's language."""
+"""Show errors as sentences in the visitor's language: what happened, and what to do."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -38,14 +38,14 @@ def explain(error: ContextscopeError, *, also: str = "") -> None:
 
 
 def calm(error: BaseException) -> bool:
-    """Log an error nobody foresaw and say so without details. Returns True: nothing more needs to be shown."""
+    """Log an unexpected error and show a notice without details. Returns True: the error is handled."""
     _log.error("unexpected error on page %s", session.current().page, exc_info=error)
     st.error(i18n.t(_UNEXPECTED), icon=":material/error:")
     return True
 
 
 def answer_link(missed: Sequence[tuple[str, str]]) -> None:
-    """Say what a link asked for in vain: the page shows its own choice. missed: pairs of what and its value."""
+    """Show which parts of a link do not exist; the page shows its default. missed: pairs of name and value."""
     said = [_link_sentence(what, value) for what, value in dict.fromkeys(missed)]
     if said:
         st.info(plain(" ".join(said)), icon=":material/link_off:")

@@ -1,4 +1,4 @@
-"""Draw one figure of a trace in its card, with the visitor's selection and the check of what is drawn."""
+"""Draw one figure of a trace in its card, with the visitor's selection and the check of the drawn arrays."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -47,7 +47,7 @@ def panel(
 
 
 def _large(shown: Any) -> bool:
-    """Tell whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
+    """Return whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
     traces = [shown] if isinstance(shown, ModelTrace) else shown if isinstance(shown, list | tuple) else ()
     return any(isinstance(one, ModelTrace) and one.checkpoint not in cache.bundled() for one in traces)
 

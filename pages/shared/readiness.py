@@ -1,4 +1,4 @@
-"""Say whether the app can serve visitors: every bundled model has run, and the store of runs answers."""
+"""Readiness of the server: every bundled model has run, and the store of runs answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

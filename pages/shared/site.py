@@ -1,4 +1,4 @@
-"""The list of pages: navigation, addresses, links and tests are made from it."""
+"""The list of pages, from which navigation, addresses, links and tests are made."""
 
 from dataclasses import dataclass
 from pathlib import Path

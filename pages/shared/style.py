@@ -1,4 +1,4 @@
-"""Dress the app: one style sheet of ours, the accent of the page, the mode of the figures, the document's language."""
+"""Insert the style sheet, the accent colour of the page, the theme of the figures and the document's language."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the bundled models were trained: the logged loss, how much they read, what is left on held-out text."""
+"""How the bundled models were trained: logged loss, tokens read, bits per byte on held-out text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def lessons(page: str) -> None:
 
 
 def budget(card: Mapping[str, Any]) -> str:
-    """Say how much a model read, and where it was taken further; older cards do not state how many passes it was."""
+    """State how many tokens a model read, and where training continued; older cards do not state the passes."""
     recipe = card["recipe"]
     restarts = " · ".join(f"{step * recipe['batch'] * recipe['context']:,}" for step in recipe.get("restarts", ()))
     read = t(
@@ -37,7 +37,7 @@ def budget(card: Mapping[str, Any]) -> str:
 
 
 def apart(judged: Sequence[Mapping[str, Mapping[str, float]]]) -> str:
-    """Say by which factor the models differ on held-out text, and how the last stands to token frequencies."""
+    """State the factor between the models on held-out text, and the worst model relative to token frequencies."""
     values: dict[str, str] = {}
     for language in ("en", "ko"):
         bits = [found[language]["bits_per_byte"] for found in judged]

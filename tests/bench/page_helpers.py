@@ -1,23 +1,14 @@
 """Visit the benchmark page inside its frame, as a reader does."""
 
-from pathlib import Path
-
-from streamlit.testing.v1 import AppTest
-
-from pages.shared import site
-
-ROOT = Path(__file__).resolve().parents[2]
-FRAME = ROOT / "pages" / "frame" / "main.py"
-PAGE = site.page("benchmark").script
+from opening import unopened
 
 
 def opened(lang="en", *, state=None, **query):
-    at = AppTest.from_file(str(FRAME), default_timeout=200)
+    at = unopened("benchmark")
     for name, value in (state or {}).items():
         at.session_state[name] = value
     for name, value in ({"lang": lang} | query).items():
         at.query_params[name] = value
-    at.switch_page(str(PAGE))
     return calm(at.run())
 
 

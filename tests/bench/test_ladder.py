@@ -60,7 +60,7 @@ def test_active_parameters_are_matched_as_stated(key):
 def test_stored_parameters_are_matched_where_that_is_asked(key):
     total = {name: accounting.params_total(describe.resolve(source).shape)
              for name, source in sizes.sources(key, match="total").items()}  # fmt: skip
-    assert total["jamba"] / total["transformer"] == pytest.approx(1, abs=0.02)  # BENCHMARK.md R1
+    assert total["jamba"] / total["transformer"] == pytest.approx(1, abs=0.02)
     active = {name: accounting.params_active(describe.resolve(source).shape)
               for name, source in sizes.sources(key, match="total").items()}  # fmt: skip
     assert active["jamba"] < 0.7 * active["transformer"]

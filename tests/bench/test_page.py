@@ -9,9 +9,10 @@ from page_helpers import calm, opened, texts
 from models import describe, registry
 from models.bench.judge import comparison as run_comparison
 from models.bench.judge import statistics
-from models.bench.judge.statistics import Interval, Verdict
+from models.bench.judge.statistics import Verdict
 from models.bench.plan.plan import make_plan
 from models.errors import SourceError
+from models.records.interval import Interval
 from models.records.run import Run
 from pages.compare.benchmark import comparison, planning, results, rows, runs, verdicts
 from pages.shared.words import i18n

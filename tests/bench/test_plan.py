@@ -365,7 +365,7 @@ def test_the_plan_says_from_where_on_a_cache_outweighs_the_weights(tmp_path):
         weights = accounting.weight_bytes(shape, dtype="bfloat16")
         kept = [accounting.kv_bytes(shape, context=n, batch=1, dtype="bfloat16") for n in (count - 1, count)]
         assert kept[0] < weights <= kept[1]
-    assert int(said["transformer"].replace(",", "")) == pytest.approx(25_000, rel=0.05)  # BENCHMARK.md R13
+    assert int(said["transformer"].replace(",", "")) == pytest.approx(25_000, rel=0.05)
     sizes = {
         "hidden_size": 64,
         "num_hidden_layers": 2,
@@ -385,7 +385,7 @@ def test_more_experts_are_read_by_a_batch():
     assert read == sorted(set(read))
     assert read[3] < read[4] <= accounting.params_total(shape)
     expert = accounting.expert_parameters(shape) * shape.count("moe")
-    assert (read[2] - read[0]) / expert + 2 == pytest.approx(10.5, abs=0.05)  # BENCHMARK.md P11
+    assert (read[2] - read[0]) / expert + 2 == pytest.approx(10.5, abs=0.05)
 
 
 def test_the_workspace_is_near_what_was_measured():

@@ -3,7 +3,8 @@
 import pytest
 
 from models.bench.judge.roofline import distinct_experts, floors, roofline_step_s, step_bytes
-from models.counting.shape import Shape, shape_of
+from models.counting.families import shape_of
+from models.counting.shape import Shape
 from models.records.measurement import Measurement
 
 BANDWIDTH, FLOPS = 4.3e12, 788e12  # measured on one H200

@@ -3,19 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+from opening import unopened
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import figure, layout, site
+from pages.shared import figure, hood, layout
 from pages.shared.words import content
-from viz.figure import Figure
-
-ROOT = Path(__file__).resolve().parents[2]
-FRAME = ROOT / "pages" / "frame" / "main.py"
-TIMEOUT = 200
+from viz.figure import Figure, registered_as
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Shown:
 
 def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> AppTest:
     """Open one page alone, in English unless the address says otherwise, with everything under its hood open."""
-    at = AppTest.from_file(str(FRAME), default_timeout=TIMEOUT)
+    at = unopened(page)
     at.context = {"locale": "en-US"}
     for name in hoods(page):
         at.session_state[f"{page}.{name}"] = True
@@ -38,17 +34,16 @@ def opened(page: str, *, state: dict[str, Any] | None = None, **query: str) -> A
         at.session_state[name] = value
     for name, value in query.items():
         at.query_params[name] = value
-    if page != site.HOME:
-        at.switch_page(str(site.page(page).script))
     at.run()
     assert [error.value for error in (*at.exception, *at.error)] == []
     return at
 
 
 def hoods(page: str) -> list[str]:
-    """List the sections under the hood of a page that its words know."""
+    """List the sections under the hood of a page that its words know, and those that figures bring to every page."""
     keys = content.sections("en", page)
-    return [key.removesuffix(".title") for key in keys if key.startswith("hood.") and key.endswith(".title")]
+    own = [key.removesuffix(".title") for key in keys if key.startswith("hood.") and key.endswith(".title")]
+    return own + [f"hood.{registered_as(draw).id}" for draw in hood.FIGURES]
 
 
 @contextmanager
@@ -67,7 +62,7 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
 
         return drawn
 
-    show, body, section_of, hood = figure.show, layout.body, layout.section_of, layout.under_the_hood
+    show, body, section_of, under = figure.show, layout.body, layout.section_of, layout.under_the_hood
 
     def shown(fig: Figure, *, key: str, subtitle: str | None = None, **options: Any) -> Any:
         seen.append(Shown(places[-1] if places else "", key, fig, subtitle))
@@ -79,7 +74,7 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
     monkeypatch.setattr(
         layout,
         "under_the_hood",
-        lambda page, parts: hood(page, [(name, within(f"hood.{name}", draw)) for name, draw in parts]),
+        lambda page, parts: under(page, [(name, within(f"hood.{name}", draw)) for name, draw in parts]),
     )
     yield seen
 

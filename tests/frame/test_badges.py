@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,19 +14,21 @@ from streamlit.testing.v1 import AppTest
 from models import registry
 from models.reconstruction import Check
 from models.records.trace import PARTS, ModelTrace, Named
-from pages.shared import cache, figure
+from pages.shared import cache, figure, hood
 from pages.shared.words import i18n
 from viz import proof
-from viz.look.theme import LIGHT
+from viz.figure import registered_as
+from viz.look.theme import LIGHT, table
 from viz.trace.state import hidden_attention
 
 Open = Callable[..., AppTest]
 KINDS = ("rebuilds", "recomputed", "from_weights")
 # page -> how many figures of a run it shows at least; and which more when they are opened
 OPEN = {"overview": 1, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "recall": 1}
-HOOD = {"transformer": ["token_strip"], "mamba": ["half_life", "channel_matrix"],
-        "rwkv": ["wkv_film", "channel_matrix"],
-        "jamba": ["expert_load", "head_matrix", "state_film"]}  # fmt: skip
+SHARED = [registered_as(draw).id for draw in hood.FIGURES]
+HOOD = {"transformer": SHARED, "mamba": ["half_life", "channel_matrix", *SHARED],
+        "rwkv": ["wkv_film", "channel_matrix", *SHARED],
+        "jamba": ["expert_load", "head_matrix", "state_film", *SHARED]}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,18 @@ def test_the_same_picture_is_checked_once(trace: ModelTrace, monkeypatch: pytest
     assert third is not None and third.passed and len(calls) == 3
     again = dataclasses.replace(trace)  # another run of the same numbers is another run
     assert cache.check_of(draw(2), again, {"layer": 2}) is not first and len(calls) == 4
+
+
+def test_a_chart_of_more_rows_than_altair_writes_is_told_from_another() -> None:
+    def chart(last: float, color: str = "red") -> alt.LayerChart:
+        ticks = table([{"v": float(n)} for n in range(6000)] + [{"v": last}]).mark_tick().encode(x="v:Q")
+        words = table([{"v": 1.0, "text": "half"}]).mark_text(color=color).encode(x="v:Q", text="text:N")
+        return alt.LayerChart(layer=[ticks, words])
+
+    with pytest.raises(alt.MaxRowsError):
+        chart(0.0).to_json()
+    first, *others = (cache._chart_bytes(one) for one in (chart(0.0), chart(1e-13), chart(0.0, "blue"), chart(0.0)))
+    assert [first == other for other in others] == [False, False, True]
 
 
 def test_checks_keep_no_trace_alive_and_are_bounded(trace: ModelTrace) -> None:

@@ -1,23 +1,20 @@
 """I11: what a link says is understood, or the page shows its own choice and says so, once."""
 
-from pathlib import Path
-
 import pytest
+from opening import unopened
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import cache, site
+from pages.shared import cache
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 
-FRAME = Path(__file__).resolve().parents[2] / "pages" / "frame" / "main.py"
 TEXT = "The wolf and the fox"
 
 
 def opened(query: dict[str, str], *, browser: str = "en-US", page: str = "mamba") -> AppTest:
     """Open a page directly at an address, as a link does."""
-    at = AppTest.from_file(str(FRAME), default_timeout=120)
+    at = unopened(page)
     at.context = {"locale": browser}
-    at.switch_page(str(site.page(page).script))
     for name, value in query.items():
         at.query_params[name] = value
     return at.run()

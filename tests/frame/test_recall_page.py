@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from models.recall import evaluation, live, study
 from models.recall.curriculum import TASKS
-from models.recall.evaluation import Accuracy
 from models.recall.tasks import values_of
+from models.records.recall import Accuracy
 from pages.compare.recall import measuring, question, results
 from pages.shared.words import content, i18n
 

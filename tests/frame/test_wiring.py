@@ -18,13 +18,13 @@ from models import registry
 from models.counting import accounting
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import cache, site
+from pages.shared import cache, hood, site
 from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
 from viz.charts import curves
-from viz.figure import Figure
+from viz.figure import Figure, registered_as
 from viz.look.theme import LIGHT
-from viz.trace import attention, channels, decay, matrix, overview, routing, state, tokens
+from viz.trace import attention, channels, decay, matrix, overview, routing, state
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -72,6 +72,12 @@ def offered_channels(trace: ModelTrace, layer: int) -> list[int]:
     return [int(c) for c in channels.quantile_channels(trace.layer(layer).part("half_life"), count=8)]
 
 
+def shared(page: str) -> list[Row]:
+    """List what every architecture's page offers under its hood."""
+    entries = [registered_as(draw) for draw in hood.FIGURES]
+    return [(f"hood.{one.id}", f"{page}.{one.id}", one.id, of_text(one.draw), None) for one in entries]
+
+
 def transformer(layer: int, head: int) -> list[Row]:
     words = head_words(layer, head)
     return [
@@ -80,7 +86,7 @@ def transformer(layer: int, head: int) -> list[Row]:
         ("chapter2", "transformer.mosaic", "head_mosaic", of_head(attention.head_mosaic, layer, head), None),
         ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
          words),
-        ("hood.token_strip", "transformer.strip", "token_strip", of_text(tokens.token_strip), None),
+        *shared("transformer"),
     ]  # fmt: skip
 
 
@@ -93,6 +99,7 @@ def mamba(layer: int, channel: int) -> list[Row]:
         ("chapter3", "mamba.hidden", "hidden_attention", of_layer(state.hidden_attention, layer), words),
         ("hood.half_life", "mamba.half_life", "half_life", of_text(decay.half_life, follow=False), None),
         ("hood.channel_matrix", "mamba.channel", "channel_matrix", of_channel(layer, channel, among=8), None),
+        *shared("mamba"),
     ]
 
 
@@ -105,6 +112,7 @@ def rwkv(layer: int, channel: int) -> list[Row]:
         ("chapter3", "rwkv.receptance", "receptance_map", of_layer(decay.receptance_map, layer), words),
         ("hood.wkv_film", "rwkv.film", "wkv_film", of_layer(decay.wkv_film, layer), words),
         ("hood.channel_matrix", "rwkv.channel", "channel_matrix", of_channel(layer, channel), None),
+        *shared("rwkv"),
     ]
 
 
@@ -120,6 +128,7 @@ def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
          head_words(4, head)),
         ("hood.state_film", "jamba.film", "state_film", of_layer(state.state_film, state_layer),
          layer_words(state_layer)),
+        *shared("jamba"),
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 LENGTHS = (1, 7, 63, 200, 1025)
 BATCHES = (1, 3)
+ZERO_ULPS = 4  # units of float32 that may be left where terms cancel to nothing
 Run = Callable[..., Sequence[Tensor]]
 
 
@@ -56,7 +57,8 @@ def compare(exact: Run, fast: Run, problem: Mapping[str, Tensor], *, value: floa
     """Assert that fast (float32) gives the outputs and every gradient of exact (float64).
 
     Each output is weighted with its own cosine, so that no gradient cancels. A gradient that is zero in truth (the
-    decay of a single token) is measured against the largest one.
+    decay of a single token, the query that sees one key) is a difference of equal terms: float32 may leave a few units
+    of rounding of the largest one, as a kernel does on one processor and not on another.
     """
     doubles = {name: x.clone().requires_grad_() for name, x in problem.items()}
     singles = {name: x.float().requires_grad_() for name, x in problem.items()}
@@ -72,7 +74,9 @@ def compare(exact: Run, fast: Run, problem: Mapping[str, Tensor], *, value: floa
         given = singles[name].grad
         assert given is not None, name
         error = (given.double() - reference).abs().max().item()
-        assert error < gradient * max(reference.abs().max().item(), 1e-3 * largest), name
+        size = reference.abs().max().item()
+        rounding = ZERO_ULPS * torch.finfo(torch.float32).eps * largest
+        assert error < (gradient * max(size, 1e-3 * largest) if size else rounding), name
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:

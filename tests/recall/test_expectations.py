@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from models.recall import study
-from models.recall.evaluation import Accuracy
 from models.recall.expectations import EXPECTED, Finding, findings
+from models.records.recall import Accuracy
 from pages.shared.words import i18n
 
 TRAINED = {"distance": 64, "pairs": 8}

@@ -7,8 +7,9 @@ import torch
 
 from models.errors import SourceError
 from models.recall import curriculum, evaluation, live, micro, study
-from models.recall.evaluation import Accuracy, indistinguishable
+from models.recall.evaluation import indistinguishable
 from models.recall.live import Key, LiveRun, LiveRuns
+from models.records.recall import Accuracy
 
 FEW = 24  # questions per cell
 SOON = 300.0  # seconds

@@ -1,21 +1,22 @@
 """The benchmark's figures: what is drawn is what was measured, failures stay visible, nothing is averaged away."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models.bench.judge.statistics import growth_exponent, median_time
+from models.records.interval import Interval
 from models.records.measurement import Measurement, from_row
 from viz.bench.batches import largest_batch, pareto
 from viz.bench.device import achieved, energy, launches, sentinel_strip
 from viz.bench.memory import memory_parts, memory_vs_context
-from viz.bench.rows import Measured, hollow, series_of
+from viz.bench.rows import hollow, series_of
 from viz.bench.speed import decode_vs_context, prefill_vs_context
 from viz.figure import Figure
 from viz.look.labels import dodged
@@ -24,57 +25,33 @@ from viz.look.theme import DARK, LIGHT
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "quick-cpu.jsonl"
 
 
-@dataclass(frozen=True)
-class Row:
-    architecture: str
-    context: int
-    state: str = "ok"
-    prefill_ms_samples: Sequence[float] = ()
-    decode_ms_samples: Sequence[float] = ()
-    cache_bytes: int | None = None
-    peak_bytes: int | None = None
-    batch: int = 1
-    size: str = "bundled"
-    view: str = "architecture"
-    dtype: str = "float32"
-    device: str = "cpu"
-    attention: str = "auto"
-    kernels: str = "fast"
-    experts: str = "auto"
-    captured: bool = False
-    bytes_weights: int | None = None
-    bytes_logits: int | None = None
-    pred_bytes: int | None = None
-    launch_fraction: float | None = None
-    harness_ms: float | None = None
-    ops_per_token: int | None = None
-    bandwidth_bytes_per_s: float | None = None
-    peak_flops_per_s: float | None = None
-    mbu: float | None = None
-    mfu: float | None = None
-    batch_limit: str = ""
-    energy_j_per_token: float | None = None
-    sentinel_before_ms: float | None = None
-    sentinel_after_ms: float | None = None
-    started_ns: int | None = None
+def measurement(
+    architecture: str, context: int, state: str = "ok", prefill: Sequence[float] = (), decode: Sequence[float] = (),
+    cache_bytes: int | None = None, peak_bytes: int | None = None, **facts: Any,
+) -> Measurement:  # fmt: skip
+    """Return a measured row of a run of the bundled models."""
+    made = Measurement(
+        "run", "", state, architecture, architecture, context, 1, "cpu", "float32", 3, 0,
+        prefill_ms_samples=tuple(prefill), decode_ms_samples=tuple(decode), cache_bytes=cache_bytes,
+        peak_bytes=peak_bytes,
+    )  # fmt: skip
+    return replace(made, **facts)
 
-    @property
-    def noise(self) -> str:
-        return "unusable" if self.state == "unstable" else ""
 
-    @property
-    def cell_id(self) -> str:
-        return f"{self.architecture}-{self.context}-b{self.batch}-{self.kernels}"
+def replace(known: Measurement, **facts: Any) -> Measurement:
+    """Return a row with other facts and the name of its cell."""
+    new = dataclasses.replace(known, **facts)
+    return dataclasses.replace(new, cell_id=f"{new.architecture}-{new.context}-b{new.batch}-{new.kernels}")
 
 
 ROWS = [
-    Row("transformer", 128, "ok", (1.0, 2.0, 4.0), (0.5, 0.6, 0.7), 1000, 2000),
-    Row("transformer", 512, "ok", (8.0, 9.0, 10.0), (0.9,), 4000, 8000),
-    Row("transformer", 2048, "oom"),
-    Row("transformer", 8192, "predicted_oom_skipped"),
-    Row("mamba", 128, "ok", (3.0,), (0.4,), 500, 700),
-    Row("mamba", 512, "unstable", (5.0,), (0.4,), 500, 700),
-    Row("rwkv", 128, "failed"),
+    measurement("transformer", 128, "ok", (1.0, 2.0, 4.0), (0.5, 0.6, 0.7), 1000, 2000),
+    measurement("transformer", 512, "ok", (8.0, 9.0, 10.0), (0.9,), 4000, 8000),
+    measurement("transformer", 2048, "oom"),
+    measurement("transformer", 8192, "predicted_oom_skipped"),
+    measurement("mamba", 128, "ok", (3.0,), (0.4,), 500, 700),
+    measurement("mamba", 512, "unstable", (5.0,), (0.4,), 500, 700),
+    measurement("rwkv", 128, "failed"),
 ]
 FULL = replace(
     ROWS[0], bytes_weights=5000, bytes_logits=100, pred_bytes=7100, launch_fraction=0.5, harness_ms=0.06,
@@ -83,7 +60,7 @@ FULL = replace(
 )  # fmt: skip
 
 
-def every(rows: Sequence[Measured], t, theme=LIGHT) -> list[Figure | None]:
+def every(rows: Sequence[Measurement], t, theme=LIGHT) -> list[Figure | None]:
     """Draw all of them."""
     return [
         decode_vs_context(rows, floors={row.cell_id: 1e-4 for row in rows}, theme=theme, t=t),
@@ -133,10 +110,12 @@ def scales(figure: Figure, name: str) -> list[dict]:
     return [channel["scale"] for channel in channels if channel.get("scale")]
 
 
-def many(architecture: str, factor: float, contexts: Sequence[int] = (256, 1024, 4096, 16384), **more) -> list[Row]:
+def many(
+    architecture: str, factor: float, contexts: Sequence[int] = (256, 1024, 4096, 16384), **more
+) -> list[Measurement]:
     """Build rows whose prefill grows as T^factor and whose step takes 1 ms."""
     return [
-        Row(architecture, c, prefill_ms_samples=[c**factor * v for v in (0.99, 1.0, 1.01)], decode_ms_samples=[1.0] * 6,
+        measurement(architecture, c, prefill=[c**factor * v for v in (0.99, 1.0, 1.01)], decode=[1.0] * 6,
             **more)
         for c in contexts
     ]  # fmt: skip
@@ -150,7 +129,7 @@ def many(architecture: str, factor: float, contexts: Sequence[int] = (256, 1024,
     [
         [],
         [FULL],
-        [Row("rwkv", 128, "timeout"), Row("rwkv", 512, "oom", pred_bytes=9)],
+        [measurement("rwkv", 128, "timeout"), measurement("rwkv", 512, "oom", pred_bytes=9)],
         [replace(row, architecture="mamba") for row in ROWS],
         ROWS,
         [replace(FULL, batch=b, kernels=k, size=s) for b in (1, 8) for k in ("fast", "reference") for s in ("a", "b")],
@@ -187,7 +166,7 @@ def test_the_recorded_run_can_be_drawn(t):
 
 def test_thousands_of_samples_are_thinned_but_counted(english):
     samples = np.linspace(1.0, 3.0, 5001)
-    figure = decode_vs_context([Row("mamba", 128, decode_ms_samples=samples)], theme=LIGHT, t=english)
+    figure = decode_vs_context([measurement("mamba", 128, decode_ms_samples=samples)], theme=LIGHT, t=english)
     dots = drawn(figure, lambda layer: layer["mark"]["type"] == "circle")[0]
     assert len(dots) == 40
     assert (min(d["y"] for d in dots), max(d["y"] for d in dots)) == pytest.approx((0.001, 0.003))
@@ -252,7 +231,7 @@ def test_failures_are_named_once_where_the_line_ends(english):
 
 
 def test_a_measured_point_beyond_a_failure_is_kept(english):
-    rows = [*ROWS[:3], Row("transformer", 4096, "ok", (20.0,), (1.0,), 9000)]
+    rows = [*ROWS[:3], measurement("transformer", 4096, "ok", (20.0,), (1.0,), 9000)]
     figure = prefill_vs_context(rows, theme=LIGHT, t=english)
     assert [x for x, _ in points(figure, "transformer")] == [128, 512, 4096]
     assert crosses(figure) == [("transformer", 2048, pytest.approx(0.009))]
@@ -272,7 +251,7 @@ def test_unsteady_rows_and_reference_kernels_are_hollow(english):
 def test_a_row_of_a_gpu_without_a_captured_graph_is_hollow():
     gpu = replace(ROWS[0], device="cuda:0")
     assert hollow(gpu)
-    assert not hollow(replace(gpu, captured=True))
+    assert not hollow(replace(gpu, graph="captured"))
     assert not hollow(replace(gpu, view="as_shipped")), "nothing is captured as shipped"
     assert not hollow(ROWS[0]), "a CPU has no graphs"
 
@@ -344,7 +323,7 @@ def test_the_parts_add_up_to_the_measured_peak(english):
     assert len({bar["tint"] for bar in bars}) == 4
     ticks = drawn(figure, lambda layer: layer["mark"]["type"] == "rule")
     assert [row["from"] for rows in ticks for row in rows if "from" in row] == [7100]
-    assert "6.8 KiB" in texts(figure)
+    assert "6.84 KiB" in texts(figure)
 
 
 def test_a_negative_rest_is_exported_and_not_drawn(english):
@@ -354,7 +333,7 @@ def test_a_negative_rest_is_exported_and_not_drawn(english):
 
 
 def test_a_cell_that_failed_shows_its_prediction_and_why(english):
-    figure = memory_parts([FULL, Row("transformer", 512, "oom", pred_bytes=9000)], theme=LIGHT, t=english)
+    figure = memory_parts([FULL, measurement("transformer", 512, "oom", pred_bytes=9000)], theme=LIGHT, t=english)
     assert english("viz.state.oom") in texts(figure)
     assert figure.data["transformer_512"].values.tolist() == [0, 0, 0, 0, 9000]
 
@@ -362,10 +341,10 @@ def test_a_cell_that_failed_shows_its_prediction_and_why(english):
 # --- batches ---------------------------------------------------------------------------------------------------------
 
 
-def batches() -> list[Row]:
+def batches() -> list[Measurement]:
     steps = {"transformer": {1: 1.0, 8: 4.0, 32: 20.0}, "mamba": {1: 2.0, 8: 2.0, 32: 2.5}}
     return [
-        Row(a, 1024, decode_ms_samples=[ms * v for v in (0.9, 1.0, 1.0, 1.1)], batch=b)
+        measurement(a, 1024, decode=[ms * v for v in (0.9, 1.0, 1.0, 1.1)], batch=b)
         for a, times in steps.items() for b, ms in times.items()
     ]  # fmt: skip
 
@@ -384,7 +363,7 @@ def test_throughput_is_batch_over_the_median_step(english):
 
 
 def test_a_largest_batch_that_failed_says_so(english):
-    rows = [*batches(), Row("rwkv", 1024, "oom", batch=64)]
+    rows = [*batches(), measurement("rwkv", 1024, "oom", batch=64)]
     assert english("viz.state.oom") in texts(largest_batch(rows, theme=LIGHT, t=english))
 
 
@@ -462,9 +441,9 @@ def test_a_fit_is_asked_for_what_is_drawn(english):
 
     def fit(sizes, samples):
         asked.append((sizes, samples))
-        return SimpleNamespace(value=1.0, low=-math.inf, high=math.inf)
+        return Interval(1.0, -math.inf, math.inf)
 
     rows = many("mamba", 1.0, (256, 512, 1024))
-    prefill_vs_context([*rows, Row("mamba", 2048, "oom")], fit=fit, theme=LIGHT, t=english)
+    prefill_vs_context([*rows, measurement("mamba", 2048, "oom")], fit=fit, theme=LIGHT, t=english)
     assert [sizes for sizes, _ in asked] == [[256.0, 512.0, 1024.0]]
     assert asked[0][1][0] == pytest.approx([0.256 * v for v in (0.99, 1.0, 1.01)])

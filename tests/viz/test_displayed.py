@@ -7,7 +7,7 @@ import pytest
 
 from models.records.trace import ModelTrace, Named
 from viz.canvas import CanvasSpec, decode
-from viz.gallery import figures_of, gallery
+from viz.gallery.figures import figures_of, gallery
 from viz.look.theme import DARK, LIGHT
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.channels import longest_first

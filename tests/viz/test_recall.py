@@ -1,28 +1,20 @@
 """Recall figures: what is drawn is what was measured, what is not measured stays empty, the border is where it is."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
+from models.records.recall import Accuracy
 from viz.look.theme import DARK, LIGHT
 from viz.recall.maps import layout_of, recall_against_bytes, recall_lessons, recall_map, recall_seeds
 
 
-@dataclass(frozen=True)
-class Cell:
-    at: dict[str, int]
-    accuracy: float
-    low: float = 0.0
-    high: float = 1.0
-    count: int = 640
-    length: int = 100
-    bytes_carried: int = 2048
+def cell(at: dict[str, int], accuracy: float, *, bytes_carried: int = 2048) -> Accuracy:
+    return Accuracy(at, accuracy, 0.0, 1.0, 640, 100, bytes_carried)
 
 
-def cells(scale: float) -> list[Cell]:
+def cells(scale: float) -> list[Accuracy]:
     return [
-        Cell({"distance": d, "pairs": p}, scale * (1 - p / 20), bytes_carried=1024 * d)
+        cell({"distance": d, "pairs": p}, scale * (1 - p / 20), bytes_carried=1024 * d)
         for d in (16, 64, 128)
         for p in (2, 8)
     ]
@@ -43,7 +35,7 @@ def rows(figure) -> list[dict]:
 def test_cells_lie_on_their_axes() -> None:
     assert (LAYOUT.places, LAYOUT.rows) == ([16, 64, 128], [2, 8])
     single = layout_of(
-        [Cell({"distance": 4}, 1.0), Cell({"distance": 9}, 1.0)], ("distance",), guess=eighth, trained_to=9
+        [cell({"distance": 4}, 1.0), cell({"distance": 9}, 1.0)], ("distance",), guess=eighth, trained_to=9
     )
     assert (single.up, list(single.rows)) == (None, [0])
 
@@ -64,7 +56,7 @@ def test_the_map_draws_what_was_measured_and_nothing_else(english, theme) -> Non
 
 
 def test_colour_grows_with_accuracy_and_starts_at_guessing(english) -> None:
-    ladder = {"rwkv": [Cell({"distance": d, "pairs": 2}, a) for d, a in ((1, 0.0), (2, 0.125), (3, 0.5), (4, 1.0))]}
+    ladder = {"rwkv": [cell({"distance": d, "pairs": 2}, a) for d, a in ((1, 0.0), (2, 0.125), (3, 0.5), (4, 1.0))]}
     layout = layout_of(ladder["rwkv"], ("distance", "pairs"), guess=eighth, trained_to=9)
     colors = {
         r["column"]: r["color"] for r in rows(recall_map(ladder, layout, theme=LIGHT, t=english)) if r.get("measured")
@@ -76,7 +68,7 @@ def test_colour_grows_with_accuracy_and_starts_at_guessing(english) -> None:
 
 def test_every_cell_has_a_guess_of_its_own(english) -> None:
     """Equal accuracy has less colour where a guess is right more often; the line of guessing is their mean."""
-    level = {"mamba": [Cell({"distance": 1, "pairs": p}, 0.5) for p in (2, 8)]}
+    level = {"mamba": [cell({"distance": 1, "pairs": p}, 0.5) for p in (2, 8)]}
 
     def guess(at: dict[str, int]) -> float:
         return 1 / at["pairs"]

@@ -12,7 +12,7 @@ import yaml
 from models.records.trace import LayerTrace, ModelTrace, Named, Token
 from models.scores import chance, head_patterns, uniform
 from viz.canvas import CanvasSpec, decode
-from viz.gallery import gallery
+from viz.gallery.figures import gallery
 from viz.look.theme import LIGHT
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.overview import four_machines

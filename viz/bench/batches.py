@@ -8,23 +8,24 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from models.records.interval import Interval
 from models.records.trace import Named
 from viz.bench.rows import MEASURED, Measured, Series, hollow, series_of
-from viz.bench.speed import Fitted
 from viz.charts.series import Axis, Line, lines_chart
 from viz.charts.strips import Strip, strips_chart
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme, table
 
 
+@figure("largest_batch", of="rows")
 def largest_batch(
     rows: Iterable[Measured],
     *,
     theme: Theme,
     t: Translate,
     context: int | None = None,
-    intervals: Mapping[str, Fitted] | None = None,
+    intervals: Mapping[str, Interval] | None = None,
 ) -> Figure | None:
     """Draw tokens per second of the device at each architecture's largest batch, and what kept it from a larger one.
 
@@ -55,6 +56,7 @@ def largest_batch(
     return Figure("largest_batch", strips_chart(strips, theme=theme), data, alt_text, note)
 
 
+@figure("pareto", of="rows")
 def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int | None = None) -> Figure | None:
     """Draw tokens per second of the whole device against those of one user, a point per batch; both logarithmic.
 
@@ -97,7 +99,7 @@ def _device_rate(row: Measured) -> float:
     return row.batch / (_step_ms(row) or math.inf) * 1e3
 
 
-def _rates(step: Fitted | None, batch: int) -> tuple[float, float] | None:
+def _rates(step: Interval | None, batch: int) -> tuple[float, float] | None:
     """Turn an interval of milliseconds into one of tokens per second; None where it has no end."""
     if step is None or not (math.isfinite(step.high) and step.low > 0):
         return None

@@ -10,13 +10,14 @@ import numpy as np
 from models.records.trace import Named
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
 from viz.charts.strips import Strip, strips_chart
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme, styled, table
 
 Value = Callable[[Measured], float | None]
 
 
+@figure("achieved", of="rows")
 def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
     """Draw the share of its measured ceilings that the device reached: bytes while decoding, operations in prefill.
 
@@ -31,6 +32,7 @@ def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
     return Figure("achieved", chart, data, t("viz.achieved.alt", list=_list(strips)), _ceilings(rows, t))
 
 
+@figure("launches", of="rows")
 def launches(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
     """Draw the share of a decoding step in which the device runs no operator, beside the operators of a token.
 
@@ -49,6 +51,7 @@ def launches(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
     return Figure("launches", chart, data, t("viz.launches.alt", list=_list(strips)), t("viz.launches.note"))
 
 
+@figure("energy", of="rows")
 def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
     """Draw the joules of one token at the longest context of each batch; None where the counter was absent."""
     rows = [row for row in rows if row.state in MEASURED and row.energy_j_per_token is not None]
@@ -68,6 +71,7 @@ def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | 
     )
 
 
+@figure("sentinel_strip", of="rows")
 def sentinel_strip(rows: Iterable[Measured], *, limit: float, theme: Theme, t: Translate) -> Figure | None:
     """Draw a fixed product's time before and after every cell, against the run's median, in order of time.
 

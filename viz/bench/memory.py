@@ -10,7 +10,7 @@ from models.records.trace import Named
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, series_of
 from viz.charts.series import Axis
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, ramp_between, styled, table
 
@@ -20,6 +20,7 @@ LEFT, RIGHT = 62, 92  # pixels: contexts, and totals
 _KEY_AT = (0.0, 0.21, 0.39, 0.57, 0.72)  # where the words of the key begin, as shares of the width
 
 
+@figure("memory_vs_context", of="rows")
 def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, peak: bool = False) -> Figure:
     """Draw the bytes of the live cache (peak: the highest use above the weights) against context, a panel per batch."""
     parts = parts_of(list(rows), t=t)
@@ -33,6 +34,7 @@ def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, p
     return context_figure("memory_vs_context", panels, drawn(parts, panels), axis, theme=theme, t=t)
 
 
+@figure("memory_parts", of="rows")
 def memory_parts(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure:
     """Draw the peak of every cell as a bar of weights, cache, logits and the rest, and the predicted total as a tick.
 

@@ -3,38 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 
+from models.records.interval import Interval
 from models.records.trace import Named
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
 from viz.bench.rows import Measured, Series, hollow
 from viz.charts.series import Axis
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
 
-
-class Fitted(Protocol):
-    """An estimate with its 95 % interval; models.bench.judge.statistics.Interval is one."""
-
-    @property
-    def value(self) -> float:
-        """The estimate."""
-
-    @property
-    def low(self) -> float:
-        """Lower end, minus infinity where a single round tells nothing."""
-
-    @property
-    def high(self) -> float:
-        """Upper end, infinity likewise."""
+Fit = Callable[[Sequence[float], Sequence[Sequence[float]]], Interval]
 
 
-Fit = Callable[[Sequence[float], Sequence[Sequence[float]]], Fitted]
-
-
+@figure("decode_vs_context", of="rows")
 def decode_vs_context(
     rows: Iterable[Measured], *, theme: Theme, t: Translate, floors: Mapping[str, float] | None = None
 ) -> Figure:
@@ -63,6 +47,7 @@ def decode_vs_context(
     return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)
 
 
+@figure("prefill_vs_context", of="rows")
 def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, fit: Fit | None = None) -> Figure:
     """Draw the seconds to read the context against its length, a panel per batch, as decode_vs_context does.
 
@@ -104,8 +89,8 @@ def _hollow_note(rows: Sequence[Measured], t: Translate) -> list[str]:
     return [t("viz.bench.note_hollow")] if any(hollow(row) for row in rows) else []
 
 
-def _exponents(parts: Sequence[Part], fit: Fit | None) -> dict[tuple[int, str], Fitted]:
-    found: dict[tuple[int, str], Fitted] = {}
+def _exponents(parts: Sequence[Part], fit: Fit | None) -> dict[tuple[int, str], Interval]:
+    found: dict[tuple[int, str], Interval] = {}
     for batch, every in parts:
         for series in every:
             groups = _prefills(series)
@@ -118,7 +103,7 @@ def _prefills(series: Series) -> dict[int, list[float]]:
     return pooled(series.rows, _prefill_seconds)
 
 
-def _exponent_text(found: Fitted, t: Translate) -> str:
+def _exponent_text(found: Interval, t: Translate) -> str:
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return t("viz.prefill_vs_context.exponent_alone", k=f"{found.value:.2f}")
     values = {"k": f"{found.value:.2f}", "low": f"{found.low:.2f}", "high": f"{found.high:.2f}"}

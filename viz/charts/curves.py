@@ -8,13 +8,14 @@ import numpy as np
 
 from models.records.trace import Named
 from viz.charts.series import Axis, Line, lines_chart
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, styled, table
 
 SMOOTHED = 40  # a log is smoothed over this share of its length
 
 
+@figure("carried_bytes", of="other")
 def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate) -> Figure:
     """Draw the bytes each architecture carries at one length, as bars on one linear scale."""
     most = max((count for _, count in rows), default=1)
@@ -44,6 +45,7 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
     )
 
 
+@figure("growth", of="other")
 def growth(
     curves: Mapping[str, Sequence[tuple[int, int]]], *, theme: Theme, t: Translate, at: int | None = None
 ) -> Figure:
@@ -71,6 +73,7 @@ def growth(
     return Figure("growth", chart, _drawn(lines), t("viz.growth.alt"))
 
 
+@figure("training_curves", of="other")
 def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme: Theme, t: Translate) -> Figure:
     """Draw the loss of each bundled model against the tokens it has seen: (tokens, loss) pairs.
 

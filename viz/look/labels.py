@@ -2,24 +2,25 @@
 
 from collections.abc import Callable, Sequence
 
-from models import units
+from models.units import duration, number
+from models.units import size as binary_size
 
 Translate = Callable[..., str]
 
 
 def short(value: float) -> str:
     """Write a number as models.units.number does: 0.0999, 1.2e6."""
-    return units.number(value)
+    return number(value)
 
 
 def size(count: float) -> str:
     """Write a number of bytes as models.units.size does: 7.5 KiB."""
-    return units.size(count)
+    return binary_size(count)
 
 
 def seconds(value: float) -> str:
     """Write a time as models.units.duration does: 12.5 ms."""
-    return units.duration(value)
+    return duration(value)
 
 
 def template(t: Translate, key: str, *names: str, **values: object) -> str:

@@ -15,7 +15,7 @@ from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
-from viz.proof import attention, decay, layers, routing, state
+from viz.proof import attention, decay, layers, lens, routing, state
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -44,6 +44,7 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "router_bars": ("recomputed", routing.router_bars),
         "expert_load": ("recomputed", routing.expert_load),
         "token_strip": ("recomputed", layers.token_strip),
+        "logit_lens": ("rebuilds", lens.logit_lens),
     }
 )
 CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(

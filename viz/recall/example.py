@@ -6,13 +6,14 @@ import numpy as np
 
 from models.records.trace import ModelTrace, Named
 from viz.canvas import Axis, CanvasSpec, Legend, Matrix, Scale, Strip
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, sequential
-from viz.trace.matrix import mixing_of
+from viz.trace.matrix import MIXING, mixing_of
 from viz.trace.tokens import words
 
 
+@figure("recall_example", of="traces", also=MIXING)
 def recall_example(
     traces: Sequence[ModelTrace], *, asked_at: int, answer_at: int, theme: Theme, t: Translate
 ) -> Figure:

@@ -2,52 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import altair as alt
 import numpy as np
 
+from models.records.recall import Accuracy
 from models.records.trace import Named
 from viz.charts.series import Axis, Line, lines_chart
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, sequential, styled, table
 
 CELL = 44  # pixels high
 TITLE = 62  # pixels: name and mean above a map
 BARS = 84  # pixels: the bytes under a map
-
-
-class Recalled(Protocol):
-    """What a measured cell must have; models.recall.evaluation.Accuracy has it. Shares in [0, 1]."""
-
-    @property
-    def at(self) -> Mapping[str, int]:
-        """The cell's place along the axes of its task."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right answers."""
-
-    @property
-    def low(self) -> float:
-        """Lower end of the 95 % interval."""
-
-    @property
-    def high(self) -> float:
-        """Upper end of the 95 % interval."""
-
-    @property
-    def count(self) -> int:
-        """Questions asked."""
-
-    @property
-    def length(self) -> int:
-        """Tokens of a sequence."""
-
-    @property
-    def bytes_carried(self) -> int:
-        """Bytes a decoder keeps of one sequence."""
 
 
 Guess = Callable[[Mapping[str, int]], float]
@@ -70,7 +39,7 @@ class Layout:
     most_bytes: int
 
 
-def layout_of(cells: Sequence[Recalled], axes: Sequence[str], *, guess: Guess, trained_to: int) -> Layout:
+def layout_of(cells: Sequence[Accuracy], axes: Sequence[str], *, guess: Guess, trained_to: int) -> Layout:
     """Lay out all cells of a task: the first axis goes across, the second, where there is one, up."""
     places, rows = (sorted({cell.at[axis] for cell in cells}) for axis in (axes[0], axes[-1]))
     most = max(cell.bytes_carried for cell in cells)
@@ -78,8 +47,9 @@ def layout_of(cells: Sequence[Recalled], axes: Sequence[str], *, guess: Guess, t
     return Layout(axes[0], up, places, rows if up else [0], guess, trained_to, most)
 
 
+@figure("recall_map", of="recall")
 def recall_map(
-    cells: Mapping[str, Sequence[Recalled]], layout: Layout, *, theme: Theme, t: Translate, live: bool = False
+    cells: Mapping[str, Sequence[Accuracy]], layout: Layout, *, theme: Theme, t: Translate, live: bool = False
 ) -> Figure:
     """Draw one map per architecture, accuracy in every cell, over a bar of the bytes carried at that distance.
 
@@ -113,8 +83,9 @@ def recall_map(
     return Figure("recall_map", chart, _arrays(cells, layout), text)
 
 
+@figure("recall_against_bytes", of="recall")
 def recall_against_bytes(
-    cells: Mapping[str, Sequence[Recalled]], layout: Layout, *, theme: Theme, t: Translate
+    cells: Mapping[str, Sequence[Accuracy]], layout: Layout, *, theme: Theme, t: Translate
 ) -> Figure:
     """Draw accuracy against the bytes carried, one point per distance (mean over its cells), near to far."""
     lines = []
@@ -133,6 +104,7 @@ def recall_against_bytes(
     return Figure("recall_against_bytes", chart, data, t("viz.recall_against_bytes.alt"))
 
 
+@figure("recall_lessons", of="recall")
 def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Theme, t: Translate) -> Figure:
     """Draw the loss of each micro-model against the training step: (step, loss in nats per question) pairs."""
     lines = [
@@ -146,8 +118,9 @@ def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Th
     return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"))
 
 
+@figure("recall_seeds", of="recall")
 def recall_seeds(
-    runs: Mapping[str, Sequence[tuple[int, Sequence[Recalled]]]],
+    runs: Mapping[str, Sequence[tuple[int, Sequence[Accuracy]]]],
     *,
     theme: Theme,
     t: Translate,
@@ -240,7 +213,7 @@ class _Frame:
         return alt.Y("bytes:Q", scale=scale, axis=None)
 
 
-def _tiles(name: str, cells: Sequence[Recalled], frame: _Frame, theme: Theme, t: Translate) -> Iterator[dict[str, Any]]:
+def _tiles(name: str, cells: Sequence[Accuracy], frame: _Frame, theme: Theme, t: Translate) -> Iterator[dict[str, Any]]:
     """Say for every cell of a map where it is, its colour, and what stands in it."""
     layout = frame.layout
     ramp = sequential(name, theme)
@@ -265,7 +238,7 @@ def _tiles(name: str, cells: Sequence[Recalled], frame: _Frame, theme: Theme, t:
             yield here | words
 
 
-def _said(cell: Recalled, t: Translate) -> dict[str, str]:
+def _said(cell: Accuracy, t: Translate) -> dict[str, str]:
     return {
         "short": f"{100 * cell.accuracy:.0f}",
         "cell": ", ".join(f"{t(f'viz.recall.axis.{axis}')} {value}" for axis, value in cell.at.items()),
@@ -276,7 +249,7 @@ def _said(cell: Recalled, t: Translate) -> dict[str, str]:
     }
 
 
-def _titles(cells: Mapping[str, Sequence[Recalled]], frame: _Frame, theme: Theme, t: Translate) -> list[alt.Chart]:
+def _titles(cells: Mapping[str, Sequence[Accuracy]], frame: _Frame, theme: Theme, t: Translate) -> list[alt.Chart]:
     """Write each architecture's name and mean over its map."""
     first = frame.layout.places[0]
     rows = [
@@ -296,7 +269,7 @@ def _titles(cells: Mapping[str, Sequence[Recalled]], frame: _Frame, theme: Theme
     ]
 
 
-def _bars(cells: Mapping[str, Sequence[Recalled]], frame: _Frame, theme: Theme, t: Translate) -> list[alt.Chart]:
+def _bars(cells: Mapping[str, Sequence[Accuracy]], frame: _Frame, theme: Theme, t: Translate) -> list[alt.Chart]:
     """Draw the bytes carried at each distance (mean over its cells) below a map, the number above each bar."""
     rows: list[dict[str, Any]] = []
     for name, every in cells.items():
@@ -327,17 +300,17 @@ def _border(frame: _Frame, theme: Theme, t: Translate) -> alt.Chart:
     return rule.encode(x=frame.x(t, band=0), y=alt.value(TITLE - 4), y2=alt.value(frame.height))
 
 
-def _mean(cells: Sequence[Recalled], name: str) -> float:
+def _mean(cells: Sequence[Accuracy], name: str) -> float:
     return float(np.mean([getattr(cell, name) for cell in cells])) if cells else 0.0
 
 
-def _summary(cells: Mapping[str, Sequence[Recalled]], t: Translate) -> str:
+def _summary(cells: Mapping[str, Sequence[Accuracy]], t: Translate) -> str:
     return ", ".join(
         f"{t(f'viz.architecture.{a}')} {_mean(every, 'accuracy'):.0%}" for a, every in cells.items() if every
     )
 
 
-def _spread(runs: Mapping[str, Sequence[tuple[int, Sequence[Recalled]]]], t: Translate) -> str:
+def _spread(runs: Mapping[str, Sequence[tuple[int, Sequence[Accuracy]]]], t: Translate) -> str:
     found = []
     for name, every in runs.items():
         means = [_mean(cells, "accuracy") for _, cells in every]
@@ -345,7 +318,7 @@ def _spread(runs: Mapping[str, Sequence[tuple[int, Sequence[Recalled]]]], t: Tra
     return ", ".join(found)
 
 
-def _arrays(cells: Mapping[str, Sequence[Recalled]], layout: Layout) -> dict[str, Named]:
+def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str, Named]:
     """Return what is drawn: (architecture, row, place), nan where nothing is measured yet."""
     shape = (len(cells), len(layout.rows), len(layout.places))
     arrays = {name: np.full(shape, np.nan) for name in ("accuracy", "low", "high", "bytes_carried")}

@@ -10,7 +10,7 @@ from models.records.trace import ModelTrace, Named
 from models.scores import PATTERNS, chance, head_patterns, reach
 from viz.canvas import Legend, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.trace.channels import floats
@@ -32,6 +32,7 @@ class Head(NamedTuple):
     head: int
 
 
+@figure("head_matrix", needs=("attention",))
 def head_matrix(
     trace: ModelTrace,
     *,
@@ -46,6 +47,7 @@ def head_matrix(
     return _head_picture("head_matrix", "attention", trace, layer, head, theme=theme, t=t, selected=selected)
 
 
+@figure("head_logits", needs=("attention_logits", "attention"))
 def head_logits(
     trace: ModelTrace,
     *,
@@ -60,6 +62,7 @@ def head_logits(
     return _head_picture("head_logits", "attention_logits", trace, layer, head, theme=theme, t=t, selected=selected)
 
 
+@figure("value_norm_matrix", needs=("value_norm", "attention"))
 def value_norm_matrix(
     trace: ModelTrace,
     *,
@@ -74,6 +77,7 @@ def value_norm_matrix(
     return _head_picture("value_norm_matrix", "value_norm", trace, layer, head, theme=theme, t=t, selected=selected)
 
 
+@figure("head_mosaic", needs=("attention",), also=("value_norm",))
 def head_mosaic(
     trace: ModelTrace,
     *,

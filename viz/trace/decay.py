@@ -7,7 +7,7 @@ import numpy as np
 
 from models.records.trace import LayerTrace, ModelTrace, Named
 from viz.canvas import Axis, Bars, Legend, Matrix, Scale
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.trace.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
@@ -19,6 +19,7 @@ from viz.trace.tokens import picture
 CURVE_POINTS = 120
 
 
+@figure("decay_curves", needs=("decay_rate", "bonus", "half_life"))
 def decay_curves(
     trace: ModelTrace,
     *,
@@ -52,6 +53,7 @@ def decay_curves(
     return Figure("decay_curves", chart, data, alt_text)
 
 
+@figure("half_life_spectrum", needs=("half_life",))
 def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     """Draw the half-life of every channel of every layer, sorted within the layer, on a logarithmic colour scale."""
     layers = trace.layers_with("half_life")
@@ -99,6 +101,7 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
     return Figure("half_life_spectrum", spec, data, alt_text)
 
 
+@figure("half_life", needs=("half_life",), also=("half_distance", "decay_rates"))
 def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     """Draw every channel's half-life as one tick per layer on a logarithmic axis, with median and prompt length.
 
@@ -148,6 +151,7 @@ def _unfallen_note(measured: Floats, t: Translate) -> list[str]:
     return [t("viz.half_life.unfallen", count=count, all=measured.size)] if count else []
 
 
+@figure("effective_attention", needs=("effective_attention",))
 def effective_attention(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
@@ -161,6 +165,7 @@ def effective_attention(
     return Figure("effective_attention", spec, {"effective_attention": shown.parts["effective_attention"]}, alt_text)
 
 
+@figure("receptance_map", needs=("receptance", "half_life"), also=("decay_rates",))
 def receptance_map(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
@@ -193,6 +198,7 @@ def receptance_map(
     return Figure("receptance_map", spec, data, alt_text)
 
 
+@figure("wkv_film", needs=("wkv_num", "wkv_den", "half_life"), also=("decay_rates",))
 def wkv_film(
     trace: ModelTrace,
     *,

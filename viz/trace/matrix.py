@@ -5,13 +5,16 @@ import numpy as np
 from models.records.trace import LayerTrace, ModelTrace, Named
 from viz.canvas import Axis, Bars, CanvasSpec, Heatmap, Legend, Matrix, Scale
 from viz.canvas.pooling import fit_square, pooled_sums
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, ramp_between
 from viz.trace.channels import Floats, floats
 from viz.trace.tokens import picture, strip_of
 
+MIXING = ("attention", "hidden_attention", "effective_attention")  # parts that say how a layer mixes its tokens
 
+
+@figure("channel_matrix", of="channel")
 def channel_matrix(
     mixing: Named,
     trace: ModelTrace,
@@ -118,7 +121,7 @@ def magnitude_legend(t: Translate, *, figure: str, high: float, signed: bool) ->
 
 def mixing_part(shown: LayerTrace) -> str:
     """Name the part that says how a layer mixes its tokens; KeyError for a layer without one."""
-    for name in ("attention", "hidden_attention", "effective_attention"):
+    for name in MIXING:
         if name in shown.parts:
             return name
     raise KeyError(f"layer {shown.index} ({shown.mixer}) shows no mixing matrix")

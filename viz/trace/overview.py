@@ -7,17 +7,18 @@ import numpy as np
 from models.records.trace import Alignment, ModelTrace, Named, Token
 from viz.canvas import CanvasSpec, Legend, Scale, Strip, Tile, Tiles, max_pool
 from viz.canvas.pooling import block_sums, runs
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, sequential
 from viz.trace.channels import Floats
-from viz.trace.matrix import mixing_of, mixing_part, pooled_note
+from viz.trace.matrix import MIXING, mixing_of, mixing_part, pooled_note
 from viz.trace.tokens import strip_of, words
 
 TILE = 96  # rows and columns of a tile at most
 FULL_COLOUR = 0.98  # quantile of all shares from which the colour is full: the first rows are always near 1
 
 
+@figure("four_machines", of="traces", also=MIXING)
 def four_machines(
     traces: Sequence[ModelTrace],
     *,

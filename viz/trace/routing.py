@@ -6,7 +6,7 @@ import numpy as np
 from models.records.trace import LayerTrace, ModelTrace, Named
 from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp, sequential, styled, table
 from viz.trace.channels import Floats
@@ -19,13 +19,14 @@ from viz.trace.experts import (
     ribbon_note,
     routes,
 )
-from viz.trace.matrix import look_back, mixing_of, pooled_note
+from viz.trace.matrix import MIXING, look_back, mixing_of, pooled_note
 from viz.trace.tokens import picture, strip_of
 
 ROUTER_ROW = 30  # pixels per expert
 THUMBNAIL = 48  # rows and columns of a stack tile at most
 
 
+@figure("layer_ribbon", also=(*MIXING, "chosen_experts", "chosen_weights", "router_probs"))
 def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
     """Draw one row per layer: how far back each token looks there, and below it the experts it was sent to.
 
@@ -76,6 +77,7 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | routes(trace), alt_text)
 
 
+@figure("expert_lanes", needs=("chosen_experts", "chosen_weights", "router_probs"))
 def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
     """Draw who went to which expert: colour and number are the first choice, marks the others, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
@@ -111,6 +113,7 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     return Figure("expert_lanes", spec, routes(trace), alt_text)
 
 
+@figure("router_bars", needs=("router_probs", "chosen_experts"))
 def router_bars(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, position: int | None = None
 ) -> Figure:
@@ -167,6 +170,7 @@ def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: The
     return styled(alt.LayerChart(layer=layers), theme, height=ROUTER_ROW * len(rows) + 64)
 
 
+@figure("expert_load", needs=("chosen_experts", "router_probs"))
 def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     """Draw each expert's share of the token slots, tokens x choices, per MoE layer."""
     layers = trace.layers_with("chosen_experts")
@@ -217,6 +221,7 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     return Figure("expert_load", spec, {"load": Named(load, ("layer", "expert"))}, alt_text)
 
 
+@figure("hybrid_stack", also=MIXING)
 def hybrid_stack(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:

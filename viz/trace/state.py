@@ -5,7 +5,7 @@ import numpy as np
 from models.records.trace import LayerTrace, ModelTrace, Named
 from viz.canvas import Axis, Bars, CanvasSpec, Frames, Legend, Matrix, Scale
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, mixer_ramp
 from viz.trace.channels import Floats, Indices, binned, floats, longest_first, most_varied
@@ -13,6 +13,7 @@ from viz.trace.matrix import matrix_picture
 from viz.trace.tokens import picture, strip_of
 
 
+@figure("state_film", needs=("state", "half_life", "dt"), also=("decay_rates",))
 def state_film(
     trace: ModelTrace,
     *,
@@ -85,6 +86,7 @@ def film_picture(
     )
 
 
+@figure("dt_map", needs=("dt", "half_life"), also=("decay_rates",))
 def dt_map(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
@@ -163,6 +165,7 @@ def map_picture(
     )
 
 
+@figure("state_slice", needs=("state", "half_life"), also=("decay_rates",))
 def state_slice(
     trace: ModelTrace,
     *,
@@ -223,6 +226,7 @@ def state_slice(
     )
 
 
+@figure("hidden_attention", needs=("hidden_attention",))
 def hidden_attention(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:

@@ -8,11 +8,12 @@ import numpy as np
 
 from models.records.trace import ModelTrace
 from viz.canvas import Bars, CanvasSpec, Frames, Legend, Matrix, Strip, Tiles
-from viz.figure import Figure
+from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme
 
 
+@figure("token_strip")
 def token_strip(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
     """Draw the tokens alone, each with the surprisal it cost the model: -log2 p(token | before), in bits."""
     spec = picture(

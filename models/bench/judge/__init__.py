@@ -1,1 +1,1 @@
-"""What rows amount to: statistics, verdicts, rooflines, two runs compared."""
+"""Statistics, verdicts and rooflines of benchmark rows, and the comparison of two runs."""

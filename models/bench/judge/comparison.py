@@ -1,4 +1,4 @@
-"""Compare two runs cell by cell; what was not measured in the same way is not joined, and the reason is said."""
+"""Compare two runs cell by cell. Cells that were measured in different ways are not joined; the reason is returned."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,7 +114,7 @@ def rounds(row: Measurement, phase: str) -> Rounds:
 
 
 class _Index:
-    """The rows of a run by what must be equal, so that the partners of a row are found without reading every row."""
+    """An index of the rows of a run by the values that must be equal, to find the partners of a row quickly."""
 
     def __init__(self, rows: Sequence[Measurement]) -> None:
         self.rows = rows

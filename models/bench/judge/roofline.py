@@ -1,4 +1,4 @@
-"""The least time of a decoding step: the bytes it must move and the operations it must do, at measured ceilings."""
+"""Lower bound of a decoding step's time, from the bytes it moves, the operations it does and measured ceilings."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""Summarise samples honestly: spreads, and ratios and growth exponents with intervals that count rounds, not steps."""
+"""Spreads of samples, and intervals of ratios and growth exponents in which a round, not a step, is a sample."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from models.records.interval import Interval
 
 NEGLIGIBLE = 0.01  # a difference that may be below one per cent is not called one
 SHOWN = 0.95  # what an interval holds
@@ -39,19 +41,6 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def excludes(self, number: float) -> bool:
-        """Tell whether a number lies outside the interval."""
-        return not self.low <= number <= self.high
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What two cells may say of each other: how many times as long a takes as b, and whether that is a difference.
 
@@ -74,7 +63,7 @@ def spread(samples: Sequence[float]) -> Spread:
 
 
 def rounds_of(samples: Sequence[float], rounds: int | None) -> list[list[float]]:
-    """Cut the samples of a row, which stand round after round, into its rounds; a row without a number is one round.
+    """Split the samples of a row into its rounds, which follow one another; a row without a number is one round.
 
     Raises ValueError where they do not divide evenly.
     """
@@ -91,7 +80,7 @@ def median_time(rounds: Rounds) -> Interval:
 
 
 def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
-    """Tell whether a is faster or slower than b, from times by round; "faster": a takes less time.
+    """Return whether a is faster or slower than b, from times by round; "faster": a takes less time.
 
     A round counts once, by the logarithm of its median: its steps share the state of the machine, and a median
     forgives spikes. Equal numbers of rounds are paired in order, so that what both went through cancels

@@ -1,4 +1,4 @@
-"""Say which architecture of a run is faster than which, at the longest context that both were measured at."""
+"""Compare the architectures of one run pairwise, at the longest context for which both have a measurement."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ _ALIKE = ("size", "view", "dtype", "device", "kernels", "attention", "decode_tok
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Two cells that differ in nothing but the architecture, and what can be said of one phase; a over b in time.
+    """The verdict on one phase of two cells that differ only in the architecture; the ratio is time of a over b.
 
-    margin: the share from which a difference counts, larger for cells that did not take turns.
+    margin: the share from which a difference counts, larger for cells that were not interleaved.
     """
 
     phase: str
@@ -57,6 +57,6 @@ def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
 
 
 def _took_turns(a: Measurement, b: Measurement) -> bool:
-    """Tell whether two cells were measured in the same spell of the machine, as are those that do not say when."""
+    """Return whether two cells were interleaved; cells without times count as interleaved."""
     spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
     return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)

@@ -1,4 +1,4 @@
-"""Measure one cell in this process: load, check parity, count bytes, warm up; then rounds of prefill and decoding."""
+"""Measure one cell in this process: load, check parity, count bytes, warm up, then rounds of prefill and decoding."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ class CellRun:
         self.graph_said = ""
 
     def prepare(self, loaded: tuple[Adapter, Checkpoint] | None = None) -> None:
-        """Load, refuse a wrong model, count bytes, warm up and look into a step.
+        """Load, check parity, count bytes, warm up and profile a step.
 
         Raises CellError when the parity gate fails, and whatever torch raises.
         """
@@ -138,7 +138,7 @@ class CellRun:
         self.graph, self.graph_said = cuda_graphs.captured_or_reason(clock)
         self.energy = energy.decoding(clock, self.graph)
         if clock.cuda:
-            torch.cuda.empty_cache()  # cells that take turns share the device
+            torch.cuda.empty_cache()  # interleaved cells share the device
 
     def _attempt(self) -> Round:
         clock, cell = self.clock, self.cell
@@ -181,7 +181,7 @@ def measure(
 
 
 def config_hash(checkpoint: Checkpoint) -> str:
-    """Hash a configuration, so that rows of different models are never joined; not where it lies, nor who read it."""
+    """Hash a configuration without its folder and reader; rows with different hashes are never joined."""
     said = checkpoint.config.to_dict()
     shape = {name: value for name, value in said.items() if name[0] != "_" and name not in _ABOUT}
     text = json.dumps(shape, sort_keys=True, default=str)
@@ -193,7 +193,7 @@ def _silent(*_: object) -> None:
 
 
 def _unwatched_attention(run: CellRun) -> str:
-    """Name transformers' own attention, which says nothing of itself while it runs."""
+    """Name transformers' own attention, which does not record itself."""
     if run.cell.view != "as_shipped" or "attention" not in run.adapter.parts:
         return ""
     return f"transformers {run.checkpoint.config._attn_implementation}"

@@ -1,4 +1,4 @@
-"""Run and time one cell's steps: ids from its seed, device-side clocks, the sentinel, what the clock itself costs."""
+"""Run and time the steps of one cell: seeded token ids, device-side clocks, the sentinel, the overhead of the clock."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +57,7 @@ class Clock:
         return logits, cache, (time.perf_counter_ns() - start) / 1e6
 
     def wait(self) -> None:
-        """Wait until the device has done what it was asked."""
+        """Wait until the device has finished its queue."""
         if self.cuda:
             torch.cuda.synchronize(self.checkpoint.device)
 
@@ -72,7 +72,7 @@ class Clock:
     def timed(self, logits: Tensor, cache: Any, steps: int) -> tuple[float, ...]:
         """Decode so many steps for the record; returns the milliseconds of each, its greedy choice included.
 
-        On a GPU by events between the steps: the host goes ahead, and waits once at the end (BENCHMARK.md R4).
+        On a GPU, events between the steps measure the times; the host waits once, at the end.
         """
         if not self.cuda:
             return tuple(self.decode(logits, cache, steps))
@@ -148,12 +148,12 @@ def elapsed(*work: Callable[[], object]) -> tuple[float, ...]:
 
 
 def drifted(before: float, after: float, device: str) -> bool:
-    """Tell whether the sentinel ran at clearly different speeds before and after."""
+    """Return whether the sentinel ran at clearly different speeds before and after."""
     return max(before, after) / min(before, after) - 1 > SENTINEL_DRIFT[device.partition(":")[0]]
 
 
 def pinned(cell: Cell, *, strictly: bool = True) -> AbstractContextManager[Any]:
-    """Hold scaled_dot_product_attention to a cell's backend; SettingError for one that the device does not have.
+    """Restrict scaled_dot_product_attention to a cell's backend; raises SettingError if the device lacks it.
 
     strictly: with no other one in its place where it cannot do what is asked, as FlashAttention no chunk after a cache.
     """

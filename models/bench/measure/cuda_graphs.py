@@ -1,8 +1,8 @@
-"""Decode on fixed memory, and on a GPU from captured steps that are replayed.
+"""Decode in preallocated memory; on a GPU, capture each step as a CUDA graph and replay it.
 
-BENCHMARK.md R5. Small models in eager mode spend their time launching kernels; captured steps show the architecture. A
-step of attention is captured at each depth: one graph for all of them would have to mask what lies beyond the depth,
-which FlashAttention does not take and which reads all of the memory at every step.
+Small models in eager mode spend their time on launching kernels; captured steps show the cost of the architecture.
+Attention is captured once per depth: one graph for all depths would need a mask over the unused memory, which
+FlashAttention does not accept, and would read all of that memory at every step.
 """
 
 import gc
@@ -24,7 +24,7 @@ MOST_STEPS = 128  # each takes time to capture and memory to keep
 
 
 class PlacedLayer(DynamicLayer):
-    """Keys and values (b, h, l, d) that keep their place: memory for a whole cell, of which a step sees what is filled.
+    """Keys and values (b, h, l, d) in preallocated memory for a whole cell; a step sees the filled part.
 
     The depth is counted in Python, so that a captured step belongs to one depth.
     """
@@ -56,7 +56,7 @@ class PlacedLayer(DynamicLayer):
 
 @torch.inference_mode()
 def on_fixed_memory(cache: Any, tokens: int) -> Any:
-    """Give the keys and values of a growing cache a place for so many tokens, layer by layer; returns the same cache.
+    """Move the keys and values of a growing cache into memory for so many tokens, layer by layer; returns the cache.
 
     A prompt is read on a growing cache, which holds exactly what it needs. States keep their places anyway.
     """

@@ -1,4 +1,4 @@
-"""Compute the columns of a row that follow from what was measured, one function per kind of column; no clock, no model.
+"""Compute the columns of a row that follow from measured ones, one function per kind of column; no clock, no model.
 
 Times are milliseconds, sizes bytes of the whole batch.
 """
@@ -87,7 +87,7 @@ def of_times(cell: Cell, rounds: Sequence[Round]) -> dict[str, Any]:
 
 
 def of_bytes(cell: Cell, shape: Shape, sizes: Sizes) -> dict[str, Any]:
-    """Return what was measured of the memory, and what accounting says of the same cell."""
+    """Return the measured bytes, and the bytes that accounting gives for the same cell."""
     return {
         "bytes_weights": accounting.weight_bytes(shape, dtype=cell.dtype),
         "cache_bytes": sizes.cache_bytes,

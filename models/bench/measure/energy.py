@@ -1,7 +1,7 @@
-"""Measure what decoding costs in energy on a GPU, by the device's own counter (BENCHMARK.md R12).
+"""Measure the energy of decoding on a GPU with the counter of the device.
 
-The counter moves every 20 to 100 ms, so that decoding is repeated for a window of seconds, after as much decoding that
-is not counted. What the device would have used idle, with the model loaded, is taken off.
+The counter changes every 20 to 100 ms. Decoding is therefore repeated for a window of seconds, after an equally long
+warm-up that is not counted. The idle power of the device with the model loaded is subtracted.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Load the model of a cell: a checkpoint, transformers' own as shipped, or a shape with seeded random weights."""
+"""Load the model of a cell: a checkpoint, a model as transformers ships it, or a shape with seeded random weights."""
 
 from collections.abc import Mapping
 from typing import Any

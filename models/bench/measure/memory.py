@@ -1,4 +1,4 @@
-"""Read how much memory this process has used at most, on a CPU from the kernel, on a GPU from torch's allocator."""
+"""Peak memory of this process: from the kernel on a CPU, from torch's allocator on a GPU."""
 
 import ctypes
 import gc
@@ -43,7 +43,7 @@ class Meter(ABC):
         """Return the highest use since the last start or restart, above the baseline."""
 
     def unwatch(self) -> None:
-        """Let the allocator keep what is freed, which is faster."""
+        """Let the allocator reuse freed memory, which is faster."""
         return
 
     def reserved_bytes(self) -> int | None:
@@ -93,7 +93,7 @@ class ResidentMeter(Meter):
         return max(whole - self.baseline, 0)
 
     def unwatch(self) -> None:
-        """Let glibc keep what is freed, as it learns to by itself in a process that has worked for a while."""
+        """Let glibc reuse freed memory, as it does by itself in a long-running process."""
         _return_freed_from(_KEPT_UP_TO)
 
     def process_bytes(self) -> int | None:
@@ -142,7 +142,7 @@ def watching(device: str) -> Iterator[Meter]:
 
 
 def foreign_processes(device: str) -> int | None:
-    """Count the processes that compute on a GPU beside this one and its siblings, the cells that take turns with it.
+    """Count the processes that compute on a GPU beside this one and its siblings, the cells interleaved with it.
 
     None for the CPU, where the driver does not tell, and where it counts in other numbers than ours (in a container).
     """
@@ -200,7 +200,7 @@ def _state_of(uuid: str) -> dict[str, Any]:
 
 
 def _return_freed_from(size: int) -> None:
-    """Have glibc ask the system for each block of at least `size` bytes alone, and return it when it is freed."""
+    """Make glibc map each block of at least `size` bytes separately, and return it to the system when it is freed."""
     _in_libc("mallopt", _M_MMAP_THRESHOLD, size)
     _in_libc("mallopt", _M_TRIM_THRESHOLD, 2 * size)
 

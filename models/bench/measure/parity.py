@@ -1,9 +1,9 @@
-"""Refuse to time a model whose decoding is wrong: cached against whole, a batch against its rows, chunks against whole.
+"""Check that cached, batched and chunked decoding give the logits of one full pass. A cell that fails is not timed.
 
-BENCHMARK.md R7. The gate catches two faults of transformers 5.23: RWKV mixes up a batch in one-token steps, Mamba and
-Jamba start their state from zero in every further chunk. In 16 bits rounding alone can move the logits of a deep
-recurrence, or of a router whose best experts are close, by more than any useful limit: such a model is asked again in
-float32, with the same weights and operators, where only a fault differs.
+The check finds two faults of transformers 5.23: RWKV mixes the rows of a batch in one-token steps, and Mamba and Jamba
+start their state from zero in every further chunk. In 16 bits, rounding alone can move the logits of a deep recurrence,
+or of a router whose best experts are close, by more than any useful limit. Such a model is checked again in float32,
+with the same weights and operators, where only a fault differs.
 """
 
 import dataclasses
@@ -76,7 +76,7 @@ def _differences(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> dict[s
 
 
 def _in_float32(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> dict[str, float] | None:
-    """Compare the same weights in float32; None where there is no memory for them, so that the 16 bits decide."""
+    """Compare the same weights in float32; None if they do not fit into memory, and the 16-bit result decides."""
     try:
         with _as_float32(checkpoint):
             return _differences(dataclasses.replace(cell, dtype="float32"), adapter, checkpoint)
@@ -88,7 +88,7 @@ def _in_float32(cell: Cell, adapter: Adapter, checkpoint: Checkpoint) -> dict[st
 
 @contextmanager
 def _as_float32(checkpoint: Checkpoint) -> Iterator[None]:
-    """Hold a model's weights in float32 for a while; every one of them gets its own type, and its values, back."""
+    """Convert a model's weights to float32 inside the block, then restore the type and values of each."""
     tensors = [x for x in (*checkpoint.model.parameters(), *checkpoint.model.buffers()) if x.is_floating_point()]
     before = [x.dtype for x in tensors]
     try:

@@ -1,6 +1,6 @@
-"""Measure what a device can do at most, in the run itself: bytes a second of a copy, operations a second of a product.
+"""Measure the ceilings of a device during the run: bytes per second of a copy, operations per second of a product.
 
-BENCHMARK.md R11: rooflines are drawn from these, never from a datasheet.
+Rooflines use these values, never a datasheet.
 """
 
 import time

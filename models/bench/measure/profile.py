@@ -1,4 +1,4 @@
-"""Look into one decoding step: how many operators it dispatches, how long none of them runs, which experts it reads."""
+"""Profile one decoding step: operators dispatched, time without any running operator, experts read."""
 
 import time
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Before a run: settings, cells, predictions, the budget of time."""
+"""Before a run: settings, cells, predictions, the time budget."""

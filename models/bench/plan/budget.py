@@ -1,13 +1,13 @@
-"""Choose what to measure within a time: a fixed row of plans, each measuring more than the one before.
+"""Choose the cells to measure within a time budget, from a fixed sequence of plans of increasing size.
 
-The row depends on what is wanted, never on the budget: a larger budget goes further along it and never measures less.
+The sequence depends on the request, not on the budget: a larger budget goes further along it and never measures less.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 LEAST_ROUNDS = 3
-GOOD_ROUNDS = 5  # BENCHMARK.md R9
+GOOD_ROUNDS = 5
 STEP = 4  # between the contexts that are measured first
 
 Place = tuple[int, int]  # batch, context
@@ -63,7 +63,7 @@ def _row(contexts: Sequence[int], batches: Sequence[int], rounds: int) -> Iterat
 
 
 def _wide(contexts: Sequence[int]) -> list[int]:
-    """Keep the shortest, the longest, and between them from above contexts that lie at least STEP times apart."""
+    """Select the shortest and the longest context, and from above those between them at least a factor STEP apart."""
     shortest, kept = contexts[0], [contexts[-1]]
     for context in reversed(contexts[:-1]):
         if STEP * context <= kept[0] and context >= STEP * shortest:

@@ -1,4 +1,4 @@
-"""Choose the cells of a run within a time, check them, and predict each one's bytes and time before anything starts."""
+"""Plan a run: choose its cells within a time budget, validate them, and predict bytes and time of each."""
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ LEAST_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a reader of a plan should know: a key of assets/words/plan.yaml, its values, the sentence in English."""
+    """A note on a plan: a key of assets/words/plan.yaml, its values, and the sentence in English."""
 
     key: str
     message: str
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def known(self) -> bool:
-        """Tell whether the times rest on something measured on the device."""
+        """Return whether the times are based on measurements of the device."""
         return all(p.known for p in self.predictions)
 
     def refreshed(self) -> "Plan":
@@ -211,7 +211,7 @@ class _Maker:
         return replace(made, notes=tuple(notes))
 
     def _crossings(self) -> Iterable[Note]:
-        """Say from which context on the keys and values of one sequence are more bytes than the weights."""
+        """Return notes on the context from which the cache of one sequence is larger than the weights."""
         for name, source in self.sources.items():
             shape, dtype = self.shapes[source], self.template.dtype
             token = accounting.kv_bytes(shape, context=1, batch=1, dtype=dtype)
@@ -260,7 +260,7 @@ class _Maker:
 
 
 def _notes(plan: Plan, *, wanted_rounds: int, rounds: int) -> Iterable[Note]:
-    """Say what the budget left out and what the predictions rest on."""
+    """Return notes on the cells beyond the budget and on the basis of the predictions."""
     for batch in sorted({cell.batch for cell in plan.dropped}):
         contexts = sorted({cell.context for cell in plan.dropped if cell.batch == batch})
         shown = ", ".join(f"{context:,}" for context in contexts)

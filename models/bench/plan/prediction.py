@@ -1,4 +1,4 @@
-"""Predict what a cell needs before it runs: bytes by accounting, time by a roofline corrected by measured rows."""
+"""Predict bytes and time of a cell: bytes by accounting, time by a roofline corrected by measured rows."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ Mode = tuple[str, str, str, str, str]  # view, kernels, attention, experts, dtyp
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How fast this CPU is taken to be, and in gpus (device name -> rates) every GPU that was measured.
+    """Assumed rates of this CPU, and in gpus (device name -> rates) of every GPU that was measured.
 
     factors: (architecture, "prefill" or "decode") -> measured over predicted time, in the usual mode only. points: the
     same per (source, phase, mode), as (context, batch, factor). known: False while nothing was measured on the device.
@@ -54,7 +54,7 @@ class Rates:
     gpus: Mapping[str, "Rates"] = field(default_factory=dict)
 
     def of(self, device: str) -> "Rates":
-        """Return the rates of a device; careful guesses that say so for a GPU that no row is known of."""
+        """Return the rates of a device; conservative defaults, marked as unknown, for a GPU without rows."""
         return self if device == "cpu" else self.gpus.get(facts.device_name(device), UNKNOWN_GPU)
 
     def factor(self, cell: Cell, phase: str) -> float:
@@ -70,12 +70,12 @@ UNKNOWN_GPU = Rates(3e12, 1.5e11, overhead_s=4e-4, known=False)
 
 
 def mode_of(cell: Cell) -> Mode:
-    """Return what must be equal for one cell's time to say something about another's."""
+    """Return the values that must be equal for the time of one cell to predict that of another."""
     return (cell.view, cell.kernels, cell.attention, cell.experts, cell.dtype)
 
 
 def usual(cell: Cell) -> bool:
-    """Tell whether a cell runs as cells usually do, so that it may teach the default of its architecture."""
+    """Return whether a cell has default settings, so that it may correct the default of its architecture."""
     return mode_of(cell) == ("architecture", "fast", "auto", "auto", USUAL_DTYPE[kind_of(cell.device)])
 
 
@@ -115,12 +115,12 @@ def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = 
 
 
 def has_room(held: int, free_bytes: int | None) -> bool:
-    """Tell whether so many bytes may be expected to fit into what is free; yes where nobody tells."""
+    """Return whether so many bytes should fit into the free memory; True where that is unknown."""
     return free_bytes is None or held < FITS * free_bytes
 
 
 def kv_twice(cell: Cell, shape: Shape) -> int:
-    """Count the bytes of a second place for keys and values: a prompt grows one while captured steps keep theirs."""
+    """Return the bytes of a second copy of keys and values, which captured steps need beside the growing cache."""
     captured = kind_of(cell.device) == "cuda" and cell.view == "architecture"
     if not captured or any(layer.window is not None for layer in shape.layers):
         return 0
@@ -171,7 +171,7 @@ def _activations(layer: Layer, shape: Shape, cell: Cell) -> tuple[int, int]:
 
 
 def _one_by_one(cell: Cell) -> bool:
-    """Tell whether one expert after the other is computed, so that only one holds its activations."""
+    """Return whether one expert after the other is computed, so that only one holds its activations."""
     if cell.experts == "auto":
         return kind_of(cell.device) == "cpu" and cell.view == "architecture"
     return cell.experts in ("sorted", "loop")

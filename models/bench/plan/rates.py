@@ -1,4 +1,4 @@
-"""Learn how fast this machine is: a product and a copy timed on the CPU, and rows that were measured here before."""
+"""Estimate the rates of this machine from a timed product, a timed copy and rows measured here before."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ BUSY = 1.5  # load per core; the benchmark itself makes about one
 
 
 def measure_rates(rows: Iterable[Measurement] = ()) -> Rates:
-    """Time a matrix product and a copy on this CPU, and learn from rows measured on it and on its GPUs before."""
+    """Time a matrix product and a copy on this CPU, and correct the rates by rows measured on it and on its GPUs."""
     a = np.ones((384, 384), np.float32)
     product_s = _fastest(lambda: a @ a)
     block = np.ones(8_000_000, np.uint8)
@@ -31,7 +31,7 @@ def measure_rates(rows: Iterable[Measurement] = ()) -> Rates:
 
 
 def _by_device(rows: Iterable[Measurement]) -> dict[str, list[Measurement]]:
-    """Sort the usable rows of this machine by GPU name; "" is the CPU. A row of another machine teaches nothing."""
+    """Group the usable rows of this machine by GPU name; "" is the CPU. Rows of other machines are ignored."""
     here, gpus = facts.environment()["host_cpu"], facts.gpus()
     found: dict[str, list[Measurement]] = {}
     for row in rows:
@@ -44,14 +44,14 @@ def _by_device(rows: Iterable[Measurement]) -> dict[str, list[Measurement]]:
 
 
 def _undisturbed(row: Measurement) -> bool:
-    """Tell whether a row was measured while little else ran; a busy hour would spoil the plans of quiet ones."""
+    """Return whether a row was measured on an otherwise idle machine; other rows would distort predictions."""
     cores = row.environment.get("cores") or facts.usable_cores()
     busy = row.device == "cpu" and row.load_avg is not None and row.load_avg > BUSY * cores + 1
     return row.measured and not busy and not row.foreign_processes
 
 
 def _ceilings(rows: list[Measurement]) -> Rates:
-    """Start a GPU from the ceilings that its own rows carry, never from what the CPU does."""
+    """Return initial rates of a GPU from the ceilings in its own rows, not from the CPU."""
     flops = [row.peak_flops_per_s for row in rows if row.peak_flops_per_s]
     moved = [row.bandwidth_bytes_per_s for row in rows if row.bandwidth_bytes_per_s]
     return replace(

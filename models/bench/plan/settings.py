@@ -1,4 +1,4 @@
-"""What may be asked of a benchmark: limits, choices, presets; and the check of what was asked."""
+"""Limits, choices and presets of a benchmark, and the validation of requested settings."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

@@ -1,1 +1,1 @@
-"""One HTML page about a run."""
+"""A run as one HTML page."""

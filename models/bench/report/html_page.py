@@ -1,4 +1,4 @@
-"""Write a run for readers: a Markdown table, or one HTML page that needs nothing else."""
+"""Render a run as a Markdown table or as one self-contained HTML page."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -166,7 +166,7 @@ def _why(row: Measurement, words: Words) -> str:
 
 
 def _word(words: Words, key: str, otherwise: str, values: Mapping[str, object] = _NOTHING) -> str:
-    """Return a sentence whose key or values came with the run, so that either may be unknown here."""
+    """Return the sentence of a key and values that came with the run; both may be unknown to this version."""
     try:
         found = words(key, **values)
     except (LookupError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Draw lines over two logarithmic axes as SVG, for a page that must stand alone."""
+"""Draw lines over two logarithmic axes as SVG for a self-contained page."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def chart(series: Sequence[tuple[str, Sequence[Point]]], *, x: str, y: str) -> s
 
 
 def legend(names: Mapping[str, str]) -> str:
-    """Say which line is which."""
+    """Draw the legend."""
     marks = (
         f'<span><svg viewBox="0 0 28 8" aria-hidden="true"><path class="line" {_stroke(name)} d="M0 4H28"/></svg>'
         f"{escape(shown)}</span>"

@@ -1,4 +1,4 @@
-"""Hold the worker server for the runner: open a process per cell, ask it for a step, end it at once when asked."""
+"""The runner's side of the worker server: open one process per cell, send it steps, kill it on request."""
 
 import contextlib
 import dataclasses
@@ -102,7 +102,7 @@ class Worker:
         cancelled: threading.Event,
         on_event: Callable[[Event], object] = bool,
     ) -> Event | Outcome:
-        """Send a verb ("round", "finish") and wait for an event of a kind; whatever else happens is an Outcome.
+        """Send a verb ("round", "finish") and wait for an event of a kind; anything else is returned as an Outcome.
 
         The time begins when the process has started, not while torch is imported. After an Outcome it is gone.
         """
@@ -130,7 +130,7 @@ class Worker:
         self._server.forget(self._name, self._events)
 
     def _follow(self, cancelled: threading.Event, timeout_s: float, *, started: bool) -> Iterator[Event]:
-        """Yield events until the cell is cancelled or late. What it said in time is heard, also after ctrl-Z and fg."""
+        """Yield events until the cell is cancelled or late. Events sent in time count, also after ctrl-Z and fg."""
         deadline = time.monotonic() + (timeout_s if started else START_LIMIT_S)
         while not cancelled.is_set():
             late = time.monotonic() >= deadline
@@ -171,7 +171,7 @@ class _Server:
         return self._process.poll() is None
 
     def listen(self, name: str) -> "queue.Queue[Event]":
-        """Return a queue of what a cell says; a cell of the same name before it is no longer heard."""
+        """Return the event queue of a cell; events of an earlier cell of the same name are dropped."""
         with self._lock:
             events: queue.Queue[Event] = queue.Queue()
             self._listening[name] = events

@@ -1,4 +1,4 @@
-"""A run on its way through the line of a device: what it has done, how long it took, and what it says of itself."""
+"""A run in the queue of a device: its plan, finished cells, elapsed time and status."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ def _set() -> threading.Event:
 
 @dataclass(slots=True)
 class Job:
-    """A plan on its way: where it stands, and what of it is not stored yet. Written by its runner, under a lock."""
+    """The state of a plan that runs, with rows that are not stored yet. Its runner writes it under a lock."""
 
     run_id: str
     plan: Plan
@@ -65,7 +65,7 @@ class Job:
         return max(left - (self.worked_s - self.spent_s), 0.1 * left)
 
     def lacks_time(self, group_s: float, turn_s: float) -> bool:
-        """Tell whether one more turn of a group (predicted: group_s in all) would pass the budget of the plan."""
+        """Return whether one more round of a group (predicted: group_s in all) would exceed the budget of the plan."""
         if self.plan.budget_s is None or self.started is None:
             return False
         later = max(self.plan.seconds - self.spent_predicted_s - group_s, 0.0) * self.pace
@@ -73,11 +73,11 @@ class Job:
 
     @property
     def out_of_time(self) -> bool:
-        """Tell whether a run that has done some cells took so much more than its budget that no more are started."""
+        """Return whether a run has exceeded its budget so far that no further cell may start."""
         return self.plan.budget_s is not None and self.done > 0 and self.worked_s > OVERRUN * self.plan.budget_s
 
     def progress(self, position: int) -> "Progress":
-        """Return where it stands, with so many runs before it. Call it under the lock of its runner."""
+        """Return its progress, with so many runs before it. The caller must hold the lock of its runner."""
         return Progress(
             self.run_id,
             self.state,
@@ -97,7 +97,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands.
+    """Progress of a run.
 
     position: how many runs are before it on its device, those of other programs included (0: it is running). round: of
     the cell being measured, 0 while it is prepared. elapsed_s: without pauses. paused: it was asked to pause; held_s:
@@ -120,5 +120,5 @@ class Progress:
 
     @property
     def live(self) -> bool:
-        """Tell whether more is to come."""
+        """Return whether the run has not ended."""
         return self.state in ("queued", "running")

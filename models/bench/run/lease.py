@@ -1,4 +1,4 @@
-"""Let one program of this machine at a time measure on a device: a lock on a file, given back when the program ends."""
+"""A file lock that lets one process of this machine measure on a device; it is released when the process ends."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ except ImportError:  # Windows: programs there do not see each other
 
 
 class Lease:
-    """The right to measure on one device. path None: nobody else is asked."""
+    """The right to measure on one device. path None: no lock file is used."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class Lease:
 
     @classmethod
     def of(cls, device: str) -> "Lease":
-        """Return the lease of a device, shared by all programs and users of this machine, whatever they call it."""
+        """Return the lease of a device (under any of its names), shared by all processes and users of this machine."""
         gpu = gpus.of(device)
         name = re.sub(r"[^\w.-]", "", device if gpu is None else gpu.uuid)
         try:
@@ -35,7 +35,7 @@ class Lease:
             return cls(None)
 
     def elsewhere(self) -> bool:
-        """Tell whether another program has it now; it is not kept."""
+        """Return whether another process holds the lease now; this call does not take it."""
         held = self._file is not None
         free = self.taken()
         if free and not held:
@@ -62,7 +62,7 @@ class Lease:
         return True
 
     def give_back(self) -> None:
-        """Let the next one have it."""
+        """Release the lease."""
         file, self._file = self._file, None
         if file is not None:
             with contextlib.suppress(OSError):

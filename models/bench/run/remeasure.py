@@ -1,4 +1,4 @@
-"""Measure a stored run again: the plan of some of its cells, and the command that makes the whole run anew."""
+"""Remeasure a stored run: the plan of chosen cells, and the command that repeats the whole run."""
 
 import dataclasses
 import shlex
@@ -23,14 +23,14 @@ _COLUMNS: Mapping[str, str] = {"decode": "decode_tokens"}  # where the option ha
 
 
 def own(run: Run) -> bool:
-    """Tell whether a run was measured on this machine, so that a cell may be measured again beside its others."""
+    """Return whether a run was measured on this machine, so that its cells may be remeasured in the same run."""
     here = facts.environment()
     alike = all(run.environment.get(name) == here[name] for name in ("host_cpu", "cores"))
     return alike and not run.recorded and not run.imported
 
 
 def comes_along(source: str) -> bool:
-    """Tell whether a source is on the ladder, in the catalogue or bundled: nothing that a file of others can name."""
+    """Return whether a source is on the ladder, in the catalogue or bundled, and no path of an imported file."""
     known = source.startswith(sizes.PREFIX) or catalogue.find(source) is not None
     return known or source in describe.bundled_names()
 

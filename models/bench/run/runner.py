@@ -1,4 +1,4 @@
-"""Run plans: a queue and a thread per device, one run after the other, every row stored the moment it is known."""
+"""Run plans from a queue with one thread per device, one run at a time. A row is stored when it is measured."""
 
 import atexit
 import logging
@@ -33,7 +33,7 @@ LEARNT_ROWS = 500  # newest rows that predictions are learnt from
 
 
 class Runner:
-    """Measure plans one cell at a time per device, so that two runs never share one. Safe to use from any thread."""
+    """Measures plans, one run at a time per device. Thread-safe."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Runner:
         return run_id
 
     def measured_elsewhere(self, run: Run) -> bool:
-        """Tell whether another program may be measuring a run now: it has no end, and its device is in use there."""
+        """Return whether another process may measure a run: it has not ended, and its device is leased there."""
         if run.ended or self.progress(run.run_id) is not None or not run.cells:
             return False
         device = str(run.cells[0].get("device", "cpu"))
@@ -108,7 +108,7 @@ class Runner:
             self._lock.notify_all()
 
     def progress(self, run_id: str) -> Progress | None:
-        """Return where a run of this process stands, or None for any other and for one that ended long ago."""
+        """Return the progress of a run of this process; None for any other run and for one that ended long ago."""
         with self._lock:
             job = self._jobs.get(run_id)
             if job is None:
@@ -119,7 +119,7 @@ class Runner:
             return job.progress(position)
 
     def pause(self, run_id: str) -> bool:
-        """Let a run that is being measured stop after the turn it is in; False for any other.
+        """Pause a run after its current round; False if it is not being measured.
 
         It keeps its device, and goes on by itself after PAUSE_LIMIT_S.
         """
@@ -131,7 +131,7 @@ class Runner:
             return True
 
     def resume(self, run_id: str) -> bool:
-        """Let a paused run go on; False for one that is not paused."""
+        """Resume a paused run; False if it is not paused."""
         with self._lock:
             job = self._jobs.get(run_id)
             if job is None or job.going.is_set():
@@ -168,7 +168,7 @@ class Runner:
             return () if job is None else tuple(job.unstored)
 
     def waiting(self, device: str) -> int:
-        """Count the runs of this process that stand in the line of a device, the running one among them."""
+        """Return the number of runs of this process in the queue of a device, including the running one."""
         with self._lock:
             return len(self._queues.get(device, ()))
 
@@ -231,7 +231,7 @@ class Runner:
         self._go_through(job, host)
 
     def _go_through(self, job: Job, host: WorkerHost) -> None:
-        """Give every cell of a run its row, and the run its end. The host of a cancelled run is asked for nothing."""
+        """Record a row for every cell of a run, and the end of the run. A cancelled run sends nothing to its host."""
         if not job.cancelled.is_set():
             self._note(job, plan=job.plan.refreshed())  # it may have stood in line for long
         turns = Turns(job, host, note=partial(self._note, job), keep=partial(self._keep, job))

@@ -1,6 +1,6 @@
-"""Measure the cells of a run, each in a process of its own; cells of a group take turns, ABCD and DCBA.
+"""Interleave the cells of a group round by round, forwards and then backwards, with one process per cell.
 
-So a slow spell of the machine does not fall on one of them. Whatever happens to a cell becomes its row.
+A slow spell of the machine then affects all cells of the group. Every failure of a cell is recorded as its row.
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ class _Open:
 
 
 class Turns:
-    """Measure the groups of one run: every cell of a group is prepared, then they take turns round by round.
+    """Measures the groups of one run: prepares every cell of a group, then interleaves their rounds.
 
     note(**changes) writes where the job stands; keep(row, prediction) stores a row, with the prediction of the planned
     cell that it finishes, None for one beside the plan.
@@ -69,7 +69,7 @@ class Turns:
         self._ceilings: Mapping[str, float] | None = None
 
     def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
-        """Give every cell of a group its row."""
+        """Record a row for every cell of a group."""
         if self._ceilings is None and not self._job.cancelled.is_set():
             self._note(phase="ceilings")
             self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
@@ -80,7 +80,7 @@ class Turns:
             self._take_turns([probe] if probe is not None else [])
 
     def _take_turns(self, opened: list[_Open]) -> None:
-        """Make the rounds of prepared cells and store their rows. A pause falls between turns, never inside one."""
+        """Run the rounds of prepared cells and store their rows. A pause takes effect between rounds."""
         predicted_s = sum(one.prediction.seconds for one in opened)
         turn_s = 0.0
         for turn in count():
@@ -199,7 +199,7 @@ def _family(cell: Cell) -> Family:
 def _skip(
     job: Job, cell: Cell, prediction: Prediction, full: Mapping[Family, int], slow: Mapping[Family, int]
 ) -> Outcome | None:
-    """Say why a cell is not started, or None. full, slow: the shortest context without room, and without an end."""
+    """Return why a cell is not started, or None. full, slow: shortest contexts that ran out of memory or of time."""
     if job.cancelled.is_set():
         return CANCELLED
     if job.out_of_time:

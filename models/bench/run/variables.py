@@ -1,4 +1,4 @@
-"""Choose the environment variables that a worker gets: those it computes by, none that may hold a secret."""
+"""Choose the environment variables of a worker: those that affect computation, and none that may hold a secret."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Serve cells: keep a process for every open cell, relay what it is asked and what it answers, as JSON lines.
+"""Worker server: one process per open cell, with requests and answers as JSON lines.
 
 Started by the runner as `python -m models serve-worker`. The server imports torch once and forks a child per cell, so
 that a cell costs no import; it computes nothing itself, so nothing is initialised before the fork. Children wait for
@@ -104,7 +104,7 @@ def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
 
 
 def _limit_memory(share: float = 0.95) -> None:
-    """Let allocations beyond what is free now fail in this process, before the kernel ends some other one."""
+    """Limit the memory of this process to what is free now: allocations fail before the kernel kills one."""
     import resource
 
     from models.machine import facts
@@ -147,14 +147,14 @@ _ASKED = re.compile(rf"allocate (\d+(?:\.\d+)?) ({'|'.join(_UNITS)})")  # torch:
 
 
 def _own_stdout() -> TextIO:
-    """Keep the real standard output for events; whatever libraries print goes to standard error."""
+    """Reserve standard output for events; redirect output of libraries to standard error."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return out
 
 
 def serve(out: TextIO, child: Child) -> int:
-    """Fork a child per open cell and pass lines on both ways; a child that ends of itself, however, is told as an exit.
+    """Fork a child per open cell and relay lines both ways; a child that ends by itself is reported as an exit.
 
     children holds those that are heard: of one that was killed, or has a namesake after it, nothing more is told.
     """
@@ -214,7 +214,7 @@ def _hear(process: "_Process", children: "dict[str, _Process]", selector: select
 
 
 class _Process:
-    """A forked child: what it says comes over a socket that ends with it."""
+    """A forked child process and the socket of its events, which closes when the child ends."""
 
     def __init__(self, request: Mapping[str, Any], child: Child) -> None:
         self.name = str(request["open"])
@@ -235,7 +235,7 @@ class _Process:
             return
 
     def relay(self, out: TextIO | None) -> bool:
-        """Pass on what the child has said, or drop it where out is None; False once it has ended."""
+        """Relay the lines of the child, or drop them if out is None; False once it has ended."""
         more = self._said.fill()
         for event in self._said.held():
             if out is not None:
@@ -265,7 +265,7 @@ def _be(request: Mapping[str, Any], link: socket.socket, child: Child) -> NoRetu
 
 
 class _Lines:
-    """JSON lines from a descriptor, read only when there is something, so that select() tells the truth."""
+    """JSON lines from a file descriptor, without read-ahead, so that select() stays correct."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor

@@ -1,1 +1,1 @@
-"""Where runs are kept, and the files they come and go in."""
+"""The store of runs, and the files that runs are exported to and imported from."""

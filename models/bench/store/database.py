@@ -1,4 +1,4 @@
-"""Open the database of the runs: SQLite in a file or any other by its URL; its tables, and its troubles in words."""
+"""Open the database of runs, SQLite or any SQLAlchemy URL; define its tables; translate its errors into sentences."""
 
 import os
 import sqlite3
@@ -86,14 +86,14 @@ class Database:
 
     @property
     def place(self) -> str:
-        """Name the database for people: the path of a file, or an URL without its password and options."""
+        """Return the database's name for display: the path of a file, or a URL without password and options."""
         if self.url.get_backend_name() == "sqlite":
             return self.url.database or ""
         return self.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Give a connection whose changes are kept together or not at all.
+        """Return a connection inside one transaction.
 
         IntegrityError passes through; every other trouble becomes a SourceError.
         """
@@ -107,7 +107,7 @@ class Database:
             raise self._trouble(error) from error
 
     def _forget(self) -> None:
-        """Open anew at the next use: the file may have been moved away, the server restarted."""
+        """Reconnect at the next use: the file may have been moved, or the server restarted."""
         with self._lock:
             engine, self._engine = self._engine, None
         if engine is not None:
@@ -172,7 +172,7 @@ def _url(text: str) -> URL:
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    """Let readers and one writer work at once (WAL), and wait for the disk at every row (FULL).
+    """Enable concurrent readers beside one writer (WAL) and synchronous commits (FULL).
 
     WAL with synchronous=NORMAL would survive a killed process as well, but not a power cut; a row takes seconds to
     measure, so the milliseconds that FULL costs are nothing.
@@ -204,7 +204,7 @@ def _switch_to_wal(cursor: Any) -> None:
 
 
 def _create_tables(engine: Engine) -> None:
-    """Make the tables that are missing; another process may be doing the same at this moment."""
+    """Create missing tables; another process may do the same concurrently."""
     for attempt in range(_ATTEMPTS):
         try:
             _TABLES.create_all(engine)
@@ -235,7 +235,7 @@ _SQLITE_KINDS = {
 
 
 def _kind(error: Exception, *, sqlite: bool) -> str:
-    """Return the key of the sentence for a trouble."""
+    """Return the key of the sentence for a database error."""
     if isinstance(error, PoolTimeoutError):
         return "errors.store_locked"
     if isinstance(error, OSError):

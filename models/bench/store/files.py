@@ -1,4 +1,4 @@
-"""Write a run as a file that others can use, and read such a file again."""
+"""Export a run as a file, and import such a file."""
 
 import csv
 import io
@@ -65,7 +65,7 @@ def export(run: Run, fmt: str, *, words: Words | None = None) -> bytes:
 
 
 def parse(name: str, data: bytes) -> Run:
-    """Read a run from a JSONL, CSV or Parquet file that was exported here; its content says which it is.
+    """Parse a run from an exported JSONL, CSV or Parquet file; the format is detected from the content.
 
     Raises SourceError with a sentence for any other, incomplete, too large or hostile file.
     """
@@ -133,7 +133,7 @@ def _table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def _of_run(run: Run) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what a table says of its run on every line, and what on the first alone."""
+    """Return the columns about the run that a table has on every line, and those on the first line only."""
     common = {
         "run_title": run.title,
         "run_created_ns": run.created_ns,
@@ -360,7 +360,7 @@ def _samples_of_text(name: str, number: int, row: dict[str, Any]) -> dict[str, A
 
 
 def _readable(metadata: Any, names: Sequence[str]) -> bool:
-    """Tell whether a Parquet file is as small unpacked as a run is, and its columns have names of their own."""
+    """Return whether a Parquet file has unique column names and an unpacked size within the limit."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     values = sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
     small = values <= _MOST_VALUES and len(names) <= MOST_COLUMNS

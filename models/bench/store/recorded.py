@@ -1,4 +1,4 @@
-"""A run as JSON lines: written, read again, and the runs that come with the project as files."""
+"""Read and write a run as JSON lines, and read the recorded runs of the repository."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ class Recorded:
         self._read: dict[Path, tuple[tuple[int, int], Run]] = {}  # path -> (size and time of the file, its run)
 
     def has(self, run_id: str) -> bool:
-        """Tell whether there is a file of that run; the id is one that RUN_ID allows."""
+        """Return whether there is a file of that run; the id must match RUN_ID."""
         return self.folder is not None and (self.folder / f"{run_id}.jsonl").is_file()
 
     def run(self, run_id: str) -> Run | None:
@@ -63,7 +63,7 @@ def timed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode(value: Any) -> str:
-    """Write a value as JSON in ASCII, so that any text survives any database; ValueError for a number that is none."""
+    """Encode a value as ASCII JSON, which every database stores unchanged; raises ValueError for nan and infinity."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False)
 
 

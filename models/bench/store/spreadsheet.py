@@ -1,7 +1,7 @@
-"""Read a table again after a spreadsheet or another program has saved it: its separator, encoding, numbers and times.
+"""Parse a table that a spreadsheet or another program has saved again: separator, encoding, numbers, times.
 
 Spreadsheets write `;` or tabs between columns, UTF-16, decimal commas, TRUE for true, and 1.69E+18 for nanoseconds.
-What can be told apart for certain is read; a number that was rounded is refused by name: it is not the measured one.
+Unambiguous values are read. A rounded number raises an error that names it, because it is not the measured one.
 """
 
 import csv

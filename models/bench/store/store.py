@@ -1,4 +1,4 @@
-"""Keep runs in a database: every row is on the disk when it is measured, and survives whatever happens then."""
+"""Store runs in a database. A row is on disk when `append` returns, so it survives a crash."""
 
 import dataclasses
 import json
@@ -33,7 +33,7 @@ _Dated = TypeVar("_Dated", Run, "Summary")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list of runs says about one of them, without its rows. cells: how many were planned."""
+    """The entry of a run in a list, without its rows. cells: number of planned cells."""
 
     run_id: str
     title: str
@@ -65,7 +65,7 @@ class Store:
 
     @property
     def place(self) -> str:
-        """Say where the runs are: the path of a file, or an URL without its password."""
+        """Return where the runs are stored: the path of a file, or a URL without its password."""
         return self._database.place
 
     @property
@@ -83,7 +83,7 @@ class Store:
         return run_id
 
     def append(self, row: Measurement) -> bool:
-        """Add a row to its run; it is on the disk when this returns. False when the run has been deleted meanwhile."""
+        """Append a row to its run; it is on disk when this returns. False if the run has been deleted."""
         with self._database.begin() as db:
             if not _touch(db, row.run_id):  # takes the one place of a writer first, so that nobody waits in a circle
                 return False
@@ -91,12 +91,12 @@ class Store:
         return True
 
     def finish(self, run_id: str, ended: str) -> bool:
-        """Note how a run ended: "done" or "cancelled". False when the run has been deleted meanwhile."""
+        """Record how a run ended: "done" or "cancelled". False if the run has been deleted."""
         with self._database.begin() as db:
             return _touch(db, run_id, ended=ended, ended_ns=time.time_ns())
 
     def rename(self, run_id: str, title: str) -> None:
-        """Give a run another title; SettingError for a recorded or unknown run."""
+        """Rename a run; raises SettingError for a recorded or unknown run."""
         self._must_be_own(run_id)
         with self._database.begin() as db:
             if not _touch(db, run_id, title=clean_title(title)):
@@ -192,7 +192,7 @@ class Store:
         return _measurements(texts)
 
     def answers(self) -> bool:
-        """Tell whether the database can be opened and read now; the log says why not."""
+        """Return whether the database can be opened and read now; failures are logged."""
         try:
             with self._database.begin() as db:
                 db.execute(select(RUNS.c.run_id).limit(1)).first()
@@ -351,7 +351,7 @@ def _newest_first(runs: Iterable[_Dated]) -> tuple[_Dated, ...]:
 
 
 def _same(one: Run, other: Run) -> bool:
-    """Tell whether two runs are the same but for their ids and titles."""
+    """Return whether two runs are equal apart from their ids and titles."""
     first, second = ([dataclasses.replace(row, run_id="") for row in run.rows] for run in (one, other))
     return one.created_ns == other.created_ns and first == second
 

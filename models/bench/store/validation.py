@@ -1,4 +1,4 @@
-"""Check what comes in a file before it is taken for a run: types, ranges and lengths of every column."""
+"""Validate an imported file before it becomes a run: type, range and length of every column."""
 
 import dataclasses
 import math
@@ -49,7 +49,7 @@ def kinds() -> Mapping[str, tuple[type, bool]]:
 
 
 def nested(column: str) -> bool:
-    """Tell whether a column is an entry of one of a row's mappings."""
+    """Return whether a column is an entry of one of a row's mappings."""
     return column not in kinds() and column.startswith(PREFIXES)
 
 

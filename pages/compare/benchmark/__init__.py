@@ -1,1 +1,1 @@
-"""The parts of the benchmark page: what to measure, the run as it goes, the comparison beside it."""
+"""The benchmark page and its parts: settings, plan, live run, results, comparison."""

@@ -1,4 +1,4 @@
-"""Set published values beside what is counted for the same configurations, and say why some differ."""
+"""Compare published values with values counted from the same configurations, with reasons for differences."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -40,7 +40,7 @@ def _drawn() -> tuple[str, html.Html]:
 
 
 def value_text(value: str) -> str:
-    """Write a printed value for people: 1.693e8 as 1.693 × 10⁸, a long whole number in groups of three."""
+    """Format a printed value: 1.693e8 as 1.693 × 10⁸, a long integer in groups of three digits."""
     mantissa, _, power = value.partition("e")
     if power:
         return f"{mantissa}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{power.translate(_SUPERSCRIPTS)}"
@@ -98,7 +98,7 @@ def _source(table: Table) -> html.Html:
 
 
 def _terms(table: Table) -> str:
-    """Say at which length a cache is counted, and by which formulas a source gives its values."""
+    """State the length at which a cache is counted, and the formulas of the source."""
     if table.context:
         return t("checks.condition", tokens=f"{table.context:,}")
     formulas = dict.fromkeys((check.quantity, check.formula) for check in table.checks if check.formula)

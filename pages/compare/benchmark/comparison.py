@@ -1,4 +1,4 @@
-"""Set the measured values of a run beside the published ones, aspect by aspect."""
+"""Compare the measured values of a run with published ones, aspect by aspect."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def comparison(run: Run | None) -> None:
 
 
 def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
-    """Say what a run found about one aspect of one architecture; empty where it found nothing."""
+    """Return the result of a run on one aspect of one architecture; empty if it has none."""
     found = _FOUND[aspect](rows) if rows else ""
     if found and rows[0].batch > 1:
         found = f"{t('benchmark.plan.batch', count=rows[0].batch)}: {found}"

@@ -1,4 +1,4 @@
-"""Draw a plan: a table of cells with their predicted bytes and time, what does not fit, what the time leaves out."""
+"""Draw a plan as a table: predicted bytes and time of each cell, cells that do not fit, cells beyond the budget."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Let a visitor guess before measuring; what was guessed is kept with the run and set beside what came out."""
+"""Ask for a guess before a run, store it with the run, and show it beside the result."""
 
 from collections.abc import Mapping, Sequence
 
@@ -66,7 +66,7 @@ def answer(run: Run) -> None:
 
 
 def _carried(rows: Sequence[Measurement], name: str) -> str:
-    """Tell who carries the least at the longest length that all were measured at, with the smallest batch."""
+    """Return which architecture carries the fewest bytes at the longest common length, with the smallest batch."""
     sizes = _at_longest(rows)
     if name not in sizes:
         return t("benchmark.guess.open")
@@ -90,7 +90,7 @@ def _at_longest(rows: Sequence[Measurement]) -> Mapping[str, int]:
 
 
 def _timed(rows: Sequence[Measurement], phase: str, name: str) -> str:
-    """Tell whether any architecture is faster than the guessed one, by the verdicts of the smallest batch."""
+    """Return whether any architecture is faster than the guessed one, by the verdicts of the smallest batch."""
     judged = [
         one for one in verdicts.judged(rows) if one.phase == phase and name in (one.a.architecture, one.b.architecture)
     ]

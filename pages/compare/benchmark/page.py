@@ -1,4 +1,4 @@
-"""Benchmark: predict, measure live in worker processes, and set the numbers beside the published ones."""
+"""Benchmark page: predict, measure live in worker processes, and compare with published numbers."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Choose what to measure: a ready plan, or every setting of it; the plan that follows is shown before anything runs."""
+"""Choose what to measure: a preset or single settings. The plan is shown before anything runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -65,7 +65,7 @@ def _rounded(count: int | None) -> int | None:
 
 
 def show(run_id: str) -> None:
-    """Put a run into the address. What a link said of the rows of another one goes with it."""
+    """Write a run into the address, and remove the rows that a link selected in another run."""
     st.query_params["run"] = run_id
     st.query_params.pop("rows", None)
 
@@ -105,7 +105,7 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
 
 
 def _begin() -> None:
-    """Choose what the address asks for when a visit begins, and whatever is not chosen as usual."""
+    """Set the choices of the address when a visit begins, and defaults for the others."""
     asked = {} if f"{PAGE}.begun" in st.session_state else settings_codec.read(st.query_params.get("plan", ""))
     st.session_state[f"{PAGE}.begun"] = True
     plain = settings_codec.usual(asked.get("preset", settings_codec.FIRST), asked.get("device", ""))

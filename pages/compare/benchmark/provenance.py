@@ -1,4 +1,4 @@
-"""Say where the numbers of a run come from: machine, versions, settings, models, samples, and how to get them again."""
+"""Show the provenance of a run: machine, versions, settings, models, samples, and the command that repeats it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Show a run: where it stands, what happened to cells that failed, its pictures and its rows."""
+"""Show a run: its progress, the reasons of failed cells, its figures and its rows."""
 
 from collections.abc import Callable
 from functools import partial
@@ -39,7 +39,7 @@ _explanations: Memo[list[tuple[str, Callable[..., Figure | None]]]] = Memo()
 
 
 def status(run: Run) -> None:
-    """Say where a run stands; while it is going on, look again every moment and redraw the page with each new row."""
+    """Show the progress of a run; while it runs, poll it and rerun the page with each new row."""
     progress = runner.shared().progress(run.run_id)
     if progress is not None and progress.live:
         st.fragment(gate.gated(_live), run_every=POLL_S)(run.run_id, progress.done)
@@ -48,7 +48,7 @@ def status(run: Run) -> None:
 
 
 def failures(run: Run) -> None:
-    """Say in a sentence what happened to each cell without a measurement, and which measurements to distrust."""
+    """Write one sentence per cell without a measurement, and one on unreliable measurements."""
     failed = [row for row in run.last if not row.measured]
     reasons: dict[str, list[Measurement]] = {}
     for row in failed:
@@ -72,7 +72,7 @@ def _cells(rows: list[Measurement]) -> str:
 
 
 def _room(run: Run) -> list[str]:
-    """Say between which lengths the memory ran out, for every architecture and batch for which it did."""
+    """State between which lengths memory ran out, per architecture and batch."""
     found = []
     for row in run.current:
         if row.state == "oom" and not row.batch_limit:

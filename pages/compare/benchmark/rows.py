@@ -1,4 +1,4 @@
-"""List the rows of a run as they are stored, and let cells be measured again: chosen ones, or those that failed."""
+"""List the stored rows of a run, and remeasure chosen or failed cells."""
 
 from collections.abc import Collection
 
@@ -40,7 +40,7 @@ def table(run: Run) -> None:
 
 
 def _listed(run: Run) -> list[dict[str, object]]:
-    """Write every row for people, without the columns that say nothing of this run."""
+    """Format every row for display, without columns that are empty in this run."""
     current = {id(row) for row in run.current}
     lines = [_columns(row, replaced=id(row) not in current) for row in run.rows]
     filled = [name for name in (lines[0] if lines else ()) if any(line[name] not in (None, "") for line in lines)]
@@ -48,7 +48,7 @@ def _listed(run: Run) -> list[dict[str, object]]:
 
 
 def captured(said: str) -> str:
-    """Say whether steps were captured; what torch said stays in its words."""
+    """State whether steps were captured; a message of torch is shown unchanged."""
     key = f"benchmark.graph.{said.lower().replace(' ', '_')}"
     return t(key) if said and i18n.has(session.language(), key) else said
 
@@ -75,7 +75,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 
 
 def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
-    """Choose what a person wants to see of a row; the download has everything."""
+    """Select the columns of a row for display; the download has all of them."""
     values = {
         "architecture": t(f"nav.{row.architecture}"),
         "batch": row.batch,

@@ -1,4 +1,4 @@
-"""Keep runs: choose one, name it, hand it on as a file or a link, delete it, open a file, set another run beside it."""
+"""Manage stored runs: choose, rename, link, export, delete, import, compare with another run."""
 
 import dataclasses
 import itertools
@@ -70,7 +70,7 @@ def drawn(run: Run) -> Run:
 
 
 def bar(run: Run | None) -> None:
-    """Offer the list of runs and what can be done with the one that is shown."""
+    """Show the list of runs, and the actions on the current one."""
     store = runner.shared().store
     if said := st.session_state.pop(f"{PAGE}.said", None):
         st.warning(notices.plain(said), icon=":material/info:")
@@ -96,7 +96,7 @@ def bar(run: Run | None) -> None:
 
 
 def beside(run: Run) -> None:
-    """Compare with another run, cell by cell; what was measured in another way is refused, with the reason."""
+    """Compare with another run, cell by cell; cells measured in another way are not compared, with the reason."""
     with st.expander(t("benchmark.beside.title"), key=f"{PAGE}.beside_runs", on_change="rerun") as opened:
         if opened.open:
             _beside(run)
@@ -197,7 +197,7 @@ def _take_file() -> None:
 
 
 def _tried(change: Callable[[], object], action: str = "", run_id: str = "") -> None:
-    """Make a change to the store and note it; what is wrong with it is said when the page is drawn again."""
+    """Apply a change to the store and log it; an error is shown at the next rerun."""
     try:
         change()
         if action:
@@ -224,14 +224,14 @@ def _draw(found: Comparison) -> None:
 
 
 def _everywhere(pairs: Sequence[Pair]) -> Changed:
-    """Return what differs alike in every cell, so that it is said once."""
+    """Return the differences that all cells share, so that they are stated once."""
     return {
         name: values for name, values in pairs[0].changed.items() if all(p.changed.get(name) == values for p in pairs)
     }
 
 
 def _pair(pair: Pair, told: Changed) -> html.Html:
-    """Write one cell: its name and batch, what can be said of it, and under it what else differs and was not said."""
+    """Write one cell: its name and batch, its verdict, and below it the remaining differences."""
     row = pair.a
     name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
     batch = t("benchmark.plan.batch", count=row.batch)
@@ -258,7 +258,7 @@ def _changed(changed: Changed) -> html.Html | None:
 
 
 def _differing(changed: Changed) -> str:
-    """Say what differs, this run first."""
+    """List the differences, values of this run first."""
     told = (f"{_label(name)} {_value(name, mine)} / {_value(name, theirs)}" for name, (mine, theirs) in changed.items())
     return t("benchmark.beside.changed", list=" · ".join(told))
 

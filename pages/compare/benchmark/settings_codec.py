@@ -1,4 +1,4 @@
-"""What the benchmark page offers to choose from, and the choices as a part of an address."""
+"""The choices of the benchmark page, and their encoding in the address."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def written(chosen: Mapping[str, Any]) -> str:
 
 
 def read(text: str) -> dict[str, Any]:
-    """Read choices back; whatever is not offered here is left out, so that an address can break nothing."""
+    """Parse choices from an address; unknown names and values are ignored."""
     named = dict(part.partition(":")[::2] for part in text[:_LONGEST].split(";"))
     found = {name: value for name, take in _READ.items() if name in named and (value := take(named[name])) is not None}
     return ({"preset": FIRST} | found) if found else {}

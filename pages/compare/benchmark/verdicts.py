@@ -1,4 +1,4 @@
-"""Say in words which architecture is faster than which, and when nothing can be said."""
+"""Write the verdicts of a run as sentences: which architecture is faster, or that the difference is not significant."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from models.bench.judge import comparison, verdicts
-from models.bench.judge.statistics import NEGLIGIBLE, Interval, Verdict, compare_exponents, growth_exponent
+from models.bench.judge.statistics import NEGLIGIBLE, Verdict, compare_exponents, growth_exponent
 from models.bench.judge.verdicts import Judged
+from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE
@@ -56,7 +57,7 @@ def _table(run: Run) -> html.Html | None:
 
 
 def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> str:
-    """Say what a verdict says: faster by how much, or not distinguishable and what the ratio may be.
+    """Write a verdict as a sentence: faster by which factor, or not distinguishable with the interval of the ratio.
 
     margin: the share from which a difference counted when the verdict was made.
     """
@@ -72,7 +73,7 @@ def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> s
 
 
 def growth_line(rows: tuple[Measurement, ...]) -> str:
-    """Say whose reading time grows faster than whose, pair by pair, or that the exponents cannot be told apart."""
+    """Write, pair by pair, whose prefill time grows faster, or that the exponents are not distinguishable."""
     curves: dict[str, list[tuple[int, Sequence[Sequence[float]]]]] = {}
     for row in sorted(rows, key=lambda row: row.context):
         if row.measured and row.batch == 1 and not row.batch_limit and row.prefill_ms_samples:
@@ -94,7 +95,7 @@ def growth_line(rows: tuple[Measurement, ...]) -> str:
 
 
 def _alike(found: Interval, a: str, b: str, margin: float) -> str:
-    """Say why two cells do not count as different: the ratio may be 1, or it may be too close to 1."""
+    """State why two cells do not count as different: the interval contains 1, or the ratio is too close to 1."""
     if not found.excludes(1):
         low, high = f"{found.low:.2f}", f"{found.high:.2f}"
         return t("benchmark.verdict.indistinguishable", a=a, b=b, low=low, high=high)
@@ -104,7 +105,7 @@ def _alike(found: Interval, a: str, b: str, margin: float) -> str:
 
 
 def _row(phases: Mapping[str, Judged], *, batches: bool) -> html.Html:
-    """Write one pair: its names, the length, and what can be said of reading and of writing."""
+    """Write one pair: its names, the length, and the verdicts on prefill and decoding."""
     one = next(iter(phases.values()))
     a, b = (t(f"nav.{row.architecture}") for row in (one.a, one.b))
     place = t("benchmark.verdict.at", tokens=f"{one.a.context:,}")
@@ -118,6 +119,6 @@ def _said(one: Judged | None, a: str, b: str) -> html.Html:
 
 
 def said(found: Verdict, a: str, b: str, *, margin: float) -> html.Html:
-    """Write a verdict as a cell of a table, quietly where nothing can be told apart."""
+    """Write a verdict as a table cell, muted if the pair is not distinguishable."""
     quiet = " cs-quiet" if found.kind == "indistinguishable" else ""
     return html.element("td", sentence(found, a, b, margin=margin), class_=f"cs-say{quiet}")

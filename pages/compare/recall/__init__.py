@@ -1,1 +1,1 @@
-"""The parts of the recall page: what is recorded, what is measured now, one question opened, what was expected."""
+"""The recall page and its parts: recorded and live accuracy, one question, expectations."""

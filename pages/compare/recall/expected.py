@@ -1,4 +1,4 @@
-"""Set what theory expects beside what was observed, and say whether they agree."""
+"""Show the expectations of theory beside the observations, with a verdict for each."""
 
 from collections import Counter
 from collections.abc import Sequence

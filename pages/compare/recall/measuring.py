@@ -1,4 +1,4 @@
-"""Choose a task, measure it again while watching, and set the result beside what is recorded."""
+"""Choose a task, measure it live, and compare the result with the recorded one."""
 
 from functools import partial
 
@@ -9,14 +9,18 @@ from models.recall.live import LiveRun
 from pages.compare.recall import results
 from pages.compare.recall.results import PAGE, TASKS, Cells, Record
 from pages.shared import figure, gate, layout, notices, style
+from pages.shared.memo import Memo
 from pages.shared.state import session
-from pages.shared.words import units
+from pages.shared.words import language, units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
+from viz.figure import Figure
 from viz.recall.maps import recall_map
 
 POLL_S = 1.5  # seconds; drawing the map takes about a third of one
 SHOWN = ("live", "recorded")
+
+_maps: Memo[Figure] = Memo()  # of what is recorded
 
 
 def task_picker() -> str:
@@ -59,14 +63,17 @@ def _drawn(record: Record) -> None:
     _status(record, run)
     live, cells = _shown(record, run)
     subtitle = t("recall.shown.live" if live else "recall.shown.recorded", task=t(f"recall.task.{record.task}"))
-    drawn = recall_map(
-        cells, record.layout, theme=style.theme(), t=t, live=live
-    )  # no spinner: it is drawn again and again
+    theme = style.theme()
+
+    def draw() -> Figure:  # no spinner: what is measured is drawn again and again
+        return recall_map(cells, record.layout, theme=theme, t=t, live=live)
+
+    drawn = draw() if live else _maps.get((record.task, language.current(), theme.mode), (record,), draw)
     figure.show(drawn, key=f"{PAGE}.map", subtitle=subtitle)
 
 
 def _status(record: Record, run: LiveRun | None) -> None:
-    """Say what is on screen and offer to measure, to stop, or to look at the other."""
+    """State which result is on screen; offer to measure, to stop, or to switch to the other."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
         if run is not None and results.watched(record.task):
             waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"

@@ -1,4 +1,4 @@
-"""Recall: what each architecture remembers of what it read, beside what it carries for it."""
+"""Recall page: the accuracy of each architecture, beside the bytes it carries."""
 
 import streamlit as st
 

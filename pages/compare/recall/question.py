@@ -1,4 +1,4 @@
-"""Open one question of a cell: the sequence, every model's answer, and where each of its layers looks."""
+"""One question of a cell: the sequence, the answer of every model, and the positions each layer reads."""
 
 import streamlit as st
 
@@ -83,14 +83,14 @@ def _opened(task: str, at: tuple[tuple[str, int], ...], seed: int, number: int) 
 
 
 def _sentence(record: Record, found: Opened) -> None:
-    """Say in words what is asked and what is right."""
+    """Write the question and its right answer as a sentence."""
     gap = found.asked_at - found.answer_at
     st.markdown(t(f"recall.asks.{record.task}", asked=found.asked, expected=found.expected, gap=gap,
                   place=found.answer_at))  # fmt: skip
 
 
 def _answers(found: Opened) -> None:
-    """List what each model answers, how sure it is, and what it carries at that moment."""
+    """List the answer of each model, its probability, and the bytes it carries at that position."""
     html.show(html.element("ul", (_answer(answer, found) for answer in found.answers), class_="cs-answers"))
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of a task, what is measured here, and which of the two is on screen."""
+"""Recorded and live accuracy of a task, and which of the two is on screen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from models.recall import curriculum, evaluation, study
-from models.recall.evaluation import Accuracy
 from models.recall.live import Key, LiveRun, LiveRuns
+from models.records.recall import Accuracy
 from pages.shared import journal
 from viz.recall.maps import Layout, layout_of
 
@@ -25,7 +25,7 @@ Cells = Mapping[str, list[Accuracy]]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is recorded of a task. runs: (seed, cells) by architecture; about: the record as it stands in assets."""
+    """The recorded results of a task. runs: (seed, cells) by architecture; about: the record in assets."""
 
     task: str
     layout: Layout
@@ -66,7 +66,7 @@ def live(task: str) -> LiveRun | None:
 
 
 def watched(task: str) -> bool:
-    """Tell whether the visitor's run of a task is under way: until its last cell where it was stopped for good."""
+    """Return whether the visitor's run of a task is active; after a stop, until its last cell."""
     run = live(task)
     return run is not None and run.running and (run.key not in _left() or run.stopping)
 

@@ -1,4 +1,4 @@
-"""How the micro-models were trained: one budget for all, and the loss of every seed."""
+"""How the small models were trained: their common budget, and the loss of every seed."""
 
 import streamlit as st
 

@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, layout, model_picker, notices
+from pages.shared import controls, experts, hood, layout, model_picker, notices
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
 from viz.trace.attention import head_matrix
@@ -83,6 +83,7 @@ if found is not None:
             ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
             ("head_matrix", lambda: head(reading)),
             ("state_film", lambda: where("state", reading, film)),
+            *hood.shared(PAGE, reading),
         ],
     )
     layout.what_it_costs(PAGE, len(reading.tokens))

@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, layout
+from pages.shared import controls, hood, layout
 from pages.shared.panel import Draw, panel
 from pages.shared.words.i18n import t
 from viz.trace.channels import farthest_reaching, floats, quantile_channels, widest_memory
@@ -61,6 +61,7 @@ if found is not None:
         [
             ("half_life", lambda: panel(half_life, reading, key=f"{PAGE}.half_life", follow=False)),
             ("channel_matrix", lambda: one_channel(reading)),
+            *hood.shared(PAGE, reading),
         ],
     )
     layout.what_it_costs(PAGE, len(reading.tokens))

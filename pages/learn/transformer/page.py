@@ -5,12 +5,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, layout
+from pages.shared import controls, experts, hood, layout
 from pages.shared.panel import Draw, panel
 from pages.shared.state import session
 from pages.shared.words.i18n import t
 from viz.trace.attention import SCORES, head_logits, head_matrix, head_mosaic, mosaic_head, value_norm_matrix
-from viz.trace.tokens import token_strip
 
 PAGE = "transformer"
 
@@ -77,9 +76,7 @@ if found is not None:
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))
-    parts: list[tuple[str, Callable[[], object]]] = [
-        ("token_strip", lambda: panel(token_strip, reading, key=f"{PAGE}.strip"))
-    ]
+    parts: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
         parts += [
             ("expert_lanes", lambda: experts.lanes(PAGE, reading)),

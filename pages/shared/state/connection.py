@@ -1,4 +1,4 @@
-"""Tell whether a visitor sits at the machine that the app runs on, or comes from elsewhere, perhaps through a proxy."""
+"""Whether a visitor's connection comes from the server's own machine and through no proxy."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _FORWARDED = frozenset(
 
 
 def is_local() -> bool:
-    """Tell whether the connection of the running script comes from this machine and through no proxy.
+    """Return whether the connection of the running script comes from this machine and through no proxy.
 
     A proxy on this machine has a loopback address too. It is known by the headers that proxies add, or by a Host or an
     Origin that is no name of this machine. Without a connection, as in a test, there is nobody else.
@@ -25,7 +25,7 @@ def is_local() -> bool:
 
 
 def comes_direct(headers: Mapping[str, str]) -> bool:
-    """Tell whether headers (by lower-case name) are those of a browser that names this machine itself."""
+    """Return whether headers (by lower-case name) are those of a browser that names this machine itself."""
     if any(name in _FORWARDED or name.startswith(("x-forwarded", "x-original-forwarded")) for name in headers):
         return False
     named = [_host_of(f"//{headers['host']}")] if "host" in headers else []

@@ -1,4 +1,4 @@
-"""One typed view of what the visitor has chosen: kept in session_state across pages, carried in and out by the URL."""
+"""Typed access to the visitor's choices, stored in session_state and encoded in the URL."""
 
 import hashlib
 import re
@@ -82,7 +82,7 @@ class Session:
         _put("stale", True)
 
     def settle(self) -> bool:
-        """Tell, once, whether a choice was made after parts of the page had been drawn."""
+        """Return, once, whether the page needs a rerun because a choice was made after parts of it were drawn."""
         stale = bool(_get("stale", False))
         _put("stale", False)
         return stale
@@ -131,11 +131,11 @@ class Session:
 
     @property
     def linked(self) -> bool:
-        """Whether an address has said something that this visit has not used or answered yet."""
+        """Whether the address contains a choice that this visit has neither used nor answered yet."""
         return bool(_get("linked", None) or _get("missed", None))
 
     def missed(self) -> list[tuple[str, str]]:
-        """Return, once, what the address asked for and is not there: (layer, token, model, ..., what it says)."""
+        """Return, once, the choices of the address that do not exist: (layer, token, model, ..., value)."""
         found: list[tuple[str, str]] = list(_get("missed", None) or ())  # type: ignore[call-overload]
         _put("missed", [])
         _put("linked", set())
@@ -195,7 +195,7 @@ def current() -> Session:
 
 
 def start(page: str) -> Session:
-    """Enter a page. The first call of a session takes over what the URL says, as far as it makes sense."""
+    """Enter a page. The first call of a session reads the valid choices from the URL."""
     _put("page", page)
     session = current()
     if not _get("started", False):
@@ -228,7 +228,7 @@ def _read_url(session: Session) -> None:
 
 
 def folder_code(architecture: str, path: str) -> str:
-    """Return what stands for a local folder in the address: no path, and of use only where the path was typed.
+    """Return the code of a local folder in the address: not a path, and valid only on the server where it was typed.
 
     A secret of this server goes into it, so that nobody can find out by trying which path a link stands for.
     """

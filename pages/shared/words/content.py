@@ -1,4 +1,4 @@
-"""Read the words of the pages, and the tables that pages and figures share, from assets."""
+"""Read the texts of the pages, and the records that pages and figures share, from assets."""
 
 import re
 from collections.abc import Callable, Mapping

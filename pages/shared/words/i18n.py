@@ -1,4 +1,4 @@
-"""Give the interface its words in the visitor's language, from assets/words and the files of figures."""
+"""Look up sentences of assets/words and of the figure files in the visitor's language."""
 
 import logging
 import os
@@ -56,7 +56,7 @@ def say(lang: str, key: str, **values: object) -> str:
 
 
 def has(lang: str, key: str) -> bool:
-    """Tell whether a language has a key."""
+    """Return whether a language has a key."""
     return key in words(lang)
 
 

@@ -1,4 +1,4 @@
-"""Find the language of the visitor whose script is running."""
+"""The language of the visitor whose script is running."""
 
 import threading
 

@@ -1,0 +1,130 @@
+"""What a configuration may leave out, and other names that its fields have, by family."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+# What a config.json may leave out, as transformers 5.23 fills it in (tested against its configuration classes).
+_DECODER: Mapping[str, Any] = {
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "tie_word_embeddings": False,
+    "sliding_window": None,
+}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "gpt2": {
+            "vocab_size": 50257,
+            "n_positions": 1024,
+            "n_embd": 768,
+            "n_layer": 12,
+            "n_head": 12,
+            "n_inner": None,
+            "tie_word_embeddings": True,
+        },
+        "gpt_neox": {
+            "vocab_size": 50432,
+            "hidden_size": 6144,
+            "num_hidden_layers": 44,
+            "num_attention_heads": 64,
+            "intermediate_size": 24576,
+            "attention_bias": True,
+            "tie_word_embeddings": False,
+        },
+        "llama": {
+            **_DECODER,
+            "vocab_size": 32000,
+            "hidden_size": 4096,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "attention_bias": False,
+            "mlp_bias": False,
+        },
+        "mistral": {
+            **_DECODER,
+            "vocab_size": 32000,
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "sliding_window": 4096,
+        },
+        "qwen2": {
+            **_DECODER,
+            "vocab_size": 151936,
+            "hidden_size": 4096,
+            "intermediate_size": 22016,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 32,
+            "use_sliding_window": False,
+            "sliding_window": 4096,
+            "max_window_layers": 28,
+            "layer_types": None,
+        },
+        "mixtral": {
+            **_DECODER,
+            "vocab_size": 32000,
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "num_experts_per_tok": 2,
+            "num_local_experts": 8,
+        },
+        "mamba": {
+            "vocab_size": 50280,
+            "hidden_size": 768,
+            "state_size": 16,
+            "num_hidden_layers": 32,
+            "expand": 2,
+            "conv_kernel": 4,
+            "use_bias": False,
+            "use_conv_bias": True,
+            "time_step_rank": "auto",
+            "tie_word_embeddings": True,
+        },
+        "rwkv": {
+            "vocab_size": 50277,
+            "hidden_size": 4096,
+            "num_hidden_layers": 32,
+            "attention_hidden_size": None,
+            "intermediate_size": None,
+            "tie_word_embeddings": False,
+        },
+        "jamba": {
+            **_DECODER,
+            "vocab_size": 65536,
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "num_experts_per_tok": 2,
+            "num_experts": 16,
+            "expert_layer_period": 2,
+            "expert_layer_offset": 1,
+            "attn_layer_period": 8,
+            "attn_layer_offset": 4,
+            "mamba_d_state": 16,
+            "mamba_d_conv": 4,
+            "mamba_expand": 2,
+            "mamba_dt_rank": "auto",
+            "mamba_conv_bias": True,
+            "mamba_proj_bias": False,
+        },
+    }
+)
+ALIASES: Mapping[str, Mapping[str, str]] = {
+    "gpt2": {
+        "hidden_size": "n_embd",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "max_position_embeddings": "n_positions",
+    },
+    "mixtral": {"num_experts": "num_local_experts"},
+    "jamba": {"num_local_experts": "num_experts"},
+}

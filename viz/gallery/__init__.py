@@ -1,0 +1,1 @@
+"""Every registered figure on one page: python -m viz.gallery."""
