@@ -126,3 +126,14 @@ def test_choosing_again_lets_go(visit: Callable[..., session.Session]) -> None:
     assert (visitor.selected, visitor.span) == (1, (4, 6))
     visitor.pick(1, (4, 6))
     assert (visitor.selected, visitor.span) == (None, None)
+
+
+def test_a_new_text_lets_go_of_the_chosen_token(visit: Callable[..., session.Session]) -> None:
+    visitor = visit(1, (4, 9))
+    visitor.prompt = "a text"
+    assert (visitor.selected, visitor.span) == (None, None)
+    visitor.pick(1, (2, 6))
+    visitor.prompt = "a text"  # the same again
+    assert (visitor.selected, visitor.span) == (1, (2, 6))
+    visitor.prompt = "another text"
+    assert (visitor.selected, visitor.span) == (None, None)
