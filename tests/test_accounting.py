@@ -12,6 +12,8 @@ from models.sources import catalogue
 
 FAMILIES = pytest.mark.parametrize("family", accounting.FAMILIES)
 
+HEADS = {"mamba": {}, "jamba": {"num_attention_heads": 8, "num_key_value_heads": 4}}
+
 
 @FAMILIES
 def test_defaults_are_those_of_transformers(family):
@@ -19,6 +21,16 @@ def test_defaults_are_those_of_transformers(family):
     assert (
         accounting.shape_of({"model_type": family}) == accounting.shape_of(made) == accounting.shape_of(made.to_dict())
     )
+
+
+@pytest.mark.parametrize("family", ["mamba", "jamba"])
+@pytest.mark.parametrize("width", [40, 48, 56])
+def test_an_automatic_rank_is_rounded_up(family, width):
+    """Gu & Dao 2023, section 3.6: a sixteenth of the width; transformers rounds it up."""
+    expected = {40: 3, 48: 3, 56: 4}[width]
+    assert accounting.shape_of({"model_type": family, "hidden_size": width, **HEADS[family]}).dt_rank == expected
+    made = AutoConfig.for_model(family, hidden_size=width, **HEADS[family])
+    assert getattr(made, "time_step_rank", None) == expected or getattr(made, "mamba_dt_rank", None) == expected
 
 
 def test_active_parameters_leave_out_the_experts_not_chosen():

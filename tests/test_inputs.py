@@ -218,6 +218,8 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "I4 a data set": ("https://huggingface.co/datasets/owner/name", "no address of a model"),
     "I4 the hub itself": ("https://huggingface.co/", "no address of a model"),
     "I4 another revision": ("https://huggingface.co/owner/name/tree/step1000", "revision 'step1000'"),
+    "I4 a file of another revision": ("https://hf.co/owner/name/blob/step1/config.json", "revision 'step1'"),
+    "I4 a download of another revision": ("https://hf.co/owner/name/resolve/v2/x.safetensors", "revision 'v2'"),
     "I4 half a bracket": ("https://[", "there is no model"),
     "I4 no size of the ladder": ("ladder:9b/mamba", "not on the ladder"),
 }

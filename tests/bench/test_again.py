@@ -210,6 +210,13 @@ def test_the_fingerprint_is_that_of_the_rows_alone(store, measurement, tmp_path)
         assert fingerprint(there) == fingerprint(run), fmt
 
 
+def test_the_fingerprint_is_that_of_every_row_and_not_of_the_current_ones(measurement):
+    first, second = measurement(), measurement(decode_ms_samples=(1.0, 2.0, 3.0, 2.6))
+    twice, once = run_of(first, second), run_of(second)
+    assert twice.current == once.current
+    assert fingerprint(twice) != fingerprint(once)
+
+
 @pytest.mark.parametrize("text", ["1x", "x5", "8", "1x2x3", "1*64", "a,b", "1x-64"])
 def test_places_that_are_none_are_refused(text):
     with pytest.raises(SettingError, match="is not a list of batch x tokens"):

@@ -25,6 +25,15 @@ def test_the_least_recently_used_goes_first() -> None:
     assert shelf.keys() == ["a", "c", "d"] and shelf.held_bytes == 10
 
 
+def test_a_look_up_counts_as_use() -> None:
+    shelf: Shelf[str] = Shelf(10)
+    for name in "ab":
+        put(shelf, name, 4)
+    assert shelf.held("a") == "A" and shelf.held("c") is None
+    put(shelf, "c", 4)
+    assert shelf.keys() == ["a", "c"]
+
+
 def test_one_that_is_larger_than_the_budget_is_kept_alone() -> None:
     shelf: Shelf[str] = Shelf(10)
     put(shelf, "a", 4)
@@ -116,4 +125,15 @@ def test_choosing_again_lets_go(visit: Callable[..., session.Session]) -> None:
     visitor.pick(1, (4, 6))  # the same number in other tokens is another piece of text
     assert (visitor.selected, visitor.span) == (1, (4, 6))
     visitor.pick(1, (4, 6))
+    assert (visitor.selected, visitor.span) == (None, None)
+
+
+def test_a_new_text_lets_go_of_the_chosen_token(visit: Callable[..., session.Session]) -> None:
+    visitor = visit(1, (4, 9))
+    visitor.prompt = "a text"
+    assert (visitor.selected, visitor.span) == (None, None)
+    visitor.pick(1, (2, 6))
+    visitor.prompt = "a text"  # the same again
+    assert (visitor.selected, visitor.span) == (1, (2, 6))
+    visitor.prompt = "another text"
     assert (visitor.selected, visitor.span) == (None, None)

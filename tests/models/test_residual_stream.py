@@ -318,6 +318,13 @@ def test_of_equally_likely_tokens_the_lower_ids_come_first() -> None:
     assert residual_stream.most_likely(logits[:, :3], 5).tolist() == [[1, 2, 0], [0, 1, 2]]
 
 
+def test_tokens_with_equal_logits_share_the_better_rank() -> None:
+    logits = torch.tensor([[0.0, 2.0, 1.0, 2.0, 1.0]] * 5)
+    prob, rank = residual_stream._followed(logits, torch.arange(5))
+    assert rank.tolist() == [5, 1, 3, 1, 3]
+    assert torch.allclose(prob, torch.softmax(logits[0], dim=0))
+
+
 def test_a_prompt_of_one_token_has_no_next_token(checkpoint_of: Loader) -> None:
     one = Encoded("a", (Token(0, 65, "a", 0, 1),), ())
     trace = recorder.trace_encoded(registry.adapter("rwkv"), checkpoint_of("rwkv"), one)

@@ -63,9 +63,10 @@ def test_a_local_folder_is_the_same_model(tmp_path: Path) -> None:
         (lambda kept: {"a": torch.zeros(3)}, "weights_missing"),
         (lambda kept: {name: x for name, x in kept.items() if not FOURTH.search(name)}, "weights_missing"),
         (lambda kept: {name: x * float("nan") for name, x in kept.items()}, "weights_broken"),
+        (lambda kept: {name: torch.full_like(x, float("inf")) for name, x in kept.items()}, "weights_broken"),
         (lambda kept: {name: x[..., :8].contiguous() for name, x in kept.items()}, "weights_unreadable"),
     ],
-    ids=["another model's", "a layer short", "no numbers", "of other sizes"],
+    ids=["another model's", "a layer short", "no numbers", "without end", "of other sizes"],
 )
 @pytest.mark.parametrize("bundled", registry.bundled())
 def test_weights_that_are_not_the_model_s_are_said_so(bundled: str, change: Any, key: str, tmp_path: Path) -> None:

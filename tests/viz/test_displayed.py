@@ -1,5 +1,6 @@
 """S-a: what a figure draws is what the trace holds; payloads and chart data are decoded and compared."""
 
+import json
 import math
 
 import numpy as np
@@ -138,6 +139,19 @@ def test_decay_curves(traces, english):
         assert row["weight"] == pytest.approx(math.exp(float(layer.part("bonus")[int(row["channel"])])), rel=1e-6)
 
 
+@pytest.mark.parametrize(("selected", "last"), [(None, 10), (6, 6), (9, 9), (0, 10), (99, 10)])
+def test_decay_curves_count_words_back_from_the_selected_token(traces, english, selected, last):
+    trace = traces["rwkv"]
+    assert len(trace.tokens) == 11
+    figure = decay.decay_curves(trace, theme=LIGHT, t=english, layer=0, channels=5, selected=selected)
+    assert figure.data["distance"].values[-1] == last
+    axis = figure.body.to_dict()["layer"][0]["encoding"]["x"]["axis"]
+    back = trace.tokens[last::-1]
+    words = [token.label.removeprefix("\u2423") if token.piece == 1 else "" for token in back]  # a word once
+    assert axis["values"] == list(range(last + 1))
+    assert json.dumps(words, ensure_ascii=False) in axis["labelExpr"]
+
+
 def test_drawn_curves_halve_at_the_half_life(traces, english):
     layer, halved = traces["rwkv"].layer(0), 0
     rows = rows_of(decay.decay_curves(traces["rwkv"], theme=LIGHT, t=english, layer=0, channels=5), 0)
@@ -200,6 +214,14 @@ def test_router_bars(traces, english):
     assert sorted(solid) == sorted(trace.layer(3).part("chosen_experts")[4].tolist())
     kept = sum(row["p"] for row in rows if row["chosen"])
     assert f"{kept:.2f}" in figure.alt
+
+
+@pytest.mark.parametrize("position", [0, 4, 7])
+def test_the_cut_of_the_router_bars_stands_after_the_last_chosen_expert(traces, english, position):
+    figure = routing.router_bars(traces["jamba"], theme=LIGHT, t=english, layer=3, position=position)
+    bars, (cut,) = rows_of(figure, 0), rows_of(figure, 1)
+    assert [row["chosen"] for row in bars] == sorted((row["chosen"] for row in bars), reverse=True)
+    assert cut["expert"] == [row["expert"] for row in bars if row["chosen"]][-1]
 
 
 def test_expert_load_counts_slots(traces, english):

@@ -17,6 +17,8 @@ from models import registry
 from models.alignment import align_all
 from models.operators.backends import ATTENTION
 from models.reconstruction import Check, reconstruction_errors, worst
+from models.reconstruction.check import wide
+from models.reconstruction.maps import affordable
 from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
 from models.sources import weights
 from models.tracing.adapter import Checkpoint
@@ -26,6 +28,7 @@ from viz.canvas import CanvasSpec, decode
 from viz.figure import Figure
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
+from viz.proof.maps import map_error
 from viz.recall.example import recall_example
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.matrix import channel_matrix
@@ -551,6 +554,23 @@ def test_the_asking_row_is_checked(asked_at: int, runs: dict[str, ModelTrace]) -
             others = [spoiled(t, part, MAPS[kind]) if t.architecture == architecture else t for t in traces]
             other = proof.check(recall_example(others, theme=LIGHT, t=english, **choice), others, **choice)
             assert other is not None and is_red(other), (architecture, kind)
+
+
+@pytest.mark.parametrize(("architecture", "part"), [("mamba", "hidden_attention"), ("rwkv", "effective_attention")])
+def test_the_chosen_row_is_recomputed_however_little_the_budget_allows(
+    architecture: str, part: str, runs: dict[str, ModelTrace]
+) -> None:
+    """Its bars are drawn, so it is compared with float64 in any case, as is the last row; others as time allows."""
+
+    def row_of_three(values: np.ndarray) -> np.ndarray:
+        values[3, :4] = values[3, 3::-1] + values[3, :4].max()
+        return values
+
+    layer = spoiled(runs[architecture], part, row_of_three).layer(2)
+    drawn_map = wide(layer.part(part))
+    assert affordable(layer, budget=1.0, wanted=(3,)) == [3, len(drawn_map) - 1]
+    assert map_error(drawn_map, layer, wanted=3, budget=1.0) > RED
+    assert map_error(drawn_map, layer, wanted=None, budget=1.0) < HEALTHY
 
 
 # --- the model is spoiled ---------------------------------------------------------------------------------------
