@@ -1,13 +1,13 @@
 """What figures that draw no single trace are called with in the gallery: fixed rows, cells and curves."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from models.records.measurement import Measurement
+from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, Named
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
@@ -17,19 +17,6 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword argument
 CONTEXTS = (128, 512, 2048)
 NAMES = ("transformer", "mamba", "rwkv", "jamba")
 GUESS = 0.125
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell of a recall task."""
-
-    at: Mapping[str, int]
-    accuracy: float
-    low: float
-    high: float
-    bytes_carried: int
-    count: int = 640
-    length: int = 100
 
 
 def rows() -> list[Measurement]:
@@ -58,14 +45,22 @@ def _row(name: str, context: int, batch: int, pace: float) -> Measurement:
     )  # fmt: skip
 
 
-def cells() -> dict[str, list[Cell]]:
+def cells() -> dict[str, list[Accuracy]]:
     """Return the cells of a recall task of three architectures."""
     return {name: [_cell(d, p, place) for d in (16, 64, 128) for p in (2, 8)] for place, name in enumerate(NAMES[:3])}
 
 
-def _cell(distance: int, pairs: int, place: int) -> Cell:
+def _cell(distance: int, pairs: int, place: int) -> Accuracy:
     share = max(GUESS, 1 - pairs / 20 - place * distance / 300)
-    return Cell({"distance": distance, "pairs": pairs}, share, share - 0.03, min(1, share + 0.03), 1024 * distance)
+    return Accuracy(
+        {"distance": distance, "pairs": pairs},
+        share,
+        low=share - 0.03,
+        high=min(1, share + 0.03),
+        count=640,
+        length=100,
+        bytes_carried=1024 * distance,
+    )
 
 
 def guess(_: Mapping[str, int]) -> float:
