@@ -21,7 +21,7 @@ from models.errors import ContextscopeError, SettingError, SourceError
 from models.reconstruction import Check
 from models.records.trace import ModelTrace
 from pages.shared import gate
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 from pages.shared.words import units
 from viz import proof
 from viz.canvas import CanvasSpec
@@ -38,7 +38,7 @@ REMEMBERED_CHECKS = 256
 
 _log = logging.getLogger(__name__)
 _checking = threading.Lock()
-_shelves: dict[str, Shelf] = {}  # type: ignore[type-arg]
+_lru_caches: dict[str, LruCache] = {}  # type: ignore[type-arg]
 _folders: dict[str, tuple[str, str]] = {}
 _making = threading.Lock()
 _running = threading.Semaphore(1)  # one forward pass at a time: two would compete for the cores
@@ -85,14 +85,14 @@ def rehearse(source: str) -> None:
     registry.trace(checkpoint(source), source).derive()
 
 
-def loaded_models() -> Shelf:  # type: ignore[type-arg]
+def loaded_models() -> LruCache:  # type: ignore[type-arg]
     """Return the cache of loaded models, shared by all sessions."""
-    return _shelf("models")
+    return _lru_cache("models")
 
 
-def recorded_traces() -> Shelf[ModelTrace]:
+def recorded_traces() -> LruCache[ModelTrace]:
     """Return the cache of traces, shared by all sessions."""
-    return _shelf("traces")
+    return _lru_cache("traces")
 
 
 def budget_bytes() -> int:
@@ -270,18 +270,18 @@ def processor() -> tuple[str, int]:
     return "CPU" if device == "cpu" else facts.device_name(device), facts.usable_cores()
 
 
-def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
+def _waited(lru: LruCache[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
     """Return an entry of a cache; while it is made, by this script or another, other scripts compute."""
-    held = shelf.held(key)
+    held = lru.held(key)
     if held is not None:
         return held
     with gate.released():
-        return shelf.get(key, make, weigh)
+        return lru.get(key, make, weigh)
 
 
-def _shelf(name: str) -> Shelf:  # type: ignore[type-arg]
+def _lru_cache(name: str) -> LruCache:  # type: ignore[type-arg]
     with _making:
-        return _shelves.get(name) or _shelves.setdefault(name, Shelf(budget_bytes()))
+        return _lru_caches.get(name) or _lru_caches.setdefault(name, LruCache(budget_bytes()))
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]

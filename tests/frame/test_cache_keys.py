@@ -9,7 +9,7 @@ import pytest
 
 from models import registry
 from pages.shared import cache
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Empty caches; returns the list of what had to be made."""
-    models, traces, found = Shelf(1000), Shelf(1000), []
+    models, traces, found = LruCache(1000), LruCache(1000), []
     monkeypatch.setattr(cache, "loaded_models", lambda: models)
     monkeypatch.setattr(cache, "recorded_traces", lambda: traces)
     monkeypatch.setattr(cache, "_loaded", lambda source: found.append(("model", source)) or SimpleNamespace())

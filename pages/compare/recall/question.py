@@ -6,7 +6,7 @@ from models.recall.examples import Answer, Opened, opened
 from pages.compare.recall.results import PAGE, Record
 from pages.shared import gate, html
 from pages.shared.implementation import what_ran
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 from pages.shared.panel import panel
 from pages.shared.state import session
 from pages.shared.words import units
@@ -17,7 +17,7 @@ QUESTIONS = 20  # offered per cell
 KEPT = 12  # opened questions, for all visitors
 SHOWN_TOKENS = 300  # longer sequences cannot be read as a strip
 
-_QUESTIONS: Shelf[Opened] = Shelf(KEPT)  # each weighs one
+_QUESTIONS: LruCache[Opened] = LruCache(KEPT)  # each weighs one
 
 
 def question(record: Record) -> None:
