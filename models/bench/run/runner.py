@@ -15,7 +15,7 @@ from models.bench.run import remeasure
 from models.bench.run.host import WorkerHost
 from models.bench.run.job import Job, Progress
 from models.bench.run.lease import Lease
-from models.bench.run.schedule import Turns
+from models.bench.run.schedule import InterleavedSchedule
 from models.bench.store.store import Store
 from models.errors import SettingError, SourceError
 from models.machine import facts
@@ -234,9 +234,9 @@ class Runner:
         """Record a row for every cell of a run, and the end of the run. A cancelled run sends nothing to its host."""
         if not job.cancelled.is_set():
             self._note(job, plan=job.plan.refreshed())  # it may have stood in line for long
-        turns = Turns(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
+        schedule = InterleavedSchedule(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
         for group in job.plan.groups():
-            turns.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
+            schedule.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
         if not self._closed:
             self._end(job)
 

@@ -53,7 +53,7 @@ class _Open:
         return self.timed_s >= LEAST_TIMED_S or self.rounds >= MOST_ROUNDS * self.cell.rounds
 
 
-class Turns:
+class InterleavedSchedule:
     """Measures the groups of one run: prepares every cell of a group, then interleaves their rounds.
 
     note(**changes) writes where the job stands; keep(row, prediction) stores a row, with the prediction of the planned
@@ -74,12 +74,12 @@ class Turns:
             self._note(phase="ceilings")
             self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
         prepared = [self._prepare(cell, prediction) for cell, prediction in group]
-        self._take_turns([one for one in prepared if one is not None])
+        self._interleave([one for one in prepared if one is not None])
         for cell, prediction in self._probes():
             probe = self._prepare(cell, prediction, planned=False)
-            self._take_turns([probe] if probe is not None else [])
+            self._interleave([probe] if probe is not None else [])
 
-    def _take_turns(self, opened: list[_Open]) -> None:
+    def _interleave(self, opened: list[_Open]) -> None:
         """Run the rounds of prepared cells and store their rows. A pause takes effect between rounds."""
         predicted_s = sum(one.prediction.seconds for one in opened)
         turn_s = 0.0
