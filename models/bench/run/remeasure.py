@@ -29,7 +29,7 @@ def own(run: Run) -> bool:
     return alike and not run.recorded and not run.imported
 
 
-def comes_along(source: str) -> bool:
+def is_distributed_source(source: str) -> bool:
     """Return whether a source is on the ladder, in the catalogue or bundled, and no path of an imported file."""
     known = source.startswith(sizes.PREFIX) or catalogue.find(source) is not None
     return known or source in describe.bundled_names()
@@ -72,7 +72,7 @@ def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
     check("cells", len(chosen))
     for cell in chosen:
         _check(cell, device=chosen[0].device)
-        if run.imported and not comes_along(cell.source):
+        if run.imported and not is_distributed_source(cell.source):
             raise SettingError(
                 "errors.source_elsewhere",
                 f"{cell.source!r} is a model of the machine that measured this run",
