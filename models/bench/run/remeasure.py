@@ -22,7 +22,7 @@ _OPTIONS = ("device", "dtype", "view", "attention", "kernels", "experts", "decod
 _COLUMNS: Mapping[str, str] = {"decode": "decode_tokens"}  # where the option has another name than the cell's field
 
 
-def own(run: Run) -> bool:
+def is_local(run: Run) -> bool:
     """Return whether a run was measured on this machine, so that its cells may be remeasured in the same run."""
     here = facts.environment()
     alike = all(run.environment.get(name) == here[name] for name in ("host_cpu", "cores"))
@@ -67,7 +67,7 @@ def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
     if missing or not chosen:
         named = ", ".join(missing)[:200] or "no cell"
         raise SettingError("errors.setting_value", f"{named} is no cell of this run", name="cell", value=named)
-    if not own(run):
+    if not is_local(run):
         chosen = [dataclasses.replace(cell, threads=facts.usable_cores()) for cell in chosen]
     check("cells", len(chosen))
     for cell in chosen:
@@ -78,7 +78,7 @@ def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
                 f"{cell.source!r} is a model of the machine that measured this run",
                 source=cell.source,
             )
-    budget_s = float(LIMITS["budget_s"][1] if own(run) else AGAIN_S)
+    budget_s = float(LIMITS["budget_s"][1] if is_local(run) else AGAIN_S)
     plan = dataclasses.replace(plan_of(chosen, rates=rates), budget_s=budget_s)
     if plan.seconds > budget_s:
         message = f"these cells take about {plan.seconds:.0f} s, more than the {budget_s:.0f} s allowed: choose fewer"

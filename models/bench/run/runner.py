@@ -76,7 +76,7 @@ class Runner:
         if run is None:
             raise SettingError("errors.store_no_run", f"there is no run {run_id!r}", run=run_id[:80])
         plan = remeasure.plan_again(run, cell_ids, rates=self.rates())
-        if not remeasure.own(run):
+        if not remeasure.is_local(run):
             return self.submit(plan, title=run.title, timeout_s=timeout_s)
         with self._lock:
             former = self._jobs.get(run_id)

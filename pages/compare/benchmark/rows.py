@@ -70,7 +70,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
             show(run_id)
 
     st.button(words, key=f"{PAGE}.again.{name}", icon=":material/replay:", on_click=measure)
-    if not remeasure.own(run):
+    if not remeasure.is_local(run):
         st.caption(t("benchmark.again.elsewhere"))
 
 
