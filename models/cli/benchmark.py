@@ -202,7 +202,7 @@ def _former(args: argparse.Namespace, store: Store) -> Run | None:
 
 def _cells(args: argparse.Namespace, run: Run) -> tuple[str, ...]:
     named = tuple(name.strip() for name in args.cells.split(",") if name.strip())
-    found = named or remeasure.left(run)
+    found = named or remeasure.unfinished_cells(run)
     if not found:
         message = f"nothing of run {run.run_id} is missing; --cells chooses cells to measure once more"
         raise _bad("again", args.again, message)

@@ -263,11 +263,11 @@ def test_what_a_crash_left_without_rows_is_missing_too(runner, plan_of, stand_in
     assert runner.wait(run_id, timeout_s=240)
     whole = runner.store.run(run_id)
     first, *others = sorted(whole.rows, key=lambda row: not row.measured)
-    assert [*remeasure.left(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
+    assert [*remeasure.unfinished_cells(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
     broken = dataclasses.replace(whole, rows=(first,), ended="")
-    assert {*remeasure.left(broken)} == {row.cell_id for row in others}
+    assert {*remeasure.unfinished_cells(broken)} == {row.cell_id for row in others}
     refused = dataclasses.replace(broken, rows=(dataclasses.replace(first, state="parity_fail", decode_ms_samples=()),))
-    assert remeasure.left(refused) == remeasure.left(broken), "it would be refused again"
+    assert remeasure.unfinished_cells(refused) == remeasure.unfinished_cells(broken), "it would be refused again"
 
 
 def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_path, stand_in_shapes):
@@ -279,7 +279,7 @@ def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_p
         assert other.taken()
         assert here.measured_elsewhere(store.run(run_id))
         with pytest.raises(SettingError, match="another program is measuring"):
-            here.again(run_id, remeasure.left(store.run(run_id)))
+            here.again(run_id, remeasure.unfinished_cells(store.run(run_id)))
         store.finish(run_id, "cancelled")
         assert not here.measured_elsewhere(store.run(run_id))
     finally:

@@ -315,7 +315,7 @@ def test_a_run_far_over_its_budget_starts_nothing_more_after_its_first_cells(run
     run = runner.store.run(run_id)
     late = [row for row in run.rows if row.state == "timeout"]
     assert {row.reason_key for row in late} == {"errors.cell_out_of_time"}
-    assert {row.cell_id for row in late} == set(remeasure.left(run)), "they can be measured later"
+    assert {row.cell_id for row in late} == set(remeasure.unfinished_cells(run)), "they can be measured later"
 
 
 def test_longer_cells_of_what_took_too_long_are_not_tried(runner, plan_of):

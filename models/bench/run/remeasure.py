@@ -48,7 +48,7 @@ def cells_of(run: Run) -> tuple[Cell, ...]:
     return tuple(found)
 
 
-def left(run: Run) -> tuple[str, ...]:
+def unfinished_cells(run: Run) -> tuple[str, ...]:
     """Return the planned cells of a run without a measurement that may get one: those never begun among them."""
     states = {row.cell_id: "measured" if row.measured else row.state for row in run.current}
     names = (cell.cell_id for cell in cells_of(run))
