@@ -103,7 +103,7 @@ def main(args: argparse.Namespace) -> int:
     former = _former(args, store)
     cells = _cells(args, former) if former else ()
     rates = measure_rates(store.recent_rows(LEARNT_ROWS))
-    plan = remeasure.plan_again(former, cells, rates=rates) if former else _plan(args, rates)
+    plan = remeasure.plan_remeasure(former, cells, rates=rates) if former else _plan(args, rates)
     if args.plan:
         bench_report.print_plan(plan, as_json=args.json)
         return 0

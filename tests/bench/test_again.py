@@ -106,7 +106,7 @@ def test_cells_that_the_run_does_not_have_are_refused(runner, plan_of, stand_in_
 def test_a_recorded_run_is_measured_into_a_new_one_on_all_cores_of_here():
     run = Store(recorded=RECORDED).recorded_runs()[0]
     elsewhere = dataclasses.replace(run, cells=tuple({**cell, "threads": 96} for cell in run.cells))
-    plan = remeasure.plan_again(elsewhere, [remeasure.cells_of(elsewhere)[0].cell_id], rates=RATES)
+    plan = remeasure.plan_remeasure(elsewhere, [remeasure.cells_of(elsewhere)[0].cell_id], rates=RATES)
     assert not remeasure.is_local(elsewhere)
     assert {cell.threads for cell in plan.cells} == {facts.usable_cores()}
 
@@ -128,14 +128,14 @@ def test_a_file_cannot_have_a_folder_or_a_hub_loaded(measurement):
     cell = {"architecture": "mamba", "source": "/etc", "context": 64}
     run = run_of(measurement(source="/etc"), cells=(cell,), imported=True)
     with pytest.raises(SettingError, match="machine that measured"):
-        remeasure.plan_again(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
+        remeasure.plan_remeasure(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
 
 
 def test_a_device_that_is_not_here_is_said(measurement):
     cell = {"architecture": "mamba", "source": "mamba", "context": 64, "device": "cuda:7"}
     run = run_of(measurement(), cells=(cell,), imported=True)
     with pytest.raises(SettingError, match="cuda:7"):
-        remeasure.plan_again(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
+        remeasure.plan_remeasure(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
 
 
 @pytest.mark.parametrize("cell", [{}, {"architecture": "mamba"}, {"architecture": 3, "source": "x", "context": 1},

@@ -46,7 +46,7 @@ def run_of(*cells, imported=True, **changes):
 
 
 def planned(run):
-    return remeasure.plan_again(run, {cell.cell_id for cell in remeasure.cells_of(run)}, rates=RATES)
+    return remeasure.plan_remeasure(run, {cell.cell_id for cell in remeasure.cells_of(run)}, rates=RATES)
 
 
 def told(error):

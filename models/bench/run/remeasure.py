@@ -55,7 +55,7 @@ def unfinished_cells(run: Run) -> tuple[str, ...]:
     return tuple(name for name in names if states.get(name, "cancelled") in REPEATABLE)
 
 
-def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
+def plan_remeasure(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
     """Plan cells of a run once more, on as many threads where it was measured here, else on all cores.
 
     Every cell is held to the limits of a plan, and all together to the longest time of one; cells of a run that was not

@@ -75,7 +75,7 @@ class Runner:
         run = self.store.run(run_id)
         if run is None:
             raise SettingError("errors.store_no_run", f"there is no run {run_id!r}", run=run_id[:80])
-        plan = remeasure.plan_again(run, cell_ids, rates=self.rates())
+        plan = remeasure.plan_remeasure(run, cell_ids, rates=self.rates())
         if not remeasure.is_local(run):
             return self.submit(plan, title=run.title, timeout_s=timeout_s)
         with self._lock:
