@@ -111,7 +111,7 @@ def main(args: argparse.Namespace) -> int:
         print(note.message, file=sys.stderr)
     runner = Runner(store, lease=Lease.of)
     if former:
-        run_id = runner.again(former.run_id, cells, timeout_s=args.timeout)
+        run_id = runner.remeasure(former.run_id, cells, timeout_s=args.timeout)
     else:
         run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
     _say(f"run {run_id}")

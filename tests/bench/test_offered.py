@@ -115,7 +115,7 @@ def test_a_link_to_a_run_tells_when_its_rows_have_changed(shared, plan_of, stand
     told = link.partition("rows=")[2].partition("&")[0]
     assert f"{told} now" not in texts(opened(run=run_id, rows=told))
     assert f"fingerprint 0123456789abcdef then, {told} now" in texts(opened(run=run_id, rows="0123456789abcdef"))
-    shared.again(run_id, [shared.store.run(run_id).rows[0].cell_id])
+    shared.remeasure(run_id, [shared.store.run(run_id).rows[0].cell_id])
     assert shared.wait(run_id, timeout_s=240)
     assert f"fingerprint {told} then" in texts(opened(run=run_id, rows=told))
 

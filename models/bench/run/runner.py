@@ -66,7 +66,7 @@ class Runner:
         self._queue(Job(run_id, plan, timeout_s))
         return run_id
 
-    def again(self, run_id: str, cell_ids: Collection[str], *, timeout_s: float | None = None) -> str:
+    def remeasure(self, run_id: str, cell_ids: Collection[str], *, timeout_s: float | None = None) -> str:
         """Measure cells of a stored run once more and return the id of the run that gets the rows.
 
         That is the run itself where it was measured on this machine, else a new one. Its former rows stay. Raises

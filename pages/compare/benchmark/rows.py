@@ -65,7 +65,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 
     def measure() -> None:
         with notices.guarded():
-            run_id = here.again(run.run_id, planned)
+            run_id = here.remeasure(run.run_id, planned)
             journal.note("again", run=run_id)
             show(run_id)
 
