@@ -21,7 +21,7 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "timeout_s": (1, 86_400),
     }
 )
-AGAIN_S = 3600  # for measuring a run again that was not measured on this machine
+REMEASURE_S = 3600  # for measuring a run again that was not measured on this machine
 VIEWS = ("architecture", "as_shipped")
 ATTENTION = ("auto", "flash", "efficient", "math", "cudnn")
 KERNELS = ("fast", "reference")

@@ -7,7 +7,7 @@ from typing import Any
 
 from models import describe
 from models.bench.plan.plan import Plan, Rates, plan_of
-from models.bench.plan.settings import AGAIN_S, LIMITS, bad, check, check_all
+from models.bench.plan.settings import LIMITS, REMEASURE_S, bad, check, check_all
 from models.errors import SettingError
 from models.machine import facts
 from models.records.cell import Cell
@@ -59,8 +59,8 @@ def plan_remeasure(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan
     """Plan cells of a run once more, on as many threads where it was measured here, else on all cores.
 
     Every cell is held to the limits of a plan, and all together to the longest time of one; cells of a run that was not
-    measured here to AGAIN_S. Raises SettingError for a cell that the run does not have, a value out of range, too long
-    a time, a device or a source that is not here.
+    measured here to REMEASURE_S. Raises SettingError for a cell that the run does not have, a value out of range, too
+    long a time, a device or a source that is not here.
     """
     chosen = list({cell.cell_id: cell for cell in cells_of(run) if cell.cell_id in cell_ids}.values())
     missing = sorted(set(cell_ids) - {cell.cell_id for cell in chosen})
@@ -78,7 +78,7 @@ def plan_remeasure(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan
                 f"{cell.source!r} is a model of the machine that measured this run",
                 source=cell.source,
             )
-    budget_s = float(LIMITS["budget_s"][1] if is_local(run) else AGAIN_S)
+    budget_s = float(LIMITS["budget_s"][1] if is_local(run) else REMEASURE_S)
     plan = dataclasses.replace(plan_of(chosen, rates=rates), budget_s=budget_s)
     if plan.seconds > budget_s:
         message = f"these cells take about {plan.seconds:.0f} s, more than the {budget_s:.0f} s allowed: choose fewer"
