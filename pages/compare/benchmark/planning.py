@@ -75,7 +75,7 @@ def address() -> str:
     chosen = {
         name: st.session_state[key] for name in settings_codec.NAMES if (key := f"{PAGE}.{name}") in st.session_state
     }
-    return session.current().permalink(run="", plan=settings_codec.written(chosen))
+    return session.current().permalink(run="", plan=settings_codec.to_query(chosen))
 
 
 def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
@@ -106,9 +106,9 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
 
 def _begin() -> None:
     """Set the choices of the address when a visit begins, and defaults for the others."""
-    asked = {} if f"{PAGE}.begun" in st.session_state else settings_codec.read(st.query_params.get("plan", ""))
+    asked = {} if f"{PAGE}.begun" in st.session_state else settings_codec.from_query(st.query_params.get("plan", ""))
     st.session_state[f"{PAGE}.begun"] = True
-    plain = settings_codec.usual(asked.get("preset", settings_codec.FIRST), asked.get("device", ""))
+    plain = settings_codec.defaults(asked.get("preset", settings_codec.FIRST), asked.get("device", ""))
     for name, value in (plain | asked).items():
         st.session_state.setdefault(f"{PAGE}.{name}", value)
 
@@ -202,7 +202,7 @@ def _take_device() -> None:
 def _take_preset() -> None:
     """Replace everything chosen before by what a ready plan decides."""
     preset = str(st.session_state[f"{PAGE}.preset"])
-    plain = settings_codec.usual(preset)
+    plain = settings_codec.defaults(preset)
     for name in (*settings_codec.DECIDED, *(("device", "dtype") if "device" in PRESETS[preset] else ())):
         st.session_state[f"{PAGE}.{name}"] = plain[name]
 
