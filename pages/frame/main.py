@@ -70,7 +70,7 @@ def show() -> None:
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
     style.document(lang=visit.lang, page=name, query=visit.query())
-    if visit.settle():
+    if visit.needs_rerun():
         st.rerun()
     if note is not None:
         with note:

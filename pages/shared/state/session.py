@@ -81,11 +81,11 @@ class Session:
         _put("span", None if again else span)
         _put("stale", True)
 
-    def settle(self) -> bool:
+    def needs_rerun(self) -> bool:
         """Return, once, whether the page needs a rerun because a choice was made after parts of it were drawn."""
-        stale = bool(_get("stale", False))
+        needed = bool(_get("stale", False))
         _put("stale", False)
-        return stale
+        return needed
 
     def token(self, count: int) -> int | None:
         """Return the chosen token if a text of count tokens has it."""
