@@ -125,13 +125,13 @@ def channel_picker(page: str, channels: Sequence[int], *, default: int, name: st
 
 def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: int, at: str) -> int:
     visit = session.current()
-    value = visit.place(name, default=default, allowed=options)
+    value = visit.selection(name, default=default, allowed=options)
     key = f"{page}.{name}.{at}" if at else f"{page}.{name}"
 
     def changed() -> None:
         chosen = st.session_state[key]
         if chosen in options:
-            visit.put(name, chosen)
+            visit.select(name, chosen)
 
     if len(options) < 2:
         return value

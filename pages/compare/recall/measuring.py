@@ -26,10 +26,10 @@ _maps: Memo[Figure] = Memo()  # of what is recorded
 def task_picker() -> str:
     """Offer the tasks; the choice goes into the address."""
     visit, key = session.current(), f"{PAGE}.task"
-    chosen = TASKS[visit.place("task", default=0, allowed=range(len(TASKS)))]
+    chosen = TASKS[visit.selection("task", default=0, allowed=range(len(TASKS)))]
 
     def changed() -> None:
-        visit.put("task", TASKS.index(st.session_state[key]))
+        visit.select("task", TASKS.index(st.session_state[key]))
 
     st.session_state[key] = chosen
     with st.container(key=f"pick-{key}"):

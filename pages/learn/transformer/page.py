@@ -50,8 +50,10 @@ def all_heads(trace: ModelTrace) -> None:
         format_func=lambda name: t(f"viz.score.{name}"),
     )
     layers = [shown.index for shown in trace.layers_with("attention")]
-    layer = visit.place("layer", default=best.layer, allowed=layers)
-    head = visit.place("head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"]))
+    layer = visit.selection("layer", default=best.layer, allowed=layers)
+    head = visit.selection(
+        "head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"])
+    )
     clicked = panel(
         head_mosaic,
         trace,
@@ -63,8 +65,8 @@ def all_heads(trace: ModelTrace) -> None:
     if clicked is not None and clicked.tile is not None:
         chosen = mosaic_head(trace, clicked.tile)
         if (chosen.layer, chosen.head) != (layer, head):
-            visit.put("layer", chosen.layer)
-            visit.put("head", chosen.head)
+            visit.select("layer", chosen.layer)
+            visit.select("head", chosen.head)
             st.rerun()
 
 
