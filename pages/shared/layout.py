@@ -19,7 +19,7 @@ _WIDTHS = (0.7, 0.3)
 _bars: Memo[html.Html] = Memo(128)
 
 
-def hero(page: str) -> None:
+def header(page: str) -> None:
     """Open a page: its name, what it does with the past in a few words, and its promise."""
     with st.container(key=f"hero-{page}", gap="small"):
         st.title(f"{section(page, 'title')} — *{section(page, 'tagline')}*", anchor=False)

@@ -10,7 +10,7 @@ from pages.shared.words.i18n import t
 PAGE = planning.PAGE
 
 st.html(ASSETS / "style" / "bench.css")
-layout.hero(PAGE)
+layout.header(PAGE)
 with notices.guarded():
     plan = planning.planner()
     guess.ask(plan)

@@ -34,7 +34,7 @@ def body(record: Record) -> None:
 
 
 st.html(ASSETS / "style" / "recall.css")
-layout.hero(PAGE)
+layout.header(PAGE)
 known = results.record(measuring.task_picker())
 if known is None:
     st.info(t("recall.nothing"), icon=":material/info:")

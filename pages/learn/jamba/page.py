@@ -69,7 +69,7 @@ def film(trace: ModelTrace) -> None:
     )
 
 
-layout.hero(PAGE)
+layout.header(PAGE)
 found = controls.reading(PAGE)
 if found is not None:
     reading = found

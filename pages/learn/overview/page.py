@@ -79,7 +79,7 @@ def curves(traces: list[ModelTrace]) -> None:
     panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
 
 
-layout.hero(PAGE)
+layout.header(PAGE)
 first = controls.reading(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()

@@ -55,7 +55,7 @@ def one_channel(trace: ModelTrace) -> None:
     )
 
 
-layout.hero(PAGE)
+layout.header(PAGE)
 found = controls.reading(PAGE)
 if found is not None:
     reading = found

@@ -70,7 +70,7 @@ def all_heads(trace: ModelTrace) -> None:
             st.rerun()
 
 
-layout.hero(PAGE)
+layout.header(PAGE)
 found = controls.reading(PAGE)
 if found is not None:
     reading = found
