@@ -26,7 +26,7 @@ def header(page: str) -> None:
         st.markdown(section(page, "promise"))
 
 
-def body(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
+def first_figure(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
     """Set the first picture beside what to see in it, what to try, what is carried at this length, and what ran."""
     left, right = st.columns(_WIDTHS, gap="medium")
     with left, notices.guarded():

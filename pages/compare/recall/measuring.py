@@ -46,7 +46,7 @@ def map_of(record: Record) -> Cells:
     run = results.live(record.task)
     # Only a run under way is a piece of its own. A fragment whose click restarts the whole page loses the next click.
     draw = st.fragment(gate.gated(_watched), run_every=POLL_S) if results.watched(record.task) else _drawn
-    layout.body(PAGE, lambda: draw(record))
+    layout.first_figure(PAGE, lambda: draw(record))
     return _shown(record, run)[1]
 
 

@@ -73,7 +73,7 @@ layout.header(PAGE)
 found = controls.reading(PAGE)
 if found is not None:
     reading = found
-    layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
+    layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
     layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
     layout.chapter(PAGE, 3, lambda: stack(reading))

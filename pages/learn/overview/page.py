@@ -84,7 +84,7 @@ first = controls.reading(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
     every = others(first)
-    layout.body(PAGE, lambda: machines(every), traces=every)
+    layout.first_figure(PAGE, lambda: machines(every), traces=every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
     layout.closing(PAGE, "models", "table")

@@ -74,7 +74,7 @@ layout.header(PAGE)
 found = controls.reading(PAGE)
 if found is not None:
     reading = found
-    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
+    layout.first_figure(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))
