@@ -119,7 +119,7 @@ def _name_of(place: str) -> str:
     return str(content.figure_facts(place).name[session.language()])
 
 
-def closing(page: str, *keys: str) -> None:
+def footer(page: str, *keys: str) -> None:
     """Set short closing notes side by side: <key>.title and <key>.text each."""
     for place, key in zip(st.columns(len(keys), gap="medium"), keys, strict=True):
         with place, st.container(key=f"closing-{page}-{key}"):

@@ -44,5 +44,5 @@ with notices.guarded():
     comparison.comparison(shown)
 with notices.guarded():
     checks.checks()
-layout.closing(PAGE, "fair")
+layout.footer(PAGE, "fair")
 layout.check_yourself(PAGE)

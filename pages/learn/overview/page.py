@@ -87,6 +87,6 @@ if first is not None:
     layout.first_figure(PAGE, lambda: machines(every), traces=every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
-    layout.closing(PAGE, "models", "table")
+    layout.footer(PAGE, "models", "table")
     layout.under_the_hood(PAGE, [("training_curves", lambda: training_curves.lessons(PAGE))])
     layout.check_yourself(PAGE)
