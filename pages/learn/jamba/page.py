@@ -70,7 +70,7 @@ def film(trace: ModelTrace) -> None:
 
 
 layout.header(PAGE)
-found = controls.reading(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])

@@ -36,7 +36,7 @@ def others(first: ModelTrace) -> list[ModelTrace]:
     traces = [first]
     for name in list(cache.architectures())[1:]:
         try:
-            traces.append(controls.read_by(name, first.prompt))
+            traces.append(controls.traced_by(name, first.prompt))
         except ContextscopeError as error:
             notices.explain(error, also=t("models.left_out", name=t(f"nav.{name}")))
     return traces
@@ -80,7 +80,7 @@ def curves(traces: list[ModelTrace]) -> None:
 
 
 layout.header(PAGE)
-first = controls.reading(PAGE, next(iter(cache.architectures())))
+first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
     every = others(first)

@@ -56,7 +56,7 @@ def one_channel(trace: ModelTrace) -> None:
 
 
 layout.header(PAGE)
-found = controls.reading(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])

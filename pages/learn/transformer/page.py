@@ -71,7 +71,7 @@ def all_heads(trace: ModelTrace) -> None:
 
 
 layout.header(PAGE)
-found = controls.reading(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layout.first_figure(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
