@@ -62,7 +62,7 @@ def rung(key: str) -> Rung:
     """Return a rung; SettingError for a size that is not on the ladder."""
     found = rungs().get(key)
     if found is None:
-        raise _bad("size", key, f"there is no size {key!r}", RUNGS)
+        raise _setting_error("size", key, f"there is no size {key!r}", RUNGS)
     return found
 
 
@@ -70,9 +70,9 @@ def chosen(key: str, architecture: str, *, match: str = MATCHES[0]) -> Member:
     """Return an architecture's model on a rung; SettingError for a size, architecture or match that is not there."""
     members = rung(key).members
     if architecture not in members:
-        raise _bad("sources", architecture, f"{architecture!r} is no architecture of the ladder", members)
+        raise _setting_error("sources", architecture, f"{architecture!r} is no architecture of the ladder", members)
     if match not in MATCHES:
-        raise _bad("match", match, f"models are not matched by {match!r}", MATCHES)
+        raise _setting_error("match", match, f"models are not matched by {match!r}", MATCHES)
     found = members[architecture]
     return found.total if match == "total" and found.total is not None else found
 
@@ -112,7 +112,7 @@ def _place_of(named: Mapping[str, str]) -> tuple[str, str]:
     return CUSTOM, MATCHES[0]
 
 
-def _bad(name: str, value: str, what: str, choices: Iterable[str]) -> SettingError:
+def _setting_error(name: str, value: str, what: str, choices: Iterable[str]) -> SettingError:
     return SettingError("errors.setting_value", f"{what}: choose among {', '.join(choices)}", name=name, value=value)
 
 

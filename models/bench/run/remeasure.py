@@ -7,7 +7,7 @@ from typing import Any
 
 from models import describe
 from models.bench.plan.plan import Plan, Rates, plan_of
-from models.bench.plan.settings import LIMITS, REMEASURE_S, bad, check, check_all
+from models.bench.plan.settings import LIMITS, REMEASURE_S, check, check_all, setting_error
 from models.errors import SettingError
 from models.machine import facts
 from models.records.cell import Cell
@@ -90,7 +90,9 @@ def plan_remeasure(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan
 def _check(cell: Cell, *, device: str) -> None:
     """Raise SettingError for a cell that no plan would make."""
     if cell.device != device:
-        raise bad("device", cell.device, f"{cell.device!r} and {device!r} are two devices: measure one after the other")
+        raise setting_error(
+            "device", cell.device, f"{cell.device!r} and {device!r} are two devices: measure one after the other"
+        )
     check_all(cell, [cell.context], [cell.batch], cells=1)
     describe.dtype_name(cell.dtype)
     for name, value, choices in (
@@ -99,7 +101,7 @@ def _check(cell: Cell, *, device: str) -> None:
         ("batch_limit", cell.batch_limit, ("", "memory", "time", "cap")),
     ):
         if value not in choices:
-            raise bad(name, value[:60], f"{name} is {value[:60]!r}: choose one of {', '.join(choices)}")
+            raise setting_error(name, value[:60], f"{name} is {value[:60]!r}: choose one of {', '.join(choices)}")
 
 
 def command(run: Run) -> str | None:
