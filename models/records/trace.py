@@ -75,7 +75,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedArray:
     """An array whose dimensions have names. The array is made read-only.
 
     Raises ValueError when the number of names is not the number of dimensions.
@@ -133,7 +133,7 @@ class Remark:
     values: Mapping[str, int]
 
 
-Parts = Mapping[str, Named]
+Parts = Mapping[str, NamedArray]
 
 
 class Derivation:
@@ -161,14 +161,14 @@ class Derivation:
             return self._result
 
 
-class Deferred(Mapping[str, Named]):
+class Deferred(Mapping[str, NamedArray]):
     """Parts some of which are derived when first asked for; names and length are known at once."""
 
     def __init__(self, ready: Parts, later: Mapping[str, Derivation]) -> None:
         self.ready: Parts = ready
         self._later: Mapping[str, Derivation] = later
 
-    def __getitem__(self, name: str) -> Named:
+    def __getitem__(self, name: str) -> NamedArray:
         return self.ready[name] if name in self.ready else self._later[name].result()[name]
 
     def __contains__(self, name: object) -> bool:
@@ -190,7 +190,7 @@ def deferred(parts: Parts, *derivations: Derivation) -> Deferred:
     return Deferred(parts, {name: derivation for derivation in derivations for name in derivation.parts})
 
 
-def _check(name: str, part: Named) -> None:
+def _check(name: str, part: NamedArray) -> None:
     if PARTS.get(name) != part.dims:
         raise ValueError(f"part {name!r} has dims {part.dims}, expected {PARTS.get(name)}")
 
@@ -238,8 +238,8 @@ class TokenLens:
 
     id: int
     label: str
-    prob: Named
-    rank: Named
+    prob: NamedArray
+    rank: NamedArray
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -258,8 +258,8 @@ class ModelTrace:
     architecture: str
     prompt: str
     tokens: tuple[Token, ...]
-    logits: Named
-    surprisal: Named
+    logits: NamedArray
+    surprisal: NamedArray
     layers: tuple[LayerTrace, ...]
     cache_bytes: int
     cache_bytes_formula: int

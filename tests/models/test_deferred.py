@@ -8,11 +8,11 @@ import pytest
 
 from models import registry
 from models.reconstruction import reconstruction_errors
-from models.records.trace import Derivation, LayerTrace, Named, deferred
+from models.records.trace import Derivation, LayerTrace, NamedArray, deferred
 from models.tracing.adapter import Checkpoint
 
-SKIP = Named(np.ones(3, np.float32), ("channel",))
-MATRIX = Named(np.eye(4, dtype=np.float32), ("query", "key"))
+SKIP = NamedArray(np.ones(3, np.float32), ("channel",))
+MATRIX = NamedArray(np.eye(4, dtype=np.float32), ("query", "key"))
 
 
 def layer(compute: Callable[[], object]) -> LayerTrace:
@@ -40,7 +40,7 @@ def test_names_are_known_without_computing_and_values_are_computed_once() -> Non
     ("parts", "complaint"),
     (({}, "not what was announced"), ({"hidden_attention": SKIP}, "has dims")),
 )
-def test_what_arrives_is_checked(parts: dict[str, Named], complaint: str) -> None:
+def test_what_arrives_is_checked(parts: dict[str, NamedArray], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         layer(lambda: parts).part("hidden_attention")
 

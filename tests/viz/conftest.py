@@ -9,7 +9,7 @@ from canvas_page import drawn
 from figure_words import strict
 from playwright.sync_api import Browser, Page
 
-from models.records.trace import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from viz.figure import Figure
 from viz.gallery import samples
 
@@ -37,7 +37,7 @@ def routed_to(traces: dict[str, ModelTrace]) -> Callable[[int], ModelTrace]:
             LayerTrace(1, "mamba", "moe", samples.named({**mixing, **router})),
         )
         tokens = tuple(Token(i, i, f"w{i}", i, i + 1) for i in range(3))
-        bits = Named(np.full(3, np.nan, np.float32), ("token",))
+        bits = NamedArray(np.full(3, np.nan, np.float32), ("token",))
         return dataclasses.replace(traces["jamba"], tokens=tokens, layers=layers, surprisal=bits)
 
     return built

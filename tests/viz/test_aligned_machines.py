@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.alignment import align_all
-from models.records.trace import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from viz.canvas import decode
 from viz.look.theme import theme_for
 from viz.trace.overview import four_machines, laid, row_shares
@@ -28,9 +28,9 @@ def read_by(architecture: str) -> ModelTrace:
     part = {"transformer": "attention", "mamba": "hidden_attention", "rwkv": "effective_attention"}[architecture]
     values = weights[None] if part == "attention" else weights
     dims = ("head", "query", "key") if part == "attention" else ("query", "key")
-    layer = LayerTrace(0, architecture, "none", {part: Named(values, dims)})
-    nothing = Named(np.zeros((count, 3), np.float32), ("token", "vocab"))
-    bits = Named(np.full(count, np.nan, np.float32), ("token",))
+    layer = LayerTrace(0, architecture, "none", {part: NamedArray(values, dims)})
+    nothing = NamedArray(np.zeros((count, 3), np.float32), ("token", "vocab"))
+    bits = NamedArray(np.full(count, np.nan, np.float32), ("token",))
     return ModelTrace("x", architecture, PROMPT, tokens, nothing, bits, (layer,), 1, 1, {}, "cpu", "float32", 0.1)
 
 

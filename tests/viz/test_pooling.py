@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.records.trace import Alignment, LayerTrace, ModelTrace, Named, Token
+from models.records.trace import Alignment, LayerTrace, ModelTrace, NamedArray, Token
 from viz.canvas import CanvasSpec, decode
 from viz.canvas.pooling import block_sums, fit_square, max_pool, pooled_sums, runs
 from viz.look.theme import LIGHT
@@ -29,11 +29,11 @@ def long_trace(length: int, *, layers: int = 1, heads: int = 1, architecture: st
     """Read a text of a length with attention of a fixed formula; every token occurs five times."""
     tokens = tuple(Token(i, i % (length // 5), f"w{i}", i, i + 1) for i in range(length))
     shown = tuple(
-        LayerTrace(n, "attention", "dense", {"attention": Named(np.nan_to_num(map_), ("head", "query", "key"))})
+        LayerTrace(n, "attention", "dense", {"attention": NamedArray(np.nan_to_num(map_), ("head", "query", "key"))})
         for n, map_ in enumerate(weights(layers, heads, length, length))
     )
-    nothing = Named(np.zeros((length, 3), np.float32), ("token", "vocab"))
-    bits = Named(np.full(length, np.nan, np.float32), ("token",))
+    nothing = NamedArray(np.zeros((length, 3), np.float32), ("token", "vocab"))
+    bits = NamedArray(np.full(length, np.nan, np.float32), ("token",))
     return ModelTrace("x", architecture, "", tokens, nothing, bits, shown, 1, 1, {}, "cpu", "float32", 0.1)
 
 

@@ -19,7 +19,7 @@ from models.operators.backends import ATTENTION
 from models.reconstruction import Check, reconstruction_errors, worst
 from models.reconstruction.check import wide
 from models.reconstruction.maps import affordable
-from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
+from models.records.trace import PARTS, LayerTrace, ModelTrace, NamedArray
 from models.sources import weights
 from models.tracing.adapter import Checkpoint
 from models.tracing.mixing import channel_mixing
@@ -61,7 +61,7 @@ def spoiled(trace: ModelTrace, part: str, spoil: Spoil, layer: int | None = None
     for shown in trace:
         parts = dict(shown.parts)
         if part in parts and layer in (None, shown.index):
-            parts[part] = Named(np.array(spoil(np.array(parts[part].values))), PARTS[part])
+            parts[part] = NamedArray(np.array(spoil(np.array(parts[part].values))), PARTS[part])
         layers.append(dataclasses.replace(shown, parts=parts))
     return dataclasses.replace(trace, layers=tuple(layers))
 
@@ -378,7 +378,7 @@ def test_another_exported_array_is_red(name: str, runs: dict[str, ModelTrace]) -
         if part == "distance":
             continue
         values = np.roll(np.array(array.values), 1, axis=-1)
-        other = dataclasses.replace(figure, data={**figure.data, part: Named(values, array.dims)})
+        other = dataclasses.replace(figure, data={**figure.data, part: NamedArray(values, array.dims)})
         assert is_red(verdict(name, other, trace)), part
 
 
@@ -393,7 +393,7 @@ def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) 
         body: Any = figure.body
         other = dataclasses.replace(axis, names=axis.names[::-1])
         turned = with_grid(figure, rows=other, values=np.ascontiguousarray(body.grid.values[..., ::-1, :]))
-        data = {part: Named(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
+        data = {part: NamedArray(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
                 for part, a in figure.data.items()}  # fmt: skip
         if name != "state_slice":
             assert is_red(verdict(name, dataclasses.replace(turned, data=data), trace))
@@ -421,7 +421,7 @@ def test_other_surprisal_is_red(runs: dict[str, ModelTrace]) -> None:
     trace = runs["rwkv"]
     for spoil in (lambda v: np.roll(v, 1), lambda v: v * 1.1, lambda v: v * np.log(2), lambda v: v * np.nan):
         bits = np.array(spoil(np.array(trace.surprisal.values)))
-        other = dataclasses.replace(trace, surprisal=Named(bits, ("token",)))
+        other = dataclasses.replace(trace, surprisal=NamedArray(bits, ("token",)))
         assert is_red(verdict("token_strip", drawn("token_strip", other), trace))
 
 

@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 
 from models.records.interval import Interval
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, hollow, series_of
 from viz.charts.series import Axis, Line, lines_chart
 from viz.charts.strips import Strip, strips_chart
@@ -48,7 +48,7 @@ def largest_batch(
                             whisker=ends, hollow=hollow(best)))  # fmt: skip
         values.append([rate, *(ends or (math.nan, math.nan)), float(best.batch)])
         names.append(f"{series.name} {rate:,.0f}")
-    data = {"throughput": Named(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}
+    data = {"throughput": NamedArray(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}
     alt_text = t("viz.largest_batch.alt", context=f"{context:,}", list=", ".join(names))
     note = t("viz.largest_batch.note", context=f"{context:,}")
     if any(strip.whisker for strip in strips):
@@ -78,13 +78,13 @@ def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int
     chart.layer.insert(0, _pale(front, chart, theme))
     chart.layer.extend(_batches(series, chart, theme))
     data = {
-        line.key: Named(
+        line.key: NamedArray(
             np.array([(*p, b) for p, b in zip(line.points, _batch_order(s), strict=True)]),
             ("point", "user_device_batch"),
         )
         for line, s in zip(lines, series, strict=True)
     }
-    data["frontier"] = Named(np.array(front), ("point", "user_device"))
+    data["frontier"] = NamedArray(np.array(front), ("point", "user_device"))
     note = t("viz.pareto.note", context=f"{context:,}")
     return Figure("pareto", chart, data, t("viz.pareto.alt", count=len(lines), context=f"{context:,}"), note)
 

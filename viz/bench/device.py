@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
 from viz.charts.strips import Strip, strips_chart
 from viz.figure import Figure, figure
@@ -46,7 +46,7 @@ def launches(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
     said = _operators(rows, t)
     strips = [dataclasses.replace(strip, head=said.get(strip.name, "")) for strip in strips]
     counts = [(float(r.batch), float(r.context), float(r.ops_per_token)) for r in rows if r.ops_per_token is not None]
-    data["operators"] = Named(np.array(counts).reshape(-1, 3), ("cell", "batch_context_operators"))
+    data["operators"] = NamedArray(np.array(counts).reshape(-1, 3), ("cell", "batch_context_operators"))
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.launches.whole")))
     return Figure("launches", chart, data, t("viz.launches.alt", list=_list(strips)), t("viz.launches.note"))
 
@@ -65,7 +65,7 @@ def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | 
             strips.append(Strip(series.name, series.architecture, label=f"×{batch}", text=f"{short(joules)} J",
                                 bar=joules, hollow=hollow(row)))  # fmt: skip
             values.append((float(batch), float(row.context), joules))
-    data = {"energy": Named(np.array(values), ("series_batch", "batch_context_joules"))}
+    data = {"energy": NamedArray(np.array(values), ("series_batch", "batch_context_joules"))}
     return Figure(
         "energy", strips_chart(strips, theme=theme), data, t("viz.energy.alt", list=_list(strips)), t("viz.energy.note")
     )
@@ -94,7 +94,7 @@ def sentinel_strip(rows: Iterable[Measured], *, limit: float, theme: Theme, t: T
     chart = styled(alt.LayerChart(layer=_pace(marks, limit, theme, t)), theme, height=190)
     moved = int((drift > limit).sum())
     words = t("viz.sentinel_strip.alt", count=len(timed), moved=moved, limit=f"{limit:.0%}")
-    data = {"milliseconds": Named(readings, ("cell", "before_after")), "drift": Named(drift, ("cell",))}
+    data = {"milliseconds": NamedArray(readings, ("cell", "before_after")), "drift": NamedArray(drift, ("cell",))}
     return Figure("sentinel_strip", chart, data, words, t("viz.sentinel_strip.note", limit=f"{limit:.0%}"))
 
 
@@ -132,10 +132,10 @@ def _clock(row: Measured) -> float | None:
 
 def _shares(
     rows: Sequence[Measured], quantities: Sequence[tuple[str, Value]], figure: str, t: Translate
-) -> tuple[list[Strip], dict[str, Named]]:
+) -> tuple[list[Strip], dict[str, NamedArray]]:
     """Make a strip per series, batch and quantity that has values, and the arrays they show."""
     strips: list[Strip] = []
-    data: dict[str, Named] = {}
+    data: dict[str, NamedArray] = {}
     several = len(batches_of(rows)) > 1
     for series in series_of(rows, t=t):
         for batch in batches_of(series.rows):
@@ -149,7 +149,7 @@ def _shares(
                               hollow=series.reference)
                     )  # fmt: skip
                     key = f"{series.key}_{name}" + (f"_b{batch}" if several else "")
-                    data[key] = Named(np.array(found, np.float64), ("context", "x_y"))
+                    data[key] = NamedArray(np.array(found, np.float64), ("context", "x_y"))
     return strips, data
 
 

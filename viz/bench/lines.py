@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
 from viz.charts.series import Axis, Line, Panel, panels_chart
 from viz.figure import Figure
@@ -52,7 +52,7 @@ def panels_of(
 def context_figure(
     figure: str,
     panels: Sequence[Panel],
-    data: Mapping[str, Named],
+    data: Mapping[str, NamedArray],
     y: Axis,
     *,
     theme: Theme,
@@ -65,15 +65,15 @@ def context_figure(
     return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(notes))
 
 
-def drawn(parts: Sequence[Part], panels: Sequence[Panel]) -> dict[str, Named]:
+def drawn(parts: Sequence[Part], panels: Sequence[Panel]) -> dict[str, NamedArray]:
     """Return the points of every line, and of its floor, as drawn."""
     found = {}
     for (batch, every), panel in zip(parts, panels, strict=True):
         for series, line in zip(every, panel.lines, strict=True):
             key = data_key(series, batch, parts)
-            found[key] = Named(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
+            found[key] = NamedArray(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
             if line.floor:
-                found[f"{key}_floor"] = Named(np.array(line.floor, dtype=np.float64), ("point", "x_y"))
+                found[f"{key}_floor"] = NamedArray(np.array(line.floor, dtype=np.float64), ("point", "x_y"))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, series_of
 from viz.charts.series import Axis
@@ -55,7 +55,7 @@ def memory_parts(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Fig
     ]
     chart = styled(alt.LayerChart(layer=layers), theme, height=max(top, 120))
     data = {
-        b["key"]: Named(np.array([*b["parts"], b["predicted"]], np.float64), ("part",)) for b in bars
+        b["key"]: NamedArray(np.array([*b["parts"], b["predicted"]], np.float64), ("part",)) for b in bars
     }  # weights, cache, logits, rest, predicted
     return Figure("memory_parts", chart, data, t("viz.memory_parts.alt", count=len(heads)), t("viz.memory_parts.note"))
 

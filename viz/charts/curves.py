@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.charts.series import Axis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
@@ -40,7 +40,7 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
     return Figure(
         "carried_bytes",
         chart,
-        {"bytes": Named(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
+        {"bytes": NamedArray(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
         alt_text,
     )
 
@@ -88,7 +88,9 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
     chart = lines_chart(
         lines, x=Axis(t("viz.axis.seen"), "many"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
     )
-    logged = {f"{a}_logged": Named(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()}
+    logged = {
+        f"{a}_logged": NamedArray(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()
+    }
     return Figure("training_curves", chart, _drawn(lines) | logged, t("viz.training_curves.alt"))
 
 
@@ -104,8 +106,8 @@ def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, f
     return tuple((float(x), value) for (x, _), value in zip(points, values, strict=True))
 
 
-def _drawn(lines: Sequence[Line]) -> dict[str, Named]:
+def _drawn(lines: Sequence[Line]) -> dict[str, NamedArray]:
     return {
-        line.architecture: Named(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
+        line.architecture: NamedArray(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
         for line in lines
     }

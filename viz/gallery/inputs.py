@@ -8,7 +8,7 @@ import numpy as np
 
 from models.records.measurement import Measurement
 from models.records.recall import Accuracy
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
 
@@ -85,7 +85,7 @@ def _seeds(_: Traces) -> Call:
 
 def _channel(traces: Traces) -> Call:
     trace = traces["mamba"]
-    mixing = Named(np.tril(wave(1, LENGTH, LENGTH)).astype(np.float32), ("channel", "query", "key"))
+    mixing = NamedArray(np.tril(wave(1, LENGTH, LENGTH)).astype(np.float32), ("channel", "query", "key"))
     return (mixing, trace), {"layer": trace.layers_with("half_life")[0].index, "channel": 0}
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
 from viz.look.theme import Theme
@@ -79,7 +79,7 @@ def _chart(figure: Figure) -> str:
     return f"<table>{rows}</table><details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
 
 
-def _told(data: Mapping[str, Named]) -> Iterator[tuple[str, str, str]]:
+def _told(data: Mapping[str, NamedArray]) -> Iterator[tuple[str, str, str]]:
     for name, array in data.items():
         values: Any = array.values.ravel()
         first = ", ".join(f"{value:.4g}" for value in values[:VALUES])

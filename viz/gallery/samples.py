@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import PARTS, LayerTrace, ModelTrace, Named, Token
+from models.records.trace import PARTS, LayerTrace, ModelTrace, NamedArray, Token
 
 LABELS = (
     "Once",
@@ -149,8 +149,8 @@ def trace_of(architecture: str, layers: tuple[LayerTrace, ...]) -> ModelTrace:
         architecture=architecture,
         prompt="".join(LABELS),
         tokens=tokens,
-        logits=Named(logits, ("token", "vocab")),
-        surprisal=Named(bits, ("token",)),
+        logits=NamedArray(logits, ("token", "vocab")),
+        surprisal=NamedArray(bits, ("token",)),
         layers=layers,
         cache_bytes=4096,
         cache_bytes_formula=4096,
@@ -174,9 +174,9 @@ def traces() -> dict[str, ModelTrace]:
     return {name: trace_of(name, build()) for name, build in BUILD.items()}
 
 
-def named(parts: Mapping[str, npt.NDArray[Any]]) -> dict[str, Named]:
+def named(parts: Mapping[str, npt.NDArray[Any]]) -> dict[str, NamedArray]:
     """Name the dimensions of parts; real numbers become float32, as in a real trace."""
     return {
-        name: Named(value if value.dtype.kind == "i" else value.astype(np.float32), PARTS[name])
+        name: NamedArray(value if value.dtype.kind == "i" else value.astype(np.float32), PARTS[name])
         for name, value in parts.items()
     }

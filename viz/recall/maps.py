@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from models.records.recall import Accuracy
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.charts.series import Axis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
@@ -97,7 +97,7 @@ def recall_against_bytes(
     accuracy = Axis(t("viz.recall.axis.accuracy"), "share", top=1.0)
     chart = lines_chart(lines, x=Axis(t("viz.recall.axis.bytes"), "bytes", log=True), y=accuracy, theme=theme)
     data = {
-        f"{line.architecture}_{name}": Named(np.array([p[i] for p in line.points]), (layout.across,))
+        f"{line.architecture}_{name}": NamedArray(np.array([p[i] for p in line.points]), (layout.across,))
         for line in lines
         for i, name in enumerate(("bytes", "accuracy"))
     }
@@ -114,7 +114,7 @@ def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Th
     chart = lines_chart(
         lines, x=Axis(t("viz.recall.axis.step")), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
     )
-    data = {line.architecture: Named(np.array(line.points).reshape(-1, 2), ("point", "xy")) for line in lines}
+    data = {line.architecture: NamedArray(np.array(line.points).reshape(-1, 2), ("point", "xy")) for line in lines}
     return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"))
 
 
@@ -164,7 +164,10 @@ def recall_seeds(
     named = said.encode(x=x, y=alt.value(0), text="text:N")
     chart = styled(alt.LayerChart(layer=[rule, named, span, marks]), theme, height=44 * max(len(runs), 1) + 66)
     array = np.array([[_mean(cells, "accuracy") for _, cells in every] for every in runs.values()])
-    data = {"accuracy": Named(array, ("architecture", "seed")), "guess": Named(np.array([guessed]), ("value",))}
+    data = {
+        "accuracy": NamedArray(array, ("architecture", "seed")),
+        "guess": NamedArray(np.array([guessed]), ("value",)),
+    }
     return Figure("recall_seeds", chart, data, t("viz.recall_seeds.alt", list=_spread(runs, t)))
 
 
@@ -318,7 +321,7 @@ def _spread(runs: Mapping[str, Sequence[tuple[int, Sequence[Accuracy]]]], t: Tra
     return ", ".join(found)
 
 
-def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str, Named]:
+def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str, NamedArray]:
     """Return what is drawn: (architecture, row, place), nan where nothing is measured yet."""
     shape = (len(cells), len(layout.rows), len(layout.places))
     arrays = {name: np.full(shape, np.nan) for name in ("accuracy", "low", "high", "bytes_carried")}
@@ -328,4 +331,4 @@ def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str
             for name, array in arrays.items():
                 array[i, row, layout.places.index(cell.at[layout.across])] = getattr(cell, name)
     dims = ("architecture", layout.up or "row", layout.across)
-    return {name: Named(array, dims) for name, array in arrays.items()}
+    return {name: NamedArray(array, dims) for name, array in arrays.items()}

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.records.trace import Array, Deferred, Derivation, LayerTrace, Named, Parts, deferred
+from models.records.trace import Array, Deferred, Derivation, LayerTrace, NamedArray, Parts, deferred
 from models.tracing.capture import Capture
 from models.tracing.parts import named
 
@@ -58,7 +58,7 @@ def watched(blocks: Sequence[nn.Module], norm: nn.Module, start: nn.Module | Non
 
 def streams(
     blocks: Sequence[nn.Module], norm: nn.Module, start: nn.Module | None, capture: Capture
-) -> tuple[Named, ...]:
+) -> tuple[NamedArray, ...]:
     """Return the stream of batch 1 before the first block and after every block, each (token, d_model) in float32.
 
     start: the module whose output is the stream before the first block; None where that is the first block's input.
@@ -71,7 +71,7 @@ def streams(
 
 
 def record(
-    layers: Sequence[LayerTrace], stream: Sequence[Named], readout: Readout, *, logits: Named, ids: Ids
+    layers: Sequence[LayerTrace], stream: Sequence[NamedArray], readout: Readout, *, logits: NamedArray, ids: Ids
 ) -> tuple[LayerTrace, tuple[LayerTrace, ...]]:
     """Add the stream and its lens to every layer; return also the embedding, as a layer -1 without a block.
 
