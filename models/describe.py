@@ -11,7 +11,7 @@ from models.counting.families import filled_in
 from models.errors import SettingError, SourceError
 from models.sources import catalogue, configuration, downloadable, hub, sizes, stored
 from models.sources import resolve as resolving
-from models.sources.resolve import Named, bundled_names
+from models.sources.resolve import ResolvedName, bundled_names
 
 __all__ = ["Description", "Source", "bundled_names", "describe", "dtype_name", "resolve"]
 
@@ -41,7 +41,7 @@ class Description:
     """
 
     source: str
-    origin: str  # as resolving.Named has it
+    origin: str  # as resolve.ResolvedName has it
     model_type: str
     context: int
     batch: int
@@ -144,7 +144,7 @@ def resolve(name: str) -> Source:
     return _of_files(named)
 
 
-def _of_files(named: Named) -> Source:
+def _of_files(named: ResolvedName) -> Source:
     """Read the configuration of a folder, or of the hub, from which it alone is fetched."""
     here = named.folder
     config = configuration.read(here or hub.config_folder(named.hub_id or named.name), name=named.name)
