@@ -136,7 +136,7 @@ class Remark:
 Parts = Mapping[str, NamedArray]
 
 
-class Derivation:
+class LazyGroup:
     """Parts that cost as much as the run itself, worked out from it when one of them is first asked for, and once.
 
     parts: the names it will have; compute returns exactly these.
@@ -161,12 +161,12 @@ class Derivation:
             return self._result
 
 
-class Deferred(Mapping[str, NamedArray]):
+class LazyParts(Mapping[str, NamedArray]):
     """Parts some of which are derived when first asked for; names and length are known at once."""
 
-    def __init__(self, ready: Parts, later: Mapping[str, Derivation]) -> None:
+    def __init__(self, ready: Parts, later: Mapping[str, LazyGroup]) -> None:
         self.ready: Parts = ready
-        self._later: Mapping[str, Derivation] = later
+        self._later: Mapping[str, LazyGroup] = later
 
     def __getitem__(self, name: str) -> NamedArray:
         return self.ready[name] if name in self.ready else self._later[name].result()[name]
@@ -181,13 +181,13 @@ class Deferred(Mapping[str, NamedArray]):
     def __len__(self) -> int:
         return len(self.ready) + len(self._later)
 
-    def __or__(self, other: "Deferred") -> "Deferred":
-        return Deferred({**self.ready, **other.ready}, {**self._later, **other._later})
+    def __or__(self, other: "LazyParts") -> "LazyParts":
+        return LazyParts({**self.ready, **other.ready}, {**self._later, **other._later})
 
 
-def deferred(parts: Parts, *derivations: Derivation) -> Deferred:
+def with_lazy(parts: Parts, *groups: LazyGroup) -> LazyParts:
     """Join what a layer has at once with what is derived on demand."""
-    return Deferred(parts, {name: derivation for derivation in derivations for name in derivation.parts})
+    return LazyParts(parts, {name: group for group in groups for name in group.parts})
 
 
 def _check(name: str, part: NamedArray) -> None:
@@ -200,7 +200,7 @@ class LayerTrace:
     """One layer: which mixer and feed-forward it has, and the parts it shows.
 
     mixer: "attention", "mamba", "rwkv", or "none" for the embedding; ffn: "dense", "moe", "channel_mix" or "none".
-    parts may be Deferred: what a T x T operator costs is paid when it is looked at. How well they rebuild what the run
+    parts may be LazyParts: what a T x T operator costs is paid when it is looked at. How well they rebuild what the run
     captured says models.reconstruction.
     """
 
@@ -213,7 +213,7 @@ class LayerTrace:
         for name in self.parts:
             if name not in PARTS:
                 raise ValueError(f"part {name!r} is not one of {sorted(PARTS)}")
-        ready = self.parts.ready if isinstance(self.parts, Deferred) else self.parts
+        ready = self.parts.ready if isinstance(self.parts, LazyParts) else self.parts
         for name, part in ready.items():
             _check(name, part)
 
@@ -223,9 +223,9 @@ class LayerTrace:
             raise KeyError(f"layer {self.index} ({self.mixer}) shows {sorted(self.parts)}, not {name!r}")
         return self.parts[name].values
 
-    def extended(self, more: Deferred) -> "LayerTrace":
+    def extended(self, more: LazyParts) -> "LayerTrace":
         """Return the layer with further parts; nothing is derived."""
-        parts = self.parts if isinstance(self.parts, Deferred) else Deferred(self.parts, {})
+        parts = self.parts if isinstance(self.parts, LazyParts) else LazyParts(self.parts, {})
         return replace(self, parts=parts | more)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.records.trace import Array, Deferred, Derivation, LayerTrace, NamedArray, Parts, deferred
+from models.records.trace import Array, LayerTrace, LazyGroup, LazyParts, NamedArray, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import named
 
@@ -79,11 +79,11 @@ def record(
     derived when asked for.
     """
     following = {"final": logits.values.argmax(axis=-1), "next": np.append(ids[1:], NO_TOKEN)}
-    embedding = LayerTrace(-1, "none", "none", _shown({"resid_post": stream[0]}, readout, following))
+    embedding = LayerTrace(-1, "none", "none", _lazy_parts({"resid_post": stream[0]}, readout, following))
     recorded = []
     for i, layer in enumerate(layers):
         around = {"resid_pre": stream[i], "resid_post": stream[i + 1]}
-        recorded.append(layer.extended(_shown(around, readout, following)))
+        recorded.append(layer.extended(_lazy_parts(around, readout, following)))
     return embedding, tuple(recorded)
 
 
@@ -133,9 +133,9 @@ def _followed(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     return prob.masked_fill(absent, torch.nan), rank.masked_fill(absent, torch.nan)
 
 
-def _shown(stream: Parts, readout: Readout, following: Mapping[str, Ids]) -> Deferred:
+def _lazy_parts(stream: Parts, readout: Readout, following: Mapping[str, Ids]) -> LazyParts:
     @torch.inference_mode()
     def derive() -> Parts:
         return lens(stream["resid_post"].values, readout, following)
 
-    return deferred(stream, Derivation(LENS, derive))
+    return with_lazy(stream, LazyGroup(LENS, derive))
