@@ -51,14 +51,14 @@ def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.tracing.a
     """
     from models import registry
 
-    return _waited(loaded_models(), (source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
+    return _waited(loaded_models(), (source, registry.modified_at(source)), lambda: _loaded(source), _weight_bytes)
 
 
 def trace_for(source: str, prompt: str) -> ModelTrace:
     """Run a model over a prompt, once for all visitors; the arrays are read-only. Raises PromptError."""
     from models import registry
 
-    key = (source, registry.stamp(source), prompt)
+    key = (source, registry.modified_at(source), prompt)
     return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
 
 
@@ -190,7 +190,7 @@ def _stamp(source: str) -> Any:
     """Return when the files of a folder changed last: part of the key of everything that is read from them."""
     from models import registry
 
-    return registry.stamp(source)
+    return registry.modified_at(source)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

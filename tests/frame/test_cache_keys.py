@@ -72,13 +72,13 @@ def test_a_trace_is_kept_by_its_model_and_its_text(folder, made, tmp_path_factor
 
 
 def test_a_new_file_of_weights_is_a_change(folder) -> None:
-    before = registry.stamp(str(folder))
+    before = registry.modified_at(str(folder))
     (folder / "model-00002-of-00002.safetensors").write_text("{}")
-    assert registry.stamp(str(folder)) != before
+    assert registry.modified_at(str(folder)) != before
 
 
 def test_a_folder_without_files_has_a_stamp_all_the_same(tmp_path: Path) -> None:
-    assert registry.stamp(str(tmp_path)) == 0.0
+    assert registry.modified_at(str(tmp_path)) == 0.0
 
 
 def test_sizes_and_card_of_a_folder_are_read_again_when_it_was_written(tmp_path: Path) -> None:
