@@ -1,4 +1,4 @@
-"""What the device did: how near its ceilings, how long it waited, what it drew, and whether it kept its pace."""
+"""What the device did: how near its roofline peaks, how long it waited, what it drew, and whether it kept its pace."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ Value = Callable[[Measured], float | None]
 
 @figure("achieved", of="rows")
 def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
-    """Draw the share of its measured ceilings that the device reached: bytes while decoding, operations in prefill.
+    """Draw the share of its roofline peaks that the device reached: bytes while decoding, operations in prefill.
 
     A dot per context; the mark and the number are the longest. None where no row has either.
     """
@@ -29,7 +29,7 @@ def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
     quantities: tuple[tuple[str, Value], ...] = (("decode", lambda row: row.mbu), ("prefill", lambda row: row.mfu))
     strips, data = _shares(rows, quantities, "achieved", t)
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.achieved.ceiling")))
-    return Figure("achieved", chart, data, t("viz.achieved.alt", list=_list(strips)), _ceilings(rows, t))
+    return Figure("achieved", chart, data, t("viz.achieved.alt", list=_list(strips)), _roofline_peaks(rows, t))
 
 
 @figure("launches", of="rows")
@@ -173,8 +173,8 @@ def _operators(rows: Sequence[Measured], t: Translate) -> dict[str, str]:
     return said
 
 
-def _ceilings(rows: Sequence[Measured], t: Translate) -> str:
-    """Say what 100 % was, in the unit of each ceiling."""
+def _roofline_peaks(rows: Sequence[Measured], t: Translate) -> str:
+    """Say what 100 % was, in the unit of each peak."""
     moved = [row.bandwidth_bytes_per_s for row in rows if row.bandwidth_bytes_per_s]
     done = [row.peak_flops_per_s for row in rows if row.peak_flops_per_s]
     words = [t("viz.achieved.note")]

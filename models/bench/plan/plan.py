@@ -19,7 +19,10 @@ from models.records.cell import Cell, Prediction, kind_of
 
 __all__ = ["Cell", "Plan", "Prediction", "Rates", "make_plan", "measure_rates", "plan_of", "predict", "sources_of"]
 
-RUN_S: Mapping[str, float] = {"cpu": 6.0, "cuda": 20.0}  # starting the server, importing torch, measuring the ceilings
+RUN_S: Mapping[str, float] = {
+    "cpu": 6.0,
+    "cuda": 20.0,
+}  # starting the server, importing torch, measuring the roofline peaks
 PROCESS_BYTES: Mapping[str, int] = {"cpu": 150 * 2**20, "cuda": 600 * 2**20}  # a worker itself, beside its model
 THROUGHPUT_SHARE = 0.4  # of the budget, for the cells at their largest batch
 THROUGHPUT_CONTEXT = 1024

@@ -66,13 +66,13 @@ class InterleavedSchedule:
         self._slow: dict[Family, int] = {}  # the shortest context that did not end in its time
         self._fitted: dict[Family, int] = {}  # the longest one with room
         self._between: dict[Family, tuple[Cell, Prediction]] = {}  # what to try between the two, once
-        self._ceilings: Mapping[str, float] | None = None
+        self._roofline_peaks: Mapping[str, float] | None = None
 
     def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
         """Record a row for every cell of a group."""
-        if self._ceilings is None and not self._job.cancelled.is_set():
+        if self._roofline_peaks is None and not self._job.cancelled.is_set():
             self._note(phase="ceilings")
-            self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
+            self._roofline_peaks = self._host.roofline_peaks(group[0][0], cancelled=self._job.cancelled)
         prepared = [self._prepare(cell, prediction) for cell, prediction in group]
         self._interleave([one for one in prepared if one is not None])
         for cell, prediction in self._probes():
@@ -106,7 +106,9 @@ class InterleavedSchedule:
         if skipped is not None:
             return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
         self._note(cell=cell, phase="", round=0, worker_pid=None)
-        worker = self._host.open(cell, run_id=self._job.run_id, prediction=prediction, ceilings=self._ceilings)
+        worker = self._host.open(
+            cell, run_id=self._job.run_id, prediction=prediction, roofline_peaks=self._roofline_peaks
+        )
         ready = self._ask(worker, None, "ready", prediction)
         if isinstance(ready, Outcome):
             return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
