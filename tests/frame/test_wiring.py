@@ -269,7 +269,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
         for name, shape in shapes.items()
     }
     logs = {name: registry.training_log(name) for name in names}
-    assert_same_picture(seen[0].fig, overview.four_machines(traces, **PICKS))
+    assert_same_picture(seen[0].fig, overview.architecture_maps(traces, **PICKS))
     assert_same_picture(seen[1].fig, curves.growth(rows, at=here, **LOOK))
     assert_same_picture(seen[2].fig, curves.training_curves(logs, **LOOK))
 

@@ -12,7 +12,7 @@ from viz.canvas.pooling import block_sums, fit_square, max_pool, pooled_sums, ru
 from viz.look.theme import LIGHT
 from viz.trace import attention, routing
 from viz.trace.matrix import matrix_picture
-from viz.trace.overview import four_machines, row_shares
+from viz.trace.overview import architecture_maps, row_shares
 
 PAYLOAD_LIMIT = 1_500_000
 
@@ -129,7 +129,7 @@ def mosaic(trace: ModelTrace, english: Callable[..., str]) -> tuple[np.ndarray, 
 
 
 def machines(trace: ModelTrace, english: Callable[..., str]) -> tuple[np.ndarray, CanvasSpec]:
-    return row_shares(trace), four_machines([trace], theme=LIGHT, t=english).body
+    return row_shares(trace), architecture_maps([trace], theme=LIGHT, t=english).body
 
 
 @pytest.mark.parametrize("drawn", [stack, mosaic, machines])
@@ -157,7 +157,7 @@ def test_a_token_that_covers_several_segments_counts_once(english):
     own = tuple(i // 2 for i in range(200))  # every token covers two segments
     segments = long_trace(200).tokens
     axis = Alignment(segments, (own, own))
-    body = four_machines([trace, replace(trace, architecture="mamba")], theme=LIGHT, t=english, alignment=axis).body
+    body = architecture_maps([trace, replace(trace, architecture="mamba")], theme=LIGHT, t=english, alignment=axis).body
     _, sums, header = sums_of(body)
     block = header["grid"]["pool"][0]
     assert block == 3

@@ -32,7 +32,7 @@ from viz.proof.maps import map_error
 from viz.recall.example import recall_example
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.matrix import channel_matrix
-from viz.trace.overview import four_machines
+from viz.trace.overview import architecture_maps
 
 TEXT = "Once upon a time a wolf met a wolf, and the wolf said to the King: 늑대 🐺"
 RED = 1e-2  # what is spoiled must err by at least this much
@@ -505,11 +505,11 @@ MIXING = {"transformer": "attention", "mamba": "hidden_attention", "rwkv": "effe
 @pytest.mark.parametrize("kind", ["transposed", "shifted", "mirrored", "random", "squared", "log", "constant", "nan"])
 def test_a_spoiled_map_of_one_machine_is_red(architecture: str, kind: str, runs: dict[str, ModelTrace]) -> None:
     traces = list(runs.values())
-    healthy = proof.check(four_machines(traces, theme=LIGHT, t=english), traces)
+    healthy = proof.check(architecture_maps(traces, theme=LIGHT, t=english), traces)
     assert healthy is not None and healthy.error < HEALTHY
     part = MIXING[architecture]
     others = [spoiled(t, part, MAPS[kind]) if t.architecture == architecture else t for t in traces]
-    check = proof.check(four_machines(others, theme=LIGHT, t=english), others)
+    check = proof.check(architecture_maps(others, theme=LIGHT, t=english), others)
     assert check is not None and is_red(check), check
 
 
@@ -523,10 +523,10 @@ def test_machines_in_another_order_and_means_of_something_else_are_red(
     runs: dict[str, ModelTrace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traces = list(runs.values())
-    figure = four_machines(traces[::-1], theme=LIGHT, t=english)
+    figure = architecture_maps(traces[::-1], theme=LIGHT, t=english)
     assert is_red(proof.check(figure, traces))  # type: ignore[arg-type]
     monkeypatch.setattr("viz.overview.mixing_of", last_head)
-    assert is_red(proof.check(four_machines(traces, theme=LIGHT, t=english), traces))  # type: ignore[arg-type]
+    assert is_red(proof.check(architecture_maps(traces, theme=LIGHT, t=english), traces))  # type: ignore[arg-type]
 
 
 def test_machines_that_cut_a_text_differently_are_laid_out_as_they_say(runs: dict[str, ModelTrace]) -> None:
@@ -534,7 +534,7 @@ def test_machines_that_cut_a_text_differently_are_laid_out_as_they_say(runs: dic
     first = runs["rwkv"]
     traces = [first, registry.trace(registry.load("transformer"), TEXT)]
     alignment = align_all(first.prompt, [trace.tokens for trace in traces])
-    figure = four_machines(traces, theme=LIGHT, t=english, alignment=alignment)
+    figure = architecture_maps(traces, theme=LIGHT, t=english, alignment=alignment)
     check = proof.check(figure, traces, alignment=alignment)
     assert check is not None and check.error < HEALTHY
     owners = (tuple(alignment.owners[0][::-1]), alignment.owners[1])

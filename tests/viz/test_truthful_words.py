@@ -15,7 +15,7 @@ from viz.canvas import CanvasSpec, decode
 from viz.gallery.figures import gallery
 from viz.look.theme import LIGHT
 from viz.trace import attention, decay, routing, state, tokens
-from viz.trace.overview import four_machines
+from viz.trace.overview import architecture_maps
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FACTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ASSETS / "figures").glob("*.yaml")}
@@ -276,11 +276,11 @@ def test_tiles_that_are_joined_say_so(traces, t, length: int, block: int):
 def test_the_four_machines_say_when_cells_are_joined_and_what_they_are_not(traces, t, length: int, block: int):
     trace = of_length(traces["mamba"], length, (recurrent(length),))
     other = of_length(traces["transformer"], length, (heads(0, uniform(length)),))
-    figure = four_machines([other, trace], theme=LIGHT, t=t)
+    figure = architecture_maps([other, trace], theme=LIGHT, t=t)
     assert tuple(sent(figure)["grid"]["pool"]) == (block, block)
     assert (t("viz.pooled", rows=block, columns=block) in figure.body.note) == (block > 1)
     assert t("viz.four_machines.recency") in figure.body.note
-    alone = four_machines([other], theme=LIGHT, t=t)
+    alone = architecture_maps([other], theme=LIGHT, t=t)
     assert t("viz.four_machines.recency") not in alone.body.note
 
 

@@ -19,7 +19,7 @@ FULL_COLOUR = 0.98  # quantile of all shares from which the colour is full: the 
 
 
 @figure("four_machines", of="traces", also=MIXING)
-def four_machines(
+def architecture_maps(
     traces: Sequence[ModelTrace],
     *,
     theme: Theme,
