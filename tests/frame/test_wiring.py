@@ -215,7 +215,7 @@ def widest(trace: ModelTrace) -> int:
     return max(spread, key=spread.__getitem__)
 
 
-def choosiest(trace: ModelTrace) -> int:
+def most_selective_layer(trace: ModelTrace) -> int:
     card = json.loads(registry.card(trace.checkpoint).read_text(encoding="utf-8"))["structure"]
     return max(card["routing"], key=lambda found: found["lift"])["layer"]
 
@@ -230,7 +230,10 @@ DEFAULT: Mapping[str, Callable[[ModelTrace], list[Row]]] = {
     "mamba": lambda trace: mamba(widest(trace), reaching(trace, widest(trace))),
     "rwkv": lambda trace: rwkv(widest(trace), offered_channels(trace, widest(trace))[0]),
     "jamba": lambda trace: jamba(
-        choosiest(trace), widest(trace), attention.most_structured_head(trace).head, trace.tokens[TOKEN].label
+        most_selective_layer(trace),
+        widest(trace),
+        attention.most_structured_head(trace).head,
+        trace.tokens[TOKEN].label,
     ),
 }
 
