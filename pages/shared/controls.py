@@ -93,7 +93,7 @@ def traced_by(architecture: str, prompt: str) -> ModelTrace:
     return trace
 
 
-def clearest_head(trace: ModelTrace) -> Head:
+def default_head(trace: ModelTrace) -> Head:
     """Return the head that the model's card names, measured on held-out text; else the clearest one of this text."""
     known = cache.structure(trace.checkpoint)
     holds = {finding["id"] for finding in known.get("findings", ()) if finding["holds"]}

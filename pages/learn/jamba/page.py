@@ -40,7 +40,7 @@ def stack(trace: ModelTrace) -> None:
 
 def head(trace: ModelTrace) -> None:
     """Draw one head of the attention layer."""
-    best = controls.clearest_head(trace)
+    best = controls.default_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")

@@ -16,7 +16,7 @@ PAGE = "transformer"
 
 def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
     """Offer the layer and the head next to a figure; by default the clearest one."""
-    best = controls.clearest_head(trace)
+    best = controls.default_head(trace)
     layers = trace.layers_with("attention")
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, [shown.index for shown in layers], default=best.layer, at=at)
@@ -40,7 +40,7 @@ def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
 
 def all_heads(trace: ModelTrace) -> None:
     """Draw every head as a tile; a click chooses it for the whole page."""
-    best, visit = controls.clearest_head(trace), session.current()
+    best, visit = controls.default_head(trace), session.current()
     score = st.segmented_control(
         t("controls.score"),
         SCORES,
