@@ -628,6 +628,6 @@ def test_a_page_outlives_a_panic(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_offered_model_and_every_rung_has_a_meaning() -> None:
     for offer in downloadable.offers():
         assert resolve.resolve(offer.id).hub_id == offer.id
-    for key in ladder.RUNGS:
+    for key in ladder.TIERS:
         for source in ladder.sources(key).values():
             assert describe.resolve(source).shape.vocab > 0

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--preset", choices=sorted(PRESETS), default="quick", help="contexts, batches, steps, rounds and time (quick)"
     )
-    what.add_argument("--size", choices=sizes.RUNGS, default=None, help="models of this size (bundled)")
+    what.add_argument("--size", choices=sizes.TIERS, default=None, help="models of this size (bundled)")
     what.add_argument(
         "--match",
         choices=sizes.MATCHES,

@@ -58,7 +58,7 @@ class Measurement:
     decode_tokens: int
     seed: int
     view: str = "architecture"  # the same tool chain for all; never mixed with "as_shipped"
-    size: str = "bundled"  # the rung of assets/ladder.yaml, or "bundled"
+    size: str = "bundled"  # the tier of assets/ladder.yaml, or "bundled"
     attention: str = "auto"  # the backend of scaled_dot_product_attention that was asked for
     kernels: str = "fast"  # the implementation of the operators that was asked for: "fast" or "reference"
     experts: str = "auto"  # the implementation of a mixture of experts that was asked for

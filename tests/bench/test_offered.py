@@ -24,8 +24,8 @@ CHOSEN = some.fixed_dictionaries(
     {},
     optional={
         "preset": some.sampled_from(CPU_PRESETS),
-        "architectures": several(tuple(sizes.rung("bundled").members)),
-        "size": some.sampled_from(sizes.RUNGS),
+        "architectures": several(tuple(sizes.tier("bundled").members)),
+        "size": some.sampled_from(sizes.TIERS),
         "device": some.just("cpu"),
         "contexts": several(settings_codec.CONTEXTS),
         "batches": several(settings_codec.BATCHES),

@@ -122,7 +122,7 @@ def _which() -> str:
         names = tuple(cache.architectures())
         _many("architectures", names, lambda name: t(f"nav.{name}"))
         lang = session.language()
-        _one("size", sizes.RUNGS, lambda key: sizes.rung(key).name[lang])
+        _one("size", sizes.TIERS, lambda key: sizes.tier(key).name[lang])
         device = devices[0]
         if len(devices) > 1:
             device = _one("device", devices, lambda name: name.upper(), on_change=_take_device)
@@ -134,9 +134,9 @@ def _notes(device: str) -> None:
     name = facts.device_name(device)
     key = "benchmark.machine.cpu" if device == "cpu" else "benchmark.machine.gpu"
     st.caption(notices.plain(t(key, name=name, cores=facts.usable_cores())))
-    rung, lang = sizes.rung(str(st.session_state[f"{PAGE}.size"])), session.language()
-    members = [sizes.chosen(rung.key, name, match=_match()) for name in rung.members]
-    notes = [rung.note[lang]] if rung.key != sizes.RUNGS[0] else []
+    tier, lang = sizes.tier(str(st.session_state[f"{PAGE}.size"])), session.language()
+    members = [sizes.chosen(tier.key, name, match=_match()) for name in tier.members]
+    notes = [tier.note[lang]] if tier.key != sizes.TIERS[0] else []
     notes += [t("benchmark.plan.scaled", name=t(f"nav.{m.architecture}"), note=m.note[lang])
               for m in members if not m.published and m.note]  # fmt: skip
     if notes:

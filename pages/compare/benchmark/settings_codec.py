@@ -49,8 +49,8 @@ def defaults(preset: str, device: str = "") -> dict[str, Any]:
     device = device or ready.get("device", next((one for one in facts.devices() if one != "cpu"), "cpu"))
     return {
         "preset": preset,
-        "architectures": list(sizes.rung(sizes.RUNGS[0]).members),
-        "size": sizes.RUNGS[0],
+        "architectures": list(sizes.tier(sizes.TIERS[0]).members),
+        "size": sizes.TIERS[0],
         "device": device,
         **{name: _plain(ready[name]) for name in DECIDED},
         "seed": LIMITS["seed"][0],
@@ -86,8 +86,8 @@ def _number(name: str) -> Callable[[str], int | None]:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "preset": _one(lambda: tuple(name for name, one in PRESETS.items() if one.get("device", "cpu") in facts.devices())),
-    "architectures": _many(lambda: tuple(sizes.rung(sizes.RUNGS[0]).members)),
-    "size": _one(lambda: sizes.RUNGS),
+    "architectures": _many(lambda: tuple(sizes.tier(sizes.TIERS[0]).members)),
+    "size": _one(lambda: sizes.TIERS),
     "device": _one(facts.devices),
     "contexts": _many(lambda: CONTEXTS),
     "batches": _many(lambda: BATCHES),
