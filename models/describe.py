@@ -135,7 +135,7 @@ def resolve(name: str) -> Source:
     """
     named = resolving.resolve(name)
     if named.origin == "ladder":
-        member = sizes.member(named.name)
+        member = sizes.model_of(named.name)
         return Source(named.name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))
     if named.entry is not None:
         return Source(named.name, "catalogue", catalogue.config_of(named.entry), catalogue.notes(named.entry))

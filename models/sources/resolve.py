@@ -52,7 +52,7 @@ def resolve(name: str) -> ResolvedName:
     if not text:
         raise SourceError("errors.source_unnamed", f"no model is named: {HINT}", source="")
     if text.startswith(sizes.PREFIX):
-        return ResolvedName(sizes.member(text).source, "ladder")
+        return ResolvedName(sizes.model_of(text).source, "ladder")
     if is_bundled(text):
         return ResolvedName(text, "bundled", path=CHECKPOINTS / text)
     if (hub_id := _of_address(text)) is not None:

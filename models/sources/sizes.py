@@ -26,7 +26,7 @@ _TOTAL = "-total"
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TierModel:
     """One architecture's model on a tier. config: its sizes where it is in no catalogue; note: per language.
 
     total: the model matched by stored parameters, None where the same model is matched by both.
@@ -37,7 +37,7 @@ class Member:
     published: bool
     note: Mapping[str, str]
     config: Mapping[str, Any] | None = None
-    total: "Member | None" = None
+    total: "TierModel | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Tier:
     name: Mapping[str, str]
     note: Mapping[str, str]
     factor: float
-    members: Mapping[str, Member]
+    models: Mapping[str, TierModel]
 
 
 @lru_cache(maxsize=1)
@@ -66,22 +66,22 @@ def tier(key: str) -> Tier:
     return found
 
 
-def chosen(key: str, architecture: str, *, match: str = MATCHES[0]) -> Member:
+def chosen(key: str, architecture: str, *, match: str = MATCHES[0]) -> TierModel:
     """Return an architecture's model on a tier; SettingError for a size, architecture or match that is not there."""
-    members = tier(key).members
-    if architecture not in members:
-        raise _setting_error("sources", architecture, f"{architecture!r} is no architecture of the ladder", members)
+    models = tier(key).models
+    if architecture not in models:
+        raise _setting_error("sources", architecture, f"{architecture!r} is no architecture of the ladder", models)
     if match not in MATCHES:
         raise _setting_error("match", match, f"models are not matched by {match!r}", MATCHES)
-    found = members[architecture]
+    found = models[architecture]
     return found.total if match == "total" and found.total is not None else found
 
 
 def sources(key: str, architectures: Iterable[str] = (), *, match: str = MATCHES[0]) -> dict[str, str]:
     """Map architecture to source on a tier, for the architectures named or for all; see `chosen` for what is raised."""
     wanted = tuple(architectures)
-    found = {name: chosen(key, name, match=match).source for name in wanted or tier(key).members}
-    return {name: found[name] for name in tier(key).members if name in found}
+    found = {name: chosen(key, name, match=match).source for name in wanted or tier(key).models}
+    return {name: found[name] for name in tier(key).models if name in found}
 
 
 def size_of(named: Mapping[str, str]) -> str:
@@ -94,10 +94,10 @@ def match_of(named: Mapping[str, str]) -> str:
     return _place_of(named)[1]
 
 
-def member(source: str) -> Member:
+def model_of(source: str) -> TierModel:
     """Return the model of a source "ladder:<tier>/<name>"; SourceError when the ladder has no such name."""
     key, _, name = source.removeprefix(PREFIX).partition("/")
-    there = tiers()[key].members.get(name.removesuffix(_TOTAL)) if key in tiers() else None
+    there = tiers()[key].models.get(name.removesuffix(_TOTAL)) if key in tiers() else None
     found = next((one for one in (there, there and there.total) if one and one.source == source), None)
     if found is None:
         raise SourceError("errors.source_not_found", f"{source!r} is not on the ladder", source=source)
@@ -117,15 +117,15 @@ def _setting_error(name: str, value: str, what: str, choices: Iterable[str]) -> 
 
 
 def _tier(entry: Mapping[str, Any]) -> Tier:
-    members = {name: _member(entry["key"], name, given) for name, given in entry["models"].items()}
-    return Tier(entry["key"], entry["name"], entry["note"], float(entry["factor"]), MappingProxyType(members))
+    models = {name: _tier_model(entry["key"], name, given) for name, given in entry["models"].items()}
+    return Tier(entry["key"], entry["name"], entry["note"], float(entry["factor"]), MappingProxyType(models))
 
 
-def _member(key: str, architecture: str, given: Mapping[str, Any]) -> Member:
+def _tier_model(key: str, architecture: str, given: Mapping[str, Any]) -> TierModel:
     config, total = given.get("config"), given.get("total")
     name = f"{PREFIX}{key}/{architecture}"
-    stored = total and Member(
+    stored = total and TierModel(
         architecture, f"{name}{_TOTAL}", False, total["note"], {**(config or {}), **total["config"]}
     )  # fmt: skip
     source = given["source"] if config is None else name
-    return Member(architecture, source, given["published"], given.get("note") or {}, config, stored)
+    return TierModel(architecture, source, given["published"], given.get("note") or {}, config, stored)

@@ -9,9 +9,9 @@ from models.counting import accounting
 from models.errors import SettingError, SourceError
 from models.sources import catalogue, sizes
 
-TIERS = [(key, member) for key in sizes.TIERS for member in sizes.tier(key).members.values()]
-MEMBERS = TIERS + [(key, member.total) for key, member in TIERS if member.total is not None]
-NAMES = [member.source if member.config else f"{key}-{member.architecture}" for key, member in MEMBERS]
+TIERS = [(key, member) for key in sizes.TIERS for member in sizes.tier(key).models.values()]
+MODELS = TIERS + [(key, member.total) for key, member in TIERS if member.total is not None]
+NAMES = [member.source if member.config else f"{key}-{member.architecture}" for key, member in MODELS]
 
 
 def test_the_file_has_the_rungs_in_order():
@@ -30,7 +30,7 @@ def test_every_rung_has_every_architecture_and_says_what_it_is(key):
         assert "배웠는지와 관계가 없습니다" in tier.note["ko"]
 
 
-@pytest.mark.parametrize(("key", "member"), MEMBERS, ids=NAMES)
+@pytest.mark.parametrize(("key", "member"), MODELS, ids=NAMES)
 def test_a_model_resolves_to_its_architecture(key, member):
     source = describe.resolve(member.source)
     adapter = next(adapter for adapter in registry.ADAPTERS if source.shape.model_type in adapter.model_types)
@@ -39,7 +39,7 @@ def test_a_model_resolves_to_its_architecture(key, member):
     assert source.origin == expected
 
 
-@pytest.mark.parametrize("member", [member for _, member in MEMBERS], ids=NAMES)
+@pytest.mark.parametrize("member", [member for _, member in MODELS], ids=NAMES)
 def test_torch_counts_the_same_parameters(member):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -78,7 +78,7 @@ def test_rungs_rise(match):
             )
 
 
-@pytest.mark.parametrize(("key", "member"), MEMBERS, ids=NAMES)
+@pytest.mark.parametrize(("key", "member"), MODELS, ids=NAMES)
 def test_published_means_in_a_catalogue_and_the_rest_says_what_it_is(key, member):
     if member.published and key != "bundled":
         entry = catalogue.find(member.source)

@@ -24,7 +24,7 @@ CHOSEN = some.fixed_dictionaries(
     {},
     optional={
         "preset": some.sampled_from(CPU_PRESETS),
-        "architectures": several(tuple(sizes.tier("bundled").members)),
+        "architectures": several(tuple(sizes.tier("bundled").models)),
         "size": some.sampled_from(sizes.TIERS),
         "device": some.just("cpu"),
         "contexts": several(settings_codec.CONTEXTS),

@@ -96,7 +96,7 @@ def _check(cell: Cell, *, device: str) -> None:
     check_all(cell, [cell.context], [cell.batch], cells=1)
     describe.dtype_name(cell.dtype)
     for name, value, choices in (
-        ("architecture", cell.architecture, tuple(sizes.tier(sizes.TIERS[0]).members)),
+        ("architecture", cell.architecture, tuple(sizes.tier(sizes.TIERS[0]).models)),
         ("size", cell.size, (*sizes.TIERS, sizes.CUSTOM)),
         ("batch_limit", cell.batch_limit, ("", "memory", "time", "cap")),
     ):

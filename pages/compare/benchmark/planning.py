@@ -135,10 +135,10 @@ def _notes(device: str) -> None:
     key = "benchmark.machine.cpu" if device == "cpu" else "benchmark.machine.gpu"
     st.caption(notices.plain(t(key, name=name, cores=facts.usable_cores())))
     tier, lang = sizes.tier(str(st.session_state[f"{PAGE}.size"])), session.language()
-    members = [sizes.chosen(tier.key, name, match=_match()) for name in tier.members]
+    models = [sizes.chosen(tier.key, name, match=_match()) for name in tier.models]
     notes = [tier.note[lang]] if tier.key != sizes.TIERS[0] else []
     notes += [t("benchmark.plan.scaled", name=t(f"nav.{m.architecture}"), note=m.note[lang])
-              for m in members if not m.published and m.note]  # fmt: skip
+              for m in models if not m.published and m.note]  # fmt: skip
     if notes:
         st.caption("  \n".join(notices.plain(note) for note in notes))
 

@@ -49,7 +49,7 @@ def defaults(preset: str, device: str = "") -> dict[str, Any]:
     device = device or ready.get("device", next((one for one in facts.devices() if one != "cpu"), "cpu"))
     return {
         "preset": preset,
-        "architectures": list(sizes.tier(sizes.TIERS[0]).members),
+        "architectures": list(sizes.tier(sizes.TIERS[0]).models),
         "size": sizes.TIERS[0],
         "device": device,
         **{name: _plain(ready[name]) for name in DECIDED},
@@ -86,7 +86,7 @@ def _number(name: str) -> Callable[[str], int | None]:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "preset": _one(lambda: tuple(name for name, one in PRESETS.items() if one.get("device", "cpu") in facts.devices())),
-    "architectures": _many(lambda: tuple(sizes.tier(sizes.TIERS[0]).members)),
+    "architectures": _many(lambda: tuple(sizes.tier(sizes.TIERS[0]).models)),
     "size": _one(lambda: sizes.TIERS),
     "device": _one(facts.devices),
     "contexts": _many(lambda: CONTEXTS),
