@@ -19,7 +19,7 @@ from viz.bench.memory import memory_parts, memory_vs_context
 from viz.bench.rows import hollow, series_of
 from viz.bench.speed import decode_vs_context, prefill_vs_context
 from viz.figure import Figure
-from viz.look.labels import dodged
+from viz.look.labels import spread_apart
 from viz.look.theme import DARK, LIGHT
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "quick-cpu.jsonl"
@@ -430,9 +430,9 @@ def test_drift_beyond_the_limit_is_crossed(english):
 
 
 def test_labels_stay_apart_and_inside():
-    found = dodged([0.0, 0.01, 0.02, 0.9], gap=0.1, low=0.0, high=1.0)
+    found = spread_apart([0.0, 0.01, 0.02, 0.9], gap=0.1, low=0.0, high=1.0)
     assert found == pytest.approx([0.0, 0.1, 0.2, 0.9])
-    crowded = dodged([0.98, 0.99, 1.0], gap=0.1, low=0.0, high=1.0)
+    crowded = spread_apart([0.98, 0.99, 1.0], gap=0.1, low=0.0, high=1.0)
     assert crowded == pytest.approx([0.8, 0.9, 1.0])
 
 

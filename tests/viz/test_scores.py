@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
-from viz.look.labels import dodged, seconds, short, size
+from viz.look.labels import seconds, short, size, spread_apart
 from viz.trace.attention import SCORES, head_scores, most_structured_head
 from viz.trace.channels import binned, longest_first, most_varied, quantile_channels
 from viz.trace.matrix import look_back
@@ -112,14 +112,14 @@ def test_binned_rows_average_neighbours():
     ids=["equal", "two pairs", "none", "one", "apart"],
 )
 def test_dodged_labels_are_apart_and_in_order(places):
-    moved = dodged(places, gap=1.0)
+    moved = spread_apart(places, gap=1.0)
     assert np.argsort(moved, kind="stable").tolist() == np.argsort(places, kind="stable").tolist()
     assert (np.diff(np.sort(moved)) >= 1.0 - 1e-9).all()
     assert np.mean(moved or [0]) == pytest.approx(np.mean(places or [0]))
 
 
 def test_labels_that_do_not_touch_do_not_move():
-    assert dodged([0.0, 2.0, 9.0], gap=1.0) == [0.0, 2.0, 9.0]
+    assert spread_apart([0.0, 2.0, 9.0], gap=1.0) == [0.0, 2.0, 9.0]
 
 
 @pytest.mark.parametrize(

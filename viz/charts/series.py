@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from viz.look.axes import Axis, Unit, channel
-from viz.look.labels import dodged
+from viz.look.labels import spread_apart
 from viz.look.theme import Theme, styled, table
 
 __all__ = ["Axis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
@@ -230,7 +230,7 @@ def _names(
     below = {"name": 0.0, "note": 1e-9, "reason": 2e-9}
     wishes = [(warp(row["y"]) - warp(low)) / span - below[row["kind"]] for row in rows]
     gap = 18 / room
-    for row, place in zip(rows, dodged(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
+    for row, place in zip(rows, spread_apart(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
         row["y"] = unwarp(warp(low) + place * span)
     base = table(rows)
     style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 11}
