@@ -10,7 +10,7 @@ import numpy as np
 
 from models.records.interval import Interval
 from models.records.trace import NamedArray
-from viz.bench.rows import MEASURED, Measured, Series, hollow, series_of
+from viz.bench.rows import MEASURED, Measured, Series, is_degraded, series_of
 from viz.charts.series import Axis, Line, lines_chart
 from viz.charts.strips import Strip, strips_chart
 from viz.figure import Figure, figure
@@ -45,7 +45,7 @@ def largest_batch(
         rate, ends = _device_rate(best), _rates((intervals or {}).get(best.cell_id), best.batch)
         text = t("viz.largest_batch.rate", rate=f"{rate:,.0f}")
         strips.append(Strip(series.name, series.architecture, text=text, head=_limit(best, t), bar=rate,
-                            whisker=ends, hollow=hollow(best)))  # fmt: skip
+                            whisker=ends, drawn_hollow=is_degraded(best)))  # fmt: skip
         values.append([rate, *(ends or (math.nan, math.nan)), float(best.batch)])
         names.append(f"{series.name} {rate:,.0f}")
     data = {"throughput": NamedArray(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}
@@ -139,7 +139,7 @@ def _batch_order(series: Series) -> list[int]:
 def _trade(series: Series) -> Line:
     rows = _ordered(series)
     points = tuple((_device_rate(row) / row.batch, _device_rate(row)) for row in rows)
-    solid = tuple(not hollow(row) for row in rows)
+    solid = tuple(not is_degraded(row) for row in rows)
     return Line(series.architecture, series.name, points, key=series.key, solid=solid)
 
 

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from models.records.trace import NamedArray
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
+from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
 from viz.charts.strips import Strip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
@@ -63,7 +63,7 @@ def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | 
             row = max((row for row in series.rows if row.batch == batch), key=lambda row: row.context)
             joules = row.energy_j_per_token or 0.0
             strips.append(Strip(series.name, series.architecture, label=f"×{batch}", text=f"{short(joules)} J",
-                                bar=joules, hollow=hollow(row)))  # fmt: skip
+                                bar=joules, drawn_hollow=is_degraded(row)))  # fmt: skip
             values.append((float(batch), float(row.context), joules))
     data = {"energy": NamedArray(np.array(values), ("series_batch", "batch_context_joules"))}
     return Figure(
@@ -146,7 +146,7 @@ def _shares(
                     strips.append(
                         Strip(series.name, series.architecture, label=t(f"viz.{figure}.{name}") + suffix,
                               text=_percent(last), main=last, dots=tuple(v for _, v in found[:-1]),
-                              hollow=series.reference)
+                              drawn_hollow=series.reference)
                     )  # fmt: skip
                     key = f"{series.key}_{name}" + (f"_b{batch}" if several else "")
                     data[key] = NamedArray(np.array(found, np.float64), ("context", "x_y"))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.records.trace import NamedArray
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
+from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
 from viz.charts.series import Axis, Line, Panel, panels_chart
 from viz.figure import Figure
 from viz.look.labels import Translate
@@ -109,7 +109,7 @@ def _line(
             dots += [(float(context), float(v)) for v in _thinned(found)]
     floor = sorted({(float(row.context), floors[row.cell_id]) for row in series.rows if row.cell_id in floors})
     crosses, end = _failures(series, groups, points, lowest, t)
-    weak = {row.context for row in series.rows if hollow(row)}
+    weak = {row.context for row in series.rows if is_degraded(row)}
     return Line(
         series.architecture, series.name, tuple(points), tuple(ribbon), tuple(dots), crosses, end,
         key=series.key, solid=tuple(context not in weak for context in groups), floor=tuple(floor), note=note,

@@ -9,7 +9,7 @@ import numpy as np
 from models.records.interval import Interval
 from models.records.trace import NamedArray
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
-from viz.bench.rows import Measured, Series, hollow
+from viz.bench.rows import Measured, Series, is_degraded
 from viz.charts.series import Axis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
@@ -86,7 +86,7 @@ def _wait(row: Measured) -> float | None:
 
 
 def _hollow_note(rows: Sequence[Measured], t: Translate) -> list[str]:
-    return [t("viz.bench.note_hollow")] if any(hollow(row) for row in rows) else []
+    return [t("viz.bench.note_hollow")] if any(is_degraded(row) for row in rows) else []
 
 
 def _exponents(parts: Sequence[Part], fit: Fit | None) -> dict[tuple[int, str], Interval]:

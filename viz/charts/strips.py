@@ -29,7 +29,7 @@ class Strip:
     whisker: tuple[float, float] | None = None
     main: float | None = None
     dots: tuple[float, ...] = ()
-    hollow: bool = False
+    drawn_hollow: bool = False
 
 
 def strips_chart(
@@ -115,7 +115,7 @@ def _marks(rows: Sequence[tuple[Strip, float]], x: alt.X, theme: Theme) -> list[
     for strip, y in rows:
         own = theme.color(strip.architecture)
         here = {"y": y, "color": own, "shape": theme.markers.get(strip.architecture, "circle")}
-        here["fill"] = theme.card if strip.hollow else own
+        here["fill"] = theme.card if strip.drawn_hollow else own
         if strip.bar is not None:
             bars.append({**here, "value": 0.0, "end": strip.bar})
         if strip.whisker is not None:
