@@ -43,8 +43,8 @@ def evaluate(
     for cell in task.cells if cells is None else cells:
         right, asked = _answered(model, task, cell, seed=seed, queries=queries)
         low, high = wilson(right, asked)
-        carried = accounting.cache_bytes(shape, context=cell.length, dtype="float32")
-        yield Accuracy(values_of(cell), right / asked, low, high, asked, cell.length, carried)
+        cache_bytes = accounting.cache_bytes(shape, context=cell.length, dtype="float32")
+        yield Accuracy(values_of(cell), right / asked, low, high, asked, cell.length, cache_bytes)
 
 
 def one_example(cell: Cell, task: Task, *, seed: int = SEED, question: int = 0) -> Example:

@@ -29,7 +29,7 @@ from viz.figure import Figure
 
 T = TypeVar("T")
 
-CARRIED_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
+CACHE_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
 SHARE = 4  # loaded models may take a quarter of this machine's memory, recorded traces another
 WAIT_POLICY = "OMP_WAIT_POLICY"
 LEAST_BYTES = 2**30  # of each, also on a small machine
@@ -171,7 +171,7 @@ def _chart_bytes(chart: Any) -> bytes:
     return b"".join([bare.to_json().encode(), *rows])
 
 
-def carried(source: str, tokens: int) -> int:
+def cache_bytes(source: str, tokens: int) -> int:
     """Count the bytes that a model carries after that many tokens, in 16 bit."""
     return _carried(source, _stamp(source), tokens)
 
@@ -199,7 +199,7 @@ def _carried(source: str, stamp: Any, tokens: int) -> int:  # noqa: ARG001  # th
     from models.counting import accounting
 
     shape = accounting.shape_of(registry.read_config(source))
-    return accounting.cache_bytes(shape, context=tokens, dtype=CARRIED_DTYPE)
+    return accounting.cache_bytes(shape, context=tokens, dtype=CACHE_DTYPE)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

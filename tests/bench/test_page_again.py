@@ -78,9 +78,11 @@ def test_a_wrong_guess_is_told_by_how_much(measurement, said_in):
     told = {"en": "RWKV is 2.00 times as fast as Mamba", "ko": "RWKV 쪽이 Mamba보다 2.00배 빠릅니다"}[said_in]
     assert told in guess._timed(rows, "decode", "mamba")
     assert guess._timed(rows, "decode", "rwkv") == say("benchmark.guess.first")
-    assert guess._carried(rows, "mamba") == say("benchmark.guess.carries_more", least="RWKV", small="50 B", own="100 B")
-    assert guess._carried(rows, "rwkv") == say("benchmark.guess.right", why="50 B")
-    assert guess._timed([], "decode", "rwkv") == guess._carried([], "rwkv") == say("benchmark.guess.open")
+    assert guess._cache_bytes(rows, "mamba") == say(
+        "benchmark.guess.carries_more", least="RWKV", small="50 B", own="100 B"
+    )
+    assert guess._cache_bytes(rows, "rwkv") == say("benchmark.guess.right", why="50 B")
+    assert guess._timed([], "decode", "rwkv") == guess._cache_bytes([], "rwkv") == say("benchmark.guess.open")
 
 
 def test_the_drawer_says_where_the_numbers_come_from(said_in, measurement):

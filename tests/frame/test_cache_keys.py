@@ -87,13 +87,13 @@ def test_sizes_and_card_of_a_folder_are_read_again_when_it_was_written(tmp_path:
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "card.json").write_text(json.dumps({"structure": {"heads": "before"}}))
     source = str(tmp_path)
-    before = cache.carried(source, 10), cache.parameters(source), cache.active_parameters(source)
+    before = cache.cache_bytes(source, 10), cache.parameters(source), cache.active_parameters(source)
     assert cache.structure(source) == {"heads": "before"}
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     (tmp_path / "card.json").write_text(json.dumps({"structure": {"heads": "after"}}))
     for path in tmp_path.iterdir():
         os.utime(path, (5000, 5000))
-    after = cache.carried(source, 10), cache.parameters(source), cache.active_parameters(source)
+    after = cache.cache_bytes(source, 10), cache.parameters(source), cache.active_parameters(source)
     assert after[0] == 2 * before[0]
     assert min(after[1] - before[1], after[2] - before[2]) > 0
     assert cache.structure(source) == {"heads": "after"}

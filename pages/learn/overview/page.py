@@ -75,7 +75,7 @@ def curves(traces: list[ModelTrace]) -> None:
     """Draw bytes carried against length, for every architecture."""
     here = len(traces[0].tokens)
     lengths = sorted({*LENGTHS, here})
-    rows = {trace.architecture: [(n, cache.carried(trace.checkpoint, n)) for n in lengths] for trace in traces}
+    rows = {trace.architecture: [(n, cache.cache_bytes(trace.checkpoint, n)) for n in lengths] for trace in traces}
     panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
 
 
