@@ -10,7 +10,7 @@ from models.counting.accounting import Layer, Shape
 from models.counting.families import filled_in
 from models.errors import SettingError, SourceError
 from models.sources import catalogue, configuration, downloadable, hub, sizes, stored
-from models.sources import resolve as resolving
+from models.sources import resolve as resolve_module
 from models.sources.resolve import ResolvedName, bundled_names
 
 __all__ = ["Description", "Source", "bundled_names", "describe", "dtype_name", "resolve"]
@@ -133,7 +133,7 @@ def resolve(name: str) -> Source:
 
     Raises SourceError, in one sentence, for a name that means nothing and for a configuration that cannot be read.
     """
-    named = resolving.resolve(name)
+    named = resolve_module.resolve(name)
     if named.origin == "ladder":
         member = sizes.model_of(named.name)
         return Source(named.name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from models.machine import gpus as driver
+from models.machine import gpus as gpu_module
 from models.machine.paths import ROOT
 
 PACKAGES = ("torch", "transformers", "numpy", "numba", "mamba-ssm", "causal-conv1d")
@@ -60,8 +60,8 @@ def free_memory() -> int | None:
 
 def free_gpu_memory(device: str) -> int | None:
     """Return the free bytes of a GPU ("cuda:0") by the driver, without starting CUDA here, or None."""
-    found = driver.of(device)
-    return None if found is None else driver.free_bytes(found)
+    found = gpu_module.of(device)
+    return None if found is None else gpu_module.free_bytes(found)
 
 
 def free_bytes(device: str) -> int | None:
@@ -79,7 +79,7 @@ def load_average() -> float | None:
 
 def gpus() -> tuple[str, ...]:
     """Name the CUDA devices that torch will see, in its order."""
-    return tuple(gpu.name for gpu in driver.visible())
+    return tuple(gpu.name for gpu in gpu_module.visible())
 
 
 def devices() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from models import units
 from models.bench.plan.budget import LEAST_ROUNDS
 from models.bench.plan.plan import LEAST_TIMEOUT_S, Cell, Prediction
 from models.bench.plan.prediction import LEAST_TIMED_S, MOST_ROUNDS
-from models.bench.run import job as jobs
+from models.bench.run import job as job_module
 from models.bench.run.host import Event, Outcome, Worker, WorkerHost
 from models.bench.run.job import Job
 from models.machine import facts
@@ -178,7 +178,7 @@ class InterleavedSchedule:
         if job.going.is_set() or job.cancelled.is_set():
             return
         self._note(held_since=time.monotonic())
-        job.going.wait(jobs.PAUSE_LIMIT_S)
+        job.going.wait(job_module.PAUSE_LIMIT_S)
         job.going.set()
         since = job.held_since or time.monotonic()
         self._note(held_s=job.held_s + time.monotonic() - since, held_since=None)
@@ -205,8 +205,8 @@ def _skip(
     if job.cancelled.is_set():
         return CANCELLED
     if job.out_of_time:
-        sentence = f"not started: the run has taken more than {jobs.OVERRUN:g} times its {job.plan.budget_s:g} s"
-        values = {"times": f"{jobs.OVERRUN:g}", "budget": f"{job.plan.budget_s:g}"}
+        sentence = f"not started: the run has taken more than {job_module.OVERRUN:g} times its {job.plan.budget_s:g} s"
+        values = {"times": f"{job_module.OVERRUN:g}", "budget": f"{job.plan.budget_s:g}"}
         return Outcome("timeout", sentence, "errors.cell_out_of_time", values)
     slow_at = slow.get(_family(cell))
     if slow_at is not None and cell.context >= slow_at:
