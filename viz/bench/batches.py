@@ -11,7 +11,7 @@ import numpy as np
 from models.records.interval import Interval
 from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, is_degraded, series_of
-from viz.charts.series import Axis, Line, lines_chart
+from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import Strip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
@@ -71,8 +71,8 @@ def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int
         return None
     series = series_of(here, t=t)
     lines = [_trade(each) for each in series]
-    x = Axis(t("viz.pareto.user"), "many", log=True)
-    y = Axis(t("viz.pareto.device"), "many", log=True)
+    x = ChartAxis(t("viz.pareto.user"), "many", log=True)
+    y = ChartAxis(t("viz.pareto.device"), "many", log=True)
     chart = lines_chart(lines, x=x, y=y, theme=theme, height=380)
     front = _frontier([point for line in lines for point in line.points])
     chart.layer.insert(0, _pale(front, chart, theme))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
-from viz.charts.series import Axis, Line, Panel, panels_chart
+from viz.charts.series import ChartAxis, Line, Panel, panels_chart
 from viz.figure import Figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
@@ -53,14 +53,14 @@ def context_figure(
     figure: str,
     panels: Sequence[Panel],
     data: Mapping[str, NamedArray],
-    y: Axis,
+    y: ChartAxis,
     *,
     theme: Theme,
     t: Translate,
     notes: Sequence[str] = (),
 ) -> Figure:
     """Put panels over one axis of context."""
-    chart = panels_chart(panels, x=Axis(t("viz.axis.context"), "count", log=True), y=y, theme=theme)
+    chart = panels_chart(panels, x=ChartAxis(t("viz.axis.context"), "count", log=True), y=y, theme=theme)
     names = {line.architecture for panel in panels for line in panel.lines}
     return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(notes))
 

@@ -9,7 +9,7 @@ import numpy as np
 from models.records.trace import NamedArray
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, series_of
-from viz.charts.series import Axis
+from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, ramp_between, styled, table
@@ -30,7 +30,7 @@ def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, p
         return [] if count is None else [float(count)]
 
     panels = panels_of(parts, values, t=t)
-    axis = Axis(t("viz.axis.peak" if peak else "viz.axis.carried"), "bytes", log=True)
+    axis = ChartAxis(t("viz.axis.peak" if peak else "viz.axis.carried"), "bytes", log=True)
     return context_figure("memory_vs_context", panels, drawn(parts, panels), axis, theme=theme, t=t)
 
 

@@ -10,7 +10,7 @@ from models.records.interval import Interval
 from models.records.trace import NamedArray
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
 from viz.bench.rows import Measured, Series, is_degraded
-from viz.charts.series import Axis
+from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
@@ -42,7 +42,7 @@ def decode_vs_context(
     notes = [t("viz.decode_vs_context.note")] if rows else []
     notes += [t("viz.decode_vs_context.note_floor")] if any(line.floor for p in panels for line in p.lines) else []
     notes += [t("viz.decode_vs_context.note_band")] if waits else []
-    axis = Axis(t("viz.axis.decode"), "seconds", log=True)
+    axis = ChartAxis(t("viz.axis.decode"), "seconds", log=True)
     notes += _hollow_note(rows, t)
     return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)
 
@@ -66,7 +66,7 @@ def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, 
                 values = np.array([fitted.value, fitted.low, fitted.high])
                 data[f"{data_key(series, batch, parts)}_exponent"] = NamedArray(values, ("value_low_high",))
     words = [*([t("viz.prefill_vs_context.note")] if found else []), *_hollow_note(rows, t)]
-    axis = Axis(t("viz.axis.prefill"), "seconds", log=True)
+    axis = ChartAxis(t("viz.axis.prefill"), "seconds", log=True)
     return context_figure("prefill_vs_context", panels, data, axis, theme=theme, t=t, notes=words)
 
 

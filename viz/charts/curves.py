@@ -7,7 +7,7 @@ import altair as alt
 import numpy as np
 
 from models.records.trace import NamedArray
-from viz.charts.series import Axis, Line, lines_chart
+from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, styled, table
@@ -59,8 +59,8 @@ def growth(
     ]
     chart = lines_chart(
         lines,
-        x=Axis(t("viz.axis.context"), "count", log=True),
-        y=Axis(t("viz.axis.carried"), "bytes", log=True),
+        x=ChartAxis(t("viz.axis.context"), "count", log=True),
+        y=ChartAxis(t("viz.axis.carried"), "bytes", log=True),
         theme=theme,
         markers=False,
     )
@@ -86,7 +86,7 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
         for a, points in logs.items()
     ]
     chart = lines_chart(
-        lines, x=Axis(t("viz.axis.seen"), "many"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
+        lines, x=ChartAxis(t("viz.axis.seen"), "many"), y=ChartAxis(t("viz.axis.loss")), theme=theme, markers=False
     )
     logged = {
         f"{a}_logged": NamedArray(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()

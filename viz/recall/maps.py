@@ -9,7 +9,7 @@ import numpy as np
 
 from models.records.recall import Accuracy
 from models.records.trace import NamedArray
-from viz.charts.series import Axis, Line, lines_chart
+from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, sequential, styled, table
@@ -94,8 +94,8 @@ def recall_against_bytes(
         points = [(_mean(g, "bytes_carried"), _mean(g, "accuracy")) for g in groups if g]
         ribbon = [(_mean(g, "bytes_carried"), _mean(g, "low"), _mean(g, "high")) for g in groups if g]
         lines.append(Line(name, t(f"viz.architecture.{name}"), tuple(points), ribbon=tuple(ribbon)))
-    accuracy = Axis(t("viz.recall.axis.accuracy"), "share", top=1.0)
-    chart = lines_chart(lines, x=Axis(t("viz.recall.axis.bytes"), "bytes", log=True), y=accuracy, theme=theme)
+    accuracy = ChartAxis(t("viz.recall.axis.accuracy"), "share", top=1.0)
+    chart = lines_chart(lines, x=ChartAxis(t("viz.recall.axis.bytes"), "bytes", log=True), y=accuracy, theme=theme)
     data = {
         f"{line.architecture}_{name}": NamedArray(np.array([p[i] for p in line.points]), (layout.across,))
         for line in lines
@@ -112,7 +112,7 @@ def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Th
         for name, points in logs.items()
     ]
     chart = lines_chart(
-        lines, x=Axis(t("viz.recall.axis.step")), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
+        lines, x=ChartAxis(t("viz.recall.axis.step")), y=ChartAxis(t("viz.axis.loss")), theme=theme, markers=False
     )
     data = {line.architecture: NamedArray(np.array(line.points).reshape(-1, 2), ("point", "xy")) for line in lines}
     return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"))
