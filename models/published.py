@@ -22,7 +22,7 @@ _WIDE = Context(prec=60)  # no quotient here is rounded before the printed digit
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PublishedCheck:
     """One printed value beside what accounting counts for the same configuration."""
 
     source: str  # a key of assets/published.yaml
@@ -54,7 +54,7 @@ class Table:
     arxiv: str | None
     context: int | None  # tokens, where the table counts a cache
     dtype: str | None
-    checks: tuple[Check, ...]
+    checks: tuple[PublishedCheck, ...]
 
     def count(self, state: str) -> int:
         """Count the checks in one of STATES."""
@@ -69,7 +69,7 @@ def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Tabl
     return tuple(_table(source, entry) for source, entry in (_published() if tables is None else tables).items())
 
 
-def find(tables: tuple[Table, ...], note: str) -> tuple[Check, ...]:
+def find(tables: tuple[Table, ...], note: str) -> tuple[PublishedCheck, ...]:
     """Return the checks that a note explains."""
     return tuple(check for table in tables for check in table.checks if check.note == note)
 
@@ -105,7 +105,7 @@ def _table(source: str, entry: Mapping[str, Any]) -> Table:
     )
 
 
-def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quantity: str) -> Check:
+def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quantity: str) -> PublishedCheck:
     config, unit = _config(row), (table["quantities"] | row.get("units", {}))[quantity]
     formula = table.get("said", {}).get(quantity, "")
     shape = accounting.shape_of(config)
@@ -121,7 +121,9 @@ def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quanti
         value = QUANTITIES[why.get("quantity", quantity)](changed, table)
         otherwise = at_precision(value, printed, unit=unit, digits=digits, rounding=why.get("rounding", "nearest"))
         note = why["note"] if Decimal(otherwise) == Decimal(printed) else None
-    return Check(source, row["row"], quantity, printed, formula, unit, exact, computed, agrees, note, otherwise)
+    return PublishedCheck(
+        source, row["row"], quantity, printed, formula, unit, exact, computed, agrees, note, otherwise
+    )
 
 
 def _config(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from itertools import groupby
 import streamlit as st
 
 from models import published
-from models.published import Check, Table
+from models.published import PublishedCheck, Table
 from pages.shared import html
 from pages.shared.memo import Memo
 from pages.shared.state import session
@@ -53,7 +53,7 @@ def _notes(tables: Sequence[Table]) -> html.Html | None:
     return html.text(html.title(t("checks.why")), html.element("ol", items, class_="cs-why")) if items else None
 
 
-def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> html.Html:
+def _note(note: str, explained: Sequence[PublishedCheck], tables: Sequence[Table]) -> html.Html:
     first, number = explained[0], NOTES.index(note) + 1
     values = {
         "row": first.row,
@@ -70,7 +70,7 @@ def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> htm
     return html.element("li", html.element("strong", title), html.element("p", text), value=number)
 
 
-def _as_in_the_table(said: Check, tables: Sequence[Table]) -> dict[str, str]:
+def _as_in_the_table(said: PublishedCheck, tables: Sequence[Table]) -> dict[str, str]:
     """Write both sides with the digits of the table that prints the same quantity of the same model."""
     printed = next(
         check.printed
@@ -117,13 +117,13 @@ def _table(table: Table) -> html.Html:
     return html.scrolling(html.table(groups, kind=f"cs-check{kind}", head=head))
 
 
-def _rows(name: str, rows: Sequence[Check]) -> html.Html:
+def _rows(name: str, rows: Sequence[PublishedCheck]) -> html.Html:
     head = html.element("th", name, scope="rowgroup", rowspan=len(rows), lang="en")
     lines = (html.row(*([head] if n == 0 else []), *_cells(check)) for n, check in enumerate(rows))
     return html.element("tbody", lines)
 
 
-def _cells(check: Check) -> list[html.Html]:
+def _cells(check: PublishedCheck) -> list[html.Html]:
     shown = [value_text(value) for value in (check.printed, check.computed)]
     if check.unit:
         shown = [t(f"checks.unit.{check.unit}", value=value) for value in shown]
@@ -135,7 +135,7 @@ def _cells(check: Check) -> list[html.Html]:
     ]
 
 
-def _mark(check: Check) -> html.Html:
+def _mark(check: PublishedCheck) -> html.Html:
     mark = html.element("span", _MARKS[check.state], aria_hidden="true")
     number = NOTES.index(check.note) + 1 if check.note in NOTES else None
     words = t("checks.note_number", number=number) if number else ""
