@@ -44,7 +44,7 @@ class PublishedCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PublishedTable:
     """A published table, recounted."""
 
     source: str
@@ -61,7 +61,7 @@ class Table:
         return sum(check.state == state for check in self.checks)
 
 
-def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Table, ...]:
+def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[PublishedTable, ...]:
     """Count every value of the published tables again, from the configurations.
 
     Raises SourceError when a row names no model of the catalogue, or one that is not counted.
@@ -69,7 +69,7 @@ def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Tabl
     return tuple(_table(source, entry) for source, entry in (_published() if tables is None else tables).items())
 
 
-def find(tables: tuple[Table, ...], note: str) -> tuple[PublishedCheck, ...]:
+def find(tables: tuple[PublishedTable, ...], note: str) -> tuple[PublishedCheck, ...]:
     """Return the checks that a note explains."""
     return tuple(check for table in tables for check in table.checks if check.note == note)
 
@@ -90,10 +90,10 @@ def _scientific(value: Decimal) -> str:
     return f"{value.scaleb(-power):f}e{power}"
 
 
-def _table(source: str, entry: Mapping[str, Any]) -> Table:
+def _table(source: str, entry: Mapping[str, Any]) -> PublishedTable:
     paper = _papers()[entry["paper"]] if "paper" in entry else {"url": entry["url"], "id": None}
     checks = tuple(_check(source, entry, row, quantity) for row in entry["rows"] for quantity in entry["quantities"])
-    return Table(
+    return PublishedTable(
         source,
         entry["name"],
         entry["place"],
