@@ -22,7 +22,7 @@ Z = 1.959964  # two-sided 95 %
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class RecallExample:
     """One question: ids (l,), where it is asked, the token asked with, where and what the right answer is."""
 
     ids: tuple[int, ...]
@@ -52,13 +52,13 @@ def evaluate(
         yield Accuracy(values_of(cell), right / asked, low, high, asked, cell.length, cache_bytes)
 
 
-def one_example(cell: RecallCell, task: Task, *, seed: int = SEED, question: int = 0) -> Example:
+def one_example(cell: RecallCell, task: Task, *, seed: int = SEED, question: int = 0) -> RecallExample:
     """Draw a sequence of a cell, a different one per question; return it with query and answer position."""
     drawn = cell.draw(1, seed=_seed(task, cell, seed, question))
     at = int((drawn.targets[0] != NOTHING).nonzero()[question % cell.answers])
     source = int(drawn.sources[0, at])
     ids = tuple(int(i) for i in drawn.ids[0])
-    return Example(ids, at, ids[at], source, int(drawn.targets[0, at]))
+    return RecallExample(ids, at, ids[at], source, int(drawn.targets[0, at]))
 
 
 def answers(model: PreTrainedModel, ids: Tensor) -> Tensor:

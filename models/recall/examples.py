@@ -61,7 +61,7 @@ def _cell(task: str, at: dict[str, int]) -> RecallCell:
     raise SettingError("errors.setting_value", message, name="cell", value=str(at))
 
 
-def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.Example, cell: RecallCell) -> Answer:
+def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.RecallExample, cell: RecallCell) -> Answer:
     trace = recorder.trace_encoded(registry.adapter(checkpoint.architecture), checkpoint, encoded)
     row = trace.logits.values[drawn.asked_at].astype(np.float64)
     odds = np.exp(row - row.max())
