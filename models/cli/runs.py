@@ -121,7 +121,7 @@ def _compare(run: Run, other: Run, *, as_json: bool) -> None:
         print(f"not compared: {_refused(one)['cell']} of {(other if one.second else run).run_id}, for its {one.reason}")
 
 
-def _pair(pair: comparison.Pair) -> dict[str, Any]:
+def _pair(pair: comparison.CellPair) -> dict[str, Any]:
     cell = {name: getattr(pair.a, name) for name in ("architecture", "context", "batch")}
     return cell | {"verdicts": pair.verdicts, "changed": {name: [*both] for name, both in pair.changed.items()}}
 

@@ -38,7 +38,7 @@ _TOLD = ("threads", "rounds", "seed", "graph", "source")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CellPair:
     """A cell that both runs measured in the same way.
 
     verdicts: per phase both have samples of; "faster" means that the first run took less time.
@@ -75,13 +75,13 @@ class Refusal:
 class Comparison:
     """Two runs beside each other: what could be joined, and what could not."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CellPair, ...]
     refused: tuple[Refusal, ...]
 
 
 def compare(a: Run, b: Run) -> Comparison:
     """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
-    pairs: list[Pair] = []
+    pairs: list[CellPair] = []
     refused: list[Refusal] = []
     mine, theirs = _Index(a.current), _Index(b.current)
     free = {id(row): row for row in theirs.rows}
@@ -146,7 +146,7 @@ def _likest(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
     return max(partners, key=lambda other: (other.measured, other.cell_id == row.cell_id, other.source == row.source))
 
 
-def _pair(a: Measurement, b: Measurement) -> Pair:
+def _pair(a: Measurement, b: Measurement) -> CellPair:
     verdicts = {}
     for phase in PHASES:
         first, second = rounds(a, phase), rounds(b, phase)
@@ -157,4 +157,4 @@ def _pair(a: Measurement, b: Measurement) -> Pair:
         for name in sorted({*one, *other}):
             if one.get(name) != other.get(name) and name not in _MOMENT:
                 changed[name] = (one.get(name), other.get(name))
-    return Pair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))
+    return CellPair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))
