@@ -116,7 +116,7 @@ def _forward(
     y: Tensor | None = None,
     states: Tensor | None = None,
     every: int = 1,
-) -> tuple[tuning.Plan, Tensor, Tensor]:
+) -> tuple[tuning.TuningPlan, Tensor, Tensor]:
     """Launch the phases; return the plan, the state before every chunk and the final state."""
     b, l, d = u.shape
     n = A.shape[1]
@@ -166,7 +166,7 @@ def _backward(
     C: Tensor,
     D: Tensor | None,
     starts: Tensor,
-    plan: tuning.Plan,
+    plan: tuning.TuningPlan,
     gy: Tensor,
     gstate: Tensor,
 ) -> list[Tensor | None]:

@@ -104,7 +104,7 @@ def _forward(
     y: Tensor | None = None,
     states: Tensor | None = None,
     every: int = 1,
-) -> tuple[tuning.Plan, Tensor, Tensor]:
+) -> tuple[tuning.TuningPlan, Tensor, Tensor]:
     """Launch the phases; return the plan, the states before every chunk and the final state, three planes each."""
     b, l, d = k.shape
     plan = tuning.plan(tuning.WKV_FORWARD, k, v)
@@ -136,7 +136,7 @@ def _backward(
     v: Tensor,
     starts: Tensor,
     ends: Tensor,
-    plan: tuning.Plan,
+    plan: tuning.TuningPlan,
     gy: Tensor,
     gstate: State,
 ) -> tuple[Tensor, ...]:
