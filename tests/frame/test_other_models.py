@@ -357,7 +357,7 @@ def test_a_running_download_shows_its_bar(open_page, monkeypatch: pytest.MonkeyP
     from models.sources import downloads
 
     model = "EleutherAI/pythia-160m"
-    shown = downloads.Progress(model, "running", 125_000_000, 375_000_000, 12e6)
+    shown = downloads.DownloadProgress(model, "running", 125_000_000, 375_000_000, 12e6)
     monkeypatch.setattr(downloads, "progress", lambda name: shown if name == model else None)
     monkeypatch.setattr(downloads, "running", lambda: (model,))
     at = open_page("transformer")
