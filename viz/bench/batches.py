@@ -12,7 +12,7 @@ from models.records.interval import Interval
 from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, is_degraded, series_of
 from viz.charts.series import ChartAxis, Line, lines_chart
-from viz.charts.strips import Strip, strips_chart
+from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme, table
@@ -40,12 +40,12 @@ def largest_batch(
     for series in series_of([row for row in rows if row.context == context], t=t, among=rows):
         best = max((row for row in series.rows if _step_ms(row)), key=_largest, default=None)
         if best is None:
-            strips.append(Strip(series.name, series.architecture, head=t(f"viz.state.{series.rows[-1].state}")))
+            strips.append(ChartStrip(series.name, series.architecture, head=t(f"viz.state.{series.rows[-1].state}")))
             continue
         rate, ends = _device_rate(best), _rates((intervals or {}).get(best.cell_id), best.batch)
         text = t("viz.largest_batch.rate", rate=f"{rate:,.0f}")
-        strips.append(Strip(series.name, series.architecture, text=text, head=_limit(best, t), bar=rate,
-                            whisker=ends, drawn_hollow=is_degraded(best)))  # fmt: skip
+        strips.append(ChartStrip(series.name, series.architecture, text=text, head=_limit(best, t), bar=rate,
+                                 whisker=ends, drawn_hollow=is_degraded(best)))  # fmt: skip
         values.append([rate, *(ends or (math.nan, math.nan)), float(best.batch)])
         names.append(f"{series.name} {rate:,.0f}")
     data = {"throughput": NamedArray(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.records.trace import NamedArray
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
-from viz.charts.strips import Strip, strips_chart
+from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme, styled, table
@@ -62,8 +62,8 @@ def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | 
         for batch in batches_of(series.rows):
             row = max((row for row in series.rows if row.batch == batch), key=lambda row: row.context)
             joules = row.energy_j_per_token or 0.0
-            strips.append(Strip(series.name, series.architecture, label=f"×{batch}", text=f"{short(joules)} J",
-                                bar=joules, drawn_hollow=is_degraded(row)))  # fmt: skip
+            strips.append(ChartStrip(series.name, series.architecture, label=f"×{batch}", text=f"{short(joules)} J",
+                                     bar=joules, drawn_hollow=is_degraded(row)))  # fmt: skip
             values.append((float(batch), float(row.context), joules))
     data = {"energy": NamedArray(np.array(values), ("series_batch", "batch_context_joules"))}
     return Figure(
@@ -132,9 +132,9 @@ def _clock(row: Measured) -> float | None:
 
 def _shares(
     rows: Sequence[Measured], quantities: Sequence[tuple[str, Value]], figure: str, t: Translate
-) -> tuple[list[Strip], dict[str, NamedArray]]:
+) -> tuple[list[ChartStrip], dict[str, NamedArray]]:
     """Make a strip per series, batch and quantity that has values, and the arrays they show."""
-    strips: list[Strip] = []
+    strips: list[ChartStrip] = []
     data: dict[str, NamedArray] = {}
     several = len(batches_of(rows)) > 1
     for series in series_of(rows, t=t):
@@ -144,7 +144,7 @@ def _shares(
                 if found := _by_context(series, batch, value):
                     last = found[-1][1]
                     strips.append(
-                        Strip(series.name, series.architecture, label=t(f"viz.{figure}.{name}") + suffix,
+                        ChartStrip(series.name, series.architecture, label=t(f"viz.{figure}.{name}") + suffix,
                               text=_percent(last), main=last, dots=tuple(v for _, v in found[:-1]),
                               drawn_hollow=series.reference)
                     )  # fmt: skip
@@ -187,5 +187,5 @@ def _figures(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _list(strips: Sequence[Strip]) -> str:
+def _list(strips: Sequence[ChartStrip]) -> str:
     return ", ".join(" ".join(part for part in (s.name, s.label, s.text) if part) for s in strips)
