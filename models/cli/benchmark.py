@@ -115,7 +115,7 @@ def main(args: argparse.Namespace) -> int:
     else:
         run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
     _say(f"run {run_id}")
-    code, kept = 0, _Kept(store, runner, run_id, args.out)
+    code, kept = 0, _SavedRun(store, runner, run_id, args.out)
     try:
         with listening():
             _follow(runner, run_id, each_row=kept.try_to_save)
@@ -140,7 +140,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _SavedRun:
     """A run under way, with the rows that its store has not taken, and its file."""
 
     store: Store
