@@ -45,7 +45,7 @@ def selective_scan(
     check_floats(u=u, dt=dt, A=A, B=B, C=C, D=D, initial_state=initial_state)
     skip = None if D is None else D.float().contiguous()
     h0 = None if initial_state is None else initial_state.float()
-    y, state = _SelectiveScan.apply(u, dt, A.float().contiguous(), B, C, skip, h0)
+    y, state = _SelectiveScanOnGpu.apply(u, dt, A.float().contiguous(), B, C, skip, h0)
     return y, state
 
 
@@ -86,7 +86,7 @@ def selective_scan_step(
     return y, new
 
 
-class _SelectiveScan(torch.autograd.Function):
+class _SelectiveScanOnGpu(torch.autograd.Function):
     """The scan and its adjoint; A, D and the initial state in float32."""
 
     @staticmethod
