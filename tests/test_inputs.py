@@ -559,7 +559,7 @@ class Stop(BaseException):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), GeneratorExit(), Stop()], ids=repr)
 def test_what_ends_a_script_is_not_taken_for_a_failure_of_a_tokenizer(error: BaseException) -> None:
     assert not panics.is_panic(error)
-    with pytest.raises(type(error)), panics.told("x"):
+    with pytest.raises(type(error)), panics.as_source_error("x"):
         raise error
 
 
