@@ -35,7 +35,7 @@ def render(folder: Path) -> None:
         experts=_experts(facts["expert_shares"]),
         command=_command(facts),
         schedule=_schedule(facts["recipe"]),
-        family=family_comparison.told(family_comparison.family(folder)),
+        family=family_comparison.comparison_text(family_comparison.family(folder)),
         structure=_structure(facts.get("structure")),
         sha_en=facts["corpus_sha256"]["en"],
         sha_ko=facts["corpus_sha256"]["ko"],
