@@ -236,12 +236,12 @@ def _tiles(name: str, cells: Sequence[Accuracy], frame: _Frame, theme: Theme, t:
                     "color": (color := ramp[int(level * (len(ramp) - 1))]),
                     "ink": theme.text_on(color),
                     "guess": f"{guess:.1%}",
-                    **_said(cell, t),
+                    **_readout(cell, t),
                 }
             yield here | words
 
 
-def _said(cell: Accuracy, t: Translate) -> dict[str, str]:
+def _readout(cell: Accuracy, t: Translate) -> dict[str, str]:
     return {
         "short": f"{100 * cell.accuracy:.0f}",
         "cell": ", ".join(f"{t(f'viz.recall.axis.{axis}')} {value}" for axis, value in cell.at.items()),

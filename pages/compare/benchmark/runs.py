@@ -16,7 +16,7 @@ from models.errors import ContextscopeError
 from models.records.run import Run, fingerprint
 from pages.compare.benchmark.planning import PAGE, address, show
 from pages.compare.benchmark.rows import captured
-from pages.compare.benchmark.verdicts import said
+from pages.compare.benchmark.verdicts import verdict_html
 from pages.shared import gate, html, journal, notices
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
@@ -240,13 +240,15 @@ def _pair(pair: CellPair, told: Changed) -> html.Html:
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
     changed = {name: values for name, values in pair.changed.items() if name not in told}
-    return html.text(html.row(title, *(_said(pair, phase) for phase in PHASES), memory), _changed(changed))
+    return html.text(html.row(title, *(_pair_html(pair, phase) for phase in PHASES), memory), _changed(changed))
 
 
-def _said(pair: CellPair, phase: str) -> html.Html:
+def _pair_html(pair: CellPair, phase: str) -> html.Html:
     if phase not in pair.verdicts:
         return html.element("td")
-    return said(pair.verdicts[phase], t("benchmark.beside.this"), t("benchmark.beside.that"), margin=BETWEEN_RUNS)
+    return verdict_html(
+        pair.verdicts[phase], t("benchmark.beside.this"), t("benchmark.beside.that"), margin=BETWEEN_RUNS
+    )
 
 
 def _changed(changed: Changed) -> html.Html | None:
