@@ -88,5 +88,5 @@ if first is not None:
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
     layout.footer(PAGE, "models", "table")
-    layout.under_the_hood(PAGE, [("training_curves", lambda: training_curves.lessons(PAGE))])
+    layout.under_the_hood(PAGE, [("training_curves", lambda: training_curves.training_section(PAGE))])
     layout.check_yourself(PAGE)
