@@ -18,7 +18,7 @@ from models.bench.measure.energy import Energy
 from models.bench.measure.loading import load
 from models.bench.measure.parity import Parity, check_parity
 from models.bench.measure.peaks import RooflinePeaks
-from models.bench.measure.profile import Profile, look_into
+from models.bench.measure.profile import Profile, profile_step
 from models.bench.plan.plan import Cell, Prediction
 from models.bench.plan.prediction import READ_AGAIN_S
 from models.counting import accounting
@@ -133,7 +133,7 @@ class CellRun:
         if self.sizes.prefill_ms < 1e3 * READ_AGAIN_S:
             logits, cache, _ = clock.step(clock.prompt(self.cell.context), None)
         self.warmup_steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
-        self.profile: Profile = look_into(clock, logits, cache)
+        self.profile: Profile = profile_step(clock, logits, cache)
         del logits, cache
         self.graph, self.graph_said = cuda_graphs.captured_or_reason(clock)
         self.energy = energy.decoding(clock, self.graph)
