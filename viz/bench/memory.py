@@ -14,7 +14,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, ramp_between, styled, table
 
-PARTS = ("weights", "cache", "logits", "rest")
+COMPONENTS = ("weights", "cache", "logits", "rest")
 ROW, HEAD, KEY = 22, 30, 34  # pixels: a bar with its gap, the name over a group, the key on top
 LEFT, RIGHT = 62, 92  # pixels: contexts, and totals
 _KEY_AT = (0.0, 0.21, 0.39, 0.57, 0.72)  # where the words of the key begin, as shares of the width
@@ -105,7 +105,7 @@ def _bars(bars: Sequence[dict[str, Any]], x: alt.X, theme: Theme) -> list[alt.Ch
     stacked: list[dict[str, Any]] = []
     for bar in bars:
         at = 0.0
-        for name, value in zip(PARTS, bar["parts"], strict=True):
+        for name, value in zip(COMPONENTS, bar["parts"], strict=True):
             if value > 0:
                 tint = _tints(bar["architecture"], theme)[name]
                 stacked.append({"from": at, "to": at + value, "top": bar["y"] - 7, "foot": bar["y"] + 7, "tint": tint})
@@ -143,7 +143,7 @@ def _key(architecture: str, theme: Theme, t: Translate) -> list[alt.Chart]:
     """Name the parts on top, each beside its tint in the colour of the first architecture, and the predicted tick."""
     tints = _tints(architecture, theme)
     layers = []
-    for at, name in zip(_KEY_AT, (*PARTS, "predicted"), strict=True):
+    for at, name in zip(_KEY_AT, (*COMPONENTS, "predicted"), strict=True):
         base = table([{"text": t(f"viz.memory_parts.{name}")}])
         here = alt.value(alt.ExprRef(f"width * {at} + 5"))
         if name == "predicted":
