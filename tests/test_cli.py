@@ -228,7 +228,9 @@ def started(*words, env):
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGINT", "SIGHUP"))]
+)
 def test_who_is_asked_to_end_keeps_what_was_measured(tmp_path, name):
     """Cells with enough rounds get their rows, the file is whole, and how to go on is said."""
     out = tmp_path / "run.jsonl"

@@ -187,10 +187,13 @@ def active_parameters(source: str) -> int:
 
 
 def _stamp(source: str) -> Any:
-    """Return when the files of a folder changed last: part of the key of everything that is read from them."""
+    """Return when the files of a folder changed last: part of the key of everything that is read from them.
+
+    Bundled models come with the program and stay as they are while it runs: their files are not looked at.
+    """
     from models import registry
 
-    return registry.modified_at(source)
+    return 0.0 if source in bundled() else registry.modified_at(source)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
