@@ -71,8 +71,8 @@ def test_the_peak_is_what_a_call_holds():
     """In MiB, in a process whose calls free as much as they take: what was freed before serves no call unseen."""
     code = """
 import torch
-from models.bench import kernels
-from models.bench.kernel_pairs import CASES, Case, Pair, Side
+from models.opbench import compare
+from models.opbench.pairs import CASES, Case, Pair, Side
 
 def ones(mib):
     return Side(lambda: [torch.ones(size << 18) for size in (mib, mib // 2)][:1])
