@@ -79,7 +79,7 @@ def ones(mib):
 
 CASES["ones"] = Case(lambda device, quick: Pair("ones", "", "float32", *map(ones, sizes)))
 for sizes in ((4, 4), (24, 2), (192, 64), (6, 30)):
-    print(*(kernels.peak_bytes("ones", side, "cpu", False, 1) >> 10 for side in ("baseline", "ours")))
+    print(*(compare.peak_bytes("ones", side, "cpu", False, 1) >> 10 for side in ("baseline", "ours")))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found = [[int(word) / 1024 / 1.5 for word in line.split()] for line in done.stdout.splitlines()]

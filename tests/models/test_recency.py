@@ -8,7 +8,7 @@ import torch
 
 from models import registry
 from models.tracing.adapter import Checkpoint
-from pages.shared.words import content
+from pages.shared.words import content, i18n
 from viz.trace.overview import row_shares
 
 Loader = Callable[[str], Checkpoint]
