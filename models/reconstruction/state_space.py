@@ -36,6 +36,42 @@ def half_lives(layer: LayerTrace) -> Wide:
     return wide(math.log(2) / (np.abs(decay_rates(layer)).min(1) * step_sizes(layer).mean(0)))
 
 
+def half_distance_error(claimed: Wide, layer: LayerTrace, channels: Sequence[int]) -> Wide:
+    """Return how far the mean |alpha| of channels is from one half where it is claimed to be, relative to one half.
+
+    claimed (channel,): tokens beyond the nearest one, for these channels; inf: |alpha| stays above half in this text;
+    nan: it has no number. The mean at each distance comes from alpha itself, written out in float64; between whole
+    distances its logarithm is interpolated. An earlier distance at which it is below half counts as well.
+    """
+    pairs = zip(claimed, channels, strict=True)
+    return np.array([_halving_error(float(value), _mean_sizes(layer, channel)) for value, channel in pairs])
+
+
+def _mean_sizes(layer: LayerTrace, channel: int) -> Wide:
+    """Return the mean of |alpha_(t, t-n)| over t, by distance n, of one channel."""
+    dt, rates = step_sizes(layer)[:, channel], decay_rates(layer)[channel]
+    passed = np.cumsum(dt)
+    since = np.maximum(passed[:, None] - passed, 0.0)  # (query, key); what lies ahead of the query is not read
+    kept = np.exp(since[:, :, None] * rates)  # (query, key, d_state)
+    alpha = np.einsum("tn,tjn,jn->tj", _wide(layer, "read_proj"), kept, _wide(layer, "write_proj")) * dt
+    return np.array([np.abs(np.diagonal(alpha, -n)).mean() for n in range(len(dt))])
+
+
+def _halving_error(claimed: float, sizes: Wide) -> float:
+    if len(sizes) < 2 or sizes[1] == 0:
+        return float(not math.isnan(claimed))
+    shares = 2 * sizes / sizes[1]  # 1 is one half of the value at distance 1
+    if claimed == math.inf:
+        return float(max(0.0, 1 - shares[1:].min()))
+    distance = claimed + 1
+    if not 1 < distance <= len(sizes) - 1:  # false for nan
+        return 1.0
+    low = int(distance)
+    part = distance - low
+    here = shares[low] if part == 0 else math.exp((1 - part) * math.log(shares[low]) + part * math.log(shares[low + 1]))
+    return float(max(abs(here - 1), 1 - shares[1 : low + 1].min(), 0.0))
+
+
 def scan(layer: LayerTrace, channels: Sequence[int]) -> Scan:
     """Run h_t = exp(dt_t A) h_(t-1) + dt_t B_t u_t for some channels."""
     chosen = list(channels)

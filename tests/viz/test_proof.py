@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import altair as alt
 import numpy as np
 import pytest
 import torch
@@ -413,8 +414,23 @@ def test_other_rows_in_a_chart_are_red(name: str, runs: dict[str, ModelTrace]) -
         rows = proof.drawn.chart_rows(figure, mark, column)
         rows[column] = lie(rows[column].to_numpy())
         assert is_red(verdict(name, figure, trace)), kind
-        spec = figure.body.to_dict()  # type: ignore[union-attr]
+        with alt.data_transformers.enable("default", max_rows=None):  # Altair's own limit does not hold in the app
+            spec = figure.body.to_dict()  # type: ignore[union-attr]
         assert any(len(sent) == len(rows) and column in sent[0] for sent in spec["datasets"].values())
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [lambda v: v * 2, lambda v: v + 1, lambda v: np.roll(v, 1, axis=0), lambda v: v * np.nan],
+    ids=["twice", "a token more", "of another layer", "nan"],
+)
+def test_another_distance_at_which_alpha_halves_is_red(lie: Spoil, runs: dict[str, ModelTrace]) -> None:
+    trace = runs["mamba"]
+    figure = drawn("half_life", trace)
+    values = np.array(lie(np.array(figure.data["half_distance"].values)))
+    data = {**figure.data, "half_distance": NamedArray(values, ("layer", "channel"))}
+    assert is_red(verdict("half_life", dataclasses.replace(figure, data=data), trace))
+    assert is_red(verdict("half_life", drawn("half_life", spoiled(trace, "half_distance", lie)), trace))
 
 
 def test_other_surprisal_is_red(runs: dict[str, ModelTrace]) -> None:

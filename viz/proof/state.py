@@ -1,10 +1,12 @@
 """Checks of the figures of a selective state space."""
 
+import math
+
 import numpy as np
 
 from models.reconstruction import half_lives
 from models.reconstruction import state_space as reconstruction
-from models.reconstruction.check import Wide, relative, worst
+from models.reconstruction.check import Wide, relative, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import (
@@ -75,20 +77,49 @@ def hidden_attention(figure: Figure, trace: ModelTrace, choice: Choice) -> float
 
 
 def half_life(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
-    """Drawn ticks and medians against ln 2 / (min |A| mean dt), with A from the weights and dt recomputed."""
-    known = np.stack([half_lives(layer) for layer in trace.layers_with("half_life")])
-    every = np.sort(known, axis=1)
-    kept = every[:, np.unique(np.linspace(0, known.shape[1] - 1, TICKS).round().astype(int))]
-    ticks = chart_rows(figure, "tick", "half_life")["half_life"].to_numpy(dtype=np.float64)
-    medians = chart_rows(figure, "point", "half_life")["half_life"].to_numpy(dtype=np.float64)
-    if ticks.size != kept.size or len(medians) != len(known):
+    """Drawn ticks and medians against ln 2 / (min |A| mean dt), with A from the weights and dt recomputed.
+
+    Of the distances at which |alpha| halves, those of some channels of every layer are recomputed from alpha itself.
+    """
+    layers = trace.layers_with("half_life")
+    known = np.stack([half_lives(layer) for layer in layers])
+    rows, errors = list(known), [relative(exported(figure, "half_life"), known, known)]
+    if "half_distance" in figure.data:
+        measured = exported(figure, "half_distance")
+        if measured.shape != known.shape:
+            return 1.0
+        rows = [row for pair in zip(known, measured, strict=True) for row in pair]
+        chosen = sorted({0, known.shape[1] // 2, known.shape[1] - 1})
+        errors += [
+            reconstruction.half_distance_error(row[chosen], layer, chosen)
+            for row, layer in zip(measured, layers, strict=True)
+        ]
+    ticks, points = chart_rows(figure, "tick", "half_life"), chart_rows(figure, "point", "half_life")
+    drawn = ticks["half_life"].to_numpy(dtype=np.float64)
+    kept = np.concatenate([_ticks(row) for row in rows])
+    if drawn.size != kept.size or len(points) != len(rows):
         return 1.0
-    middle = np.median(known, axis=1)
+    names = [[layers[place * len(layers) // len(rows)].index] for place in range(len(rows))]
+    medians = points["half_life"].to_numpy(dtype=np.float64)
+    middle = np.array([_middle(row, len(trace.tokens)) for row in rows])
     return worst(
-        relative(exported(figure, "half_life"), known, known),
-        relative(ticks.reshape(kept.shape), kept, kept),
+        *errors,
+        relative(drawn, kept, kept),
         relative(medians, middle, middle),
+        names_error(list(points["name"]), names),
     )
+
+
+def _ticks(row: Wide) -> Wide:
+    """Return which of a row's numbers have a tick: all, or TICKS of them evenly through their order."""
+    found = np.sort(row[np.isfinite(row)])
+    return wide(found[np.unique(np.linspace(0, len(found) - 1, min(TICKS, len(found))).round().astype(int))])
+
+
+def _middle(row: Wide, length: int) -> float:
+    """Return where the ring of a row stands: its median, at the length of the text where that is not within it."""
+    middle = float(np.median(row[~np.isnan(row)])) if not np.isnan(row).all() else math.nan
+    return middle if math.isfinite(middle) else float(length)
 
 
 def runs_of(layer: LayerTrace) -> list[list[int]]:
