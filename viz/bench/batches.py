@@ -9,8 +9,9 @@ import altair as alt
 import numpy as np
 
 from models.records.interval import Interval
+from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
-from viz.bench.rows import MEASURED, Measured, Series, is_degraded, series_of
+from viz.bench.rows import Series, is_degraded, series_of
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
@@ -20,7 +21,7 @@ from viz.look.theme import Theme, table
 
 @figure("largest_batch", of="rows")
 def largest_batch(
-    rows: Iterable[Measured],
+    rows: Iterable[Measurement],
     *,
     theme: Theme,
     t: Translate,
@@ -57,7 +58,7 @@ def largest_batch(
 
 
 @figure("pareto", of="rows")
-def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int | None = None) -> Figure | None:
+def pareto(rows: Iterable[Measurement], *, theme: Theme, t: Translate, context: int | None = None) -> Figure | None:
     """Draw tokens per second of the whole device against those of one user, a point per batch; both logarithmic.
 
     The pale line joins the points that no other beats on both. context: where; without it, the one with most points
@@ -89,13 +90,13 @@ def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int
     return Figure("pareto", chart, data, t("viz.pareto.alt", count=len(lines), context=f"{context:,}"), note)
 
 
-def _step_ms(row: Measured) -> float | None:
+def _step_ms(row: Measurement) -> float | None:
     """Return the median time of a decoding step of a measured row."""
     samples = row.decode_ms_samples if row.state in MEASURED else ()
     return float(np.median(samples)) if len(samples) else None
 
 
-def _device_rate(row: Measured) -> float:
+def _device_rate(row: Measurement) -> float:
     return row.batch / (_step_ms(row) or math.inf) * 1e3
 
 
@@ -106,27 +107,27 @@ def _rates(step: Interval | None, batch: int) -> tuple[float, float] | None:
     return batch / step.high * 1e3, batch / step.low * 1e3
 
 
-def _largest(row: Measured) -> tuple[bool, int]:
+def _largest(row: Measurement) -> tuple[bool, int]:
     return bool(row.batch_limit), row.batch
 
 
-def _limit(row: Measured, t: Translate) -> str:
+def _limit(row: Measurement, t: Translate) -> str:
     if not row.batch_limit:
         return t("viz.bench.batch", count=row.batch)
     return t("viz.largest_batch.limit", count=row.batch, limit=t(f"viz.largest_batch.limit.{row.batch_limit}"))
 
 
-def _common(rows: Sequence[Measured]) -> int | None:
+def _common(rows: Sequence[Measurement]) -> int | None:
     """Return the context with most rows, the longest of those."""
     counts = Counter(row.context for row in rows)
     return max(counts, key=lambda context: (counts[context], context), default=None)
 
 
-def _beside(a: Measured, b: Measured) -> bool:
+def _beside(a: Measurement, b: Measurement) -> bool:
     return (a.architecture, a.context, a.size, a.kernels) == (b.architecture, b.context, b.size, b.kernels)
 
 
-def _ordered(series: Series) -> list[Measured]:
+def _ordered(series: Series) -> list[Measurement]:
     """Order rows from the largest batch down, one of each, so that the last point is the fastest for a user."""
     best = {row.batch: row for row in series.rows}
     return [best[batch] for batch in sorted(best, reverse=True)]

@@ -7,18 +7,19 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
+from viz.bench.rows import Series, batches_of, is_degraded, series_of
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme, styled, table
 
-Value = Callable[[Measured], float | None]
+Value = Callable[[Measurement], float | None]
 
 
 @figure("achieved", of="rows")
-def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
+def achieved(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figure | None:
     """Draw the share of its roofline peaks that the device reached: bytes while decoding, operations in prefill.
 
     A dot per context; the mark and the number are the longest. None where no row has either.
@@ -33,7 +34,7 @@ def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
 
 
 @figure("launches", of="rows")
-def launches(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
+def launches(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figure | None:
     """Draw the share of a decoding step in which the device runs no operator, beside the operators of a token.
 
     A dot per context; the mark and the number are the longest. None where no row knows its share.
@@ -52,7 +53,7 @@ def launches(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
 
 
 @figure("energy", of="rows")
-def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
+def energy(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figure | None:
     """Draw the joules of one token at the longest context of each batch; None where the counter was absent."""
     rows = [row for row in rows if row.state in MEASURED and row.energy_j_per_token is not None]
     if not rows:
@@ -72,7 +73,7 @@ def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | 
 
 
 @figure("sentinel_strip", of="rows")
-def sentinel_strip(rows: Iterable[Measured], *, limit: float, theme: Theme, t: Translate) -> Figure | None:
+def sentinel_strip(rows: Iterable[Measurement], *, limit: float, theme: Theme, t: Translate) -> Figure | None:
     """Draw a fixed product's time before and after every cell, against the run's median, in order of time.
 
     limit: relative drift from which a cell is to be distrusted; such a cell gets a cross in ink. None without readings.
@@ -123,7 +124,7 @@ def _pace(marks: Sequence[dict[str, Any]], limit: float, theme: Theme, t: Transl
     return layers
 
 
-def _clock(row: Measured) -> float | None:
+def _clock(row: Measurement) -> float | None:
     """Return the share of a step that the clock itself takes."""
     if row.harness_ms is None or not row.decode_ms_samples:
         return None
@@ -131,7 +132,7 @@ def _clock(row: Measured) -> float | None:
 
 
 def _shares(
-    rows: Sequence[Measured], quantities: Sequence[tuple[str, Value]], figure: str, t: Translate
+    rows: Sequence[Measurement], quantities: Sequence[tuple[str, Value]], figure: str, t: Translate
 ) -> tuple[list[ChartStrip], dict[str, NamedArray]]:
     """Make a strip per series, batch and quantity that has values, and the arrays they show."""
     strips: list[ChartStrip] = []
@@ -162,7 +163,7 @@ def _by_context(series: Series, batch: int, value: Value) -> list[tuple[int, flo
     return [(context, share) for context, share in sorted(found.items()) if share is not None]
 
 
-def _operators(rows: Sequence[Measured], t: Translate) -> dict[str, str]:
+def _operators(rows: Sequence[Measurement], t: Translate) -> dict[str, str]:
     """Say for each series how many operators a token takes, the fewest and the most where contexts differ."""
     said = {}
     for series in series_of(rows, t=t):
@@ -173,7 +174,7 @@ def _operators(rows: Sequence[Measured], t: Translate) -> dict[str, str]:
     return said
 
 
-def _roofline_peaks(rows: Sequence[Measured], t: Translate) -> str:
+def _roofline_peaks(rows: Sequence[Measurement], t: Translate) -> str:
     """Say what 100 % was, in the unit of each peak."""
     moved = [row.bandwidth_bytes_per_s for row in rows if row.bandwidth_bytes_per_s]
     done = [row.peak_flops_per_s for row in rows if row.peak_flops_per_s]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
+from viz.bench.rows import Series, batches_of, is_degraded, series_of
 from viz.charts.series import ChartAxis, Line, Panel, panels_chart
 from viz.figure import Figure
 from viz.look.labels import Translate
@@ -15,11 +16,11 @@ from viz.look.theme import Theme
 
 SAMPLES = 40  # dots drawn of one place at most
 
-Values = Callable[[Measured], Sequence[float]]
+Values = Callable[[Measurement], Sequence[float]]
 Part = tuple[int, list[Series]]  # a batch and its series
 
 
-def parts_of(rows: Sequence[Measured], *, t: Translate) -> list[Part]:
+def parts_of(rows: Sequence[Measurement], *, t: Translate) -> list[Part]:
     """Split rows by batch and these into series, named by what differs over all rows."""
     return [
         (batch, series_of([row for row in rows if row.batch == batch], t=t, among=rows)) for batch in batches_of(rows)
@@ -82,7 +83,7 @@ def data_key(series: Series, batch: int, parts: Sequence[Part]) -> str:
     return series.key if len(parts) < 2 else f"{series.key}_b{batch}"
 
 
-def pooled(rows: Iterable[Measured], values: Values) -> dict[int, list[float]]:
+def pooled(rows: Iterable[Measurement], values: Values) -> dict[int, list[float]]:
     """Pool the samples of each context, in order of context; a row that failed adds nothing."""
     groups: dict[int, list[float]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.context):
@@ -91,7 +92,7 @@ def pooled(rows: Iterable[Measured], values: Values) -> dict[int, list[float]]:
     return dict(groups)
 
 
-def _values(row: Measured, values: Values) -> list[float]:
+def _values(row: Measurement, values: Values) -> list[float]:
     return [float(v) for v in values(row) if v > 0] if row.state in MEASURED else []
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, series_of
+from viz.bench.rows import Series, batches_of, series_of
 from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
@@ -21,11 +22,11 @@ _KEY_AT = (0.0, 0.21, 0.39, 0.57, 0.72)  # where the words of the key begin, as 
 
 
 @figure("memory_vs_context", of="rows")
-def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, peak: bool = False) -> Figure:
+def memory_vs_context(rows: Iterable[Measurement], *, theme: Theme, t: Translate, peak: bool = False) -> Figure:
     """Draw the bytes of the live cache (peak: the highest use above the weights) against context, a panel per batch."""
     parts = parts_of(list(rows), t=t)
 
-    def values(row: Measured) -> list[float]:
+    def values(row: Measurement) -> list[float]:
         count = row.peak_bytes if peak else row.cache_bytes
         return [] if count is None else [float(count)]
 
@@ -35,7 +36,7 @@ def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, p
 
 
 @figure("memory_parts", of="rows")
-def memory_parts(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure:
+def memory_parts(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figure:
     """Draw the peak of every cell as a bar of weights, cache, logits and the rest, and the predicted total as a tick.
 
     The rest is what the peak holds beyond the others: workspace of the operators and slack of the allocator. A cell
@@ -60,7 +61,7 @@ def memory_parts(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Fig
     return Figure("memory_parts", chart, data, t("viz.memory_parts.alt", count=len(heads)), t("viz.memory_parts.note"))
 
 
-def _known(row: Measured) -> tuple[float, float, float, float] | None:
+def _known(row: Measurement) -> tuple[float, float, float, float] | None:
     """Return weights, cache, logits and rest of a measured row; they add up to the weights and the peak above them."""
     if row.state not in MEASURED or None in (row.bytes_weights, row.cache_bytes, row.bytes_logits, row.peak_bytes):
         return None

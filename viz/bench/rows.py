@@ -4,12 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from models.records.measurement import MEASURED, Measurement
+from models.records.measurement import Measurement
 from viz.look.labels import Translate
 from viz.look.theme import LIGHT
 
-__all__ = ("MEASURED", "Measured", "Series", "batches_of", "is_degraded", "series_of")
-Measured = Measurement  # a row of a run
 # Rows that differ in one of these are never one line.
 APART = ("size", "view", "dtype", "device", "attention", "kernels", "experts")
 ORDER = tuple(LIGHT.colors)  # of architectures, in every picture

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from models.records.interval import Interval
+from models.records.measurement import Measurement
 from models.records.trace import NamedArray
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
-from viz.bench.rows import Measured, Series, is_degraded
+from viz.bench.rows import Series, is_degraded
 from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
@@ -20,7 +21,7 @@ Fit = Callable[[Sequence[float], Sequence[Sequence[float]]], Interval]
 
 @figure("decode_vs_context", of="rows")
 def decode_vs_context(
-    rows: Iterable[Measured], *, theme: Theme, t: Translate, floors: Mapping[str, float] | None = None
+    rows: Iterable[Measurement], *, theme: Theme, t: Translate, floors: Mapping[str, float] | None = None
 ) -> Figure:
     """Draw the seconds of one decoding step at a depth of context, a panel per batch.
 
@@ -48,7 +49,7 @@ def decode_vs_context(
 
 
 @figure("prefill_vs_context", of="rows")
-def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, fit: Fit | None = None) -> Figure:
+def prefill_vs_context(rows: Iterable[Measurement], *, theme: Theme, t: Translate, fit: Fit | None = None) -> Figure:
     """Draw the seconds to read the context against its length, a panel per batch, as decode_vs_context does.
 
     fit: of (contexts, samples at each), the exponent by which time grows; it is written under a line of three lengths
@@ -70,22 +71,22 @@ def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, 
     return context_figure("prefill_vs_context", panels, data, axis, theme=theme, t=t, notes=words)
 
 
-def _decode_seconds(row: Measured) -> list[float]:
+def _decode_seconds(row: Measurement) -> list[float]:
     return [v / 1e3 for v in row.decode_ms_samples]
 
 
-def _prefill_seconds(row: Measured) -> list[float]:
+def _prefill_seconds(row: Measurement) -> list[float]:
     return [v / 1e3 for v in row.prefill_ms_samples]
 
 
-def _wait(row: Measured) -> float | None:
+def _wait(row: Measurement) -> float | None:
     """Return the seconds of a step in which the device runs nothing."""
     if row.launch_fraction is None or not row.decode_ms_samples:
         return None
     return row.launch_fraction * float(np.median(row.decode_ms_samples)) / 1e3
 
 
-def _hollow_note(rows: Sequence[Measured], t: Translate) -> list[str]:
+def _hollow_note(rows: Sequence[Measurement], t: Translate) -> list[str]:
     return [t("viz.bench.note_hollow")] if any(is_degraded(row) for row in rows) else []
 
 
