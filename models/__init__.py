@@ -2,13 +2,13 @@
 
 import os
 import sys
-from pathlib import Path
 
 from models.machine import scratch
+from models.machine.paths import ROOT
 
 # kernels/ has no __init__.py (the PyPI package `kernels` must stay importable for transformers), so the one package in
 # it is put on the path here, once, for the app, the command line and the benchmark workers alike.
-_KERNELS = str(Path(__file__).resolve().parent.parent / "kernels")
+_KERNELS = str(ROOT / "kernels")
 if _KERNELS not in sys.path:
     sys.path.append(_KERNELS)
 

@@ -10,8 +10,8 @@ from models.counting.accounting import Layer, Shape
 from models.counting.families import filled_in
 from models.errors import SettingError, SourceError
 from models.sources import catalogue, configuration, downloadable, hub, sizes, stored
-from models.sources import resolve as resolving
-from models.sources.resolve import Named, bundled_names
+from models.sources import resolve as resolve_module
+from models.sources.resolve import ResolvedName, bundled_names
 
 __all__ = ["Description", "Source", "bundled_names", "describe", "dtype_name", "resolve"]
 
@@ -41,7 +41,7 @@ class Description:
     """
 
     source: str
-    origin: str  # as resolving.Named has it
+    origin: str  # as resolve.ResolvedName has it
     model_type: str
     context: int
     batch: int
@@ -133,9 +133,9 @@ def resolve(name: str) -> Source:
 
     Raises SourceError, in one sentence, for a name that means nothing and for a configuration that cannot be read.
     """
-    named = resolving.resolve(name)
+    named = resolve_module.resolve(name)
     if named.origin == "ladder":
-        member = sizes.member(named.name)
+        member = sizes.model_of(named.name)
         return Source(named.name, "ladder", dict(member.config or {}), tuple(filter(None, [member.note.get("en")])))
     if named.entry is not None:
         return Source(named.name, "catalogue", catalogue.config_of(named.entry), catalogue.notes(named.entry))
@@ -144,7 +144,7 @@ def resolve(name: str) -> Source:
     return _of_files(named)
 
 
-def _of_files(named: Named) -> Source:
+def _of_files(named: ResolvedName) -> Source:
     """Read the configuration of a folder, or of the hub, from which it alone is fetched."""
     here = named.folder
     config = configuration.read(here or hub.config_folder(named.hub_id or named.name), name=named.name)

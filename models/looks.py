@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "architectures"
+from models.machine.paths import ASSETS
+
+FOLDER = ASSETS / "architectures"
 MODES = ("light", "dark")
 LANGS = ("en", "ko")
 

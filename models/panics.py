@@ -12,7 +12,7 @@ def is_panic(error: BaseException) -> bool:
 
 
 @contextmanager
-def told(source: str) -> Iterator[None]:
+def as_source_error(source: str) -> Iterator[None]:
     """Turn whatever a tokenizer raises into SourceError; what ends a program or a script passes unchanged."""
     try:
         yield

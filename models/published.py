@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,9 +12,9 @@ import yaml
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
+from models.machine.paths import ASSETS
 from models.sources import catalogue
 
-ASSETS = Path(__file__).resolve().parents[1] / "assets"
 UNITS: Mapping[str, int] = MappingProxyType({"": 1, "M": 10**6, "B": 10**9, "GiB": 2**30})
 STATES = ("agrees", "explained", "differs")
 _ROUNDING = {"nearest": ROUND_HALF_UP, "down": ROUND_DOWN}
@@ -23,7 +22,7 @@ _WIDE = Context(prec=60)  # no quotient here is rounded before the printed digit
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PublishedCheck:
     """One printed value beside what accounting counts for the same configuration."""
 
     source: str  # a key of assets/published.yaml
@@ -45,7 +44,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PublishedTable:
     """A published table, recounted."""
 
     source: str
@@ -55,14 +54,14 @@ class Table:
     arxiv: str | None
     context: int | None  # tokens, where the table counts a cache
     dtype: str | None
-    checks: tuple[Check, ...]
+    checks: tuple[PublishedCheck, ...]
 
     def count(self, state: str) -> int:
         """Count the checks in one of STATES."""
         return sum(check.state == state for check in self.checks)
 
 
-def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Table, ...]:
+def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[PublishedTable, ...]:
     """Count every value of the published tables again, from the configurations.
 
     Raises SourceError when a row names no model of the catalogue, or one that is not counted.
@@ -70,7 +69,7 @@ def recount(tables: Mapping[str, Mapping[str, Any]] | None = None) -> tuple[Tabl
     return tuple(_table(source, entry) for source, entry in (_published() if tables is None else tables).items())
 
 
-def find(tables: tuple[Table, ...], note: str) -> tuple[Check, ...]:
+def find(tables: tuple[PublishedTable, ...], note: str) -> tuple[PublishedCheck, ...]:
     """Return the checks that a note explains."""
     return tuple(check for table in tables for check in table.checks if check.note == note)
 
@@ -91,10 +90,10 @@ def _scientific(value: Decimal) -> str:
     return f"{value.scaleb(-power):f}e{power}"
 
 
-def _table(source: str, entry: Mapping[str, Any]) -> Table:
+def _table(source: str, entry: Mapping[str, Any]) -> PublishedTable:
     paper = _papers()[entry["paper"]] if "paper" in entry else {"url": entry["url"], "id": None}
     checks = tuple(_check(source, entry, row, quantity) for row in entry["rows"] for quantity in entry["quantities"])
-    return Table(
+    return PublishedTable(
         source,
         entry["name"],
         entry["place"],
@@ -106,7 +105,7 @@ def _table(source: str, entry: Mapping[str, Any]) -> Table:
     )
 
 
-def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quantity: str) -> Check:
+def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quantity: str) -> PublishedCheck:
     config, unit = _config(row), (table["quantities"] | row.get("units", {}))[quantity]
     formula = table.get("said", {}).get(quantity, "")
     shape = accounting.shape_of(config)
@@ -122,7 +121,9 @@ def _check(source: str, table: Mapping[str, Any], row: Mapping[str, Any], quanti
         value = QUANTITIES[why.get("quantity", quantity)](changed, table)
         otherwise = at_precision(value, printed, unit=unit, digits=digits, rounding=why.get("rounding", "nearest"))
         note = why["note"] if Decimal(otherwise) == Decimal(printed) else None
-    return Check(source, row["row"], quantity, printed, formula, unit, exact, computed, agrees, note, otherwise)
+    return PublishedCheck(
+        source, row["row"], quantity, printed, formula, unit, exact, computed, agrees, note, otherwise
+    )
 
 
 def _config(row: Mapping[str, Any]) -> dict[str, Any]:

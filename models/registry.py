@@ -123,7 +123,7 @@ def checked(folder: str, *, architecture: str) -> str:
     return path
 
 
-def stamp(source: str) -> float:
+def modified_at(source: str) -> float:
     """Return when the files of a bundled name or folder were last written, 0 where there are none."""
     place = Path(weights.locate(source))
     files = [

@@ -13,7 +13,7 @@ import pytest
 
 from models import registry
 from models.__main__ import COMMANDS, main
-from models.bench.run import runner as runners
+from models.bench.run import runner as runner_module
 from models.bench.run.lease import Lease
 from models.bench.store.store import Store, read_file
 from models.cli import benchmark
@@ -207,8 +207,8 @@ def test_a_disk_that_is_full_meanwhile_ends_no_run(capsys, data, monkeypatch):
 def test_rows_that_the_store_refuses_are_in_the_file(capsys, data, monkeypatch):
     """The database is away from the first row on: file and table have what was measured, and it is no success."""
     out = data / "run.jsonl"
-    monkeypatch.setattr(runners, "STORE_ATTEMPTS", 1)
-    monkeypatch.setattr(runners, "STORE_WAIT_S", 0.1)
+    monkeypatch.setattr(runner_module, "STORE_ATTEMPTS", 1)
+    monkeypatch.setattr(runner_module, "STORE_WAIT_S", 0.1)
 
     def away(*_):
         raise SourceError("errors.store_locked", "the runs are in use by another program", place="x")
@@ -228,7 +228,9 @@ def started(*words, env):
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGINT", "SIGHUP"))]
+)
 def test_who_is_asked_to_end_keeps_what_was_measured(tmp_path, name):
     """Cells with enough rounds get their rows, the file is whole, and how to go on is said."""
     out = tmp_path / "run.jsonl"

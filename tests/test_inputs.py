@@ -23,7 +23,7 @@ from models.__main__ import main
 from models.counting import accounting, validation
 from models.errors import ContextscopeError, PromptError, SourceError
 from models.sources import catalogue, downloadable, resolve, stored, weights
-from models.sources import sizes as ladder
+from models.sources import sizes as size_tiers
 from models.tracing import tokens
 from pages.shared.words import i18n
 
@@ -250,7 +250,10 @@ def test_i4_an_address_of_the_hub_is_its_hub_id(address: str) -> None:
 @pytest.mark.parametrize(
     ("name", "origin"),
     [
-        (next(source for source in ladder.sources("7b").values() if source.startswith(ladder.PREFIX)), "ladder"),
+        (
+            next(source for source in size_tiers.sources("7b").values() if source.startswith(size_tiers.PREFIX)),
+            "ladder",
+        ),
         *((name, "bundled") for name in registry.bundled()),
         ("pythia-160m", "catalogue"),
         ("EleutherAI/pythia-160m", "catalogue"),
@@ -556,7 +559,7 @@ class Stop(BaseException):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), GeneratorExit(), Stop()], ids=repr)
 def test_what_ends_a_script_is_not_taken_for_a_failure_of_a_tokenizer(error: BaseException) -> None:
     assert not panics.is_panic(error)
-    with pytest.raises(type(error)), panics.told("x"):
+    with pytest.raises(type(error)), panics.as_source_error("x"):
         raise error
 
 
@@ -628,6 +631,6 @@ def test_a_page_outlives_a_panic(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_offered_model_and_every_rung_has_a_meaning() -> None:
     for offer in downloadable.offers():
         assert resolve.resolve(offer.id).hub_id == offer.id
-    for key in ladder.RUNGS:
-        for source in ladder.sources(key).values():
+    for key in size_tiers.TIERS:
+        for source in size_tiers.sources(key).values():
             assert describe.resolve(source).shape.vocab > 0

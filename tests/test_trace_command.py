@@ -7,7 +7,7 @@ import pytest
 
 from models import registry
 from models.__main__ import main
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from models.tracing import parts
 from models.tracing.adapter import Adapter
 from models.tracing.parts import attention, experts, state_space, time_mix
@@ -40,7 +40,7 @@ def test_a_failed_check_is_said_and_ends_with_code_1(capsys, monkeypatch, name, 
 
     def named(part, values):
         found = real(part, values)
-        return Named(spoil(found.values), found.dims) if part == spoiled else found
+        return NamedArray(spoil(found.values), found.dims) if part == spoiled else found
 
     for module in (attention, experts, state_space, time_mix):
         monkeypatch.setattr(module, "named", named)

@@ -7,7 +7,7 @@ from typing import Literal, ParamSpec, TypeVar
 
 import altair as alt
 
-from models.records.trace import PARTS, ModelTrace, Named
+from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
 
 Translate = Callable[..., str]
@@ -27,7 +27,7 @@ class Figure:
 
     id: str
     body: Body
-    data: Mapping[str, Named]
+    data: Mapping[str, NamedArray]
     alt: str
     note: str = ""
 

@@ -30,7 +30,7 @@ class JambaAdapter(Adapter):
         """Let several tokens follow a cache."""
         for layer in _layers(model):
             if hasattr(layer, "mamba"):
-                layer.mamba.__class__ = _Mixer
+                layer.mamba.__class__ = _JambaMixer
         return model
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
@@ -66,7 +66,7 @@ class JambaAdapter(Adapter):
         return tuple(_layer(i, layer, capture) for i, layer in enumerate(_layers(model)))
 
 
-class _Mixer(Continuing, JambaMambaMixer):
+class _JambaMixer(Continuing, JambaMambaMixer):
     """Jamba's Mamba mixer with the state carried from chunk to chunk."""
 
 

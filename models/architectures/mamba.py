@@ -26,7 +26,7 @@ class MambaAdapter(Adapter):
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
         for layer in _blocks(model):
-            layer.mixer.__class__ = _Mixer
+            layer.mixer.__class__ = _MambaMixer
         return model
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
@@ -69,5 +69,5 @@ def _blocks(model: Any) -> Iterable[Any]:
     return layers
 
 
-class _Mixer(Continuing, MambaMixer):
+class _MambaMixer(Continuing, MambaMixer):
     """Mamba's mixer with the state carried from chunk to chunk."""

@@ -86,7 +86,7 @@ def print_failures(run: Run, *, file: TextIO) -> None:
     for row in run.current:
         if not row.measured:
             print(f"{row.cell_id}: {row.state}, {row.reason}", file=file)
-    if remeasure.left(run):
+    if remeasure.unfinished_cells(run):
         print(f"go on: {remeasure.COMMAND} --again {run.run_id}", file=file)
 
 

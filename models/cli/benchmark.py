@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--preset", choices=sorted(PRESETS), default="quick", help="contexts, batches, steps, rounds and time (quick)"
     )
-    what.add_argument("--size", choices=sizes.RUNGS, default=None, help="models of this size (bundled)")
+    what.add_argument("--size", choices=sizes.TIERS, default=None, help="models of this size (bundled)")
     what.add_argument(
         "--match",
         choices=sizes.MATCHES,
@@ -103,7 +103,7 @@ def main(args: argparse.Namespace) -> int:
     former = _former(args, store)
     cells = _cells(args, former) if former else ()
     rates = measure_rates(store.recent_rows(LEARNT_ROWS))
-    plan = remeasure.plan_again(former, cells, rates=rates) if former else _plan(args, rates)
+    plan = remeasure.plan_remeasure(former, cells, rates=rates) if former else _plan(args, rates)
     if args.plan:
         bench_report.print_plan(plan, as_json=args.json)
         return 0
@@ -111,11 +111,11 @@ def main(args: argparse.Namespace) -> int:
         print(note.message, file=sys.stderr)
     runner = Runner(store, lease=Lease.of)
     if former:
-        run_id = runner.again(former.run_id, cells, timeout_s=args.timeout)
+        run_id = runner.remeasure(former.run_id, cells, timeout_s=args.timeout)
     else:
         run_id = runner.submit(plan, title=args.title or (args.out.stem if args.out else ""), timeout_s=args.timeout)
     _say(f"run {run_id}")
-    code, kept = 0, _Kept(store, runner, run_id, args.out)
+    code, kept = 0, _SavedRun(store, runner, run_id, args.out)
     try:
         with listening():
             _follow(runner, run_id, each_row=kept.try_to_save)
@@ -140,7 +140,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _SavedRun:
     """A run under way, with the rows that its store has not taken, and its file."""
 
     store: Store
@@ -202,7 +202,7 @@ def _former(args: argparse.Namespace, store: Store) -> Run | None:
 
 def _cells(args: argparse.Namespace, run: Run) -> tuple[str, ...]:
     named = tuple(name.strip() for name in args.cells.split(",") if name.strip())
-    found = named or remeasure.left(run)
+    found = named or remeasure.unfinished_cells(run)
     if not found:
         message = f"nothing of run {run.run_id} is missing; --cells chooses cells to measure once more"
         raise _bad("again", args.again, message)

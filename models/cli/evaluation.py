@@ -117,7 +117,7 @@ def _rewrite(
 ) -> None:
     """Write the card again with what was measured now; what was recorded in training stays as it is."""
     from models.sources import weights
-    from models.training import card as cards
+    from models.training import card as card_module
     from models.training import evaluation
 
     facts = {
@@ -130,4 +130,4 @@ def _rewrite(
     if "epochs" not in facts:
         per_epoch = evaluation.tokens_of_an_epoch(tokenizer, texts, context=found["context"])
         facts["epochs"] = round(facts["tokens_seen"] / per_epoch, 3)
-    cards.write(Path(weights.locate(source)), facts)
+    card_module.write(Path(weights.locate(source)), facts)

@@ -5,7 +5,7 @@ from typing import Any
 
 from models import published
 from models.cli.output import print_json, print_table
-from models.published import Check, Table
+from models.published import PublishedCheck, PublishedTable
 
 DIFFERS = 1
 NOTES = {
@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
     return DIFFERS if any(table.count("differs") for table in tables) else 0
 
 
-def _print(tables: tuple[Table, ...]) -> None:
+def _print(tables: tuple[PublishedTable, ...]) -> None:
     for table in tables:
         print(f"{table.name}, {table.place}: {table.url}")
         print_table([("row", "quantity", "printed", "recounted", "exact", "result"), *map(_line, table.checks)])
@@ -42,13 +42,13 @@ def _print(tables: tuple[Table, ...]) -> None:
             print(f"note: {note}: {why}")
 
 
-def _line(check: Check) -> tuple[str, ...]:
+def _line(check: PublishedCheck) -> tuple[str, ...]:
     unit = f" {check.unit}" if check.unit else ""
     result = f"explained: {check.note}" if check.state == "explained" else check.state
     return (check.row, check.quantity, check.printed + unit, check.computed + unit, f"{check.exact:,}", result)
 
 
-def _entry(table: Table, check: Check) -> dict[str, Any]:
+def _entry(table: PublishedTable, check: PublishedCheck) -> dict[str, Any]:
     names = ("row", "quantity", "printed", "formula", "unit", "exact", "computed", "state", "note", "otherwise")
     where = {"source": table.name, "place": table.place, "url": table.url}
     return where | {name: getattr(check, name) for name in names}

@@ -9,8 +9,8 @@ from typing import Any
 from models import units
 from models.cli.output import print_json, print_table
 from models.errors import SettingError
+from models.machine.paths import ASSETS
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 TASKS = ("mqar", "induction", "selective_copying")
 ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 

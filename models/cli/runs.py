@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.bench.judge import comparison
-from models.bench.store import files as exchange
+from models.bench.store import files as run_files
 from models.bench.store.store import Store, Summary
 from models.cli.bench_report import sentence
 from models.cli.output import check_file, print_json, print_table, write_file
@@ -100,7 +100,7 @@ def _export(run: Run, out: Path) -> None:
         message = f"--out {out} must end in one of {', '.join(f'.{one}' for one in DATA_FORMATS)}"
         raise SettingError("errors.setting_value", message, name="out", value=str(out))
     check_file(out)
-    write_file(out, exchange.export(run, fmt))
+    write_file(out, run_files.export(run, fmt))
     print(f"{len(run.rows)} rows of run {run.run_id} are in {out}", file=sys.stderr)
 
 
@@ -121,7 +121,7 @@ def _compare(run: Run, other: Run, *, as_json: bool) -> None:
         print(f"not compared: {_refused(one)['cell']} of {(other if one.second else run).run_id}, for its {one.reason}")
 
 
-def _pair(pair: comparison.Pair) -> dict[str, Any]:
+def _pair(pair: comparison.CellPair) -> dict[str, Any]:
     cell = {name: getattr(pair.a, name) for name in ("architecture", "context", "batch")}
     return cell | {"verdicts": pair.verdicts, "changed": {name: [*both] for name, both in pair.changed.items()}}
 
@@ -135,7 +135,7 @@ def _import(store: Store, files: list[Path]) -> int:
     for path in files:
         try:
             with path.open("rb") as file:  # no more of it than can be taken over
-                run_id = store.import_file(path.name, file.read(exchange.MOST_MB * 2**20 + 1))
+                run_id = store.import_file(path.name, file.read(run_files.MOST_MB * 2**20 + 1))
         except OSError as error:
             print(f"{path} cannot be read: {error.strerror}", file=sys.stderr)
             code = 1

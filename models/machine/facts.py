@@ -4,15 +4,14 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from models.machine import gpus as driver
+from models.machine import gpus as gpu_module
+from models.machine.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("torch", "transformers", "numpy", "numba", "mamba-ssm", "causal-conv1d")
 
 
@@ -61,8 +60,8 @@ def free_memory() -> int | None:
 
 def free_gpu_memory(device: str) -> int | None:
     """Return the free bytes of a GPU ("cuda:0") by the driver, without starting CUDA here, or None."""
-    found = driver.of(device)
-    return None if found is None else driver.free_bytes(found)
+    found = gpu_module.of(device)
+    return None if found is None else gpu_module.free_bytes(found)
 
 
 def free_bytes(device: str) -> int | None:
@@ -80,7 +79,7 @@ def load_average() -> float | None:
 
 def gpus() -> tuple[str, ...]:
     """Name the CUDA devices that torch will see, in its order."""
-    return tuple(gpu.name for gpu in driver.visible())
+    return tuple(gpu.name for gpu in gpu_module.visible())
 
 
 def devices() -> tuple[str, ...]:
@@ -93,18 +92,6 @@ def device_name(device: str) -> str:
     kind, _, index = device.partition(":")
     names = gpus()
     return names[int(index or 0)] if kind == "cuda" and int(index or 0) < len(names) else processor()
-
-
-def data_folder() -> Path:
-    """Return where runs are kept: CONTEXTSCOPE_DATA, or the platform's folder for a user's data."""
-    chosen = os.environ.get("CONTEXTSCOPE_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "contextscope"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "contextscope"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "contextscope"
 
 
 def _version(name: str) -> str | None:

@@ -8,9 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from models.machine.paths import ROOT
+
 NUMBA = "NUMBA_CACHE_DIR"
 INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
-_BESIDE = Path(__file__).resolve().parent.parent.parent / "kernels" / "seqops" / "cpu"  # where numba writes by itself
+_BESIDE = ROOT / "kernels" / "seqops" / "cpu"  # where numba writes by itself
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a file system in memory, on Linux
 
 

@@ -15,7 +15,7 @@ import torch
 
 from models.bench.judge.statistics import spread
 from models.bench.measure import memory
-from models.machine.facts import ROOT
+from models.machine.paths import ROOT
 from models.opbench.pairs import CASES, Case, Pair, Results, Side
 from models.operators import backends
 
@@ -188,7 +188,7 @@ def _peaks(name: str, device: str, quick: bool) -> dict[str, Any]:
 
 def _in_a_fresh_process(*asked: str | bool | int) -> int:
     """Return peak_bytes of a process in which nothing was freed before; it needs no main module of ours."""
-    code = "import json, sys; from models.bench import kernels; print(kernels.peak_bytes(*json.loads(sys.argv[1])))"
+    code = "import json, sys; from models.opbench import compare; print(compare.peak_bytes(*json.loads(sys.argv[1])))"
     command = [sys.executable, "-c", code, json.dumps(asked)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return int(done.stdout.split()[-1])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from models.errors import SettingError
-from models.recall.tasks import Cell, Induction, Mqar, SelectiveCopying
+from models.recall.tasks import Induction, Mqar, RecallCell, SelectiveCopying
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Task:
     chance: float
     steps: int
     axes: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    lesson: Callable[[float, np.random.Generator], Cell]
+    cells: tuple[RecallCell, ...]
+    lesson: Callable[[float, np.random.Generator], RecallCell]
     trained_to: Mapping[str, int]
 
     def guess(self, at: Mapping[str, int]) -> float:
-        """Return what guessing scores in the cell at a place along the axes (Cell.guess)."""
+        """Return what guessing scores in the cell at a place along the axes (RecallCell.guess)."""
         return replace(self.cells[0], **at).guess  # type: ignore[type-var]
 
 
@@ -39,7 +39,7 @@ def task(name: str) -> Task:
     return TASKS[name]
 
 
-def _lesson_mqar(progress: float, rng: np.random.Generator) -> Cell:
+def _lesson_mqar(progress: float, rng: np.random.Generator) -> RecallCell:
     """Six pairs at up to 12 tokens for 55 % of training, then 2 to 8 pairs at up to 64; three places of four ask."""
     if progress < 0.55:
         pairs, bound = 6, 12
@@ -49,13 +49,13 @@ def _lesson_mqar(progress: float, rng: np.random.Generator) -> Cell:
     return Mqar(pairs, distance, queries=1 + 3 * distance // 4, scattered=True)
 
 
-def _lesson_induction(progress: float, rng: np.random.Generator) -> Cell:
+def _lesson_induction(progress: float, rng: np.random.Generator) -> RecallCell:
     """Distance up to 16 tokens, rising to 64 over the first half of training; up to eight triggers ask."""
     distance = int(rng.integers(4, 17 + round(48 * min(1.0, 2 * progress))))
     return Induction(distance, queries=min(8, 1 + distance // 4), lead=int(rng.integers(0, 17)))
 
 
-def _lesson_copying(progress: float, rng: np.random.Generator) -> Cell:
+def _lesson_copying(progress: float, rng: np.random.Generator) -> RecallCell:
     """Two to 8 tokens over up to 16 places, rising to 64 over the first half of training."""
     count = int(rng.choice((2, 4, 8)))
     return SelectiveCopying(count, int(rng.integers(8, 17 + round(48 * min(1.0, 2 * progress)))))

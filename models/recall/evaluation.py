@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from models.counting import accounting
 from models.recall.curriculum import Task
-from models.recall.tasks import NOTHING, Cell, Sequences, values_of
+from models.recall.tasks import NOTHING, RecallCell, Sequences, values_of
 from models.records.recall import Accuracy
 
 QUERIES = 640  # per cell: a binomial standard error of at most 1.98 points
@@ -22,7 +22,7 @@ Z = 1.959964  # two-sided 95 %
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class RecallExample:
     """One question: ids (l,), where it is asked, the token asked with, where and what the right answer is."""
 
     ids: tuple[int, ...]
@@ -33,7 +33,12 @@ class Example:
 
 
 def evaluate(
-    model: PreTrainedModel, task: Task, cells: Iterable[Cell] | None = None, *, seed: int = SEED, queries: int = QUERIES
+    model: PreTrainedModel,
+    task: Task,
+    cells: Iterable[RecallCell] | None = None,
+    *,
+    seed: int = SEED,
+    queries: int = QUERIES,
 ) -> Iterator[Accuracy]:
     """Yield the accuracy of each cell as it is finished: greedy answers on sequences that depend on seed and cell only.
 
@@ -43,17 +48,17 @@ def evaluate(
     for cell in task.cells if cells is None else cells:
         right, asked = _answered(model, task, cell, seed=seed, queries=queries)
         low, high = wilson(right, asked)
-        carried = accounting.cache_bytes(shape, context=cell.length, dtype="float32")
-        yield Accuracy(values_of(cell), right / asked, low, high, asked, cell.length, carried)
+        cache_bytes = accounting.cache_bytes(shape, context=cell.length, dtype="float32")
+        yield Accuracy(values_of(cell), right / asked, low, high, asked, cell.length, cache_bytes)
 
 
-def one_example(cell: Cell, task: Task, *, seed: int = SEED, question: int = 0) -> Example:
+def one_example(cell: RecallCell, task: Task, *, seed: int = SEED, question: int = 0) -> RecallExample:
     """Draw a sequence of a cell, a different one per question; return it with query and answer position."""
     drawn = cell.draw(1, seed=_seed(task, cell, seed, question))
     at = int((drawn.targets[0] != NOTHING).nonzero()[question % cell.answers])
     source = int(drawn.sources[0, at])
     ids = tuple(int(i) for i in drawn.ids[0])
-    return Example(ids, at, ids[at], source, int(drawn.targets[0, at]))
+    return RecallExample(ids, at, ids[at], source, int(drawn.targets[0, at]))
 
 
 def answers(model: PreTrainedModel, ids: Tensor) -> Tensor:
@@ -79,7 +84,7 @@ def indistinguishable(a: Accuracy, b: Accuracy) -> bool:
     return difference - below <= 0 <= difference + above
 
 
-def _answered(model: PreTrainedModel, task: Task, cell: Cell, *, seed: int, queries: int) -> tuple[int, int]:
+def _answered(model: PreTrainedModel, task: Task, cell: RecallCell, *, seed: int, queries: int) -> tuple[int, int]:
     """Count right answers and questions."""
     left = math.ceil(queries / cell.answers)  # sequences
     right = asked = 0
@@ -95,5 +100,5 @@ def _answered(model: PreTrainedModel, task: Task, cell: Cell, *, seed: int, quer
     return right, asked
 
 
-def _seed(task: Task, cell: Cell, seed: int, part: int) -> list[int]:
+def _seed(task: Task, cell: RecallCell, seed: int, part: int) -> list[int]:
     return [seed, crc32(task.name.encode()), *values_of(cell).values(), part]

@@ -7,7 +7,7 @@ import numpy as np
 from models import registry
 from models.errors import SettingError
 from models.recall import curriculum, evaluation, micro
-from models.recall.tasks import Cell
+from models.recall.tasks import RecallCell
 from models.records.trace import ModelTrace, Token
 from models.tracing import recorder
 from models.tracing.adapter import Checkpoint
@@ -53,7 +53,7 @@ def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Op
     return Opened(tokens, drawn.asked_at, drawn.answer_at, cell.label(drawn.asked), cell.label(drawn.answer), answers)
 
 
-def _cell(task: str, at: dict[str, int]) -> Cell:
+def _cell(task: str, at: dict[str, int]) -> RecallCell:
     for cell in curriculum.task(task).cells:
         if all(getattr(cell, axis) == at.get(axis) for axis in cell.axes):
             return cell
@@ -61,7 +61,7 @@ def _cell(task: str, at: dict[str, int]) -> Cell:
     raise SettingError("errors.setting_value", message, name="cell", value=str(at))
 
 
-def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.Example, cell: Cell) -> Answer:
+def _answer(checkpoint: Checkpoint, encoded: Encoded, drawn: evaluation.RecallExample, cell: RecallCell) -> Answer:
     trace = recorder.trace_encoded(registry.adapter(checkpoint.architecture), checkpoint, encoded)
     row = trace.logits.values[drawn.asked_at].astype(np.float64)
     odds = np.exp(row - row.max())

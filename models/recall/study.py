@@ -13,13 +13,14 @@ import torch
 from transformers import PreTrainedModel
 
 from models.counting import accounting
-from models.machine import facts as environment
+from models.machine import facts as machine_facts
+from models.machine.paths import ASSETS
 from models.recall import curriculum, evaluation, micro
 from models.recall.curriculum import TASKS, Task
 from models.recall.training import Budget, train
 from models.records.recall import Accuracy
 
-RESULTS = Path(__file__).resolve().parents[2] / "assets" / "recall"
+RESULTS = ASSETS / "recall"
 RULE = (
     "4e-3, halved until a pilot run outside the study, of at most the study's tokens on lessons of mqar, "
     "leaves the plateau of guessing among the values present; the rate found there serves every task"
@@ -52,7 +53,7 @@ def run(
         cells = [rounded(cell) for cell in evaluation.evaluate(model, task, queries=queries)]
         record = {
             "finished": True, "task": task.name, "architecture": architecture, "seed": seed, **settings,
-            "training_s": trained_s, "threads": torch.get_num_threads(), "load_average": environment.load_average(),
+            "training_s": trained_s, "threads": torch.get_num_threads(), "load_average": machine_facts.load_average(),
             "cells": cells,
         }  # fmt: skip
         if seed == 0:
@@ -77,7 +78,7 @@ def assemble(task: Task, *, results: Path = RESULTS) -> dict[str, Any] | None:
         "trained_to": task.trained_to, "lessons": task.lesson.__doc__, "held_out_seed": evaluation.SEED,
         "rate_rule": RULE,
         "weights": "measured as rounded to float16 and run in float32",
-        "environment": environment.environment(), "architectures": found,
+        "environment": machine_facts.environment(), "architectures": found,
     }  # fmt: skip
     _write(results / f"{task.name}.json", whole)
     return whole
@@ -164,7 +165,7 @@ def card(model: PreTrainedModel, task: Task, record: Mapping[str, Any]) -> dict[
     """State everything about a saved model: its sizes, what it was trained on and how, and what it answered."""
     return {
         **record, **sizes(model), "vocab": task.vocab, "chance": task.chance, "trained_to": task.trained_to,
-        "lessons": task.lesson.__doc__, "rate_rule": RULE, "environment": environment.environment(),
+        "lessons": task.lesson.__doc__, "rate_rule": RULE, "environment": machine_facts.environment(),
     }  # fmt: skip
 
 

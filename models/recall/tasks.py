@@ -30,7 +30,7 @@ class Sequences:
     sources: Tensor
 
 
-class Cell(Protocol):
+class RecallCell(Protocol):
     """One setting of a task."""
 
     axes: ClassVar[tuple[str, ...]]
@@ -231,7 +231,7 @@ class SelectiveCopying:
         return FILLER if token == SelectiveCopying.colours else MARKER
 
 
-def values_of(cell: Cell) -> dict[str, int]:
+def values_of(cell: RecallCell) -> dict[str, int]:
     """Return what a cell is called in a grid: its values along the task's axes."""
     fields: dict[str, Any] = asdict(cell)  # type: ignore[call-overload]
     return {axis: int(fields[axis]) for axis in cell.axes}

@@ -31,7 +31,7 @@ class Budget:
     clip: float = 1.0
 
 
-def lessons(task: Task, budget: Budget, *, seed: int) -> Iterator[Sequences]:
+def training_batches(task: Task, budget: Budget, *, seed: int) -> Iterator[Sequences]:
     """Yield the sequences of every step; they depend on task, budget and seed, never on the architecture."""
     rng = np.random.default_rng([seed, 1])
     for step in range(budget.steps):
@@ -44,7 +44,7 @@ def train(task: Task, architecture: str, budget: Budget, *, lr: float, seed: int
     model = micro.build(architecture, task.vocab, seed=seed).train()
     optimizer = torch.optim.AdamW(parameter_groups(model, budget.weight_decay), lr=lr, betas=budget.betas)
     started = time.monotonic()
-    for step, drawn in enumerate(lessons(task, budget, seed=seed)):
+    for step, drawn in enumerate(training_batches(task, budget, seed=seed)):
         for group in optimizer.param_groups:
             group["lr"] = lr * _factor(step, budget)
         loss, right = _loss(model, drawn)

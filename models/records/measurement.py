@@ -39,8 +39,8 @@ class Measurement:
     cache_bytes: counted on the live cache object; cache_bytes_formula: by accounting; peak_bytes: highest use above
     what loading left (CPU: resident set, GPU: allocated), its parts in peak_prefill_bytes and peak_decode_bytes.
     launch_fraction: the share of a decoding step in which no operator of the device runs. harness_ms: what the clock
-    itself adds to a step. bandwidth_bytes_per_s, peak_flops_per_s: ceilings measured on this device in the same run;
-    mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
+    itself adds to a step. bandwidth_bytes_per_s, peak_flops_per_s: roofline peaks measured on this device in the same
+    run; mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
     layer that has them. batch_limit: what stopped a search for the largest batch: "memory", "time" or "cap".
     rounds_unsteady: rounds whose sentinel drifted to the last; rounds_repeated: rounds that were made once more for it.
     reason_key and reason_values: the sentence of assets/words that says why a cell has no samples.
@@ -58,7 +58,7 @@ class Measurement:
     decode_tokens: int
     seed: int
     view: str = "architecture"  # the same tool chain for all; never mixed with "as_shipped"
-    size: str = "bundled"  # the rung of assets/ladder.yaml, or "bundled"
+    size: str = "bundled"  # the tier of assets/ladder.yaml, or "bundled"
     attention: str = "auto"  # the backend of scaled_dot_product_attention that was asked for
     kernels: str = "fast"  # the implementation of the operators that was asked for: "fast" or "reference"
     experts: str = "auto"  # the implementation of a mixture of experts that was asked for

@@ -75,7 +75,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedArray:
     """An array whose dimensions have names. The array is made read-only.
 
     Raises ValueError when the number of names is not the number of dimensions.
@@ -133,10 +133,10 @@ class Remark:
     values: Mapping[str, int]
 
 
-Parts = Mapping[str, Named]
+Parts = Mapping[str, NamedArray]
 
 
-class Derivation:
+class LazyGroup:
     """Parts that cost as much as the run itself, worked out from it when one of them is first asked for, and once.
 
     parts: the names it will have; compute returns exactly these.
@@ -161,14 +161,14 @@ class Derivation:
             return self._result
 
 
-class Deferred(Mapping[str, Named]):
+class LazyParts(Mapping[str, NamedArray]):
     """Parts some of which are derived when first asked for; names and length are known at once."""
 
-    def __init__(self, ready: Parts, later: Mapping[str, Derivation]) -> None:
+    def __init__(self, ready: Parts, later: Mapping[str, LazyGroup]) -> None:
         self.ready: Parts = ready
-        self._later: Mapping[str, Derivation] = later
+        self._later: Mapping[str, LazyGroup] = later
 
-    def __getitem__(self, name: str) -> Named:
+    def __getitem__(self, name: str) -> NamedArray:
         return self.ready[name] if name in self.ready else self._later[name].result()[name]
 
     def __contains__(self, name: object) -> bool:
@@ -181,16 +181,16 @@ class Deferred(Mapping[str, Named]):
     def __len__(self) -> int:
         return len(self.ready) + len(self._later)
 
-    def __or__(self, other: "Deferred") -> "Deferred":
-        return Deferred({**self.ready, **other.ready}, {**self._later, **other._later})
+    def __or__(self, other: "LazyParts") -> "LazyParts":
+        return LazyParts({**self.ready, **other.ready}, {**self._later, **other._later})
 
 
-def deferred(parts: Parts, *derivations: Derivation) -> Deferred:
+def with_lazy(parts: Parts, *groups: LazyGroup) -> LazyParts:
     """Join what a layer has at once with what is derived on demand."""
-    return Deferred(parts, {name: derivation for derivation in derivations for name in derivation.parts})
+    return LazyParts(parts, {name: group for group in groups for name in group.parts})
 
 
-def _check(name: str, part: Named) -> None:
+def _check(name: str, part: NamedArray) -> None:
     if PARTS.get(name) != part.dims:
         raise ValueError(f"part {name!r} has dims {part.dims}, expected {PARTS.get(name)}")
 
@@ -200,7 +200,7 @@ class LayerTrace:
     """One layer: which mixer and feed-forward it has, and the parts it shows.
 
     mixer: "attention", "mamba", "rwkv", or "none" for the embedding; ffn: "dense", "moe", "channel_mix" or "none".
-    parts may be Deferred: what a T x T operator costs is paid when it is looked at. How well they rebuild what the run
+    parts may be LazyParts: what a T x T operator costs is paid when it is looked at. How well they rebuild what the run
     captured says models.reconstruction.
     """
 
@@ -213,7 +213,7 @@ class LayerTrace:
         for name in self.parts:
             if name not in PARTS:
                 raise ValueError(f"part {name!r} is not one of {sorted(PARTS)}")
-        ready = self.parts.ready if isinstance(self.parts, Deferred) else self.parts
+        ready = self.parts.ready if isinstance(self.parts, LazyParts) else self.parts
         for name, part in ready.items():
             _check(name, part)
 
@@ -223,9 +223,9 @@ class LayerTrace:
             raise KeyError(f"layer {self.index} ({self.mixer}) shows {sorted(self.parts)}, not {name!r}")
         return self.parts[name].values
 
-    def extended(self, more: Deferred) -> "LayerTrace":
+    def extended(self, more: LazyParts) -> "LayerTrace":
         """Return the layer with further parts; nothing is derived."""
-        parts = self.parts if isinstance(self.parts, Deferred) else Deferred(self.parts, {})
+        parts = self.parts if isinstance(self.parts, LazyParts) else LazyParts(self.parts, {})
         return replace(self, parts=parts | more)
 
 
@@ -238,8 +238,8 @@ class TokenLens:
 
     id: int
     label: str
-    prob: Named
-    rank: Named
+    prob: NamedArray
+    rank: NamedArray
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -258,8 +258,8 @@ class ModelTrace:
     architecture: str
     prompt: str
     tokens: tuple[Token, ...]
-    logits: Named
-    surprisal: Named
+    logits: NamedArray
+    surprisal: NamedArray
     layers: tuple[LayerTrace, ...]
     cache_bytes: int
     cache_bytes_formula: int

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,8 +9,9 @@ import yaml
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
+from models.machine.paths import ASSETS
 
-CATALOGUE = Path(__file__).resolve().parent.parent.parent / "assets" / "models.yaml"
+CATALOGUE = ASSETS / "models.yaml"
 
 # The catalogue names organisations and techniques, not transformers classes. Ids that start so have this model_type;
 # an entry whose recorded count the configuration does not reproduce is refused, so a wrong line here cannot pass.

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -13,9 +12,10 @@ from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
 from models.limits import PROMPT_TOKENS
+from models.machine.paths import ASSETS
 from models.sources import catalogue
 
-OFFERED = Path(__file__).resolve().parent.parent.parent / "assets" / "offered.yaml"
+OFFERED = ASSETS / "offered.yaml"
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
 _LENS_CHOICES = 5  # tokens kept at every position of every layer: models.tracing.parts.residual_stream.TOP_K
 PROBES = 32  # output features of every expert that a trace keeps: models.tracing.parts.experts.PROBES

@@ -30,7 +30,7 @@ TRIES = 4  # in a row without a new byte
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class DownloadProgress:
     """How far a download is. total_bytes is 0 until the hub has said it; error says why it failed.
 
     bytes_per_s: what came since the start, over that time.
@@ -63,10 +63,10 @@ class _Job:
     cancel: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
-    def progress(self) -> Progress:
+    def progress(self) -> DownloadProgress:
         seconds = max(time.monotonic() - self.started, 1e-3)
         rate = max(0, self.done - self.here) / seconds
-        return Progress(self.model, self.state, self.done, self.total, rate, self.error)
+        return DownloadProgress(self.model, self.state, self.done, self.total, rate, self.error)
 
     def add(self, count: int) -> None:
         if self.cancel.is_set():
@@ -104,7 +104,7 @@ def start(model: str, *, revision: str | None = None) -> None:
         job.thread.start()
 
 
-def progress(model: str) -> Progress | None:
+def progress(model: str) -> DownloadProgress | None:
     """Return how far the download of a model is, or None when nobody has asked for it since the program started."""
     job = _jobs.get(model)
     return None if job is None else job.progress()
@@ -122,7 +122,7 @@ def cancel(model: str) -> None:
         job.cancel.set()
 
 
-def wait(model: str, *, timeout_s: float) -> Progress | None:
+def wait(model: str, *, timeout_s: float) -> DownloadProgress | None:
     """Wait until a download has ended, for tests and the command line; return its progress."""
     job = _jobs.get(model)
     if job is not None and job.thread is not None:

@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from huggingface_hub import constants
 
 from models.errors import SourceError
+from models.machine.paths import ASSETS
 from models.sources import catalogue, configuration, downloadable, hub, sizes
 from models.sources.downloadable import Offer
 
-CHECKPOINTS = Path(__file__).resolve().parent.parent.parent / "assets" / "checkpoints"
+CHECKPOINTS = ASSETS / "checkpoints"
 HUB_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 HUB_LIMIT = 96  # characters of a hub id, the limit of the hub itself
 HINT = "give a bundled name, a catalogue id, a folder with a config.json, or a hub id like owner/name"
@@ -26,7 +27,7 @@ _NO_MODELS = frozenset({"datasets", "spaces", "docs", "papers", "collections", "
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ResolvedName:
     """What a name means. name: as it is called here, an address as its hub id.
 
     origin: "ladder", "bundled", "catalogue", "offered", "folder" or "hub". path: of a bundled model or a folder.
@@ -45,24 +46,24 @@ class Named:
         return self.path or (None if self.hub_id is None else hub.folder_of(self.hub_id))
 
 
-def resolve(name: str) -> Named:
+def resolve(name: str) -> ResolvedName:
     """Return what a name means; SourceError, in one sentence, for one that means nothing."""
     text = name.strip()
     if not text:
         raise SourceError("errors.source_unnamed", f"no model is named: {HINT}", source="")
     if text.startswith(sizes.PREFIX):
-        return Named(sizes.member(text).source, "ladder")
+        return ResolvedName(sizes.model_of(text).source, "ladder")
     if is_bundled(text):
-        return Named(text, "bundled", path=CHECKPOINTS / text)
+        return ResolvedName(text, "bundled", path=CHECKPOINTS / text)
     if (hub_id := _of_address(text)) is not None:
-        return _published(hub_id) or Named(hub_id, "hub", hub_id=hub_id)
+        return _published(hub_id) or ResolvedName(hub_id, "hub", hub_id=hub_id)
     found = _published(text)
     if found is not None:
         return found
     if (path := _folder(text)) is not None:
-        return Named(text, "folder", path=path)
+        return ResolvedName(text, "folder", path=path)
     if is_hub_id(text) or (_is_part(text) and hub.downloaded(text)):
-        return Named(text, "hub", hub_id=text)
+        return ResolvedName(text, "hub", hub_id=text)
     return _refuse(text)
 
 
@@ -109,12 +110,12 @@ def is_hub_id(name: str) -> bool:
     return len(parts) == 2 and len(name) <= HUB_LIMIT and all(map(_is_part, parts)) and ".." not in name
 
 
-def _published(name: str) -> Named | None:
+def _published(name: str) -> ResolvedName | None:
     entry = catalogue.find(name)
     if entry is not None:
-        return Named(entry["id"], "catalogue", hub_id=catalogue.weights_of(entry), entry=entry)
+        return ResolvedName(entry["id"], "catalogue", hub_id=catalogue.weights_of(entry), entry=entry)
     offer = downloadable.find(name)
-    return None if offer is None else Named(offer.id, "offered", hub_id=offer.id)
+    return None if offer is None else ResolvedName(offer.id, "offered", hub_id=offer.id)
 
 
 def _folder(text: str) -> Path | None:

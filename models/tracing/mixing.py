@@ -8,10 +8,10 @@ from seqops.selective_scan import selective_scan_matrix
 from seqops.wkv import wkv_matrix
 
 from models.errors import SettingError
-from models.records.trace import LayerTrace, Named
+from models.records.trace import LayerTrace, NamedArray
 
 
-def channel_mixing(layer: LayerTrace, channels: Sequence[int]) -> Named:
+def channel_mixing(layer: LayerTrace, channels: Sequence[int]) -> NamedArray:
     """Return (channel, query, key): alpha of a Mamba layer (signed), P of an RWKV layer (rows sum to 1).
 
     Raises SettingError for a channel the layer does not have, KeyError for a layer with attention heads instead.
@@ -27,7 +27,7 @@ def channel_mixing(layer: LayerTrace, channels: Sequence[int]) -> Named:
     else:
         rate, bonus = _tensor(layer, "decay_rate")[chosen], _tensor(layer, "bonus")[chosen]
         matrix = wkv_matrix(rate, bonus, _tensor(layer, "key")[:, chosen])
-    return Named(matrix.float().numpy(), ("channel", "query", "key"))
+    return NamedArray(matrix.float().numpy(), ("channel", "query", "key"))
 
 
 def _tensor(layer: LayerTrace, part: str) -> torch.Tensor:

@@ -12,7 +12,7 @@ from models.errors import SettingError, SourceError
 from models.limits import PROMPT_TOKENS
 from models.machine import threads
 from models.operators import backends
-from models.records.trace import ModelTrace, Named, TokenLens
+from models.records.trace import ModelTrace, NamedArray, TokenLens
 from models.tracing.adapter import Adapter, Checkpoint
 from models.tracing.capture import capturing
 from models.tracing.parts import residual_stream
@@ -55,7 +55,7 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
         layers = adapter.layer_traces(model, capture)
     dtype = str(model.dtype).removeprefix("torch.")
     rows = logits[0].float().cpu()  # (l, vocab)
-    recorded = Named(rows.numpy(), ("token", "vocab"))
+    recorded = NamedArray(rows.numpy(), ("token", "vocab"))
     embedding, layers = residual_stream.record(
         layers,
         residual_stream.streams(blocks, norm, start, capture),
@@ -69,7 +69,7 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
         prompt=encoded.prompt,
         tokens=encoded.tokens,
         logits=recorded,
-        surprisal=Named(surprisal(rows, ids[0].cpu()), ("token",)),
+        surprisal=NamedArray(surprisal(rows, ids[0].cpu()), ("token",)),
         layers=layers,
         cache_bytes=adapter.cache_bytes(cache),
         cache_bytes_formula=accounting.cache_bytes(
@@ -106,7 +106,7 @@ def lens_of(adapter: Adapter, checkpoint: Checkpoint, trace: ModelTrace, token_i
     head, ids = readout(adapter, checkpoint), np.full(len(trace.tokens), token_id)
     with torch.inference_mode():
         found = [residual_stream.follow(layer.part("resid_post"), head, ids) for layer in trace.stream]
-    prob, rank = (Named(np.stack(rows), ("layer", "token")) for rows in zip(*found, strict=True))
+    prob, rank = (NamedArray(np.stack(rows), ("layer", "token")) for rows in zip(*found, strict=True))
     return TokenLens(token_id, trace.label_of(token_id), prob, rank)
 
 

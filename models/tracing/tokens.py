@@ -106,7 +106,7 @@ def _cut(
     thread = threading.Thread(target=work, name=f"tokenize {source[-40:]}", daemon=True)
     thread.start()
     thread.join(PATIENCE_S)
-    with panics.told(source):
+    with panics.as_source_error(source):
         if failed:
             raise failed[0]
     if not found:

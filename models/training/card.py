@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from models import units
+from models.machine.paths import ASSETS
 from models.training import family_comparison, recipe
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "assets" / "model_card.md"
+TEMPLATE = ASSETS / "model_card.md"
 UNKNOWN = "not recorded"
 
 
@@ -34,7 +35,7 @@ def render(folder: Path) -> None:
         experts=_experts(facts["expert_shares"]),
         command=_command(facts),
         schedule=_schedule(facts["recipe"]),
-        family=family_comparison.told(family_comparison.family(folder)),
+        family=family_comparison.comparison_text(family_comparison.family(folder)),
         structure=_structure(facts.get("structure")),
         sha_en=facts["corpus_sha256"]["en"],
         sha_ko=facts["corpus_sha256"]["ko"],

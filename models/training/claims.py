@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from models.machine.paths import ASSETS
 from models.tracing.adapter import Checkpoint
 from models.training import corpus
 from models.training.structure import LONG, SHORT, HeadScore, Memory, Routing, Steps, Structure, measure
 
-TABLE = Path(__file__).resolve().parents[2] / "assets" / "structure.yaml"
+TABLE = ASSETS / "structure.yaml"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CardFinding:
     """One question about a model: which, whether its numbers reach the threshold, and the sentence with the numbers."""
 
     id: str
@@ -37,12 +37,12 @@ def facts(checkpoint: Checkpoint, texts: Sequence[corpus.Text]) -> dict[str, Any
     return {**asdict(found), "findings": [asdict(finding) for finding in findings(found)]}
 
 
-def findings(structure: Structure) -> tuple[Finding, ...]:
+def findings(structure: Structure) -> tuple[CardFinding, ...]:
     """Answer every question that the model has parts for, yes or no, with its numbers."""
     return tuple(_findings(structure))
 
 
-def _findings(found: Structure) -> Iterator[Finding]:
+def _findings(found: Structure) -> Iterator[CardFinding]:
     before = found.untrained
     for name, score in found.heads.items():
         yield _head(name, score)
@@ -56,7 +56,7 @@ def _findings(found: Structure) -> Iterator[Finding]:
         yield _experts(found.routing, before.routing if before else ())
 
 
-def _head(name: str, score: HeadScore) -> Finding:
+def _head(name: str, score: HeadScore) -> CardFinding:
     words = table()["languages"]
     values = " / ".join(f"{_number(x)} ({words.get(lang, lang)})" for lang, x in score.value.items())
     holds = min(score.value.values()) >= _least(name)
@@ -71,7 +71,7 @@ def _head(name: str, score: HeadScore) -> Finding:
     )
 
 
-def _spread(memory: Memory, before: Memory | None) -> Finding:
+def _spread(memory: Memory, before: Memory | None) -> CardFinding:
     rule, untrained, moved = table()["scores"]["spread"], "unknown", ""
     if before is not None:
         low, high = _number(before.quantiles[5]), _number(before.quantiles[95])
@@ -92,7 +92,7 @@ def _spread(memory: Memory, before: Memory | None) -> Finding:
     )
 
 
-def _short_and_long(memory: Memory, before: Memory | None) -> Finding:
+def _short_and_long(memory: Memory, before: Memory | None) -> CardFinding:
     least = _least("short_and_long")
     return _finding(
         "short_and_long",
@@ -110,7 +110,7 @@ def _short_and_long(memory: Memory, before: Memory | None) -> Finding:
     )
 
 
-def _steps(steps: Steps, before: Steps | None) -> Finding:
+def _steps(steps: Steps, before: Steps | None) -> CardFinding:
     untrained = before.factor if before else None
     return _finding(
         "step_size",
@@ -124,7 +124,7 @@ def _steps(steps: Steps, before: Steps | None) -> Finding:
     )
 
 
-def _experts(routing: tuple[Routing, ...], before: tuple[Routing, ...]) -> Finding:
+def _experts(routing: tuple[Routing, ...], before: tuple[Routing, ...]) -> CardFinding:
     lift = max((layer.lift for layer in before), default=0.0)
     information = max((layer.information for layer in before), default=0.0)
     passing = [layer for layer in routing if _prefers(layer, untrained_lift=lift, untrained_information=information)]
@@ -161,10 +161,10 @@ def _prefers(layer: Routing, *, untrained_lift: float, untrained_information: fl
     )
 
 
-def _finding(name: str, holds: bool, **values: object) -> Finding:
+def _finding(name: str, holds: bool, **values: object) -> CardFinding:
     rule = table()["scores"][name]
     sentence: str = rule["found" if holds else "otherwise"]
-    return Finding(name, holds, sentence.format(at_least=_number(rule["at_least"]), **values))
+    return CardFinding(name, holds, sentence.format(at_least=_number(rule["at_least"]), **values))
 
 
 def _least(name: str) -> float:

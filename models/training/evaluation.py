@@ -23,7 +23,7 @@ Ids = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Evaluation:
     """One language: bits per byte of the model and of token frequencies, and how the tokenizer cuts the text."""
 
     bits_per_byte: float
@@ -35,7 +35,7 @@ class Judged:
 
 def judge(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: corpus.Text, *, context: int, rows: int = ROWS
-) -> Judged:
+) -> Evaluation:
     """Evaluate a model over evenly spaced rows of context tokens of a language's held-out text."""
     sizes = token_bytes(tokenizer)
     stream = corpus.encode(tokenizer, text.validation, language=text.language)
@@ -48,7 +48,7 @@ def judge(
             nats += F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="sum").item()
     targets = batch_of[:, 1:].ravel()
     size = int(sizes[targets].sum())
-    return Judged(
+    return Evaluation(
         bits_per_byte=round(nats / math.log(2) / size, 4),
         unigram_bits_per_byte=round(_unigram_bits(tokenizer, text, targets) / size, 4),
         bytes_per_token=round(size / len(targets), 3),

@@ -43,7 +43,7 @@ def family(folder: Path) -> tuple[Sibling, ...]:
     )
 
 
-def told(siblings: Sequence[Sibling]) -> str:
+def comparison_text(siblings: Sequence[Sibling]) -> str:
     """Write the comparison of the family as Markdown: bits per byte, the factor between the models, and its reason."""
     if len(siblings) < 2:
         return ALONE

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from models import registry
 from models.errors import SettingError
-from models.machine import facts as environment
+from models.machine import facts as machine_facts
 from models.training import card, claims, corpus, evaluation
 from models.training.initial import parameter_groups
 from models.training.loss import losses
@@ -206,7 +206,7 @@ def _facts(run: Training, texts: tuple[corpus.Text, ...], shared: PreTrainedToke
     recipe, model = run.recipe, run.model.float()  # what is judged are the half-precision weights that were saved
     judged = {text.language: evaluation.judge(model, shared, text, context=recipe.context) for text in texts}
     tokens = recipe.steps * recipe.batch * recipe.context
-    known = environment.environment()
+    known = machine_facts.environment()
     return {
         "architecture": run.name,
         "recipe": asdict(recipe),
@@ -223,6 +223,6 @@ def _facts(run: Training, texts: tuple[corpus.Text, ...], shared: PreTrainedToke
         "parameters": sum(p.numel() for p in model.parameters()),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "device": environment.device_name(str(run.model.device)),
+        "device": machine_facts.device_name(str(run.model.device)),
         "host_cpu": known.get("host_cpu"),
     }

@@ -3,20 +3,20 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from models.errors import SettingError
-from models.training.shapes import FAMILY, SMALL, Shape
+from models.machine.paths import ASSETS
+from models.training.shapes import FAMILY, SMALL, TrainingShape
 
-OUT = Path(__file__).resolve().parents[2] / "assets" / "checkpoints"
+OUT = ASSETS / "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that decides a training run."""
 
-    shape: Shape = SMALL
+    shape: TrainingShape = SMALL
     vocab: int = 4096
     context: int = 256
     batch: int = 16
@@ -39,7 +39,7 @@ class Recipe:
             known: dict[str, Any] = json.loads(text)
             known = known.get("recipe", known)
             known |= {name: tuple(known[name]) for name in ("betas", "restarts") if name in known}
-            return cls(**(known | {"shape": Shape(**known["shape"])}))
+            return cls(**(known | {"shape": TrainingShape(**known["shape"])}))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 

@@ -22,7 +22,7 @@ from models.training import initial
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TrainingShape:
     """What decides the sizes: width, layers and heads, Mamba's blocks, and the feed-forward width of each model."""
 
     width: int
@@ -35,11 +35,11 @@ class Shape:
     context: int = 512  # positions declared by the configurations
 
 
-SMALL = Shape(128, 6, 4, 10, 344, 448, 96)
-FAMILY = Shape(224, 6, 8, 12, 704, 944, 192)  # 5.9 M parameters each, Jamba 5.9 M active of 9.0 M
+SMALL = TrainingShape(128, 6, 4, 10, 344, 448, 96)
+FAMILY = TrainingShape(224, 6, 8, 12, 704, 944, 192)  # 5.9 M parameters each, Jamba 5.9 M active of 9.0 M
 
 
-def transformer(shape: Shape, vocab: int) -> PreTrainedModel:
+def transformer(shape: TrainingShape, vocab: int) -> PreTrainedModel:
     """Build a Llama-style decoder: RoPE, RMSNorm, SwiGLU."""
     config = LlamaConfig(
         vocab_size=vocab,
@@ -57,7 +57,7 @@ def transformer(shape: Shape, vocab: int) -> PreTrainedModel:
     return LlamaForCausalLM(config)
 
 
-def mamba(shape: Shape, vocab: int) -> PreTrainedModel:
+def mamba(shape: TrainingShape, vocab: int) -> PreTrainedModel:
     """Build a Mamba with d_inner twice the width and d_state 16."""
     config = MambaConfig(
         vocab_size=vocab,
@@ -74,7 +74,7 @@ def mamba(shape: Shape, vocab: int) -> PreTrainedModel:
     return MambaForCausalLM(config)
 
 
-def rwkv(shape: Shape, vocab: int) -> PreTrainedModel:
+def rwkv(shape: TrainingShape, vocab: int) -> PreTrainedModel:
     """Build an RWKV-4; time_first gets the zigzag that transformers' initialisation loses."""
     config = RwkvConfig(
         vocab_size=vocab,
@@ -93,7 +93,7 @@ def rwkv(shape: Shape, vocab: int) -> PreTrainedModel:
     return model
 
 
-def jamba(shape: Shape, vocab: int) -> PreTrainedModel:
+def jamba(shape: TrainingShape, vocab: int) -> PreTrainedModel:
     """Build one period of Jamba's published pattern: attention at layer 4 of 8, 8 experts at odd layers, top 2."""
     config = JambaConfig(
         vocab_size=vocab,
@@ -123,7 +123,7 @@ def jamba(shape: Shape, vocab: int) -> PreTrainedModel:
     return model
 
 
-BUILDERS: Mapping[str, Callable[[Shape, int], PreTrainedModel]] = {
+BUILDERS: Mapping[str, Callable[[TrainingShape, int], PreTrainedModel]] = {
     "transformer": transformer,
     "mamba": mamba,
     "rwkv": rwkv,

@@ -1,15 +1,14 @@
 """The frame around every page: language, look, navigation, the device chip; then the page itself."""
 
-from pathlib import Path
-
 import streamlit as st
 
+from models.machine.paths import ASSETS
 from pages.shared import cache, gate, notices, site, style
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
 
-ICON = Path(__file__).resolve().parents[2] / "assets" / "style" / "icon.svg"
+ICON = ASSETS / "style" / "icon.svg"
 
 
 def navigation() -> tuple[dict[str, st.Page], st.Page]:
@@ -71,7 +70,7 @@ def show() -> None:
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
     style.document(lang=visit.lang, page=name, query=visit.query())
-    if visit.settle():
+    if visit.needs_rerun():
         st.rerun()
     if note is not None:
         with note:

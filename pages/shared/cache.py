@@ -21,7 +21,7 @@ from models.errors import ContextscopeError, SettingError, SourceError
 from models.reconstruction import Check
 from models.records.trace import ModelTrace
 from pages.shared import gate
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 from pages.shared.words import units
 from viz import proof
 from viz.canvas import CanvasSpec
@@ -29,7 +29,7 @@ from viz.figure import Figure
 
 T = TypeVar("T")
 
-CARRIED_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
+CACHE_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
 SHARE = 4  # loaded models may take a quarter of this machine's memory, recorded traces another
 WAIT_POLICY = "OMP_WAIT_POLICY"
 LEAST_BYTES = 2**30  # of each, also on a small machine
@@ -38,7 +38,7 @@ REMEMBERED_CHECKS = 256
 
 _log = logging.getLogger(__name__)
 _checking = threading.Lock()
-_shelves: dict[str, Shelf] = {}  # type: ignore[type-arg]
+_lru_caches: dict[str, LruCache] = {}  # type: ignore[type-arg]
 _folders: dict[str, tuple[str, str]] = {}
 _making = threading.Lock()
 _running = threading.Semaphore(1)  # one forward pass at a time: two would compete for the cores
@@ -51,14 +51,14 @@ def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.tracing.a
     """
     from models import registry
 
-    return _waited(loaded_models(), (source, registry.stamp(source)), lambda: _loaded(source), _weight_bytes)
+    return _waited(loaded_models(), (source, registry.modified_at(source)), lambda: _loaded(source), _weight_bytes)
 
 
 def trace_for(source: str, prompt: str) -> ModelTrace:
     """Run a model over a prompt, once for all visitors; the arrays are read-only. Raises PromptError."""
     from models import registry
 
-    key = (source, registry.stamp(source), prompt)
+    key = (source, registry.modified_at(source), prompt)
     return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
 
 
@@ -85,14 +85,14 @@ def rehearse(source: str) -> None:
     registry.trace(checkpoint(source), source).derive()
 
 
-def loaded_models() -> Shelf:  # type: ignore[type-arg]
+def loaded_models() -> LruCache:  # type: ignore[type-arg]
     """Return the cache of loaded models, shared by all sessions."""
-    return _shelf("models")
+    return _lru_cache("models")
 
 
-def recorded_traces() -> Shelf[ModelTrace]:
+def recorded_traces() -> LruCache[ModelTrace]:
     """Return the cache of traces, shared by all sessions."""
-    return _shelf("traces")
+    return _lru_cache("traces")
 
 
 def budget_bytes() -> int:
@@ -171,7 +171,7 @@ def _chart_bytes(chart: Any) -> bytes:
     return b"".join([bare.to_json().encode(), *rows])
 
 
-def carried(source: str, tokens: int) -> int:
+def cache_bytes(source: str, tokens: int) -> int:
     """Count the bytes that a model carries after that many tokens, in 16 bit."""
     return _carried(source, _stamp(source), tokens)
 
@@ -187,10 +187,13 @@ def active_parameters(source: str) -> int:
 
 
 def _stamp(source: str) -> Any:
-    """Return when the files of a folder changed last: part of the key of everything that is read from them."""
+    """Return when the files of a folder changed last: part of the key of everything that is read from them.
+
+    Bundled models come with the program and stay as they are while it runs: their files are not looked at.
+    """
     from models import registry
 
-    return registry.stamp(source)
+    return 0.0 if source in bundled() else registry.modified_at(source)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -199,7 +202,7 @@ def _carried(source: str, stamp: Any, tokens: int) -> int:  # noqa: ARG001  # th
     from models.counting import accounting
 
     shape = accounting.shape_of(registry.read_config(source))
-    return accounting.cache_bytes(shape, context=tokens, dtype=CARRIED_DTYPE)
+    return accounting.cache_bytes(shape, context=tokens, dtype=CACHE_DTYPE)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -270,18 +273,18 @@ def processor() -> tuple[str, int]:
     return "CPU" if device == "cpu" else facts.device_name(device), facts.usable_cores()
 
 
-def _waited(shelf: Shelf[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
+def _waited(lru: LruCache[T], key: Hashable, make: Callable[[], T], weigh: Callable[[T], int]) -> T:
     """Return an entry of a cache; while it is made, by this script or another, other scripts compute."""
-    held = shelf.held(key)
+    held = lru.held(key)
     if held is not None:
         return held
     with gate.released():
-        return shelf.get(key, make, weigh)
+        return lru.get(key, make, weigh)
 
 
-def _shelf(name: str) -> Shelf:  # type: ignore[type-arg]
+def _lru_cache(name: str) -> LruCache:  # type: ignore[type-arg]
     with _making:
-        return _shelves.get(name) or _shelves.setdefault(name, Shelf(budget_bytes()))
+        return _lru_caches.get(name) or _lru_caches.setdefault(name, LruCache(budget_bytes()))
 
 
 def _loaded(source: str):  # type: ignore[no-untyped-def]

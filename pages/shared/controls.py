@@ -59,7 +59,7 @@ def prompt_box(page: str, *, model: str | None = None) -> str:
     return visit.prompt
 
 
-def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
+def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | None:
     """Show the text box and run the chosen model of an architecture (by default the page's own) over the text.
 
     A text that cannot be read is explained, and the trace of the last good one is returned in its place; None if there
@@ -70,7 +70,7 @@ def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
     name = architecture or page
     try:
         with st.skeleton(height=_SKELETON_HEIGHT) if page not in good else nullcontext():
-            trace = read_by(name, prompt)
+            trace = traced_by(name, prompt)
     except ContextscopeError as error:
         if page not in good:
             notices.explain(error)
@@ -85,7 +85,7 @@ def reading(page: str, architecture: str | None = None) -> ModelTrace | None:
     return trace
 
 
-def read_by(architecture: str, prompt: str) -> ModelTrace:
+def traced_by(architecture: str, prompt: str) -> ModelTrace:
     """Run the chosen model of an architecture; where it cannot be had, say why and run the bundled one."""
     trace, trouble = model_picker.read(architecture, prompt)
     if trouble is not None:
@@ -93,7 +93,7 @@ def read_by(architecture: str, prompt: str) -> ModelTrace:
     return trace
 
 
-def clearest_head(trace: ModelTrace) -> Head:
+def default_head(trace: ModelTrace) -> Head:
     """Return the head that the model's card names, measured on held-out text; else the clearest one of this text."""
     known = cache.structure(trace.checkpoint)
     holds = {finding["id"] for finding in known.get("findings", ()) if finding["holds"]}
@@ -125,13 +125,13 @@ def channel_picker(page: str, channels: Sequence[int], *, default: int, name: st
 
 def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: int, at: str) -> int:
     visit = session.current()
-    value = visit.place(name, default=default, allowed=options)
+    value = visit.selection(name, default=default, allowed=options)
     key = f"{page}.{name}.{at}" if at else f"{page}.{name}"
 
     def changed() -> None:
         chosen = st.session_state[key]
         if chosen in options:
-            visit.put(name, chosen)
+            visit.select(name, chosen)
 
     if len(options) < 2:
         return value

@@ -1,13 +1,12 @@
 """Middleware that sets the title of Streamlit's HTML document and the server address in it."""
 
-from pathlib import Path
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.machine.paths import ASSETS
 from pages.shared import site
 
-HEAD = Path(__file__).resolve().parents[2] / "assets" / "style" / "head.html"
+HEAD = ASSETS / "style" / "head.html"
 _PLACE = b"<title>Streamlit</title>"
 _NAMES = b"PAGE_NAMES"  # stands in head.html where the paths of the pages go
 

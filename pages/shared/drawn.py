@@ -16,7 +16,7 @@ BUDGET_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _KeptFigure:
     draw: Callable[..., Figure]
     traces: tuple["weakref.ref[ModelTrace]", ...]
     figure: Figure
@@ -31,7 +31,7 @@ class Figures:
 
     def __init__(self, budget_bytes: int = BUDGET_BYTES) -> None:
         self.budget_bytes = budget_bytes
-        self._held: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._held: OrderedDict[Hashable, _KeptFigure] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -56,7 +56,7 @@ class Figures:
                 return known.figure
         made = make()
         with self._lock:
-            self._held[key] = _Kept(draw, tuple(map(weakref.ref, traces)), made, _weight(made))
+            self._held[key] = _KeptFigure(draw, tuple(map(weakref.ref, traces)), made, _weight(made))
             self._held.move_to_end(key)
             while len(self._held) > 1 and sum(kept.weight for kept in self._held.values()) > self.budget_bytes:
                 self._held.popitem(last=False)

@@ -25,7 +25,7 @@ def load(page: str, trace: ModelTrace) -> None:
 def router(page: str, trace: ModelTrace) -> None:
     """Draw the router of the chosen token in one layer with experts."""
     layers = [shown.index for shown in trace.layers_with("router_probs")]
-    layer = controls.layer_picker(page, layers, default=_choosiest(trace, layers), name="router_layer")
+    layer = controls.layer_picker(page, layers, default=_most_selective_layer(trace, layers), name="router_layer")
     position = selected_or_last(trace)
     panel(
         router_bars,
@@ -38,7 +38,7 @@ def router(page: str, trace: ModelTrace) -> None:
     )
 
 
-def _choosiest(trace: ModelTrace, layers: list[int]) -> int:
+def _most_selective_layer(trace: ModelTrace, layers: list[int]) -> int:
     """Return the layer whose experts prefer kinds of tokens most, by the model's card; else the middle one."""
     known = {found["layer"]: found["lift"] for found in cache.structure(trace.checkpoint).get("routing", ())}
     return max((layer for layer in layers if layer in known), key=known.__getitem__, default=layers[len(layers) // 2])

@@ -14,7 +14,7 @@ import streamlit as st
 
 from models.alignment import covering
 from models.reconstruction import Check
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from pages.shared import html
 from pages.shared.canvas import Selection, canvas
 from pages.shared.state import session
@@ -61,7 +61,7 @@ def show(
     return selection
 
 
-def to_csv(data: Mapping[str, Named]) -> bytes:
+def to_csv(data: Mapping[str, NamedArray]) -> bytes:
     """Write arrays as CSV, a row per number with its indices; several arrays become a ZIP of one file each."""
     if len(data) == 1:
         return _csv(*data.values())
@@ -72,7 +72,7 @@ def to_csv(data: Mapping[str, Named]) -> bytes:
     return out.getvalue()
 
 
-def to_npz(data: Mapping[str, Named]) -> bytes:
+def to_npz(data: Mapping[str, NamedArray]) -> bytes:
     """Write arrays as NPZ; the names of the dimensions follow each as <name>.dims."""
     out = io.BytesIO()
     arrays: dict[str, Any] = {}
@@ -178,11 +178,11 @@ def _link(key: str) -> None:
         st.code(session.current().permalink(), language=None, wrap_lines=True)
 
 
-def _shape(array: Named) -> str:
+def _shape(array: NamedArray) -> str:
     return " × ".join(f"{name} {size}" for name, size in array.sizes.items())
 
 
-def _csv(array: Named) -> bytes:
+def _csv(array: NamedArray) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*array.dims, "value"])

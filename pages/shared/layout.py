@@ -19,14 +19,14 @@ _WIDTHS = (0.7, 0.3)
 _bars: Memo[html.Html] = Memo(128)
 
 
-def hero(page: str) -> None:
+def header(page: str) -> None:
     """Open a page: its name, what it does with the past in a few words, and its promise."""
     with st.container(key=f"hero-{page}", gap="small"):
         st.title(f"{section(page, 'title')} — *{section(page, 'tagline')}*", anchor=False)
         st.markdown(section(page, "promise"))
 
 
-def body(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
+def first_figure(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
     """Set the first picture beside what to see in it, what to try, what is carried at this length, and what ran."""
     left, right = st.columns(_WIDTHS, gap="medium")
     with left, notices.guarded():
@@ -38,8 +38,8 @@ def body(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] 
         if traces:
             st.header(t("layout.carried"), anchor=False)
             with notices.guarded():
-                carried_bars(len(traces[0].tokens))
-                st.caption(_carried_note(traces))
+                cache_bars(len(traces[0].tokens))
+                st.caption(_cache_note(traces))
             implementation.what_ran(page, traces)
 
 
@@ -92,7 +92,7 @@ def what_it_costs(page: str, tokens: int) -> None:
             for place, length in zip(st.columns(len(lengths), gap="large"), lengths, strict=True):
                 with place:
                     html.show(html.title(t("cost.tokens", tokens=f"{length:,}")))
-                    carried_bars(length)
+                    cache_bars(length)
             bundled = all(model_picker.chosen_here(name) == own for name, own in cache.architectures().items())
             st.caption(t("cost.note" if bundled else "models.cost_note"))
         benchmark = site.page("benchmark").script
@@ -119,7 +119,7 @@ def _name_of(place: str) -> str:
     return str(content.figure_facts(place).name[session.language()])
 
 
-def closing(page: str, *keys: str) -> None:
+def footer(page: str, *keys: str) -> None:
     """Set short closing notes side by side: <key>.title and <key>.text each."""
     for place, key in zip(st.columns(len(keys), gap="medium"), keys, strict=True):
         with place, st.container(key=f"closing-{page}-{key}"):
@@ -133,9 +133,9 @@ def link_to(page: str) -> None:
                  icon_position="right")  # fmt: skip
 
 
-def carried_bars(tokens: int) -> None:
+def cache_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
-    rows = tuple((name, cache.carried(model_picker.chosen_here(name), tokens)) for name in cache.architectures())
+    rows = tuple((name, cache.cache_bytes(model_picker.chosen_here(name), tokens)) for name in cache.architectures())
     html.show(_bars.get((language.current(), rows), (), lambda: _bars_of(rows)))
 
 
@@ -167,7 +167,7 @@ def _try(page: str, key: str) -> None:
             st.markdown(f"**{t('layout.try')}** {text}")
 
 
-def _carried_note(traces: Sequence[ModelTrace]) -> str:
+def _cache_note(traces: Sequence[ModelTrace]) -> str:
     agree = all(trace.cache_bytes == trace.cache_bytes_formula for trace in traces)
     counted = t("layout.carried_note", tokens=f"{len(traces[0].tokens):,}")
     return f"{counted} · {t('layout.formula_agrees' if agree else 'layout.formula_differs')}"

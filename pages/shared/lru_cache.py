@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
+class LruCache(Generic[T]):
     """A cache bounded by bytes. Concurrent requests for the same key share one computation. Exceptions are not cached.
 
     budget_bytes: an entry larger than this is kept as the only one.

@@ -176,7 +176,7 @@ def _use(architecture: str, source: str | None, *, used: bool) -> None:
         st.button(t("models.use"), key=f"{architecture}.use.{source}", on_click=_choose, args=(architecture, source))
 
 
-def _state(progress: downloads.Progress) -> None:
+def _state(progress: downloads.DownloadProgress) -> None:
     done, total = progress.done_bytes, progress.total_bytes
     if progress.state == "failed" and progress.error is not None:
         st.caption(notices.plain(notices.sentence(progress.error)))

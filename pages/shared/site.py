@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOM = Path(__file__).resolve().parents[1]
+from models.machine.paths import ROOT
+
+ROOM = ROOT / "pages"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
 """Insert the style sheet, the accent colour of the page, the theme of the figures and the document's language."""
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from models.looks import looks
+from models.machine.paths import ASSETS
 from viz.look.theme import Theme, theme_for
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "style"
+FOLDER = ASSETS / "style"
 
 
 def inject(page: str) -> None:

@@ -11,7 +11,7 @@ from pages.shared.words.i18n import t
 from viz.charts.curves import training_curves
 
 
-def lessons(page: str) -> None:
+def training_section(page: str) -> None:
     """Draw how the bundled models were trained, with the bits per byte that each needs on held-out text."""
     known, cards_of = cache.training(), list(cache.training_cards().values())
     panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{page}.training", follow=False)

@@ -8,7 +8,7 @@ import pytest
 from models import describe
 from models.bench.plan import plan
 from models.bench.plan.plan import Cell, Plan, Prediction, Rates
-from models.bench.run import runner as runners
+from models.bench.run import runner as runner_module
 from models.bench.run.host import WorkerHost
 from models.bench.run.runner import Runner
 from models.bench.store.store import Store
@@ -92,7 +92,7 @@ def stand_in_shapes(monkeypatch):
 @pytest.fixture
 def shared(runner, monkeypatch):
     """Put the stand-in runner in the place of the process's own."""
-    monkeypatch.setattr(runners, "shared", lambda: runner)
+    monkeypatch.setattr(runner_module, "shared", lambda: runner)
     monkeypatch.setattr(runner, "rates", lambda: Rates(1e11, 1e11))
     return runner
 

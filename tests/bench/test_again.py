@@ -34,7 +34,7 @@ def test_what_was_cancelled_is_measured_into_the_same_run(runner, plan_of, stand
     runner.cancel(run_id)
     assert states(runner, run_id) == ["ok"] * 4 + ["cancelled"] * 3
     left = [row.cell_id for row in runner.store.run(run_id).last if row.state == "cancelled"]
-    assert runner.again(run_id, left[2:]) == run_id
+    assert runner.remeasure(run_id, left[2:]) == run_id
     assert runner.wait(run_id, timeout_s=240)
     found = runner.store.run(run_id)
     assert [row.state for row in found.current] == ["ok"] * 4 + ["cancelled"] * 2 + ["ok"]
@@ -48,7 +48,7 @@ def test_a_run_of_which_nothing_is_missing_any_more_has_ended(runner, plan_of, s
     until(lambda: runner.progress(run_id).state == "running")
     runner.cancel(run_id)
     assert states(runner, run_id) == ["cancelled", "cancelled"]
-    runner.again(run_id, [row.cell_id for row in runner.store.run(run_id).last])
+    runner.remeasure(run_id, [row.cell_id for row in runner.store.run(run_id).last])
     assert runner.wait(run_id, timeout_s=240)
     assert runner.store.run(run_id).ended == "done"
     assert runner.store.summaries()[0].measured == 2
@@ -58,7 +58,7 @@ def test_cancelling_the_second_time_leaves_what_the_first_one_found(runner, plan
     run_id = runner.submit(plan_of("ok", "slow"))
     assert runner.wait(run_id, timeout_s=240)
     before = runner.store.run(run_id).current
-    runner.again(run_id, [before[1].cell_id])
+    runner.remeasure(run_id, [before[1].cell_id])
     until(lambda: runner.progress(run_id).state == "running")
     runner.cancel(run_id)
     assert runner.wait(run_id, timeout_s=240)
@@ -90,9 +90,9 @@ def test_a_run_that_is_measured_now_is_left_alone(runner, plan_of, stand_in_shap
     run_id = runner.submit(plan_of("slow", "slow"))
     names = [cell.cell_id for cell in remeasure.cells_of(runner.store.run(run_id))]
     with pytest.raises(SettingError, match="is being measured"):
-        runner.again(run_id, names)
+        runner.remeasure(run_id, names)
     with pytest.raises(SettingError, match="no run"):
-        runner.again("unknown", names)
+        runner.remeasure("unknown", names)
 
 
 def test_cells_that_the_run_does_not_have_are_refused(runner, plan_of, stand_in_shapes):
@@ -100,14 +100,14 @@ def test_cells_that_the_run_does_not_have_are_refused(runner, plan_of, stand_in_
     assert runner.wait(run_id, timeout_s=240)
     for asked in (["transformer-nothing"], []):
         with pytest.raises(SettingError, match="no cell of this run"):
-            runner.again(run_id, asked)
+            runner.remeasure(run_id, asked)
 
 
 def test_a_recorded_run_is_measured_into_a_new_one_on_all_cores_of_here():
     run = Store(recorded=RECORDED).recorded_runs()[0]
     elsewhere = dataclasses.replace(run, cells=tuple({**cell, "threads": 96} for cell in run.cells))
-    plan = remeasure.plan_again(elsewhere, [remeasure.cells_of(elsewhere)[0].cell_id], rates=RATES)
-    assert not remeasure.own(elsewhere)
+    plan = remeasure.plan_remeasure(elsewhere, [remeasure.cells_of(elsewhere)[0].cell_id], rates=RATES)
+    assert not remeasure.is_local(elsewhere)
     assert {cell.threads for cell in plan.cells} == {facts.usable_cores()}
 
 
@@ -117,7 +117,7 @@ def test_a_run_of_another_machine_becomes_a_new_run(runner, plan_of, stand_in_sh
     run = runner.store.run(run_id)
     other = dataclasses.replace(run, run_id="other", environment={**run.environment, "host_cpu": "PDP-11"})
     there = runner.store._add(other)
-    made = runner.again(there, [remeasure.cells_of(other)[0].cell_id])
+    made = runner.remeasure(there, [remeasure.cells_of(other)[0].cell_id])
     assert made not in (run_id, there)
     assert runner.wait(made, timeout_s=240)
     assert len(runner.store.run(made).rows) == 1
@@ -128,14 +128,14 @@ def test_a_file_cannot_have_a_folder_or_a_hub_loaded(measurement):
     cell = {"architecture": "mamba", "source": "/etc", "context": 64}
     run = run_of(measurement(source="/etc"), cells=(cell,), imported=True)
     with pytest.raises(SettingError, match="machine that measured"):
-        remeasure.plan_again(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
+        remeasure.plan_remeasure(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
 
 
 def test_a_device_that_is_not_here_is_said(measurement):
     cell = {"architecture": "mamba", "source": "mamba", "context": 64, "device": "cuda:7"}
     run = run_of(measurement(), cells=(cell,), imported=True)
     with pytest.raises(SettingError, match="cuda:7"):
-        remeasure.plan_again(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
+        remeasure.plan_remeasure(run, [remeasure.cells_of(run)[0].cell_id], rates=RATES)
 
 
 @pytest.mark.parametrize("cell", [{}, {"architecture": "mamba"}, {"architecture": 3, "source": "x", "context": 1},
@@ -263,11 +263,11 @@ def test_what_a_crash_left_without_rows_is_missing_too(runner, plan_of, stand_in
     assert runner.wait(run_id, timeout_s=240)
     whole = runner.store.run(run_id)
     first, *others = sorted(whole.rows, key=lambda row: not row.measured)
-    assert [*remeasure.left(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
+    assert [*remeasure.unfinished_cells(whole)] == [row.cell_id for row in whole.rows if row.state == "killed"]
     broken = dataclasses.replace(whole, rows=(first,), ended="")
-    assert {*remeasure.left(broken)} == {row.cell_id for row in others}
+    assert {*remeasure.unfinished_cells(broken)} == {row.cell_id for row in others}
     refused = dataclasses.replace(broken, rows=(dataclasses.replace(first, state="parity_fail", decode_ms_samples=()),))
-    assert remeasure.left(refused) == remeasure.left(broken), "it would be refused again"
+    assert remeasure.unfinished_cells(refused) == remeasure.unfinished_cells(broken), "it would be refused again"
 
 
 def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_path, stand_in_shapes):
@@ -279,7 +279,7 @@ def test_a_run_that_another_program_measures_is_left_alone(store, plan_of, tmp_p
         assert other.taken()
         assert here.measured_elsewhere(store.run(run_id))
         with pytest.raises(SettingError, match="another program is measuring"):
-            here.again(run_id, remeasure.left(store.run(run_id)))
+            here.remeasure(run_id, remeasure.unfinished_cells(store.run(run_id)))
         store.finish(run_id, "cancelled")
         assert not here.measured_elsewhere(store.run(run_id))
     finally:

@@ -4,7 +4,7 @@ import pytest
 
 from models.__main__ import main
 from models.bench.plan.plan import Rates
-from models.bench.plan.settings import AGAIN_S, LIMITS
+from models.bench.plan.settings import LIMITS, REMEASURE_S
 from models.bench.run import remeasure
 from models.bench.store.store import Store, _insert
 from models.errors import ContextscopeError, SettingError
@@ -46,7 +46,7 @@ def run_of(*cells, imported=True, **changes):
 
 
 def planned(run):
-    return remeasure.plan_again(run, {cell.cell_id for cell in remeasure.cells_of(run)}, rates=RATES)
+    return remeasure.plan_remeasure(run, {cell.cell_id for cell in remeasure.cells_of(run)}, rates=RATES)
 
 
 def told(error):
@@ -100,12 +100,12 @@ def test_what_would_hold_the_device_for_too_long_is_refused(monkeypatch):
     with pytest.raises(SettingError) as refused:
         planned(run_of(long))
     assert refused.value.key == "errors.again_too_long"
-    assert f"{AGAIN_S:,}" in i18n.say("en", refused.value.key, **refused.value.values)
+    assert f"{REMEASURE_S:,}" in i18n.say("en", refused.value.key, **refused.value.values)
     told(refused.value)
 
 
 def test_every_plan_of_measuring_again_has_a_budget():
-    assert planned(run_of(SOUND)).budget_s == AGAIN_S
+    assert planned(run_of(SOUND)).budget_s == REMEASURE_S
     assert planned(run_of(SOUND, imported=False)).budget_s == LIMITS["budget_s"][1]
 
 

@@ -17,7 +17,7 @@ from models.bench.measure import cell_run, memory
 from models.bench.measure.derived import Round, Sizes
 from models.bench.measure.energy import Energy
 from models.bench.measure.parity import Parity
-from models.bench.measure.peaks import Ceilings
+from models.bench.measure.peaks import RooflinePeaks
 from models.bench.measure.profile import Profile
 from models.machine import facts
 from models.records.cell import Cell, Prediction
@@ -129,7 +129,7 @@ def run(monkeypatch):
         CELL,
         run_id="r1",
         prediction=Prediction(10, 20, 30, 40, prefill_ms=50.0, decode_ms=60.0, seconds=1.0, fits=True),
-        ceilings=Ceilings(MOVED / 0.002 / 0.5, FLOPS / 0.020 / 0.25),
+        roofline_peaks=RooflinePeaks(MOVED / 0.002 / 0.5, FLOPS / 0.020 / 0.25),
     )
     made.checkpoint = SimpleNamespace(config=config, model=model)
     made.adapter = SimpleNamespace(parts=frozenset({"attention"}))
@@ -165,7 +165,7 @@ def test_all_parameters_and_those_of_one_token_are_told_apart(run, monkeypatch):
 
 
 def test_what_was_not_measured_is_none(run):
-    run.ceilings = run.prediction = run.energy = None
+    run.roofline_peaks = run.prediction = run.energy = None
     run.profile = dataclasses.replace(run.profile, attention_kernel="", watched_ms=None)
     row = run.row()
     empty = ("mbu", "mfu", "bandwidth_bytes_per_s", "peak_flops_per_s", "bytes_workspace", "pred_bytes", "pred_ms",

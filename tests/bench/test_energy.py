@@ -35,7 +35,7 @@ class Device:
 
 def test_what_decoding_adds_to_idle_is_counted(monkeypatch):
     device = Device(monkeypatch)
-    found = energy.spent(device.counter, device.work, tokens=8)
+    found = energy.measure_energy(device.counter, device.work, tokens=8)
     assert found.idle_w == pytest.approx(100)
     assert found.joules_per_token == pytest.approx(200 * 0.03 / 8, rel=1e-3)
     assert energy.WINDOW_S <= found.window_s < energy.WINDOW_S + 0.05
@@ -44,7 +44,7 @@ def test_what_decoding_adds_to_idle_is_counted(monkeypatch):
 
 def test_work_longer_than_the_window_is_done_once(monkeypatch):
     device = Device(monkeypatch)
-    found = energy.spent(device.counter, lambda: device.draw(9.0, 300), tokens=3)
+    found = energy.measure_energy(device.counter, lambda: device.draw(9.0, 300), tokens=3)
     assert found.window_s == pytest.approx(9.0)
     assert found.joules_per_token == pytest.approx(600, rel=1e-3)
 
@@ -52,7 +52,9 @@ def test_work_longer_than_the_window_is_done_once(monkeypatch):
 @pytest.mark.parametrize("lost", range(4))
 def test_a_counter_that_fails_meanwhile_gives_no_number(monkeypatch, lost):
     device, reads = Device(monkeypatch), itertools.count()
-    assert energy.spent(lambda: None if next(reads) == lost else device.counter(), device.work, tokens=8) is None
+    assert (
+        energy.measure_energy(lambda: None if next(reads) == lost else device.counter(), device.work, tokens=8) is None
+    )
 
 
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")

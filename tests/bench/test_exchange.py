@@ -290,10 +290,10 @@ def test_what_no_page_can_draw_is_refused_by_name(run, column, value, fmt):
 def test_devices_and_number_types_that_are_measured_here_open(measurement, device):
     rows = tuple(
         measurement(context=2**i, architecture=name, device=device, dtype=dtype)
-        for i, (name, dtype) in enumerate(itertools.product(sizes.rung("bundled").members, accounting.DTYPE_BYTES))
+        for i, (name, dtype) in enumerate(itertools.product(sizes.tier("bundled").models, accounting.DTYPE_BYTES))
     )
     assert files.parse("x", files.export(Run("r", "t", 1, (), {}, rows, "done"), "jsonl")).rows == rows
-    assert {adapter.name for adapter in registry.ADAPTERS} == set(sizes.rung("bundled").members)
+    assert {adapter.name for adapter in registry.ADAPTERS} == set(sizes.tier("bundled").models)
 
 
 def test_names_that_would_reach_into_the_page_are_dropped(run):

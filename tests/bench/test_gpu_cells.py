@@ -43,7 +43,7 @@ def test_captured_steps_give_what_eager_steps_give(architecture, batch):
 @pytest.mark.parametrize("architecture", registry.bundled())
 def test_a_row_of_a_gpu_is_whole(architecture):
     cell = Cell(architecture, architecture, 256, device=DEVICE, dtype="bfloat16", decode_tokens=16, rounds=3)
-    row = measure(cell, run_id="test", ceilings=peaks.measure(DEVICE, "bfloat16", threads=1))
+    row = measure(cell, run_id="test", roofline_peaks=peaks.measure(DEVICE, "bfloat16", threads=1))
     assert row.graph == "captured"
     assert row.cache_bytes == row.cache_bytes_formula
     assert row.peak_reserved_bytes >= row.peak_bytes > 0

@@ -71,15 +71,15 @@ def test_the_peak_is_what_a_call_holds():
     """In MiB, in a process whose calls free as much as they take: what was freed before serves no call unseen."""
     code = """
 import torch
-from models.bench import kernels
-from models.bench.kernel_pairs import CASES, Case, Pair, Side
+from models.opbench import compare
+from models.opbench.pairs import CASES, Case, Pair, Side
 
 def ones(mib):
     return Side(lambda: [torch.ones(size << 18) for size in (mib, mib // 2)][:1])
 
 CASES["ones"] = Case(lambda device, quick: Pair("ones", "", "float32", *map(ones, sizes)))
 for sizes in ((4, 4), (24, 2), (192, 64), (6, 30)):
-    print(*(kernels.peak_bytes("ones", side, "cpu", False, 1) >> 10 for side in ("baseline", "ours")))
+    print(*(compare.peak_bytes("ones", side, "cpu", False, 1) >> 10 for side in ("baseline", "ours")))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found = [[int(word) / 1024 / 1.5 for word in line.split()] for line in done.stdout.splitlines()]

@@ -1,4 +1,4 @@
-"""Every rung of the size ladder resolves, is counted as torch counts, matched as it says, and published as it says."""
+"""Every tier of the size ladder resolves, is counted as torch counts, matched as it says, and published as it says."""
 
 import itertools
 
@@ -9,28 +9,28 @@ from models.counting import accounting
 from models.errors import SettingError, SourceError
 from models.sources import catalogue, sizes
 
-RUNGS = [(key, member) for key in sizes.RUNGS for member in sizes.rung(key).members.values()]
-MEMBERS = RUNGS + [(key, member.total) for key, member in RUNGS if member.total is not None]
-NAMES = [member.source if member.config else f"{key}-{member.architecture}" for key, member in MEMBERS]
+TIERS = [(key, member) for key in sizes.TIERS for member in sizes.tier(key).models.values()]
+MODELS = TIERS + [(key, member.total) for key, member in TIERS if member.total is not None]
+NAMES = [member.source if member.config else f"{key}-{member.architecture}" for key, member in MODELS]
 
 
 def test_the_file_has_the_rungs_in_order():
-    assert tuple(sizes.rungs()) == sizes.RUNGS
+    assert tuple(sizes.tiers()) == sizes.TIERS
 
 
-@pytest.mark.parametrize("key", sizes.RUNGS)
+@pytest.mark.parametrize("key", sizes.TIERS)
 def test_every_rung_has_every_architecture_and_says_what_it_is(key):
-    rung = sizes.rung(key)
+    tier = sizes.tier(key)
     assert set(sizes.sources(key)) == {adapter.name for adapter in registry.ADAPTERS}
-    for words in (rung.name, rung.note):
+    for words in (tier.name, tier.note):
         assert set(words) == {"en", "ko"}
         assert all(words.values())
     if key != "bundled":
-        assert "do not depend on what a model learned" in rung.note["en"]
-        assert "배웠는지와 관계가 없습니다" in rung.note["ko"]
+        assert "do not depend on what a model learned" in tier.note["en"]
+        assert "배웠는지와 관계가 없습니다" in tier.note["ko"]
 
 
-@pytest.mark.parametrize(("key", "member"), MEMBERS, ids=NAMES)
+@pytest.mark.parametrize(("key", "member"), MODELS, ids=NAMES)
 def test_a_model_resolves_to_its_architecture(key, member):
     source = describe.resolve(member.source)
     adapter = next(adapter for adapter in registry.ADAPTERS if source.shape.model_type in adapter.model_types)
@@ -39,7 +39,7 @@ def test_a_model_resolves_to_its_architecture(key, member):
     assert source.origin == expected
 
 
-@pytest.mark.parametrize("member", [member for _, member in MEMBERS], ids=NAMES)
+@pytest.mark.parametrize("member", [member for _, member in MODELS], ids=NAMES)
 def test_torch_counts_the_same_parameters(member):
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -50,13 +50,13 @@ def test_torch_counts_the_same_parameters(member):
     assert accounting.params_total(source.shape) == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize("key", sizes.RUNGS)
+@pytest.mark.parametrize("key", sizes.TIERS)
 def test_active_parameters_are_matched_as_stated(key):
     active = [accounting.params_active(describe.resolve(s).shape) for s in sizes.sources(key).values()]
-    assert max(active) / min(active) <= sizes.rung(key).factor
+    assert max(active) / min(active) <= sizes.tier(key).factor
 
 
-@pytest.mark.parametrize("key", sizes.RUNGS)
+@pytest.mark.parametrize("key", sizes.TIERS)
 def test_stored_parameters_are_matched_where_that_is_asked(key):
     total = {name: accounting.params_total(describe.resolve(source).shape)
              for name, source in sizes.sources(key, match="total").items()}  # fmt: skip
@@ -70,7 +70,7 @@ def test_stored_parameters_are_matched_where_that_is_asked(key):
 
 @pytest.mark.parametrize("match", sizes.MATCHES)
 def test_rungs_rise(match):
-    for small, large in itertools.pairwise(sizes.RUNGS):
+    for small, large in itertools.pairwise(sizes.TIERS):
         for name, source in sizes.sources(small, match=match).items():
             larger = sizes.sources(large, match=match)[name]
             assert accounting.params_active(describe.resolve(source).shape) < accounting.params_active(
@@ -78,7 +78,7 @@ def test_rungs_rise(match):
             )
 
 
-@pytest.mark.parametrize(("key", "member"), MEMBERS, ids=NAMES)
+@pytest.mark.parametrize(("key", "member"), MODELS, ids=NAMES)
 def test_published_means_in_a_catalogue_and_the_rest_says_what_it_is(key, member):
     if member.published and key != "bundled":
         entry = catalogue.find(member.source)
@@ -100,7 +100,7 @@ def test_the_seven_billion_mamba_has_the_sizes_of_falcon_mamba():
 
 
 @pytest.mark.parametrize("match", sizes.MATCHES)
-@pytest.mark.parametrize("key", sizes.RUNGS[1:])
+@pytest.mark.parametrize("key", sizes.TIERS[1:])
 def test_a_scaled_jamba_keeps_the_published_pattern(key, match):
     member = sizes.chosen(key, "jamba", match=match)
     published = describe.resolve("jamba-v0.1").shape
@@ -120,7 +120,7 @@ def test_the_rung_of_sources_is_found():
     assert sizes.size_of({"mamba": "mamba"}) == "bundled"
     assert sizes.size_of({"mamba": "mamba", "rwkv": "rwkv-4-169m"}) == sizes.CUSTOM
     assert sizes.size_of({}) == sizes.CUSTOM
-    for key in sizes.RUNGS:
+    for key in sizes.TIERS:
         stored = sizes.sources(key, match="total")
         assert (sizes.size_of(stored), sizes.match_of(stored)) == (key, "total")
     assert sizes.match_of({"jamba": "jamba"}) == sizes.match_of({"mamba": "mamba", "rwkv": "x"}) == "active"

@@ -24,8 +24,8 @@ CHOSEN = some.fixed_dictionaries(
     {},
     optional={
         "preset": some.sampled_from(CPU_PRESETS),
-        "architectures": several(tuple(sizes.rung("bundled").members)),
-        "size": some.sampled_from(sizes.RUNGS),
+        "architectures": several(tuple(sizes.tier("bundled").models)),
+        "size": some.sampled_from(sizes.TIERS),
         "device": some.just("cpu"),
         "contexts": several(settings_codec.CONTEXTS),
         "batches": several(settings_codec.BATCHES),
@@ -44,15 +44,15 @@ CHOSEN = some.fixed_dictionaries(
 @given(CHOSEN)
 def test_what_is_written_is_read_as_it_was(chosen):
     preset = chosen.get("preset", settings_codec.FIRST)
-    whole = settings_codec.usual(preset) | chosen
-    read = settings_codec.read(settings_codec.written(chosen))
-    assert settings_codec.usual(preset) | read == whole
+    whole = settings_codec.defaults(preset) | chosen
+    read = settings_codec.from_query(settings_codec.to_query(chosen))
+    assert settings_codec.defaults(preset) | read == whole
 
 
 def test_what_is_as_usual_is_not_written():
-    assert settings_codec.written({}) == settings_codec.written(settings_codec.usual("quick")) == ""
-    assert settings_codec.written(settings_codec.usual("long")) == "preset:long"
-    assert settings_codec.written({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
+    assert settings_codec.to_query({}) == settings_codec.to_query(settings_codec.defaults("quick")) == ""
+    assert settings_codec.to_query(settings_codec.defaults("long")) == "preset:long"
+    assert settings_codec.to_query({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
 
 
 @given(some.text() | some.sampled_from([
@@ -60,16 +60,16 @@ def test_what_is_as_usual_is_not_written():
     "dtype:int4", "preset:gpu", "throughput:yes", ";;;::", "preset", "batches:0;seed:", "run:x", "begun:1",
 ]))  # fmt: skip
 def test_an_address_chooses_nothing_that_is_not_offered(text):
-    read = settings_codec.read(text)
+    read = settings_codec.from_query(text)
     assert set(read) <= set(settings_codec.NAMES)
     assert (
-        settings_codec.read(settings_codec.written(read)).items()
-        <= (settings_codec.usual(read.get("preset", "quick")) | read).items()
+        settings_codec.from_query(settings_codec.to_query(read)).items()
+        <= (settings_codec.defaults(read.get("preset", "quick")) | read).items()
     )
 
 
 def test_parts_that_make_sense_are_kept_beside_those_that_do_not():
-    assert settings_codec.read("seed:5;size:9t;contexts:256,3,512") == {
+    assert settings_codec.from_query("seed:5;size:9t;contexts:256,3,512") == {
         "preset": "quick",
         "seed": 5,
         "contexts": [256, 512],
@@ -78,17 +78,17 @@ def test_parts_that_make_sense_are_kept_beside_those_that_do_not():
 
 def test_a_gpu_is_chosen_where_there_is_one(monkeypatch):
     monkeypatch.setattr(facts, "gpus", lambda: ("NVIDIA H200",))
-    plain = settings_codec.usual("quick")
+    plain = settings_codec.defaults("quick")
     assert (plain["device"], plain["dtype"]) == ("cuda:0", "bfloat16")
-    assert settings_codec.usual("quick", "cpu")["dtype"] == "float32"
-    assert settings_codec.written({"device": "cpu", "dtype": "float32"}) == "device:cpu"
-    assert settings_codec.usual("quick") | settings_codec.read("device:cpu") | {
+    assert settings_codec.defaults("quick", "cpu")["dtype"] == "float32"
+    assert settings_codec.to_query({"device": "cpu", "dtype": "float32"}) == "device:cpu"
+    assert settings_codec.defaults("quick") | settings_codec.from_query("device:cpu") | {
         "dtype": "float32"
-    } == settings_codec.usual("quick", "cpu")
-    assert settings_codec.read("preset:gpu") == {"preset": "gpu"}
+    } == settings_codec.defaults("quick", "cpu")
+    assert settings_codec.from_query("preset:gpu") == {"preset": "gpu"}
     monkeypatch.setattr(facts, "gpus", lambda: ())
-    assert settings_codec.usual("quick")["device"] == "cpu"
-    assert settings_codec.read("preset:gpu") == {}
+    assert settings_codec.defaults("quick")["device"] == "cpu"
+    assert settings_codec.from_query("preset:gpu") == {}
 
 
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
@@ -115,7 +115,7 @@ def test_a_link_to_a_run_tells_when_its_rows_have_changed(shared, plan_of, stand
     told = link.partition("rows=")[2].partition("&")[0]
     assert f"{told} now" not in texts(opened(run=run_id, rows=told))
     assert f"fingerprint 0123456789abcdef then, {told} now" in texts(opened(run=run_id, rows="0123456789abcdef"))
-    shared.again(run_id, [shared.store.run(run_id).rows[0].cell_id])
+    shared.remeasure(run_id, [shared.store.run(run_id).rows[0].cell_id])
     assert shared.wait(run_id, timeout_s=240)
     assert f"fingerprint {told} then" in texts(opened(run=run_id, rows=told))
 

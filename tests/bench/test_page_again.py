@@ -7,7 +7,7 @@ from run_helpers import until
 from models import registry
 from models.bench.plan.plan import Cell
 from models.bench.run import remeasure
-from models.machine import facts as environment
+from models.machine import facts as machine_facts
 from models.records.run import Run, fingerprint
 from pages.compare.benchmark import guess, planning, provenance, results
 from pages.shared.words import i18n
@@ -43,7 +43,7 @@ def test_what_failed_is_measured_again_by_one_button(shared, plan_of, stand_in_s
 @pytest.mark.parametrize(("state", "offered"), [("killed", True), ("timeout", True), ("parity_fail", False)])
 def test_what_would_end_the_same_way_is_not_offered_again(shared, measurement, state, offered):
     cells = [{"architecture": "mamba", "source": "mamba", "context": 64}]
-    run_id = shared.store.create(cells=cells, environment=environment.environment())
+    run_id = shared.store.create(cells=cells, environment=machine_facts.environment())
     shared.store.append(measurement(run_id, cell_id=Cell(**cells[0]).cell_id, state=state))
     labels = [button.label for button in opened(run=run_id).button]
     assert (i18n.say("en", "benchmark.again.missing", count=1) in labels) == offered
@@ -78,9 +78,11 @@ def test_a_wrong_guess_is_told_by_how_much(measurement, said_in):
     told = {"en": "RWKV is 2.00 times as fast as Mamba", "ko": "RWKV 쪽이 Mamba보다 2.00배 빠릅니다"}[said_in]
     assert told in guess._timed(rows, "decode", "mamba")
     assert guess._timed(rows, "decode", "rwkv") == say("benchmark.guess.first")
-    assert guess._carried(rows, "mamba") == say("benchmark.guess.carries_more", least="RWKV", small="50 B", own="100 B")
-    assert guess._carried(rows, "rwkv") == say("benchmark.guess.right", why="50 B")
-    assert guess._timed([], "decode", "rwkv") == guess._carried([], "rwkv") == say("benchmark.guess.open")
+    assert guess._cache_bytes(rows, "mamba") == say(
+        "benchmark.guess.carries_more", least="RWKV", small="50 B", own="100 B"
+    )
+    assert guess._cache_bytes(rows, "rwkv") == say("benchmark.guess.right", why="50 B")
+    assert guess._timed([], "decode", "rwkv") == guess._cache_bytes([], "rwkv") == say("benchmark.guess.open")
 
 
 def test_the_drawer_says_where_the_numbers_come_from(said_in, measurement):

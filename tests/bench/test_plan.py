@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import describe
-from models.bench.plan import plan as planning
+from models.bench.plan import plan as plan_module
 from models.bench.plan import prediction
-from models.bench.plan import rates as learning
+from models.bench.plan import rates as rates_module
 from models.bench.plan.plan import RUN_S, Cell, Plan, Prediction, Rates, make_plan, sources_of
 from models.bench.plan.settings import EXPERTS, LIMITS, PRESETS
 from models.counting import accounting
@@ -224,7 +224,7 @@ def quiet_rows():
 @pytest.mark.parametrize("learnt", [True, False])
 def test_the_quick_plan_shows_growth_on_two_cores_in_ninety_seconds(learnt):
     bare = Rates(1e11, 1.5e10)  # two cores of a server, undisturbed
-    known = learning._learn(quiet_rows(), bare) if learnt else bare
+    known = rates_module._learn(quiet_rows(), bare) if learnt else bare
     preset = dict(PRESETS["quick"])
     made = make_plan(BUNDLED, preset.pop("contexts"), threads=2, rates=known, **preset)
     assert made.seconds + RUN_S["cpu"] <= preset["budget_s"] == 90
@@ -395,7 +395,7 @@ def test_the_workspace_is_near_what_was_measured():
         shape = describe.resolve(row.source).shape
         assert accounting.params_total(shape) == row.params_total
         held = row.peak_bytes - row.cache_bytes - row.bytes_logits
-        ratios.append(prediction.workspace_bytes(learning._cell_of(row), shape) / held)
+        ratios.append(prediction.workspace_bytes(rates_module._cell_of(row), shape) / held)
     assert len(ratios) >= 12
     assert min(ratios) > 1 / 1.5
     assert max(ratios) < 1.5
@@ -434,7 +434,7 @@ def measured(**changes):
 
 def test_predictions_learn_from_measured_rows():
     elsewhere = measured(tpot_ms_med=1.0, environment={"host_cpu": "another"})
-    rates = planning.measure_rates([measured(), elsewhere])
+    rates = plan_module.measure_rates([measured(), elsewhere])
     assert rates.factors["mamba", "decode"] > 1
     assert ("rwkv", "decode") not in rates.factors
 
@@ -443,7 +443,7 @@ def test_predictions_learn_from_measured_rows():
     "change", [{"view": "as_shipped"}, {"kernels": "reference"}, {"attention": "math"}, {"dtype": "bfloat16"}]
 )
 def test_unusual_rows_teach_only_cells_like_them(change):
-    rates = learning._learn([measured(**change)], RATES)
+    rates = rates_module._learn([measured(**change)], RATES)
     assert rates.factors == {}
     usual = make_plan({"mamba": "mamba-130m"}, [64], rates=rates).predictions[0]
     assert usual == make_plan({"mamba": "mamba-130m"}, [64], rates=RATES).predictions[0]
@@ -453,19 +453,19 @@ def test_unusual_rows_teach_only_cells_like_them(change):
 
 def test_the_nearest_measured_cell_of_a_source_is_believed_first():
     rows = [measured(tpot_ms_med=10.0), measured(context=4096, tpot_ms_med=500.0)]
-    rates = learning._learn(rows, RATES)
+    rates = rates_module._learn(rows, RATES)
     made = make_plan({"mamba": "mamba-130m"}, [64, 4096], rates=rates)
     assert [p.decode_ms for p in made.predictions] == [pytest.approx(10.0), pytest.approx(500.0)]
 
 
 @pytest.mark.parametrize("change", [{"load_avg": 99.0}, {"state": "oom"}])
 def test_rows_of_a_busy_hour_teach_nothing(change):
-    assert planning.measure_rates([measured(**change)]).points == {}
-    assert planning.measure_rates([measured(load_avg=1.0)]).points
+    assert plan_module.measure_rates([measured(**change)]).points == {}
+    assert plan_module.measure_rates([measured(load_avg=1.0)]).points
 
 
 def test_a_row_of_another_model_under_the_same_name_teaches_nothing():
-    assert learning._learn([measured(params_total=7)], RATES).points == {}
+    assert rates_module._learn([measured(params_total=7)], RATES).points == {}
 
 
 def on_gpu(**changes):
@@ -487,14 +487,14 @@ def test_a_gpu_is_not_judged_by_the_cpu(gpu):
 
 def test_a_measured_gpu_is_known_by_its_own_ceilings_and_rows(gpu):
     rows = [on_gpu(tpot_ms_med=3.0, prefill_ms_samples=(7.0,), peak_flops_per_s=5e14, bandwidth_bytes_per_s=3e12)]
-    rates = planning.measure_rates(rows)
+    rates = plan_module.measure_rates(rows)
     assert rates.of(gpu).flops_per_s == 5e14
     assert rates.factors == {}
     made = make_plan({"mamba": "mamba-130m"}, [64], device=gpu, dtype="bf16", rates=rates)
     assert made.known
     assert made.predictions[0].decode_ms == pytest.approx(3.0)
     assert made.predictions[0].prefill_ms == pytest.approx(7.0)
-    other = planning.measure_rates([on_gpu(environment={"host_cpu": "x", "device_name": "Some GPU"})])
+    other = plan_module.measure_rates([on_gpu(environment={"host_cpu": "x", "device_name": "Some GPU"})])
     assert not other.of(gpu).known
 
 

@@ -200,11 +200,11 @@ def test_a_queued_run_leaves_the_line_when_it_is_cancelled(runner, plan_of):
 
 
 def test_cancelling_a_queued_run_does_not_hang_on_a_store_out_of_reach(runner, plan_of, monkeypatch):
-    from models.bench.run import runner as runners
+    from models.bench.run import runner as runner_module
     from models.errors import SourceError
 
-    monkeypatch.setattr(runners, "STORE_WAIT_S", 0.05)
-    monkeypatch.setattr(runners, "CANCEL_WAIT_S", 0.1)
+    monkeypatch.setattr(runner_module, "STORE_WAIT_S", 0.05)
+    monkeypatch.setattr(runner_module, "CANCEL_WAIT_S", 0.1)
     first, second = runner.submit(plan_of("hang")), runner.submit(plan_of("ok", "ok"))
     until(lambda: runner.progress(first).phase == "prefill")
     append, reachable = runner.store.append, threading.Event()
@@ -237,9 +237,9 @@ def test_a_run_that_another_program_deletes_is_cancelled(runner, plan_of):
 
 
 def test_runs_that_ended_long_ago_are_forgotten(runner, plan_of, monkeypatch):
-    from models.bench.run import runner as runners
+    from models.bench.run import runner as runner_module
 
-    monkeypatch.setattr(runners, "KEPT_JOBS", 1)
+    monkeypatch.setattr(runner_module, "KEPT_JOBS", 1)
     hanging, *others = (runner.submit(plan_of(source)) for source in ("hang", "ok", "ok"))
     for run_id in others:
         assert runner.cancel(run_id)
@@ -265,10 +265,10 @@ def test_a_worker_that_cannot_start_is_a_failed_row(store, plan_of):
 
 
 def test_a_store_out_of_reach_loses_no_row_and_no_later_run(runner, plan_of, monkeypatch):
-    from models.bench.run import runner as runners
+    from models.bench.run import runner as runner_module
     from models.errors import SourceError
 
-    monkeypatch.setattr(runners, "STORE_WAIT_S", 0.05)
+    monkeypatch.setattr(runner_module, "STORE_WAIT_S", 0.05)
     append, refused = runner.store.append, []
 
     def unwilling(row):
@@ -315,7 +315,7 @@ def test_a_run_far_over_its_budget_starts_nothing_more_after_its_first_cells(run
     run = runner.store.run(run_id)
     late = [row for row in run.rows if row.state == "timeout"]
     assert {row.reason_key for row in late} == {"errors.cell_out_of_time"}
-    assert {row.cell_id for row in late} == set(remeasure.left(run)), "they can be measured later"
+    assert {row.cell_id for row in late} == set(remeasure.unfinished_cells(run)), "they can be measured later"
 
 
 def test_longer_cells_of_what_took_too_long_are_not_tried(runner, plan_of):

@@ -18,7 +18,7 @@ from models.bench.store import database
 from models.bench.store.recorded import read_file, write_lines
 from models.bench.store.store import RECORDED, Store
 from models.errors import SettingError, SourceError
-from models.machine.facts import ROOT
+from models.machine.paths import ROOT
 from models.records.measurement import from_row
 from pages.shared.words import i18n
 

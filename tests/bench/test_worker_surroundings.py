@@ -7,7 +7,7 @@ import pytest
 
 from models.bench.run.host import WorkerHost
 from models.bench.run.variables import passed_on
-from models.machine.facts import ROOT
+from models.machine.paths import ROOT
 
 SECRETS = {
     "CONTEXTSCOPE_DATABASE": "postgresql://me:pass@host/runs",

@@ -93,24 +93,24 @@ class Visit:
     """A browser page with everything it complained about."""
 
     page: Page
-    complaints: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)  # addresses outside this machine
+    console_errors: list[str] = field(default_factory=list)
+    external_requests: list[str] = field(default_factory=list)  # addresses outside this machine
     frames: list[int] = field(default_factory=list)  # bytes of every message that the server sent
 
     def listen(self) -> None:
         """Collect console errors, uncaught exceptions and requests that leave the machine."""
         self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("pageerror", lambda error: self.console_errors.append(f"uncaught: {error}"))
         self.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: self.frames.append(len(data))))
         self.page.on("request", lambda request: self._request(request.url))
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+            self.console_errors.append(f"{message.text} ({message.location.get('url', '')})")
 
     def _request(self, url: str) -> None:
         if not url.startswith(("http://localhost:", "ws://localhost:", "data:", "blob:")):
-            self.strangers.append(url)
+            self.external_requests.append(url)
 
 
 Visitor = Callable[..., Visit]

@@ -52,7 +52,7 @@ def test_a_deep_link_on_a_cold_server_opens_its_page_in_the_frame(cold_server, v
     assert seen.page.get_by_text("Page not found").count() == 0
     assert seen.page.get_by_role("dialog").count() == 0
     assert seen.page.locator("[data-testid='stTopNavLink']").count() == len(site.KEYS)
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
@@ -65,8 +65,8 @@ def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: st
     await_end(seen.page)
     expect(seen.page.locator("html")).to_have_attribute("lang", lang, timeout=LOOK_MS)
     assert seen.page.locator("[data-testid='stAlertContentError'], [data-testid='stException']").count() == 0
-    assert seen.complaints == []
-    assert seen.strangers == []
+    assert seen.console_errors == []
+    assert seen.external_requests == []
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1440, 1920])
@@ -127,7 +127,7 @@ def test_a_run_is_started_cancelled_and_kept_in_the_address(server, visit) -> No
     said = i18n.say("en", "benchmark.headline.cancelled", when="", machine="", done="", total="").split(":")[0].strip()
     seen.page.get_by_text(said[:13]).first.wait_for(state="visible", timeout=LOOK_MS)
     assert query_of(seen.page)["run"] == [run_id]
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 @pytest.mark.parametrize("page", ARCHITECTURES)
@@ -151,7 +151,7 @@ def test_a_new_sentence_redraws_the_page_in_one_run(server, visit, page: str) ->
     assert kilobytes <= MOST_KB
     assert seen.page.evaluate("window.drawn") > 0
     assert query_of(seen.page)["text"] == [f"{SENTENCE} {page}"]
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 @pytest.mark.parametrize("stops", [False, True], ids=["to the end", "stopped"])
@@ -168,7 +168,7 @@ def test_recall_is_measured_live(server, visit, stops: bool) -> None:
     again.wait_for(state="visible", timeout=5 * LOOK_MS)
     said = "Stopped after" if stops else "16 cells cannot be told apart from the record"
     expect(seen.page.locator(".st-key-status-recall")).to_contain_text(said, timeout=LOOK_MS)
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 def test_the_language_can_be_switched_and_stays(server, visit) -> None:
@@ -194,7 +194,7 @@ def test_the_language_can_be_switched_and_stays(server, visit) -> None:
         content.section("jamba", "tagline", lang="en"), timeout=LOOK_MS
     )
     seen.page.wait_for_url("**lang=en**", timeout=LOOK_MS)
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 def test_back_leaves_the_page(server, visit) -> None:
@@ -207,7 +207,7 @@ def test_back_leaves_the_page(server, visit) -> None:
     await_end(seen.page)
     seen.page.go_back()
     expect(seen.page.locator("h1").first).to_contain_text("Mamba", timeout=LOOK_MS)
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 def test_figures_follow_light_and_dark(server, visit) -> None:
@@ -227,7 +227,7 @@ def test_a_text_is_never_markup(server, visit) -> None:
     await_end(seen.page)
     assert seen.page.title() != "1"
     assert seen.page.locator("img[src='x']").count() == 0
-    assert seen.complaints == []
+    assert seen.console_errors == []
 
 
 def test_definition_export_and_link_open(server, visit) -> None:
@@ -246,4 +246,4 @@ def test_definition_export_and_link_open(server, visit) -> None:
     seen.page.keyboard.press("Escape")
     drawer.get_by_text(i18n.say("en", "figure.link")).click()
     expect(body.locator("code")).to_contain_text("text=The+wolf+and+the+fox", timeout=LOOK_MS)
-    assert seen.complaints == []
+    assert seen.console_errors == []

@@ -62,14 +62,14 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
 
         return drawn
 
-    show, body, section_of, under = figure.show, layout.body, layout.section_of, layout.under_the_hood
+    show, body, section_of, under = figure.show, layout.first_figure, layout.section_of, layout.under_the_hood
 
     def shown(fig: Figure, *, key: str, subtitle: str | None = None, **options: Any) -> Any:
         seen.append(Shown(places[-1] if places else "", key, fig, subtitle))
         return show(fig, key=key, subtitle=subtitle, **options)
 
     monkeypatch.setattr(figure, "show", shown)
-    monkeypatch.setattr(layout, "body", lambda page, draw, **rest: body(page, within("hero", draw), **rest))
+    monkeypatch.setattr(layout, "first_figure", lambda page, draw, **rest: body(page, within("hero", draw), **rest))
     monkeypatch.setattr(layout, "section_of", lambda page, key, draw: section_of(page, key, within(key, draw)))
     monkeypatch.setattr(
         layout,

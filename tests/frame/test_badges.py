@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from models import registry
 from models.reconstruction import Check
-from models.records.trace import PARTS, ModelTrace, Named
+from models.records.trace import PARTS, ModelTrace, NamedArray
 from pages.shared import cache, figure, hood
 from pages.shared.words import i18n
 from viz import proof
@@ -148,7 +148,7 @@ def test_a_page_of_a_spoiled_record_shows_a_red_badge(
             parts: dict[str, Any] = dict(layer.parts)
             if SPOILED[page] in parts:
                 values = np.roll(np.array(parts[SPOILED[page]].values), 1, axis=0)
-                parts[SPOILED[page]] = Named(values, PARTS[SPOILED[page]])
+                parts[SPOILED[page]] = NamedArray(values, PARTS[SPOILED[page]])
             layers.append(dataclasses.replace(layer, parts=parts))
         return dataclasses.replace(found, layers=tuple(layers))
 

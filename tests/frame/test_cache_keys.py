@@ -9,7 +9,7 @@ import pytest
 
 from models import registry
 from pages.shared import cache
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Empty caches; returns the list of what had to be made."""
-    models, traces, found = Shelf(1000), Shelf(1000), []
+    models, traces, found = LruCache(1000), LruCache(1000), []
     monkeypatch.setattr(cache, "loaded_models", lambda: models)
     monkeypatch.setattr(cache, "recorded_traces", lambda: traces)
     monkeypatch.setattr(cache, "_loaded", lambda source: found.append(("model", source)) or SimpleNamespace())
@@ -73,13 +73,13 @@ def test_a_trace_is_kept_by_its_model_and_its_text(folder, made, tmp_path_factor
 
 
 def test_a_new_file_of_weights_is_a_change(folder) -> None:
-    before = registry.stamp(str(folder))
+    before = registry.modified_at(str(folder))
     (folder / "model-00002-of-00002.safetensors").write_text("{}")
-    assert registry.stamp(str(folder)) != before
+    assert registry.modified_at(str(folder)) != before
 
 
 def test_a_folder_without_files_has_a_stamp_all_the_same(tmp_path: Path) -> None:
-    assert registry.stamp(str(tmp_path)) == 0.0
+    assert registry.modified_at(str(tmp_path)) == 0.0
 
 
 def test_sizes_and_card_of_a_folder_are_read_again_when_it_was_written(tmp_path: Path) -> None:
@@ -88,13 +88,13 @@ def test_sizes_and_card_of_a_folder_are_read_again_when_it_was_written(tmp_path:
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "card.json").write_text(json.dumps({"structure": {"heads": "before"}}))
     source = str(tmp_path)
-    before = cache.carried(source, 10), cache.parameters(source), cache.active_parameters(source)
+    before = cache.cache_bytes(source, 10), cache.parameters(source), cache.active_parameters(source)
     assert cache.structure(source) == {"heads": "before"}
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     (tmp_path / "card.json").write_text(json.dumps({"structure": {"heads": "after"}}))
     for path in tmp_path.iterdir():
         os.utime(path, (5000, 5000))
-    after = cache.carried(source, 10), cache.parameters(source), cache.active_parameters(source)
+    after = cache.cache_bytes(source, 10), cache.parameters(source), cache.active_parameters(source)
     assert after[0] == 2 * before[0]
     assert min(after[1] - before[1], after[2] - before[2]) > 0
     assert cache.structure(source) == {"heads": "after"}

@@ -22,7 +22,7 @@ def trace(counted: int, formula: int) -> SimpleNamespace:
 )  # fmt: skip
 def test_the_formula_is_said_to_agree_only_where_it_does(monkeypatch, lang: str, pairs, agree: bool) -> None:
     monkeypatch.setattr(layout, "t", i18n.translator(lang))
-    said = layout._carried_note([trace(*pair) for pair in pairs])
+    said = layout._cache_note([trace(*pair) for pair in pairs])
     agrees, differs = (i18n.say(lang, f"layout.formula_{name}") for name in ("agrees", "differs"))
     assert agrees != differs
     assert said.endswith(agrees if agree else differs)

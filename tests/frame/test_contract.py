@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from models.machine import paths
+from pages.shared import style
 from pages.shared.words import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,10 +170,13 @@ def test_style_sheet_and_figures_share_their_colours() -> None:
     from viz.look.theme import DARK, LIGHT
 
     sheet = (ROOT / "assets" / "style" / "contextscope.css").read_text(encoding="utf-8")
-    named = {name: getattr(LIGHT, name) for name in ("ground", "card", "hairline", "ink", "muted", "chip")}
-    dark = {name: getattr(DARK, name) for name in named} | dict(DARK.colors)
-    for name, light in (named | dict(LIGHT.colors)).items():
-        assert f"--cs-{name}: light-dark({light.lower()}, {dark[name].lower()});" in sheet
+    for name in ("ground", "card", "hairline", "ink", "muted", "chip"):
+        light, dark = getattr(LIGHT, name), getattr(DARK, name)
+        assert f"--cs-{name}: light-dark({light.lower()}, {dark.lower()});" in sheet
+    assert len(LIGHT.colors) == 4
+    for name, light in LIGHT.colors.items():
+        own = f"--cs-{name}: light-dark({light}, {DARK.colors[name]});"
+        assert own.lower() in style.architecture_rules().lower()
 
 
 def test_font_files_are_there_and_small() -> None:
@@ -189,3 +194,9 @@ def test_requirements_are_pinned() -> None:
         assert lines
         assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
     assert "torch==2.13.0" in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_one_module_says_where_the_project_lies() -> None:
+    counted = offenders(lambda path: "__file__" in TEXTS[path], "models", "pages")
+    assert counted == ["models/machine/paths.py"]
+    assert (paths.ROOT, paths.ASSETS.is_dir()) == (ROOT, True)

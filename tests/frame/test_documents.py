@@ -12,7 +12,7 @@ import torch
 
 from models.__main__ import main
 from models.bench.store.store import Store
-from models.machine import facts as environment
+from models.machine import facts as machine_facts
 from models.records.cell import Cell
 from pages.shared import site
 
@@ -40,7 +40,7 @@ CHEAP = {
 def broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a run of this machine that never measured its cell, for `--again last`."""
     monkeypatch.setenv("CONTEXTSCOPE_DATA", str(tmp_path))
-    Store().create(cells=[asdict(Cell("rwkv", "rwkv", 16))], environment=environment.environment())
+    Store().create(cells=[asdict(Cell("rwkv", "rwkv", 16))], environment=machine_facts.environment())
 
 
 @pytest.mark.slow
@@ -161,6 +161,8 @@ def test_the_picture_of_the_rooms_is_whole() -> None:
     picture = CONTRIBUTING.split("## Rooms")[1].split("```")[1]
     assert unnamed(picture) == set()
     assert unnamed(picture.replace("models/cli/ ", "models/cly/ ")) == {"models/cli/"}
+    alone = {path.stem for path in (ROOT / "models").glob("*.py") if not path.stem.startswith("_")}
+    assert alone == alone & set(re.findall(r"\w+", picture.split("models/*.py")[1].split("models/records/")[0]))
 
 
 def touches(section: str) -> dict[str, tuple[int, int]]:

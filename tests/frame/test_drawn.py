@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from viz.theme import LIGHT
 
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from pages.shared.drawn import Figures
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
@@ -20,13 +20,15 @@ BYTES = 4 * 100
 
 def trace() -> ModelTrace:
     """Build a trace of nothing."""
-    empty = Named(np.zeros(1, np.float32), ("token",))
+    empty = NamedArray(np.zeros(1, np.float32), ("token",))
     return ModelTrace("m", "mamba", "p", (), empty, empty, (), 0, 0, {}, "cpu", "float32", 0.0)
 
 
 def picture() -> Figure:
     """Build a figure with an array of 400 bytes."""
-    return Figure("f", CanvasSpec("f", "", LIGHT, "#000000"), {"a": Named(np.zeros(100, np.float32), ("token",))}, "")
+    return Figure(
+        "f", CanvasSpec("f", "", LIGHT, "#000000"), {"a": NamedArray(np.zeros(100, np.float32), ("token",))}, ""
+    )
 
 
 def first() -> Figure:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from models.errors import SourceError
 from pages.shared import cache, gate
 from pages.shared.gate import Gate, GaveWayError
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60  # after which a test has failed; nothing is measured
@@ -235,7 +235,7 @@ def test_many_visitors_at_once_all_get_their_turn_alone(here: Gate) -> None:
 
 
 def test_a_wait_for_a_model_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    here, shelf = Gate(overdue_s=LIMIT_S), Shelf(100)
+    here, lru = Gate(overdue_s=LIMIT_S), LruCache(100)
     monkeypatch.setattr(gate, "_gate", here)
     seen: list[tuple[int, int]] = []
 
@@ -245,14 +245,14 @@ def test_a_wait_for_a_model_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> 
 
     with here.entered("a"):
         for _ in range(2):
-            assert cache._waited(shelf, "k", make, len) == "made"
+            assert cache._waited(lru, "k", make, len) == "made"
             assert here.counts() == (1, 0)
     assert seen == [(0, 0)], "made once, outside; what is held is read inside"
 
 
 def test_two_visitors_of_a_model_that_is_loading_do_not_lock_each_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one who makes it must come back inside while the other waits for it."""
-    here, shelf = Gate(overdue_s=LIMIT_S), Shelf(100)
+    here, lru = Gate(overdue_s=LIMIT_S), LruCache(100)
     monkeypatch.setattr(gate, "_gate", here)
     making, may_end, got = threading.Event(), threading.Event(), []
 
@@ -263,7 +263,7 @@ def test_two_visitors_of_a_model_that_is_loading_do_not_lock_each_other_out(monk
 
     def visit(number: int) -> None:
         with here.entered(number):
-            got.append(cache._waited(shelf, "k", make, len))
+            got.append(cache._waited(lru, "k", make, len))
 
     threads = [threading.Thread(target=visit, args=(number,), daemon=True) for number in range(3)]
     for one in threads:
@@ -284,7 +284,7 @@ def test_an_error_of_a_model_reaches_the_page(monkeypatch: pytest.MonkeyPatch) -
         raise SourceError("errors.no_model", "it is not here")
 
     with here.entered("a"), pytest.raises(SourceError):
-        cache._waited(Shelf(100), "k", broken, len)
+        cache._waited(LruCache(100), "k", broken, len)
     assert here.counts() == (0, 0)
 
 

@@ -120,7 +120,7 @@ def test_i11_a_layer_that_another_model_lacks_is_no_matter_of_the_link(default: 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_every_place_of_an_address_has_a_name(lang: str) -> None:
-    kinds = session._PLACE.pattern.rpartition("(?:")[2].rstrip(")").split("|")
+    kinds = session._SELECTABLE.pattern.rpartition("(?:")[2].rstrip(")").split("|")
     assert len(kinds) > 5
     for kind in [*kinds, "token"]:
         assert i18n.has(lang, f"notices.place.{kind}")

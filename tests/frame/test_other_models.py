@@ -102,10 +102,10 @@ def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     cache.typed_folders().clear()
     yield tmp_path / "hub"
-    for shelf in (cache.loaded_models(), cache.recorded_traces()):
-        others = [key for key in shelf._held if key[0] not in cache.bundled()]  # the bundled ones are every test's
+    for lru in (cache.loaded_models(), cache.recorded_traces()):
+        others = [key for key in lru._held if key[0] not in cache.bundled()]  # the bundled ones are every test's
         for key in others:
-            del shelf._held[key]
+            del lru._held[key]
 
 
 def said(at: AppTest) -> list[str]:
@@ -357,7 +357,7 @@ def test_a_running_download_shows_its_bar(open_page, monkeypatch: pytest.MonkeyP
     from models.sources import downloads
 
     model = "EleutherAI/pythia-160m"
-    shown = downloads.Progress(model, "running", 125_000_000, 375_000_000, 12e6)
+    shown = downloads.DownloadProgress(model, "running", 125_000_000, 375_000_000, 12e6)
     monkeypatch.setattr(downloads, "progress", lambda name: shown if name == model else None)
     monkeypatch.setattr(downloads, "running", lambda: (model,))
     at = open_page("transformer")

@@ -16,15 +16,15 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from models.errors import PromptError
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from pages.shared import figure, notices, site
 from pages.shared.document import DocumentHead
 from pages.shared.words import content, i18n, units
 
 
-def matrix() -> Named:
+def matrix() -> NamedArray:
     """Return a small array with names."""
-    return Named(np.arange(6, dtype=np.float32).reshape(2, 3) / 7, ("query", "key"))
+    return NamedArray(np.arange(6, dtype=np.float32).reshape(2, 3) / 7, ("query", "key"))
 
 
 def test_one_array_is_exported_as_csv_with_its_indices() -> None:

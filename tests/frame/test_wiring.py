@@ -218,7 +218,7 @@ def widest(trace: ModelTrace) -> int:
     return max(spread, key=spread.__getitem__)
 
 
-def choosiest(trace: ModelTrace) -> int:
+def most_selective_layer(trace: ModelTrace) -> int:
     card = json.loads(registry.card(trace.checkpoint).read_text(encoding="utf-8"))["structure"]
     return max(card["routing"], key=lambda found: found["lift"])["layer"]
 
@@ -233,7 +233,10 @@ DEFAULT: Mapping[str, Callable[[ModelTrace], list[Row]]] = {
     "mamba": lambda trace: mamba(widest(trace), reaching(trace, widest(trace))),
     "rwkv": lambda trace: rwkv(widest(trace), offered_channels(trace, widest(trace))[0]),
     "jamba": lambda trace: jamba(
-        choosiest(trace), widest(trace), attention.most_structured_head(trace).head, trace.tokens[TOKEN].label
+        most_selective_layer(trace),
+        widest(trace),
+        attention.most_structured_head(trace).head,
+        trace.tokens[TOKEN].label,
     ),
 }
 
@@ -272,7 +275,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
         for name, shape in shapes.items()
     }
     logs = {name: registry.training_log(name) for name in names}
-    assert_same_picture(seen[0].fig, overview.four_machines(traces, **PICKS))
+    assert_same_picture(seen[0].fig, overview.architecture_maps(traces, **PICKS))
     assert_same_picture(seen[1].fig, curves.growth(rows, at=here, **LOOK))
     assert_same_picture(seen[2].fig, curves.training_curves(logs, **LOOK))
 

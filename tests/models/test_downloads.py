@@ -178,7 +178,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         served.server.server_close()
 
 
-def ended(model: str = MODEL) -> downloads.Progress:
+def ended(model: str = MODEL) -> downloads.DownloadProgress:
     found = downloads.wait(model, timeout_s=240)
     assert found is not None and found.state != "running"
     return found
@@ -191,7 +191,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def key_of(found: downloads.Progress) -> str:
+def key_of(found: downloads.DownloadProgress) -> str:
     assert found.state == "failed" and found.error is not None and "\n" not in str(found.error)
     return found.error.key.removeprefix("errors.")
 

@@ -97,7 +97,7 @@ def test_every_model_needs_far_fewer_bits_than_token_frequencies(language: str) 
 @pytest.mark.parametrize("bundled", FAMILY)
 def test_the_card_for_people_says_what_the_card_for_the_app_says(bundled: str) -> None:
     facts, text = card(bundled), (OUT / bundled / "card.md").read_text(encoding="utf-8")
-    assert family_comparison.told(family_comparison.family(OUT / bundled)) in text
+    assert family_comparison.comparison_text(family_comparison.family(OUT / bundled)) in text
     for language, bits in facts["validation_bits_per_byte"].items():
         assert f"| {bits} (token frequencies alone" in text, language
     for finding in facts["structure"]["findings"]:

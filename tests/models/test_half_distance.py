@@ -10,7 +10,7 @@ import torch
 from models import registry
 from models.tracing.adapter import Checkpoint
 from models.tracing.mixing import channel_mixing
-from models.tracing.parts import half_distance as module
+from models.tracing.parts import half_distance as half_distance_module
 from models.tracing.parts.half_distance import half_distance
 
 Loader = Callable[[str], Checkpoint]
@@ -86,7 +86,7 @@ def test_channels_are_worked_on_in_parts_and_dropped_when_done(monkeypatch: pyte
     arrays = tensors(*problem(30, 11, 4))
     whole = half_distance(*arrays)
     assert torch.isfinite(whole).any()
-    monkeypatch.setattr(module, "CHANNELS", 3)
+    monkeypatch.setattr(half_distance_module, "CHANNELS", 3)
     torch.testing.assert_close(half_distance(*arrays), whole)
 
 

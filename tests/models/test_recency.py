@@ -8,7 +8,7 @@ import torch
 
 from models import registry
 from models.tracing.adapter import Checkpoint
-from pages.shared.words import content
+from pages.shared.words import content, i18n
 from viz.trace.overview import row_shares
 
 Loader = Callable[[str], Checkpoint]
@@ -70,5 +70,5 @@ def test_the_map_of_the_transformer_ranks_tokens_far_better_than_recency(checkpo
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_the_sentence_names_the_models_it_was_measured_on(lang: str) -> None:
-    words = content.table(f"i18n/viz.{lang}")["viz.four_machines.recency"]
+    words = i18n.words(lang)["viz.four_machines.recency"]
     assert all(name in words for name in ("Mamba", "RWKV", "Jamba")) and "Transformer" not in words

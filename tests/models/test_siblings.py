@@ -69,7 +69,7 @@ def test_a_model_of_another_training_is_no_sibling(place: Path, changed: dict[st
     card.write(place / "rwkv", facts("rwkv", **changed))
     card.write(place / "mamba", facts("mamba"))
     assert family_comparison.ALONE in text(place, "rwkv")
-    assert "rwkv" not in family_comparison.told(family_comparison.family(place / "mamba"))
+    assert "rwkv" not in family_comparison.comparison_text(family_comparison.family(place / "mamba"))
 
 
 def test_precision_and_hours_are_told_and_old_recipes_are_float32(place: Path) -> None:

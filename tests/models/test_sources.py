@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from models import registry
 from models.errors import ContextscopeError, SettingError, SourceError
-from models.sources import weights as hf
+from models.sources import weights as source_weights
 from models.tracing.adapter import Adapter
 
 FOURTH = re.compile(r"(layers|blocks)\.3\.")  # layer
@@ -42,7 +42,7 @@ def test_every_bundled_checkpoint_loads_and_has_a_card() -> None:
         assert 1e6 <= card["parameters"] <= 12e6
         assert set(card["validation_bits_per_byte"]) == {"en", "ko"} and card["corpus_sha256"]
         assert checkpoint.model.dtype == torch.float32 and not checkpoint.model.training
-        stored = (hf.CHECKPOINTS / name / "model.safetensors").read_bytes()
+        stored = (source_weights.CHECKPOINTS / name / "model.safetensors").read_bytes()
         header = json.loads(stored[8 : 8 + int.from_bytes(stored[:8], "little")])
         assert {t["dtype"] for n, t in header.items() if n != "__metadata__"} == {"F16"}
 
@@ -71,7 +71,7 @@ def test_a_local_folder_is_the_same_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bundled", registry.bundled())
 def test_weights_that_are_not_the_model_s_are_said_so(bundled: str, change: Any, key: str, tmp_path: Path) -> None:
     """transformers would draw at random what is missing, and show it as a trained model."""
-    shutil.copytree(hf.CHECKPOINTS / bundled, tmp_path / bundled)
+    shutil.copytree(source_weights.CHECKPOINTS / bundled, tmp_path / bundled)
     path = tmp_path / bundled / "model.safetensors"
     save_file(change(load_file(path)), path, metadata={"format": "pt"})
     assert key_of(str(tmp_path / bundled)) == key
@@ -152,7 +152,7 @@ def test_what_is_typed_and_is_no_folder_is_said_so(typed: str) -> None:
 
 @pytest.mark.parametrize("adapter", registry.ADAPTERS, ids=lambda adapter: adapter.name)
 def test_a_folder_is_taken_by_its_own_family_only(adapter: Adapter) -> None:
-    place = str(hf.CHECKPOINTS / adapter.bundled)
+    place = str(source_weights.CHECKPOINTS / adapter.bundled)
     for other in registry.ADAPTERS:
         if other is adapter:
             assert registry.checked(f" {place} ", architecture=other.name) == place
@@ -169,10 +169,10 @@ def test_need_counts_the_weights_in_float32() -> None:
 
 
 def test_models_run_where_the_setting_or_the_machine_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(hf.DEVICE_VARIABLE, raising=False)
-    monkeypatch.setattr(hf.torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv(source_weights.DEVICE_VARIABLE, raising=False)
+    monkeypatch.setattr(source_weights.torch.cuda, "is_available", lambda: False)
     assert registry.preferred_device() == "cpu"
-    monkeypatch.setattr(hf.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(source_weights.torch.cuda, "is_available", lambda: True)
     assert registry.preferred_device() == "cuda:0"
-    monkeypatch.setenv(hf.DEVICE_VARIABLE, "cpu")
+    monkeypatch.setenv(source_weights.DEVICE_VARIABLE, "cpu")
     assert registry.preferred_device() == "cpu"

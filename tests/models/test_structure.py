@@ -12,7 +12,7 @@ import torch
 from models import registry, scores
 from models.__main__ import main
 from models.cli import train
-from models.records.trace import PARTS, LayerTrace, Named
+from models.records.trace import PARTS, LayerTrace, NamedArray
 from models.tracing.parts import half_life
 from models.training import card, claims, corpus, eval_windows, recipe, structure, tokenizer
 from models.training.token_classes import KINDS, kinds, of_kind
@@ -65,7 +65,9 @@ def measured(checkpoint_of, monkeypatch):
 
 
 def layer(mixer: str, ffn: str, **parts: np.ndarray) -> LayerTrace:
-    return LayerTrace(0, mixer, ffn, {name: Named(np.asarray(values), PARTS[name]) for name, values in parts.items()})
+    return LayerTrace(
+        0, mixer, ffn, {name: NamedArray(np.asarray(values), PARTS[name]) for name, values in parts.items()}
+    )
 
 
 def one_hot(columns: np.ndarray) -> np.ndarray:

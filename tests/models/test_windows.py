@@ -19,7 +19,7 @@ from models import registry
 from models.counting import accounting
 from models.operators.backends import ATTENTION
 from models.records.trace import ModelTrace
-from models.sources import weights as hf
+from models.sources import weights as source_weights
 from models.tracing.adapter import Checkpoint
 from viz.trace.attention import SCORES, head_scores
 from viz.trace.matrix import look_back, mixing_of
@@ -62,7 +62,7 @@ def checkpoint_of_config(name: str, config: PretrainedConfig) -> Checkpoint:
     for parameter in model.parameters():  # sharper than freshly drawn: a wrong window moves the weights visibly
         if parameter.ndim == 2:
             parameter.mul_(4)
-    return Checkpoint(name, adapter.name, adapter.prepare(model), hf.read_tokenizer(registry.bundled()[0]))
+    return Checkpoint(name, adapter.name, adapter.prepare(model), source_weights.read_tokenizer(registry.bundled()[0]))
 
 
 def eager_weights(checkpoint: Checkpoint, trace: ModelTrace) -> list[np.ndarray]:

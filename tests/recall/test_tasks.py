@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from models.errors import SettingError
 from models.recall import evaluation
 from models.recall.curriculum import TASKS, task
-from models.recall.tasks import NOTHING, Cell, Induction, Mqar, SelectiveCopying, Sequences, commonest, values_of
+from models.recall.tasks import NOTHING, Induction, Mqar, RecallCell, SelectiveCopying, Sequences, commonest, values_of
 
-CELLS: Sequence[Cell] = (
+CELLS: Sequence[RecallCell] = (
     Mqar(1, 0),
     Mqar(2, 2, queries=2),
     Mqar(7, 13, queries=5),
@@ -30,7 +30,7 @@ CELLS: Sequence[Cell] = (
 )
 
 
-def oracle(cell: Cell, ids: list[int]) -> dict[int, int]:
+def oracle(cell: RecallCell, ids: list[int]) -> dict[int, int]:
     """Answer by reading the tokens alone: {place: answer}."""
     if isinstance(cell, Mqar):
         known: dict[int, int] = {}
@@ -56,7 +56,7 @@ def asked(drawn: Sequences, row: int) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
-def test_an_oracle_that_reads_the_sequence_is_always_right(cell: Cell) -> None:
+def test_an_oracle_that_reads_the_sequence_is_always_right(cell: RecallCell) -> None:
     drawn = cell.draw(9, seed=3)
     assert drawn.ids.shape == drawn.targets.shape == drawn.sources.shape == (9, cell.length)
     for row in range(9):
@@ -137,7 +137,7 @@ def test_the_guess_of_small_cells_is_known() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
-def test_a_seed_decides_everything(cell: Cell) -> None:
+def test_a_seed_decides_everything(cell: RecallCell) -> None:
     first, again, other = (cell.draw(33, seed=seed) for seed in (7, 7, [7, 1]))
     assert torch.equal(first.ids, again.ids) and torch.equal(first.targets, again.targets)
     assert not torch.equal(first.ids, other.ids)

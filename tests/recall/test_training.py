@@ -16,7 +16,7 @@ from models.errors import SourceError
 from models.recall import evaluation, micro, study
 from models.recall.curriculum import TASKS, task
 from models.recall.tasks import NOTHING, Mqar, values_of
-from models.recall.training import Budget, lessons, train
+from models.recall.training import Budget, train, training_batches
 
 SMOKE = Budget(steps=16, tokens=512, warmup=2)
 SAVED = [(t, a) for t in TASKS for a in micro.trained(t)]
@@ -48,7 +48,7 @@ def test_weights_and_lessons_depend_on_the_seed_only() -> None:
     first, again, other = (micro.build("mamba", 20, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert any(not torch.equal(first[k], other[k]) for k in first)
-    a, b = (list(lessons(task("mqar"), SMOKE, seed=5)) for _ in range(2))
+    a, b = (list(training_batches(task("mqar"), SMOKE, seed=5)) for _ in range(2))
     assert len(a) == SMOKE.steps
     assert all(torch.equal(x.ids, y.ids) for x, y in zip(a, b, strict=True))
     assert all(x.ids.numel() <= max(SMOKE.tokens, x.ids.shape[1]) for x in a)

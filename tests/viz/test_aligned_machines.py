@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from models.alignment import align_all
-from models.records.trace import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from viz.canvas import decode
 from viz.look.theme import theme_for
-from viz.trace.overview import four_machines, laid, row_shares
+from viz.trace.overview import architecture_maps, laid, row_shares
 
 PROMPT = "ab cd"
 CUTS = {
@@ -28,9 +28,9 @@ def read_by(architecture: str) -> ModelTrace:
     part = {"transformer": "attention", "mamba": "hidden_attention", "rwkv": "effective_attention"}[architecture]
     values = weights[None] if part == "attention" else weights
     dims = ("head", "query", "key") if part == "attention" else ("query", "key")
-    layer = LayerTrace(0, architecture, "none", {part: Named(values, dims)})
-    nothing = Named(np.zeros((count, 3), np.float32), ("token", "vocab"))
-    bits = Named(np.full(count, np.nan, np.float32), ("token",))
+    layer = LayerTrace(0, architecture, "none", {part: NamedArray(values, dims)})
+    nothing = NamedArray(np.zeros((count, 3), np.float32), ("token", "vocab"))
+    bits = NamedArray(np.full(count, np.nan, np.float32), ("token",))
     return ModelTrace("x", architecture, PROMPT, tokens, nothing, bits, (layer,), 1, 1, {}, "cpu", "float32", 0.1)
 
 
@@ -42,14 +42,14 @@ def traces() -> list[ModelTrace]:
 
 def test_different_tokens_need_an_alignment(traces: list[ModelTrace]) -> None:
     with pytest.raises(ValueError, match="do not share"):
-        four_machines(traces, theme=theme_for("light"), t=t)
+        architecture_maps(traces, theme=theme_for("light"), t=t)
 
 
 def test_a_token_is_as_wide_as_its_characters(traces: list[ModelTrace]) -> None:
     axis = align_all(PROMPT, [trace.tokens for trace in traces])
     assert [segment.label for segment in axis.segments] == ["<s>", "a", "b", "␣", "c", "d", "d"]
     assert axis.owners == ((-1, 0, 0, 1, 1, 1, 1), (0, 1, 2, 3, 4, 4, 4), (-1, 0, 0, 1, 1, 2, 3))
-    figure = four_machines(traces, theme=theme_for("light"), t=t, alignment=axis, span=(2, 5))
+    figure = architecture_maps(traces, theme=theme_for("light"), t=t, alignment=axis, span=(2, 5))
     header, planes = decode(figure.body.payload())
     maps = planes[header["grid"]["plane"]].reshape(3, 7, 7)
     for tile, trace in enumerate(traces):
@@ -65,7 +65,7 @@ def test_the_chosen_characters_mark_every_token_that_shares_one(traces: list[Mod
 
     def marks(span: tuple[int, int] | None) -> tuple[object, object]:
         header, _ = decode(
-            four_machines(traces, theme=theme_for("dark"), t=t, alignment=axis, span=span).body.payload()
+            architecture_maps(traces, theme=theme_for("dark"), t=t, alignment=axis, span=span).body.payload()
         )
         return header["grid"]["marks"], header["strip"]["chosen"]
 
@@ -77,7 +77,7 @@ def test_the_chosen_characters_mark_every_token_that_shares_one(traces: list[Mod
 
 def test_every_model_keeps_its_own_numbers_in_the_export(traces: list[ModelTrace]) -> None:
     axis = align_all(PROMPT, [trace.tokens for trace in traces])
-    figure = four_machines(traces, theme=theme_for("light"), t=t, alignment=axis)
+    figure = architecture_maps(traces, theme=theme_for("light"), t=t, alignment=axis)
     for trace in traces:
         own = figure.data[f"mixing_{trace.architecture}"].values
         assert own.shape == (len(trace.tokens),) * 2
@@ -86,7 +86,7 @@ def test_every_model_keeps_its_own_numbers_in_the_export(traces: list[ModelTrace
 
 def test_the_strip_says_how_each_model_cuts_the_text(traces: list[ModelTrace]) -> None:
     axis = align_all(PROMPT, [trace.tokens for trace in traces])
-    header, _ = decode(four_machines(traces, theme=theme_for("light"), t=t, alignment=axis).body.payload())
+    header, _ = decode(architecture_maps(traces, theme=theme_for("light"), t=t, alignment=axis).body.payload())
     assert header["strip"]["extra"][4] == (
         "viz.architecture.transformer ␣cd · viz.architecture.mamba cd · viz.architecture.rwkv ␣c"
     )
@@ -95,7 +95,7 @@ def test_the_strip_says_how_each_model_cuts_the_text(traces: list[ModelTrace]) -
 
 def test_shared_tokens_stay_as_they_were(traces: list[ModelTrace]) -> None:
     same = [traces[1], read_by("mamba")]
-    header, planes = decode(four_machines(same, theme=theme_for("light"), t=t, selected=2).body.payload())
+    header, planes = decode(architecture_maps(same, theme=theme_for("light"), t=t, selected=2).body.payload())
     assert header["grid"]["marks"] == [[2, 3], [2, 3]] and header["grid"]["owners"] == []
     maps = planes[header["grid"]["plane"]].reshape(2, 5, 5)
     np.testing.assert_array_equal(np.tril(np.nan_to_num(maps[0])), row_shares(traces[1]))

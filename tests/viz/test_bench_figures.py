@@ -16,10 +16,10 @@ from models.records.measurement import Measurement, from_row
 from viz.bench.batches import largest_batch, pareto
 from viz.bench.device import achieved, energy, launches, sentinel_strip
 from viz.bench.memory import memory_parts, memory_vs_context
-from viz.bench.rows import hollow, series_of
+from viz.bench.rows import is_degraded, series_of
 from viz.bench.speed import decode_vs_context, prefill_vs_context
 from viz.figure import Figure
-from viz.look.labels import dodged
+from viz.look.labels import spread_apart
 from viz.look.theme import DARK, LIGHT
 
 RECORDED = Path(__file__).resolve().parents[2] / "assets" / "runs" / "quick-cpu.jsonl"
@@ -250,10 +250,10 @@ def test_unsteady_rows_and_reference_kernels_are_hollow(english):
 
 def test_a_row_of_a_gpu_without_a_captured_graph_is_hollow():
     gpu = replace(ROWS[0], device="cuda:0")
-    assert hollow(gpu)
-    assert not hollow(replace(gpu, graph="captured"))
-    assert not hollow(replace(gpu, view="as_shipped")), "nothing is captured as shipped"
-    assert not hollow(ROWS[0]), "a CPU has no graphs"
+    assert is_degraded(gpu)
+    assert not is_degraded(replace(gpu, graph="captured"))
+    assert not is_degraded(replace(gpu, view="as_shipped")), "nothing is captured as shipped"
+    assert not is_degraded(ROWS[0]), "a CPU has no graphs"
 
 
 def test_batches_are_panels_on_the_same_scales(english):
@@ -430,9 +430,9 @@ def test_drift_beyond_the_limit_is_crossed(english):
 
 
 def test_labels_stay_apart_and_inside():
-    found = dodged([0.0, 0.01, 0.02, 0.9], gap=0.1, low=0.0, high=1.0)
+    found = spread_apart([0.0, 0.01, 0.02, 0.9], gap=0.1, low=0.0, high=1.0)
     assert found == pytest.approx([0.0, 0.1, 0.2, 0.9])
-    crowded = dodged([0.98, 0.99, 1.0], gap=0.1, low=0.0, high=1.0)
+    crowded = spread_apart([0.98, 0.99, 1.0], gap=0.1, low=0.0, high=1.0)
     assert crowded == pytest.approx([0.8, 0.9, 1.0])
 
 

@@ -11,7 +11,7 @@ from models.records.trace import Alignment
 from viz.canvas import decode
 from viz.look.theme import DARK, LIGHT
 from viz.trace import attention, routing, state, tokens
-from viz.trace.overview import four_machines
+from viz.trace.overview import architecture_maps
 
 CHROMIUM = Path("/usr/bin/chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
@@ -68,7 +68,7 @@ def test_tiles_with_tokens_of_their_own_name_and_mark_them(show, traces, english
     count = len(first.tokens)
     doubled = tuple(replace(token, piece=1, pieces=1) for token in (first.tokens[0], *first.tokens))
     axis = Alignment(doubled, ((0, *range(count)), (-1, *range(count))))
-    page = show(four_machines([first, second], theme=LIGHT, t=english, alignment=axis))
+    page = show(architecture_maps([first, second], theme=LIGHT, t=english, alignment=axis))
     labels = [token.label for token in first.tokens]
     pair = english("viz.matrix.pair", row="{row}", column="{column}")
     bottom, side = layout(page)["height"] - 9, 190 / (count + 1)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from viz.canvas import CanvasSpec, decode
 from viz.gallery.figures import figures_of, gallery
 from viz.look.theme import DARK, LIGHT
@@ -103,7 +103,7 @@ def test_mixing_matrices(traces, english, architecture, draw, part):
 def test_channel_matrix_keeps_signs(traces, english):
     trace = traces["mamba"]
     signed = np.stack([trace.layer(0).part("hidden_attention") * np.sign(np.sin(np.arange(11)))])
-    named = Named(signed.astype(np.float32), ("channel", "query", "key"))
+    named = NamedArray(signed.astype(np.float32), ("channel", "query", "key"))
     grid, header, _ = drawn(channel_matrix(named, trace, theme=LIGHT, t=english, layer=0, channel=7))
     np.testing.assert_allclose(grid[0], past(signed[0]), **EXACT)
     assert header["grid"]["scale"]["signed"]
@@ -254,7 +254,7 @@ def test_selected_out_of_range_is_no_selection(trace: ModelTrace, english):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_every_figure_draws_and_speaks(trace: ModelTrace, theme, t):
-    mixing = Named(np.zeros((1, 11, 11), dtype=np.float32), ("channel", "query", "key"))
+    mixing = NamedArray(np.zeros((1, 11, 11), dtype=np.float32), ("channel", "query", "key"))
     ids = []
     for figure in gallery(trace, theme=theme, t=t, mixing=mixing):
         ids.append(figure.id)

@@ -9,7 +9,7 @@ import pytest
 from figure_words import strict
 
 from models import registry
-from models.records.trace import ModelTrace, Named, Token
+from models.records.trace import ModelTrace, NamedArray, Token
 from viz import proof
 from viz.canvas import decode
 from viz.figure import Figure
@@ -78,7 +78,7 @@ def with_grid(figure: Figure, **changes: Any) -> Figure:
 
 def with_part(figure: Figure, part: str, spoil: Callable[[np.ndarray], np.ndarray]) -> Figure:
     named = figure.data[part]
-    return dataclasses.replace(figure, data={**figure.data, part: Named(spoil(named.values.copy()), named.dims)})
+    return dataclasses.replace(figure, data={**figure.data, part: NamedArray(spoil(named.values.copy()), named.dims)})
 
 
 SPOILED = {
@@ -110,7 +110,7 @@ def test_a_record_spoiled_in_the_last_layer_is_red(run: ModelTrace, part: str) -
     last = run.layers[-1]
     values = np.array(last.part(part))
     wrong = np.roll(values, 1, axis=0) if values.dtype.kind == "i" else values * 1.5 + 1
-    parts = {name: last.parts[name] for name in last.parts} | {part: Named(wrong, last.parts[part].dims)}
+    parts = {name: last.parts[name] for name in last.parts} | {part: NamedArray(wrong, last.parts[part].dims)}
     layers = (*run.layers[:-1], dataclasses.replace(last, parts=parts))
     spoiled = dataclasses.replace(run, layers=layers)
     assert not error(drawn(spoiled), spoiled) <= 1e-2
@@ -125,12 +125,12 @@ def test_a_long_text_still_fits_into_a_payload(run: ModelTrace, count: int, laye
     places = np.arange(count) % len(run.tokens)
 
     def longer(layer: Any, index: int) -> Any:
-        parts = {part: Named(layer.part(part)[places], layer.parts[part].dims) for part in PARTS}
+        parts = {part: NamedArray(layer.part(part)[places], layer.parts[part].dims) for part in PARTS}
         return dataclasses.replace(layer, index=index, parts=parts)
 
     tokens = tuple(Token(i, run.tokens[p].id, run.tokens[p].label, i, i + 1) for i, p in enumerate(places))
     many = tuple(longer(run.layers[i % len(run.layers)], i) for i in range(layers))
-    bits = Named(np.full(count, np.nan, np.float32), ("token",))
-    logits = Named(run.logits.values[places], ("token", "vocab"))
+    bits = NamedArray(np.full(count, np.nan, np.float32), ("token",))
+    logits = NamedArray(run.logits.values[places], ("token", "vocab"))
     long = dataclasses.replace(run, tokens=tokens, layers=many, surprisal=bits, logits=logits, embedding=None)
     assert len(drawn(long).body.payload()) < 1_500_000

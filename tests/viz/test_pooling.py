@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.records.trace import Alignment, LayerTrace, ModelTrace, Named, Token
+from models.records.trace import Alignment, LayerTrace, ModelTrace, NamedArray, Token
 from viz.canvas import CanvasSpec, decode
 from viz.canvas.pooling import block_sums, fit_square, max_pool, pooled_sums, runs
 from viz.look.theme import LIGHT
 from viz.trace import attention, routing
 from viz.trace.matrix import matrix_picture
-from viz.trace.overview import four_machines, row_shares
+from viz.trace.overview import architecture_maps, row_shares
 
 PAYLOAD_LIMIT = 1_500_000
 
@@ -29,11 +29,11 @@ def long_trace(length: int, *, layers: int = 1, heads: int = 1, architecture: st
     """Read a text of a length with attention of a fixed formula; every token occurs five times."""
     tokens = tuple(Token(i, i % (length // 5), f"w{i}", i, i + 1) for i in range(length))
     shown = tuple(
-        LayerTrace(n, "attention", "dense", {"attention": Named(np.nan_to_num(map_), ("head", "query", "key"))})
+        LayerTrace(n, "attention", "dense", {"attention": NamedArray(np.nan_to_num(map_), ("head", "query", "key"))})
         for n, map_ in enumerate(weights(layers, heads, length, length))
     )
-    nothing = Named(np.zeros((length, 3), np.float32), ("token", "vocab"))
-    bits = Named(np.full(length, np.nan, np.float32), ("token",))
+    nothing = NamedArray(np.zeros((length, 3), np.float32), ("token", "vocab"))
+    bits = NamedArray(np.full(length, np.nan, np.float32), ("token",))
     return ModelTrace("x", architecture, "", tokens, nothing, bits, shown, 1, 1, {}, "cpu", "float32", 0.1)
 
 
@@ -129,7 +129,7 @@ def mosaic(trace: ModelTrace, english: Callable[..., str]) -> tuple[np.ndarray, 
 
 
 def machines(trace: ModelTrace, english: Callable[..., str]) -> tuple[np.ndarray, CanvasSpec]:
-    return row_shares(trace), four_machines([trace], theme=LIGHT, t=english).body
+    return row_shares(trace), architecture_maps([trace], theme=LIGHT, t=english).body
 
 
 @pytest.mark.parametrize("drawn", [stack, mosaic, machines])
@@ -157,7 +157,7 @@ def test_a_token_that_covers_several_segments_counts_once(english):
     own = tuple(i // 2 for i in range(200))  # every token covers two segments
     segments = long_trace(200).tokens
     axis = Alignment(segments, (own, own))
-    body = four_machines([trace, replace(trace, architecture="mamba")], theme=LIGHT, t=english, alignment=axis).body
+    body = architecture_maps([trace, replace(trace, architecture="mamba")], theme=LIGHT, t=english, alignment=axis).body
     _, sums, header = sums_of(body)
     block = header["grid"]["pool"][0]
     assert block == 3

@@ -19,7 +19,7 @@ from models.operators.backends import ATTENTION
 from models.reconstruction import Check, reconstruction_errors, worst
 from models.reconstruction.check import wide
 from models.reconstruction.maps import affordable
-from models.records.trace import PARTS, LayerTrace, ModelTrace, Named
+from models.records.trace import PARTS, LayerTrace, ModelTrace, NamedArray
 from models.sources import weights
 from models.tracing.adapter import Checkpoint
 from models.tracing.mixing import channel_mixing
@@ -32,7 +32,7 @@ from viz.proof.maps import map_error
 from viz.recall.example import recall_example
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.matrix import channel_matrix
-from viz.trace.overview import four_machines
+from viz.trace.overview import architecture_maps
 
 TEXT = "Once upon a time a wolf met a wolf, and the wolf said to the King: 늑대 🐺"
 RED = 1e-2  # what is spoiled must err by at least this much
@@ -61,7 +61,7 @@ def spoiled(trace: ModelTrace, part: str, spoil: Spoil, layer: int | None = None
     for shown in trace:
         parts = dict(shown.parts)
         if part in parts and layer in (None, shown.index):
-            parts[part] = Named(np.array(spoil(np.array(parts[part].values))), PARTS[part])
+            parts[part] = NamedArray(np.array(spoil(np.array(parts[part].values))), PARTS[part])
         layers.append(dataclasses.replace(shown, parts=parts))
     return dataclasses.replace(trace, layers=tuple(layers))
 
@@ -378,7 +378,7 @@ def test_another_exported_array_is_red(name: str, runs: dict[str, ModelTrace]) -
         if part == "distance":
             continue
         values = np.roll(np.array(array.values), 1, axis=-1)
-        other = dataclasses.replace(figure, data={**figure.data, part: Named(values, array.dims)})
+        other = dataclasses.replace(figure, data={**figure.data, part: NamedArray(values, array.dims)})
         assert is_red(verdict(name, other, trace)), part
 
 
@@ -393,7 +393,7 @@ def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) 
         body: Any = figure.body
         other = dataclasses.replace(axis, names=axis.names[::-1])
         turned = with_grid(figure, rows=other, values=np.ascontiguousarray(body.grid.values[..., ::-1, :]))
-        data = {part: Named(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
+        data = {part: NamedArray(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
                 for part, a in figure.data.items()}  # fmt: skip
         if name != "state_slice":
             assert is_red(verdict(name, dataclasses.replace(turned, data=data), trace))
@@ -421,7 +421,7 @@ def test_other_surprisal_is_red(runs: dict[str, ModelTrace]) -> None:
     trace = runs["rwkv"]
     for spoil in (lambda v: np.roll(v, 1), lambda v: v * 1.1, lambda v: v * np.log(2), lambda v: v * np.nan):
         bits = np.array(spoil(np.array(trace.surprisal.values)))
-        other = dataclasses.replace(trace, surprisal=Named(bits, ("token",)))
+        other = dataclasses.replace(trace, surprisal=NamedArray(bits, ("token",)))
         assert is_red(verdict("token_strip", drawn("token_strip", other), trace))
 
 
@@ -505,11 +505,11 @@ MIXING = {"transformer": "attention", "mamba": "hidden_attention", "rwkv": "effe
 @pytest.mark.parametrize("kind", ["transposed", "shifted", "mirrored", "random", "squared", "log", "constant", "nan"])
 def test_a_spoiled_map_of_one_machine_is_red(architecture: str, kind: str, runs: dict[str, ModelTrace]) -> None:
     traces = list(runs.values())
-    healthy = proof.check(four_machines(traces, theme=LIGHT, t=english), traces)
+    healthy = proof.check(architecture_maps(traces, theme=LIGHT, t=english), traces)
     assert healthy is not None and healthy.error < HEALTHY
     part = MIXING[architecture]
     others = [spoiled(t, part, MAPS[kind]) if t.architecture == architecture else t for t in traces]
-    check = proof.check(four_machines(others, theme=LIGHT, t=english), others)
+    check = proof.check(architecture_maps(others, theme=LIGHT, t=english), others)
     assert check is not None and is_red(check), check
 
 
@@ -523,10 +523,10 @@ def test_machines_in_another_order_and_means_of_something_else_are_red(
     runs: dict[str, ModelTrace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traces = list(runs.values())
-    figure = four_machines(traces[::-1], theme=LIGHT, t=english)
+    figure = architecture_maps(traces[::-1], theme=LIGHT, t=english)
     assert is_red(proof.check(figure, traces))  # type: ignore[arg-type]
     monkeypatch.setattr("viz.overview.mixing_of", last_head)
-    assert is_red(proof.check(four_machines(traces, theme=LIGHT, t=english), traces))  # type: ignore[arg-type]
+    assert is_red(proof.check(architecture_maps(traces, theme=LIGHT, t=english), traces))  # type: ignore[arg-type]
 
 
 def test_machines_that_cut_a_text_differently_are_laid_out_as_they_say(runs: dict[str, ModelTrace]) -> None:
@@ -534,7 +534,7 @@ def test_machines_that_cut_a_text_differently_are_laid_out_as_they_say(runs: dic
     first = runs["rwkv"]
     traces = [first, registry.trace(registry.load("transformer"), TEXT)]
     alignment = align_all(first.prompt, [trace.tokens for trace in traces])
-    figure = four_machines(traces, theme=LIGHT, t=english, alignment=alignment)
+    figure = architecture_maps(traces, theme=LIGHT, t=english, alignment=alignment)
     check = proof.check(figure, traces, alignment=alignment)
     assert check is not None and check.error < HEALTHY
     owners = (tuple(alignment.owners[0][::-1]), alignment.owners[1])

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.records.trace import LayerTrace, ModelTrace, Named, Token
-from viz.look.labels import dodged, seconds, short, size
+from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
+from viz.look.labels import seconds, short, size, spread_apart
 from viz.trace.attention import SCORES, head_scores, most_structured_head
 from viz.trace.channels import binned, longest_first, most_varied, quantile_channels
 from viz.trace.matrix import look_back
@@ -14,7 +14,7 @@ from viz.trace.matrix import look_back
 
 def scores_of(trace: ModelTrace, weights: np.ndarray, ids: list[int]) -> dict[str, float]:
     """Score one head with given weights over given token ids."""
-    part = Named(weights[None].astype(np.float32), ("head", "query", "key"))
+    part = NamedArray(weights[None].astype(np.float32), ("head", "query", "key"))
     tokens = tuple(Token(i, n, str(n), i, i + 1) for i, n in enumerate(ids))
     only = dataclasses.replace(trace, tokens=tokens, layers=(LayerTrace(0, "attention", "dense", {"attention": part}),))
     return dict(zip(SCORES, head_scores(only).values[0, 0], strict=True))
@@ -68,7 +68,7 @@ def test_one_token_has_no_scores(traces):
 
 def test_most_structured_head_is_not_a_sink(traces):
     sink, previous = one_hot([0, 0, 0, 0]), one_hot([0, 0, 1, 2])
-    part = Named(np.stack([sink, previous]).astype(np.float32), ("head", "query", "key"))
+    part = NamedArray(np.stack([sink, previous]).astype(np.float32), ("head", "query", "key"))
     tokens = tuple(Token(i, i, str(i), i, i + 1) for i in range(4))
     layers = (LayerTrace(0, "attention", "dense", {"attention": part}),)
     trace = dataclasses.replace(traces["transformer"], tokens=tokens, layers=layers)
@@ -112,14 +112,14 @@ def test_binned_rows_average_neighbours():
     ids=["equal", "two pairs", "none", "one", "apart"],
 )
 def test_dodged_labels_are_apart_and_in_order(places):
-    moved = dodged(places, gap=1.0)
+    moved = spread_apart(places, gap=1.0)
     assert np.argsort(moved, kind="stable").tolist() == np.argsort(places, kind="stable").tolist()
     assert (np.diff(np.sort(moved)) >= 1.0 - 1e-9).all()
     assert np.mean(moved or [0]) == pytest.approx(np.mean(places or [0]))
 
 
 def test_labels_that_do_not_touch_do_not_move():
-    assert dodged([0.0, 2.0, 9.0], gap=1.0) == [0.0, 2.0, 9.0]
+    assert spread_apart([0.0, 2.0, 9.0], gap=1.0) == [0.0, 2.0, 9.0]
 
 
 @pytest.mark.parametrize(

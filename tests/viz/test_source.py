@@ -10,7 +10,7 @@ from figure_words import figure_words
 from models.records.trace import PARTS
 from viz.canvas import script
 from viz.canvas.source import BROWSER
-from viz.canvas.source import PARTS as FILES
+from viz.canvas.source import SCRIPT_FILES as FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted(path for room in ("viz", "pages") for path in (ROOT / room).rglob("*.py"))

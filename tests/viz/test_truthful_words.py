@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
-from models.records.trace import LayerTrace, ModelTrace, Named, Token
+from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from models.scores import chance, head_patterns, uniform
 from viz.canvas import CanvasSpec, decode
 from viz.gallery.figures import gallery
 from viz.look.theme import LIGHT
 from viz.trace import attention, decay, routing, state, tokens
-from viz.trace.overview import four_machines
+from viz.trace.overview import architecture_maps
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 FACTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ASSETS / "figures").glob("*.yaml")}
@@ -30,13 +30,13 @@ def of_length(
 ) -> ModelTrace:
     """Give a trace other layers and plain tokens."""
     named = tuple(Token(i, ids[i] if ids else i, f"w{i}", i, i + 1) for i in range(length))
-    bits = Named(np.full(length, np.nan, np.float32), ("token",))
+    bits = NamedArray(np.full(length, np.nan, np.float32), ("token",))
     return dataclasses.replace(trace, tokens=named, layers=layers, surprisal=bits)
 
 
 def heads(index: int, *maps: np.ndarray) -> LayerTrace:
     weights = np.stack(maps).astype(np.float32)
-    return LayerTrace(index, "attention", "dense", {"attention": Named(weights, ("head", "query", "key"))})
+    return LayerTrace(index, "attention", "dense", {"attention": NamedArray(weights, ("head", "query", "key"))})
 
 
 def sent(figure) -> dict:
@@ -137,7 +137,7 @@ def test_the_half_lives_say_how_many_of_all_have_a_mark(traces, t, channels: int
     """W2."""
     wide = {name: np.linspace(1, 90, channels, dtype=np.float32) for name in ("half_life", "half_distance")}
     wide["half_distance"][-7:] = np.inf
-    layer = LayerTrace(0, "mamba", "none", {name: Named(values, ("channel",)) for name, values in wide.items()})
+    layer = LayerTrace(0, "mamba", "none", {name: NamedArray(values, ("channel",)) for name, values in wide.items()})
     figure = decay.half_life(dataclasses.replace(traces["mamba"], layers=(layer,)), theme=LIGHT, t=t)
     rows = figure.body.to_dict()
     marks = rows["datasets"][rows["layer"][1]["data"]["name"]]
@@ -153,7 +153,9 @@ def test_the_half_lives_say_how_many_of_all_have_a_mark(traces, t, channels: int
 
 def test_a_median_beyond_the_text_is_more_than_the_text_can_show(traces, english):
     parts = {"half_life": np.array([3.0, 9.0, 30.0]), "half_distance": np.array([2.0, np.inf, np.inf])}
-    layer = LayerTrace(0, "mamba", "none", {n: Named(v.astype(np.float32), ("channel",)) for n, v in parts.items()})
+    layer = LayerTrace(
+        0, "mamba", "none", {n: NamedArray(v.astype(np.float32), ("channel",)) for n, v in parts.items()}
+    )
     figure = decay.half_life(dataclasses.replace(traces["mamba"], layers=(layer,)), theme=LIGHT, t=english)
     spec = figure.body.to_dict()
     texts = [row["text"] for row in spec["datasets"][spec["layer"][3]["data"]["name"]]]
@@ -257,7 +259,7 @@ def test_the_ribbon_names_this_models_own_plan(traces, t):
 
 def recurrent(length: int) -> LayerTrace:
     return LayerTrace(
-        0, "mamba", "none", {"hidden_attention": Named(np.tri(length, dtype=np.float32), ("query", "key"))}
+        0, "mamba", "none", {"hidden_attention": NamedArray(np.tri(length, dtype=np.float32), ("query", "key"))}
     )
 
 
@@ -274,18 +276,18 @@ def test_tiles_that_are_joined_say_so(traces, t, length: int, block: int):
 def test_the_four_machines_say_when_cells_are_joined_and_what_they_are_not(traces, t, length: int, block: int):
     trace = of_length(traces["mamba"], length, (recurrent(length),))
     other = of_length(traces["transformer"], length, (heads(0, uniform(length)),))
-    figure = four_machines([other, trace], theme=LIGHT, t=t)
+    figure = architecture_maps([other, trace], theme=LIGHT, t=t)
     assert tuple(sent(figure)["grid"]["pool"]) == (block, block)
     assert (t("viz.pooled", rows=block, columns=block) in figure.body.note) == (block > 1)
     assert t("viz.four_machines.recency") in figure.body.note
-    alone = four_machines([other], theme=LIGHT, t=t)
+    alone = architecture_maps([other], theme=LIGHT, t=t)
     assert t("viz.four_machines.recency") not in alone.body.note
 
 
 @pytest.mark.parametrize(("vocab", "bits"), [(8192, "13"), (50257, "15.6"), (12, "3.58")])
 def test_a_blind_guess_is_counted_from_the_vocabulary(traces, t, vocab: int, bits: str):
     trace = traces["rwkv"]
-    logits = Named(np.zeros((len(trace.tokens), vocab), np.float32), ("token", "vocab"))
+    logits = NamedArray(np.zeros((len(trace.tokens), vocab), np.float32), ("token", "vocab"))
     note = tokens.token_strip(dataclasses.replace(trace, logits=logits), theme=LIGHT, t=t).body.note
     assert t("viz.token_strip.guess", vocab=f"{vocab:,}", bits=bits) in note
     assert float(bits) == pytest.approx(math.log2(vocab), abs=0.06)

@@ -9,10 +9,10 @@ import altair as alt
 import numpy as np
 
 from models.records.interval import Interval
-from models.records.trace import Named
-from viz.bench.rows import MEASURED, Measured, Series, hollow, series_of
-from viz.charts.series import Axis, Line, lines_chart
-from viz.charts.strips import Strip, strips_chart
+from models.records.trace import NamedArray
+from viz.bench.rows import MEASURED, Measured, Series, is_degraded, series_of
+from viz.charts.series import ChartAxis, Line, lines_chart
+from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme, table
@@ -40,15 +40,15 @@ def largest_batch(
     for series in series_of([row for row in rows if row.context == context], t=t, among=rows):
         best = max((row for row in series.rows if _step_ms(row)), key=_largest, default=None)
         if best is None:
-            strips.append(Strip(series.name, series.architecture, head=t(f"viz.state.{series.rows[-1].state}")))
+            strips.append(ChartStrip(series.name, series.architecture, head=t(f"viz.state.{series.rows[-1].state}")))
             continue
         rate, ends = _device_rate(best), _rates((intervals or {}).get(best.cell_id), best.batch)
         text = t("viz.largest_batch.rate", rate=f"{rate:,.0f}")
-        strips.append(Strip(series.name, series.architecture, text=text, head=_limit(best, t), bar=rate,
-                            whisker=ends, hollow=hollow(best)))  # fmt: skip
+        strips.append(ChartStrip(series.name, series.architecture, text=text, head=_limit(best, t), bar=rate,
+                                 whisker=ends, drawn_hollow=is_degraded(best)))  # fmt: skip
         values.append([rate, *(ends or (math.nan, math.nan)), float(best.batch)])
         names.append(f"{series.name} {rate:,.0f}")
-    data = {"throughput": Named(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}
+    data = {"throughput": NamedArray(np.array(values).reshape(-1, 4), ("series", "rate_low_high_batch"))}
     alt_text = t("viz.largest_batch.alt", context=f"{context:,}", list=", ".join(names))
     note = t("viz.largest_batch.note", context=f"{context:,}")
     if any(strip.whisker for strip in strips):
@@ -71,20 +71,20 @@ def pareto(rows: Iterable[Measured], *, theme: Theme, t: Translate, context: int
         return None
     series = series_of(here, t=t)
     lines = [_trade(each) for each in series]
-    x = Axis(t("viz.pareto.user"), "many", log=True)
-    y = Axis(t("viz.pareto.device"), "many", log=True)
+    x = ChartAxis(t("viz.pareto.user"), "many", log=True)
+    y = ChartAxis(t("viz.pareto.device"), "many", log=True)
     chart = lines_chart(lines, x=x, y=y, theme=theme, height=380)
     front = _frontier([point for line in lines for point in line.points])
     chart.layer.insert(0, _pale(front, chart, theme))
     chart.layer.extend(_batches(series, chart, theme))
     data = {
-        line.key: Named(
+        line.key: NamedArray(
             np.array([(*p, b) for p, b in zip(line.points, _batch_order(s), strict=True)]),
             ("point", "user_device_batch"),
         )
         for line, s in zip(lines, series, strict=True)
     }
-    data["frontier"] = Named(np.array(front), ("point", "user_device"))
+    data["frontier"] = NamedArray(np.array(front), ("point", "user_device"))
     note = t("viz.pareto.note", context=f"{context:,}")
     return Figure("pareto", chart, data, t("viz.pareto.alt", count=len(lines), context=f"{context:,}"), note)
 
@@ -139,7 +139,7 @@ def _batch_order(series: Series) -> list[int]:
 def _trade(series: Series) -> Line:
     rows = _ordered(series)
     points = tuple((_device_rate(row) / row.batch, _device_rate(row)) for row in rows)
-    solid = tuple(not hollow(row) for row in rows)
+    solid = tuple(not is_degraded(row) for row in rows)
     return Line(series.architecture, series.name, points, key=series.key, solid=solid)
 
 

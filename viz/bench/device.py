@@ -1,4 +1,4 @@
-"""What the device did: how near its ceilings, how long it waited, what it drew, and whether it kept its pace."""
+"""What the device did: how near its roofline peaks, how long it waited, what it drew, and whether it kept its pace."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -7,9 +7,9 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
-from viz.charts.strips import Strip, strips_chart
+from models.records.trace import NamedArray
+from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
+from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme, styled, table
@@ -19,7 +19,7 @@ Value = Callable[[Measured], float | None]
 
 @figure("achieved", of="rows")
 def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | None:
-    """Draw the share of its measured ceilings that the device reached: bytes while decoding, operations in prefill.
+    """Draw the share of its roofline peaks that the device reached: bytes while decoding, operations in prefill.
 
     A dot per context; the mark and the number are the longest. None where no row has either.
     """
@@ -29,7 +29,7 @@ def achieved(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
     quantities: tuple[tuple[str, Value], ...] = (("decode", lambda row: row.mbu), ("prefill", lambda row: row.mfu))
     strips, data = _shares(rows, quantities, "achieved", t)
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.achieved.ceiling")))
-    return Figure("achieved", chart, data, t("viz.achieved.alt", list=_list(strips)), _ceilings(rows, t))
+    return Figure("achieved", chart, data, t("viz.achieved.alt", list=_list(strips)), _roofline_peaks(rows, t))
 
 
 @figure("launches", of="rows")
@@ -46,7 +46,7 @@ def launches(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure 
     said = _operators(rows, t)
     strips = [dataclasses.replace(strip, head=said.get(strip.name, "")) for strip in strips]
     counts = [(float(r.batch), float(r.context), float(r.ops_per_token)) for r in rows if r.ops_per_token is not None]
-    data["operators"] = Named(np.array(counts).reshape(-1, 3), ("cell", "batch_context_operators"))
+    data["operators"] = NamedArray(np.array(counts).reshape(-1, 3), ("cell", "batch_context_operators"))
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.launches.whole")))
     return Figure("launches", chart, data, t("viz.launches.alt", list=_list(strips)), t("viz.launches.note"))
 
@@ -62,10 +62,10 @@ def energy(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Figure | 
         for batch in batches_of(series.rows):
             row = max((row for row in series.rows if row.batch == batch), key=lambda row: row.context)
             joules = row.energy_j_per_token or 0.0
-            strips.append(Strip(series.name, series.architecture, label=f"×{batch}", text=f"{short(joules)} J",
-                                bar=joules, hollow=hollow(row)))  # fmt: skip
+            strips.append(ChartStrip(series.name, series.architecture, label=f"×{batch}", text=f"{short(joules)} J",
+                                     bar=joules, drawn_hollow=is_degraded(row)))  # fmt: skip
             values.append((float(batch), float(row.context), joules))
-    data = {"energy": Named(np.array(values), ("series_batch", "batch_context_joules"))}
+    data = {"energy": NamedArray(np.array(values), ("series_batch", "batch_context_joules"))}
     return Figure(
         "energy", strips_chart(strips, theme=theme), data, t("viz.energy.alt", list=_list(strips)), t("viz.energy.note")
     )
@@ -94,7 +94,7 @@ def sentinel_strip(rows: Iterable[Measured], *, limit: float, theme: Theme, t: T
     chart = styled(alt.LayerChart(layer=_pace(marks, limit, theme, t)), theme, height=190)
     moved = int((drift > limit).sum())
     words = t("viz.sentinel_strip.alt", count=len(timed), moved=moved, limit=f"{limit:.0%}")
-    data = {"milliseconds": Named(readings, ("cell", "before_after")), "drift": Named(drift, ("cell",))}
+    data = {"milliseconds": NamedArray(readings, ("cell", "before_after")), "drift": NamedArray(drift, ("cell",))}
     return Figure("sentinel_strip", chart, data, words, t("viz.sentinel_strip.note", limit=f"{limit:.0%}"))
 
 
@@ -132,10 +132,10 @@ def _clock(row: Measured) -> float | None:
 
 def _shares(
     rows: Sequence[Measured], quantities: Sequence[tuple[str, Value]], figure: str, t: Translate
-) -> tuple[list[Strip], dict[str, Named]]:
+) -> tuple[list[ChartStrip], dict[str, NamedArray]]:
     """Make a strip per series, batch and quantity that has values, and the arrays they show."""
-    strips: list[Strip] = []
-    data: dict[str, Named] = {}
+    strips: list[ChartStrip] = []
+    data: dict[str, NamedArray] = {}
     several = len(batches_of(rows)) > 1
     for series in series_of(rows, t=t):
         for batch in batches_of(series.rows):
@@ -144,12 +144,12 @@ def _shares(
                 if found := _by_context(series, batch, value):
                     last = found[-1][1]
                     strips.append(
-                        Strip(series.name, series.architecture, label=t(f"viz.{figure}.{name}") + suffix,
+                        ChartStrip(series.name, series.architecture, label=t(f"viz.{figure}.{name}") + suffix,
                               text=_percent(last), main=last, dots=tuple(v for _, v in found[:-1]),
-                              hollow=series.reference)
+                              drawn_hollow=series.reference)
                     )  # fmt: skip
                     key = f"{series.key}_{name}" + (f"_b{batch}" if several else "")
-                    data[key] = Named(np.array(found, np.float64), ("context", "x_y"))
+                    data[key] = NamedArray(np.array(found, np.float64), ("context", "x_y"))
     return strips, data
 
 
@@ -173,8 +173,8 @@ def _operators(rows: Sequence[Measured], t: Translate) -> dict[str, str]:
     return said
 
 
-def _ceilings(rows: Sequence[Measured], t: Translate) -> str:
-    """Say what 100 % was, in the unit of each ceiling."""
+def _roofline_peaks(rows: Sequence[Measured], t: Translate) -> str:
+    """Say what 100 % was, in the unit of each peak."""
     moved = [row.bandwidth_bytes_per_s for row in rows if row.bandwidth_bytes_per_s]
     done = [row.peak_flops_per_s for row in rows if row.peak_flops_per_s]
     words = [t("viz.achieved.note")]
@@ -187,5 +187,5 @@ def _figures(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _list(strips: Sequence[Strip]) -> str:
+def _list(strips: Sequence[ChartStrip]) -> str:
     return ", ".join(" ".join(part for part in (s.name, s.label, s.text) if part) for s in strips)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import Named
-from viz.bench.rows import MEASURED, Measured, Series, batches_of, hollow, series_of
-from viz.charts.series import Axis, Line, Panel, panels_chart
+from models.records.trace import NamedArray
+from viz.bench.rows import MEASURED, Measured, Series, batches_of, is_degraded, series_of
+from viz.charts.series import ChartAxis, Line, Panel, panels_chart
 from viz.figure import Figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
@@ -52,28 +52,28 @@ def panels_of(
 def context_figure(
     figure: str,
     panels: Sequence[Panel],
-    data: Mapping[str, Named],
-    y: Axis,
+    data: Mapping[str, NamedArray],
+    y: ChartAxis,
     *,
     theme: Theme,
     t: Translate,
     notes: Sequence[str] = (),
 ) -> Figure:
     """Put panels over one axis of context."""
-    chart = panels_chart(panels, x=Axis(t("viz.axis.context"), "count", log=True), y=y, theme=theme)
+    chart = panels_chart(panels, x=ChartAxis(t("viz.axis.context"), "count", log=True), y=y, theme=theme)
     names = {line.architecture for panel in panels for line in panel.lines}
     return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(notes))
 
 
-def drawn(parts: Sequence[Part], panels: Sequence[Panel]) -> dict[str, Named]:
+def drawn(parts: Sequence[Part], panels: Sequence[Panel]) -> dict[str, NamedArray]:
     """Return the points of every line, and of its floor, as drawn."""
     found = {}
     for (batch, every), panel in zip(parts, panels, strict=True):
         for series, line in zip(every, panel.lines, strict=True):
             key = data_key(series, batch, parts)
-            found[key] = Named(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
+            found[key] = NamedArray(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
             if line.floor:
-                found[f"{key}_floor"] = Named(np.array(line.floor, dtype=np.float64), ("point", "x_y"))
+                found[f"{key}_floor"] = NamedArray(np.array(line.floor, dtype=np.float64), ("point", "x_y"))
     return found
 
 
@@ -109,7 +109,7 @@ def _line(
             dots += [(float(context), float(v)) for v in _thinned(found)]
     floor = sorted({(float(row.context), floors[row.cell_id]) for row in series.rows if row.cell_id in floors})
     crosses, end = _failures(series, groups, points, lowest, t)
-    weak = {row.context for row in series.rows if hollow(row)}
+    weak = {row.context for row in series.rows if is_degraded(row)}
     return Line(
         series.architecture, series.name, tuple(points), tuple(ribbon), tuple(dots), crosses, end,
         key=series.key, solid=tuple(context not in weak for context in groups), floor=tuple(floor), note=note,

@@ -6,15 +6,15 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import MEASURED, Measured, Series, batches_of, series_of
-from viz.charts.series import Axis
+from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, ramp_between, styled, table
 
-PARTS = ("weights", "cache", "logits", "rest")
+COMPONENTS = ("weights", "cache", "logits", "rest")
 ROW, HEAD, KEY = 22, 30, 34  # pixels: a bar with its gap, the name over a group, the key on top
 LEFT, RIGHT = 62, 92  # pixels: contexts, and totals
 _KEY_AT = (0.0, 0.21, 0.39, 0.57, 0.72)  # where the words of the key begin, as shares of the width
@@ -30,7 +30,7 @@ def memory_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, p
         return [] if count is None else [float(count)]
 
     panels = panels_of(parts, values, t=t)
-    axis = Axis(t("viz.axis.peak" if peak else "viz.axis.carried"), "bytes", log=True)
+    axis = ChartAxis(t("viz.axis.peak" if peak else "viz.axis.carried"), "bytes", log=True)
     return context_figure("memory_vs_context", panels, drawn(parts, panels), axis, theme=theme, t=t)
 
 
@@ -55,7 +55,7 @@ def memory_parts(rows: Iterable[Measured], *, theme: Theme, t: Translate) -> Fig
     ]
     chart = styled(alt.LayerChart(layer=layers), theme, height=max(top, 120))
     data = {
-        b["key"]: Named(np.array([*b["parts"], b["predicted"]], np.float64), ("part",)) for b in bars
+        b["key"]: NamedArray(np.array([*b["parts"], b["predicted"]], np.float64), ("part",)) for b in bars
     }  # weights, cache, logits, rest, predicted
     return Figure("memory_parts", chart, data, t("viz.memory_parts.alt", count=len(heads)), t("viz.memory_parts.note"))
 
@@ -105,7 +105,7 @@ def _bars(bars: Sequence[dict[str, Any]], x: alt.X, theme: Theme) -> list[alt.Ch
     stacked: list[dict[str, Any]] = []
     for bar in bars:
         at = 0.0
-        for name, value in zip(PARTS, bar["parts"], strict=True):
+        for name, value in zip(COMPONENTS, bar["parts"], strict=True):
             if value > 0:
                 tint = _tints(bar["architecture"], theme)[name]
                 stacked.append({"from": at, "to": at + value, "top": bar["y"] - 7, "foot": bar["y"] + 7, "tint": tint})
@@ -143,7 +143,7 @@ def _key(architecture: str, theme: Theme, t: Translate) -> list[alt.Chart]:
     """Name the parts on top, each beside its tint in the colour of the first architecture, and the predicted tick."""
     tints = _tints(architecture, theme)
     layers = []
-    for at, name in zip(_KEY_AT, (*PARTS, "predicted"), strict=True):
+    for at, name in zip(_KEY_AT, (*COMPONENTS, "predicted"), strict=True):
         base = table([{"text": t(f"viz.memory_parts.{name}")}])
         here = alt.value(alt.ExprRef(f"width * {at} + 5"))
         if name == "predicted":

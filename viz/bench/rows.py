@@ -8,7 +8,7 @@ from models.records.measurement import MEASURED, Measurement
 from viz.look.labels import Translate
 from viz.look.theme import LIGHT
 
-__all__ = ("MEASURED", "Measured", "Series", "batches_of", "hollow", "series_of")
+__all__ = ("MEASURED", "Measured", "Series", "batches_of", "is_degraded", "series_of")
 Measured = Measurement  # a row of a run
 # Rows that differ in one of these are never one line.
 APART = ("size", "view", "dtype", "device", "attention", "kernels", "experts")
@@ -53,7 +53,7 @@ def batches_of(rows: Iterable[Measurement]) -> list[int]:
     return sorted({row.batch for row in rows})
 
 
-def hollow(row: Measurement) -> bool:
+def is_degraded(row: Measurement) -> bool:
     """Tell whether a row is drawn hollow: it ran in another way than its neighbours, or its times are unusable.
 
     In another way: on reference kernels, or on a GPU step by step where others replay a graph.

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from models.records.interval import Interval
-from models.records.trace import Named
+from models.records.trace import NamedArray
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
-from viz.bench.rows import Measured, Series, hollow
-from viz.charts.series import Axis
+from viz.bench.rows import Measured, Series, is_degraded
+from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
@@ -38,11 +38,11 @@ def decode_vs_context(
             panels[i] = dataclasses.replace(panels[i], band=band)
     data = drawn(parts, panels)
     if waits:
-        data["waiting"] = Named(np.array(waits), ("cell", "batch_context_seconds"))
+        data["waiting"] = NamedArray(np.array(waits), ("cell", "batch_context_seconds"))
     notes = [t("viz.decode_vs_context.note")] if rows else []
     notes += [t("viz.decode_vs_context.note_floor")] if any(line.floor for p in panels for line in p.lines) else []
     notes += [t("viz.decode_vs_context.note_band")] if waits else []
-    axis = Axis(t("viz.axis.decode"), "seconds", log=True)
+    axis = ChartAxis(t("viz.axis.decode"), "seconds", log=True)
     notes += _hollow_note(rows, t)
     return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)
 
@@ -64,9 +64,9 @@ def prefill_vs_context(rows: Iterable[Measured], *, theme: Theme, t: Translate, 
         for series in every:
             if fitted := found.get((batch, series.key)):
                 values = np.array([fitted.value, fitted.low, fitted.high])
-                data[f"{data_key(series, batch, parts)}_exponent"] = Named(values, ("value_low_high",))
+                data[f"{data_key(series, batch, parts)}_exponent"] = NamedArray(values, ("value_low_high",))
     words = [*([t("viz.prefill_vs_context.note")] if found else []), *_hollow_note(rows, t)]
-    axis = Axis(t("viz.axis.prefill"), "seconds", log=True)
+    axis = ChartAxis(t("viz.axis.prefill"), "seconds", log=True)
     return context_figure("prefill_vs_context", panels, data, axis, theme=theme, t=t, notes=words)
 
 
@@ -86,7 +86,7 @@ def _wait(row: Measured) -> float | None:
 
 
 def _hollow_note(rows: Sequence[Measured], t: Translate) -> list[str]:
-    return [t("viz.bench.note_hollow")] if any(hollow(row) for row in rows) else []
+    return [t("viz.bench.note_hollow")] if any(is_degraded(row) for row in rows) else []
 
 
 def _exponents(parts: Sequence[Part], fit: Fit | None) -> dict[tuple[int, str], Interval]:

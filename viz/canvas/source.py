@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 BROWSER = Path(__file__).resolve().parent / "browser"
-PARTS = (
+SCRIPT_FILES = (
     "payload",
     "drawing",
     "spread",
@@ -31,7 +31,7 @@ PARTS = (
 @cache
 def script() -> str:
     """Join the parts: a component of Streamlit is a single script."""
-    return "\n".join((BROWSER / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
+    return "\n".join((BROWSER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPT_FILES)
 
 
 @cache

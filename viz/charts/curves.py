@@ -6,8 +6,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from models.records.trace import Named
-from viz.charts.series import Axis, Line, lines_chart
+from models.records.trace import NamedArray
+from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, styled, table
@@ -40,7 +40,7 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
     return Figure(
         "carried_bytes",
         chart,
-        {"bytes": Named(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
+        {"bytes": NamedArray(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
         alt_text,
     )
 
@@ -59,8 +59,8 @@ def growth(
     ]
     chart = lines_chart(
         lines,
-        x=Axis(t("viz.axis.context"), "count", log=True),
-        y=Axis(t("viz.axis.carried"), "bytes", log=True),
+        x=ChartAxis(t("viz.axis.context"), "count", log=True),
+        y=ChartAxis(t("viz.axis.carried"), "bytes", log=True),
         theme=theme,
         markers=False,
     )
@@ -86,9 +86,11 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
         for a, points in logs.items()
     ]
     chart = lines_chart(
-        lines, x=Axis(t("viz.axis.seen"), "many"), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
+        lines, x=ChartAxis(t("viz.axis.seen"), "many"), y=ChartAxis(t("viz.axis.loss")), theme=theme, markers=False
     )
-    logged = {f"{a}_logged": Named(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()}
+    logged = {
+        f"{a}_logged": NamedArray(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()
+    }
     return Figure("training_curves", chart, _drawn(lines) | logged, t("viz.training_curves.alt"))
 
 
@@ -104,8 +106,8 @@ def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, f
     return tuple((float(x), value) for (x, _), value in zip(points, values, strict=True))
 
 
-def _drawn(lines: Sequence[Line]) -> dict[str, Named]:
+def _drawn(lines: Sequence[Line]) -> dict[str, NamedArray]:
     return {
-        line.architecture: Named(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
+        line.architecture: NamedArray(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
         for line in lines
     }

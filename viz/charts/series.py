@@ -7,11 +7,11 @@ from typing import Any
 
 import altair as alt
 
-from viz.look.axes import Axis, Unit, channel
-from viz.look.labels import dodged
+from viz.look.axes import ChartAxis, Unit, channel
+from viz.look.labels import spread_apart
 from viz.look.theme import Theme, styled, table
 
-__all__ = ["Axis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
+__all__ = ["ChartAxis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
 
 Point = tuple[float, float]
 Layers = list[alt.Chart | alt.LayerChart]
@@ -52,13 +52,15 @@ class Panel:
 
 
 def lines_chart(
-    lines: Sequence[Line], *, x: Axis, y: Axis, theme: Theme, height: int = 340, markers: bool = True
+    lines: Sequence[Line], *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int = 340, markers: bool = True
 ) -> alt.LayerChart:
     """Draw lines with their names at the right end, kept apart; an empty sequence draws an empty pair of axes."""
     return _one(Panel("", tuple(lines)), x=x, y=y, theme=theme, height=height, markers=markers)
 
 
-def panels_chart(panels: Sequence[Panel], *, x: Axis, y: Axis, theme: Theme, height: int = 250) -> alt.LayerChart:
+def panels_chart(
+    panels: Sequence[Panel], *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int = 250
+) -> alt.LayerChart:
     """Draw panels above each other on the same two scales, so that heights compare; height is that of each.
 
     A single panel has no title of its own.
@@ -83,7 +85,7 @@ def panels_chart(panels: Sequence[Panel], *, x: Axis, y: Axis, theme: Theme, hei
     return styled(chart, theme, height=height * len(panels) + FOOT)
 
 
-def _one(panel: Panel, *, x: Axis, y: Axis, theme: Theme, height: int, markers: bool) -> alt.LayerChart:
+def _one(panel: Panel, *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int, markers: bool) -> alt.LayerChart:
     xs, ys = _reach([panel])
     across, up = channel("x", x, xs, room=_label_room(panel.lines)), channel("y", y, ys)
     drawn = _layers(panel, across, up, y, ys, theme, room=max(height - 90, 60), markers=markers)
@@ -99,7 +101,7 @@ def _reach(panels: Sequence[Panel]) -> tuple[list[float], list[float]]:
 
 
 def _layers(
-    panel: Panel, x: Any, y: Any, axis: Axis, ys: Sequence[float], theme: Theme, *, room: int, markers: bool
+    panel: Panel, x: Any, y: Any, axis: ChartAxis, ys: Sequence[float], theme: Theme, *, room: int, markers: bool
 ) -> Layers:
     """Draw one panel from back to front; room: the pixels from its lowest to its highest value."""
     lines = panel.lines
@@ -207,7 +209,7 @@ def _names(
     x: Any,
     y: Any,
     color: alt.Color,
-    axis: Axis,
+    axis: ChartAxis,
     values: Sequence[float],
     theme: Theme,
     room: int,
@@ -230,7 +232,7 @@ def _names(
     below = {"name": 0.0, "note": 1e-9, "reason": 2e-9}
     wishes = [(warp(row["y"]) - warp(low)) / span - below[row["kind"]] for row in rows]
     gap = 18 / room
-    for row, place in zip(rows, dodged(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
+    for row, place in zip(rows, spread_apart(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
         row["y"] = unwarp(warp(low) + place * span)
     base = table(rows)
     style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 11}

@@ -13,7 +13,7 @@ CAP = 5  # pixels by which the round end of a bar reaches out
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class ChartStrip:
     """One strip; strips of one name that follow each other stand under it together.
 
     label: left of the strip; text: right of it; head: at the right of the name. bar ends at a value, whisker is its
@@ -29,11 +29,11 @@ class Strip:
     whisker: tuple[float, float] | None = None
     main: float | None = None
     dots: tuple[float, ...] = ()
-    hollow: bool = False
+    drawn_hollow: bool = False
 
 
 def strips_chart(
-    strips: Sequence[Strip], *, theme: Theme, end: float | None = None, limit: tuple[float, str] | None = None
+    strips: Sequence[ChartStrip], *, theme: Theme, end: float | None = None, limit: tuple[float, str] | None = None
 ) -> alt.LayerChart:
     """Draw strips on a linear scale up to end (without it, the largest value); limit: a value to mark and its words."""
     most = max([v for strip in strips for v in _values(strip)] + ([end] if end else []), default=1.0) or 1.0
@@ -50,10 +50,12 @@ def strips_chart(
     return styled(alt.LayerChart(layer=layers), theme, height=max(height, 60))
 
 
-def _placed(strips: Sequence[Strip], top: int) -> tuple[list[tuple[Strip, float]], list[tuple[Strip, float]], int]:
+def _placed(
+    strips: Sequence[ChartStrip], top: int
+) -> tuple[list[tuple[ChartStrip, float]], list[tuple[ChartStrip, float]], int]:
     """Give every strip and every name its height in pixels."""
-    rows: list[tuple[Strip, float]] = []
-    heads: list[tuple[Strip, float]] = []
+    rows: list[tuple[ChartStrip, float]] = []
+    heads: list[tuple[ChartStrip, float]] = []
     y, before = float(top), None
     for strip in strips:
         if strip.name != before:
@@ -65,7 +67,7 @@ def _placed(strips: Sequence[Strip], top: int) -> tuple[list[tuple[Strip, float]
     return rows, heads, int(y) + 8
 
 
-def _values(strip: Strip) -> list[float]:
+def _values(strip: ChartStrip) -> list[float]:
     given = [v for v in (strip.bar, strip.main) if v is not None]
     return [*given, *strip.dots, *(strip.whisker or ())]
 
@@ -80,7 +82,7 @@ def _y() -> alt.Y:
 
 
 def _limit(
-    limit: tuple[float, str] | None, rows: Sequence[tuple[Strip, float]], x: alt.X, theme: Theme
+    limit: tuple[float, str] | None, rows: Sequence[tuple[ChartStrip, float]], x: alt.X, theme: Theme
 ) -> list[alt.Chart]:
     """Mark a value on every strip, and say on top what it is."""
     if limit is None or not rows:
@@ -92,7 +94,7 @@ def _limit(
     return [rule, text.encode(x=x, y=alt.value(10), text="text:N")]
 
 
-def _tracks(rows: Sequence[tuple[Strip, float]], x: alt.X, most: float, theme: Theme) -> list[alt.Chart]:
+def _tracks(rows: Sequence[tuple[ChartStrip, float]], x: alt.X, most: float, theme: Theme) -> list[alt.Chart]:
     """Draw the quiet ground of every strip that has a value: as thick as a bar, or a hairline under dots."""
     layers = []
     for thick, width in ((True, 2.0 * CAP), (False, 1.5)):
@@ -109,13 +111,13 @@ def _tracks(rows: Sequence[tuple[Strip, float]], x: alt.X, most: float, theme: T
     return layers
 
 
-def _marks(rows: Sequence[tuple[Strip, float]], x: alt.X, theme: Theme) -> list[alt.Chart]:
+def _marks(rows: Sequence[tuple[ChartStrip, float]], x: alt.X, theme: Theme) -> list[alt.Chart]:
     color, fill = alt.Color("color:N", scale=None), alt.Fill("fill:N", scale=None)
     bars, whiskers, mains, dots = [], [], [], []
     for strip, y in rows:
         own = theme.color(strip.architecture)
         here = {"y": y, "color": own, "shape": theme.markers.get(strip.architecture, "circle")}
-        here["fill"] = theme.card if strip.hollow else own
+        here["fill"] = theme.card if strip.drawn_hollow else own
         if strip.bar is not None:
             bars.append({**here, "value": 0.0, "end": strip.bar})
         if strip.whisker is not None:
@@ -138,7 +140,7 @@ def _marks(rows: Sequence[tuple[Strip, float]], x: alt.X, theme: Theme) -> list[
     return layers
 
 
-def _words(rows: Sequence[tuple[Strip, float]], theme: Theme) -> list[alt.Chart]:
+def _words(rows: Sequence[tuple[ChartStrip, float]], theme: Theme) -> list[alt.Chart]:
     layers = []
     if left := [{"y": y, "text": strip.label} for strip, y in rows if strip.label]:
         text = table(left).mark_text(align="left", baseline="middle", fontSize=13, color=theme.muted)
@@ -149,7 +151,7 @@ def _words(rows: Sequence[tuple[Strip, float]], theme: Theme) -> list[alt.Chart]
     return layers
 
 
-def _heads(heads: Sequence[tuple[Strip, float]], theme: Theme) -> list[alt.Chart]:
+def _heads(heads: Sequence[tuple[ChartStrip, float]], theme: Theme) -> list[alt.Chart]:
     if not heads:
         return []
     rows = [{"y": y, "text": s.name, "head": s.head, "color": theme.color(s.architecture)} for s, y in heads]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import viz
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from viz.figure import Figure, Registered, registered
 from viz.look.labels import Translate
 from viz.look.theme import Theme
@@ -21,7 +21,7 @@ def every() -> Mapping[str, Registered]:
     return registered()
 
 
-def gallery(trace: ModelTrace, *, theme: Theme, t: Translate, mixing: Named | None = None) -> Iterator[Figure]:
+def gallery(trace: ModelTrace, *, theme: Theme, t: Translate, mixing: NamedArray | None = None) -> Iterator[Figure]:
     """Draw every figure that the parts of a trace allow, with default options.
 
     mixing: (channel, query, key) of one channel of the first recurrent layer, for channel_matrix.

@@ -30,7 +30,7 @@ _EXPRESSIONS: dict[Unit, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class ChartAxis:
     """Title, unit and scale of one axis; ticks for a log axis are chosen in the unit's own steps.
 
     top: where a linear axis ends, the largest value without it.
@@ -43,7 +43,7 @@ class Axis:
 
 
 def channel(
-    name: Literal["x", "y"], axis: Axis, values: Sequence[float], *, room: int = 0, within: Range | None = None
+    name: Literal["x", "y"], axis: ChartAxis, values: Sequence[float], *, room: int = 0, within: Range | None = None
 ) -> alt.X | alt.Y:
     """Build an encoding channel; room leaves that many pixels at the right of the x axis for the names of the lines.
 

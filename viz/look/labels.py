@@ -28,7 +28,9 @@ def template(t: Translate, key: str, *names: str, **values: object) -> str:
     return t(key, **{name: "{" + name + "}" for name in names}, **values)
 
 
-def dodged(places: Sequence[float], *, gap: float, low: float | None = None, high: float | None = None) -> list[float]:
+def spread_apart(
+    places: Sequence[float], *, gap: float, low: float | None = None, high: float | None = None
+) -> list[float]:
     """Move places apart, as little as possible, until neighbours are at least gap apart; indices stay.
 
     low, high: where the first and the last may stand at most; where not all have room, low gives way.

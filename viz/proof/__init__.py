@@ -49,7 +49,7 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
 )
 CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
     {
-        "four_machines": ("recomputed", layers.four_machines),
+        "four_machines": ("recomputed", layers.architecture_maps),
         "recall_example": ("recomputed", layers.recall_example),
     }
 )

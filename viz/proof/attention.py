@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.reconstruction import attention as exact
+from models.reconstruction import attention as reconstruction
 from models.reconstruction.check import Wide, relative, wide, worst
 from models.records.trace import ModelTrace
 from viz.figure import Figure
@@ -14,7 +14,7 @@ def head_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn A V_h against the captured output of the head, and drawn A against the softmax."""
     layer, head = _place(trace, choice)
     drawn, copies = matrix(figure, "attention")
-    return worst(copies, exact.weight_error(drawn, trace.layer(layer), head))
+    return worst(copies, reconstruction.weight_error(drawn, trace.layer(layer), head))
 
 
 def head_logits(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
@@ -23,18 +23,18 @@ def head_logits(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     shown = trace.layer(layer)
     drawn, copies = matrix(figure, "attention_logits")
     below = np.tri(len(drawn), dtype=bool)
-    known = np.where(below, exact.scores(shown, head), 0.0)
+    known = np.where(below, reconstruction.scores(shown, head), 0.0)
     odds = np.where(shown.part("visible").astype(bool), drawn, -np.inf)
     odds = np.exp(odds - odds.max(1, keepdims=True))
-    rebuilt = exact.output_error(odds / odds.sum(1, keepdims=True), shown, head)
-    return worst(copies, relative(drawn, known, exact.score_scale(shown, head)), rebuilt)
+    rebuilt = reconstruction.output_error(odds / odds.sum(1, keepdims=True), shown, head)
+    return worst(copies, relative(drawn, known, reconstruction.score_scale(shown, head)), rebuilt)
 
 
 def value_norm_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn |A v W_O| against float64, and what is left of it without |v W_O| times V_h against the captured output."""
     layer, head = _place(trace, choice)
     drawn, copies = matrix(figure, "value_norm")
-    return worst(copies, exact.moved_error(drawn, trace.layer(layer), head))
+    return worst(copies, reconstruction.moved_error(drawn, trace.layer(layer), head))
 
 
 def head_mosaic(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
@@ -45,7 +45,7 @@ def head_mosaic(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     places = _tile_places(trace, part)
     if len(maps) != len(places) or len(grid.tiles) != len(places):
         return 1.0
-    compare = exact.weight_error if part == "attention" else exact.moved_error
+    compare = reconstruction.weight_error if part == "attention" else reconstruction.moved_error
     below = np.tri(maps.shape[-1], dtype=bool)
     errors = [
         worst(compare(np.where(below, tile, 0.0), trace.layer(layer), head))
@@ -80,7 +80,7 @@ def _tile_places(trace: ModelTrace, part: str) -> list[tuple[int, int]]:
 def _score_error(figure: Figure, trace: ModelTrace, part: str, score: str, places: list[tuple[int, int]]) -> float:
     """Compare the scores under the tiles and the exported ones with those of the heads' weights, all in [0, 1]."""
     layers = [shown.index for shown in trace.layers_with(part)]
-    weights = np.stack([exact.weights(trace.layer(layer), head) for layer, head in places])
+    weights = np.stack([reconstruction.weights(trace.layer(layer), head) for layer, head in places])
     known = _scores(weights, [token.id for token in trace.tokens], score)
     tiles = wide(np.array([np.nan if tile.score is None else tile.score for tile in mosaic_of(figure).tiles]))
     table = exported(figure, score)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction import half_lives
-from models.reconstruction import time_mix as exact
+from models.reconstruction import time_mix as reconstruction
 from models.reconstruction.check import relative, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
@@ -31,7 +31,7 @@ CLOSE = 1e-5  # a number of three digits may be that far from a border between t
 def decay_curves(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn curves, dots and labels against exp(-(n-1) w) and exp(u) of the weights, which give the captured output."""
     layer, channels = chosen_layer(trace, choice, "decay_rate"), channels_of(figure)
-    rate, bonus = exact.rates(layer)[channels], np.exp(wide(layer.part("bonus"))[channels])
+    rate, bonus = reconstruction.rates(layer)[channels], np.exp(wide(layer.part("bonus"))[channels])
     curves, dots = chart_rows(figure, "line", "weight"), chart_rows(figure, "point", "weight")
     points = len(exported(figure, "distance"))
     if len(curves) != points * len(channels) or len(dots) != len(channels):
@@ -47,8 +47,8 @@ def decay_curves(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
         relative(now, bonus, bonus),
         relative(exported(figure, "bonus"), bonus, bonus),
         names,
-        exact.answer_error(layer, channels),
-        _label_error(figure, exact.half_lives(layer)[channels]),
+        reconstruction.answer_error(layer, channels),
+        _label_error(figure, reconstruction.half_lives(layer)[channels]),
     )
 
 
@@ -75,15 +75,15 @@ def effective_attention(figure: Figure, trace: ModelTrace, choice: Choice) -> fl
 def receptance_map(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn rows against sigma(r), longest memory first; sigma(r) wkv in float64 gives the captured output."""
     layer, drawn = chosen_layer(trace, choice, "receptance"), exported(figure, "receptance")
-    gate, runs = exact.receptance(layer), runs_of(layer)
+    gate, runs = reconstruction.receptance(layer), runs_of(layer)
     known = np.stack([gate[:, run].mean(1) for run in runs])
     if drawn.shape != known.shape:
         return 1.0
-    half_life = exact.half_lives(layer)
+    half_life = reconstruction.half_lives(layer)
     return worst(
         relative(drawn, known, known),
         relative(layer.part("half_life"), half_life, half_life),
-        exact.gate_error(gate, layer),
+        reconstruction.gate_error(gate, layer),
         bars_error(figure, "receptance_mean", gate.mean(1)),
         names_error(map_of(figure).rows.names, runs),
         picture_error(figure, drawn[None]),
@@ -93,14 +93,14 @@ def receptance_map(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
 def wkv_film(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn num / den against a float64 recurrence, which with the bonus must give the captured output."""
     layer, channels = chosen_layer(trace, choice, "wkv_num"), channels_of(figure)
-    film, known = exported(figure, "wkv"), exact.wkv(layer, channels)
+    film, known = exported(figure, "wkv"), reconstruction.wkv(layer, channels)
     again = relative(film, known.held.T, known.held_scale.T)
-    anchor = exact.answer_error(layer, channels)
+    anchor = reconstruction.answer_error(layer, channels)
     return worst(again, anchor, _row_error(figure, layer, channels), picture_error(figure, film[None]))
 
 
 def _row_error(figure: Figure, layer: LayerTrace, channels: list[int]) -> float:
-    known = exact.half_lives(layer)[channels]
+    known = reconstruction.half_lives(layer)[channels]
     named = relative(layer.part("half_life")[channels], known, known)
     return worst(named, descent_error(known), names_error(map_of(figure).rows.names, [[c] for c in channels]))
 

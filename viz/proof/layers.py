@@ -74,7 +74,7 @@ def hybrid_stack(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     return worst(*errors, names, picture_error(figure, drawn, triangle=True))
 
 
-def four_machines(figure: Figure, traces: Sequence[ModelTrace], choice: Choice) -> float:
+def architecture_maps(figure: Figure, traces: Sequence[ModelTrace], choice: Choice) -> float:
     """Drawn shares of every model against rows recomputed in float64, laid out as its own tokens lie in the text."""
     alignment = choice.get("alignment")
     if alignment is None:

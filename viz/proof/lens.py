@@ -4,7 +4,7 @@ import numpy as np
 
 from models.reconstruction.check import LIMITS, Wide, relative, wide, worst
 from models.reconstruction.lens import last_layer_error
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from viz.canvas import Matrix
 from viz.figure import Figure
 from viz.proof.drawn import Choice, exported, map_of, names_error, number, picture_error, same, spec_of
@@ -27,8 +27,8 @@ def _last_row_error(drawn: dict[str, Wide], trace: ModelTrace) -> float:
     own /= own.sum(-1, keepdims=True)
     bits = -(own * np.log2(np.maximum(own, np.finfo(np.float64).tiny))).sum(-1)
     last = {part: values[-1] for part, values in drawn.items()}
-    parts = {part: Named(last[part], ("token", "choice")) for part in ("lens_tokens", "lens_probs")}
-    parts["lens_prob_final"] = Named(last["lens_probs"][:, 0], ("token",))
+    parts = {part: NamedArray(last[part], ("token", "choice")) for part in ("lens_tokens", "lens_probs")}
+    parts["lens_prob_final"] = NamedArray(last["lens_probs"][:, 0], ("token",))
     return worst(
         last_layer_error(parts, logits),
         relative(last["lens_entropy"], bits, bits.max()),

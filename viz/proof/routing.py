@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.reconstruction import experts as exact
+from models.reconstruction import experts as reconstruction
 from models.reconstruction.check import relative, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.canvas import Lanes
@@ -37,7 +37,7 @@ def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     layer, position = number(choice, "layer"), number(choice, "position")
     shown = layers[len(layers) // 2] if layer is None else trace.layer(layer)
     at = len(trace.tokens) - 1 if position is None else position
-    known = exact.probabilities(shown)[at]
+    known = reconstruction.probabilities(shown)[at]
     bars = chart_rows(figure, "bar", "p")
     drawn = np.full(len(known), np.nan)
     drawn[bars["expert"].to_numpy().astype(int)] = bars["p"].to_numpy(dtype=np.float64)
@@ -47,7 +47,7 @@ def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     best = np.sort(np.argsort(-known, kind="stable")[: len(used)])
     if not (np.array_equal(np.sort(solid), best) and np.array_equal(told, best)):
         return 1.0
-    rebuilt = exact.mixture_error(shown.part("chosen_experts"), shown.part("chosen_weights"), shown)[at]
+    rebuilt = reconstruction.mixture_error(shown.part("chosen_experts"), shown.part("chosen_weights"), shown)[at]
     exact_ = relative(drawn, known, known), relative(exported(figure, "router_probs"), known, known)
     return worst(*exact_, rebuilt)
 
@@ -61,7 +61,7 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
         chosen = layer.part("chosen_experts")
         for expert in chosen.ravel():
             known[row, int(expert)] += 1 / chosen.size
-        errors.append(worst(exact.mixture_error(chosen, layer.part("chosen_weights"), layer)))
+        errors.append(worst(reconstruction.mixture_error(chosen, layer.part("chosen_weights"), layer)))
     if drawn.shape != known.shape:
         return 1.0
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
@@ -74,7 +74,7 @@ def told_error(figure: Figure, trace: ModelTrace) -> float:
     if not layers:
         return 0.0
     told = zip(exported(figure, "chosen_experts"), exported(figure, "chosen_weights"), layers, strict=True)
-    return worst(*(exact.mixture_error(chosen, weights, layer) for chosen, weights, layer in told))
+    return worst(*(reconstruction.mixture_error(chosen, weights, layer) for chosen, weights, layer in told))
 
 
 def routes_error(lanes: Lanes, row: int, layer: LayerTrace) -> float:
@@ -89,4 +89,4 @@ def routes_error(lanes: Lanes, row: int, layer: LayerTrace) -> float:
     if not count:
         return 0.0
     chosen, weights = (np.stack(part, axis=1) for part in zip(*drawn[:count], strict=True))
-    return worst(exact.mixture_error(chosen, weights, layer))
+    return worst(reconstruction.mixture_error(chosen, weights, layer))

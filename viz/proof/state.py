@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction import half_lives
-from models.reconstruction import state_space as exact
+from models.reconstruction import state_space as reconstruction
 from models.reconstruction.check import Wide, relative, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
@@ -33,10 +33,10 @@ TICKS = 256  # half-lives drawn of a layer
 def state_film(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn sums of h against a float64 scan, which itself must give the captured output; bars against mean dt."""
     layer, channels = chosen_layer(trace, choice, "state"), channels_of(figure)
-    film, known = exported(figure, "state_sum"), exact.scan(layer, channels)
+    film, known = exported(figure, "state_sum"), reconstruction.scan(layer, channels)
     again = relative(film, known.state.sum(-1).T, known.mass.sum(-1).T)
-    anchor = exact.read_error(known.state, layer, channels)
-    bars = bars_error(figure, "dt_mean", exact.step_sizes(layer).mean(1))
+    anchor = reconstruction.read_error(known.state, layer, channels)
+    bars = bars_error(figure, "dt_mean", reconstruction.step_sizes(layer).mean(1))
     return worst(again, anchor, bars, _row_error(figure, layer, channels), picture_error(figure, film[None]))
 
 
@@ -44,23 +44,23 @@ def state_slice(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn h read through C, with skip and gate, against the captured output; and against a float64 scan."""
     layer, channels = chosen_layer(trace, choice, "state"), channels_of(figure)
     tokens = slice(None, None, film_of(figure).frame_pool)
-    frames, known = exported(figure, "state"), exact.scan(layer, channels)
+    frames, known = exported(figure, "state"), reconstruction.scan(layer, channels)
     if frames.shape != known.state[tokens].shape:
         return 1.0
     again = relative(frames, known.state[tokens], known.mass[tokens])
-    rebuilt = exact.read_error(frames, layer, channels, tokens)
+    rebuilt = reconstruction.read_error(frames, layer, channels, tokens)
     return worst(again, rebuilt, _row_error(figure, layer, channels), same(film_of(figure).values, frames))
 
 
 def dt_map(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn rows of dt against softplus(W delta + b), longest memory first; a float64 scan with it gives the output."""
     layer, drawn = chosen_layer(trace, choice, "dt"), exported(figure, "dt")
-    dt, runs = exact.step_sizes(layer), runs_of(layer)
+    dt, runs = reconstruction.step_sizes(layer), runs_of(layer)
     known = np.stack([dt[:, run].mean(1) for run in runs])
     if drawn.shape != known.shape:
         return 1.0
     channels = list(range(0, dt.shape[1], max(1, dt.shape[1] // ANCHORS)))
-    anchor = exact.read_error(exact.scan(layer, channels).state, layer, channels)
+    anchor = reconstruction.read_error(reconstruction.scan(layer, channels).state, layer, channels)
     bars = bars_error(figure, "dt_mean", dt.mean(1))
     names = names_error(map_of(figure).rows.names, runs)
     again = relative(drawn, known, known)
@@ -99,11 +99,11 @@ def runs_of(layer: LayerTrace) -> list[list[int]]:
 
 def _row_error(figure: Figure, layer: LayerTrace, channels: list[int]) -> float:
     """Check that rows are named after their channels, and stand from the longest half-life to the shortest."""
-    known = exact.half_lives(layer)[channels]
+    known = reconstruction.half_lives(layer)[channels]
     named = relative(layer.part("half_life")[channels], known, known)
     return worst(named, descent_error(known), names_error(map_of(figure).rows.names, [[c] for c in channels]))
 
 
 def _half_life_error(layer: LayerTrace) -> Wide:
-    known = exact.half_lives(layer)
+    known = reconstruction.half_lives(layer)
     return relative(layer.part("half_life"), known, known)

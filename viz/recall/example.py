@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from viz.canvas import Axis, CanvasSpec, Legend, Matrix, Scale, Strip
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
@@ -70,4 +70,4 @@ def recall_example(
     )
     spec = CanvasSpec("recall_example", alt, theme, theme.ink, strip, (), grid, legends,
                       t("viz.recall_example.note"), words(t))  # fmt: skip
-    return Figure("recall_example", spec, {"share": Named(values, ("row", "token"))}, alt)
+    return Figure("recall_example", spec, {"share": NamedArray(values, ("row", "token"))}, alt)

@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 
 from models.records.recall import Accuracy
-from models.records.trace import Named
-from viz.charts.series import Axis, Line, lines_chart
+from models.records.trace import NamedArray
+from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, sequential, styled, table
@@ -94,10 +94,10 @@ def recall_against_bytes(
         points = [(_mean(g, "bytes_carried"), _mean(g, "accuracy")) for g in groups if g]
         ribbon = [(_mean(g, "bytes_carried"), _mean(g, "low"), _mean(g, "high")) for g in groups if g]
         lines.append(Line(name, t(f"viz.architecture.{name}"), tuple(points), ribbon=tuple(ribbon)))
-    accuracy = Axis(t("viz.recall.axis.accuracy"), "share", top=1.0)
-    chart = lines_chart(lines, x=Axis(t("viz.recall.axis.bytes"), "bytes", log=True), y=accuracy, theme=theme)
+    accuracy = ChartAxis(t("viz.recall.axis.accuracy"), "share", top=1.0)
+    chart = lines_chart(lines, x=ChartAxis(t("viz.recall.axis.bytes"), "bytes", log=True), y=accuracy, theme=theme)
     data = {
-        f"{line.architecture}_{name}": Named(np.array([p[i] for p in line.points]), (layout.across,))
+        f"{line.architecture}_{name}": NamedArray(np.array([p[i] for p in line.points]), (layout.across,))
         for line in lines
         for i, name in enumerate(("bytes", "accuracy"))
     }
@@ -112,9 +112,9 @@ def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Th
         for name, points in logs.items()
     ]
     chart = lines_chart(
-        lines, x=Axis(t("viz.recall.axis.step")), y=Axis(t("viz.axis.loss")), theme=theme, markers=False
+        lines, x=ChartAxis(t("viz.recall.axis.step")), y=ChartAxis(t("viz.axis.loss")), theme=theme, markers=False
     )
-    data = {line.architecture: Named(np.array(line.points).reshape(-1, 2), ("point", "xy")) for line in lines}
+    data = {line.architecture: NamedArray(np.array(line.points).reshape(-1, 2), ("point", "xy")) for line in lines}
     return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"))
 
 
@@ -164,7 +164,10 @@ def recall_seeds(
     named = said.encode(x=x, y=alt.value(0), text="text:N")
     chart = styled(alt.LayerChart(layer=[rule, named, span, marks]), theme, height=44 * max(len(runs), 1) + 66)
     array = np.array([[_mean(cells, "accuracy") for _, cells in every] for every in runs.values()])
-    data = {"accuracy": Named(array, ("architecture", "seed")), "guess": Named(np.array([guessed]), ("value",))}
+    data = {
+        "accuracy": NamedArray(array, ("architecture", "seed")),
+        "guess": NamedArray(np.array([guessed]), ("value",)),
+    }
     return Figure("recall_seeds", chart, data, t("viz.recall_seeds.alt", list=_spread(runs, t)))
 
 
@@ -233,12 +236,12 @@ def _tiles(name: str, cells: Sequence[Accuracy], frame: _Frame, theme: Theme, t:
                     "color": (color := ramp[int(level * (len(ramp) - 1))]),
                     "ink": theme.text_on(color),
                     "guess": f"{guess:.1%}",
-                    **_said(cell, t),
+                    **_readout(cell, t),
                 }
             yield here | words
 
 
-def _said(cell: Accuracy, t: Translate) -> dict[str, str]:
+def _readout(cell: Accuracy, t: Translate) -> dict[str, str]:
     return {
         "short": f"{100 * cell.accuracy:.0f}",
         "cell": ", ".join(f"{t(f'viz.recall.axis.{axis}')} {value}" for axis, value in cell.at.items()),
@@ -318,7 +321,7 @@ def _spread(runs: Mapping[str, Sequence[tuple[int, Sequence[Accuracy]]]], t: Tra
     return ", ".join(found)
 
 
-def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str, Named]:
+def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str, NamedArray]:
     """Return what is drawn: (architecture, row, place), nan where nothing is measured yet."""
     shape = (len(cells), len(layout.rows), len(layout.places))
     arrays = {name: np.full(shape, np.nan) for name in ("accuracy", "low", "high", "bytes_carried")}
@@ -328,4 +331,4 @@ def _arrays(cells: Mapping[str, Sequence[Accuracy]], layout: Layout) -> dict[str
             for name, array in arrays.items():
                 array[i, row, layout.places.index(cell.at[layout.across])] = getattr(cell, name)
     dims = ("architecture", layout.up or "row", layout.across)
-    return {name: Named(array, dims) for name, array in arrays.items()}
+    return {name: NamedArray(array, dims) for name, array in arrays.items()}

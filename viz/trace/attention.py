@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import ModelTrace, Named
+from models.records.trace import ModelTrace, NamedArray
 from models.scores import PATTERNS, chance, head_patterns, reach
 from viz.canvas import Legend, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
@@ -119,9 +119,9 @@ def head_mosaic(
         note=" ".join(_mosaic_note(trace, even, grid, part=part, score=score, t=t)),
     )
     data = {
-        part: Named(maps, ("tile", "query", "key")),
-        score: Named(scores, ("layer", "head")),
-        "uniform": Named(even, ("layer",)),
+        part: NamedArray(maps, ("tile", "query", "key")),
+        score: NamedArray(scores, ("layer", "head")),
+        "uniform": NamedArray(even, ("layer",)),
     }
     return Figure("head_mosaic", spec, data, spec.alt)
 
@@ -131,7 +131,7 @@ def mosaic_head(trace: ModelTrace, tile: int, *, part: str = "attention") -> Hea
     return _order(trace, part)[tile]
 
 
-def head_scores(trace: ModelTrace) -> Named:
+def head_scores(trace: ModelTrace) -> NamedArray:
     """Score every head as models.scores.head_patterns does, (layer, head, score) in the order of SCORES.
 
     The layers are those that show attention.
@@ -141,24 +141,24 @@ def head_scores(trace: ModelTrace) -> Named:
         [head_patterns(head, ids) for head in layer.part("attention").astype(np.float64)]
         for layer in trace.layers_with("attention")
     ]
-    return Named(np.array(scores).reshape(len(scores), -1, len(SCORES)), ("layer", "head", "score"))
+    return NamedArray(np.array(scores).reshape(len(scores), -1, len(SCORES)), ("layer", "head", "score"))
 
 
-def uniform_scores(trace: ModelTrace) -> Named:
+def uniform_scores(trace: ModelTrace) -> NamedArray:
     """Score uniform attention over the same tokens, (layer, score): within the window where a layer has one."""
     ids = np.array([token.id for token in trace.tokens])
     windows = [reach(floats(layer, "attention")) for layer in trace.layers_with("attention")]
     known = {window: chance(ids, window=window) for window in set(windows)}
-    return Named(np.array([known[window] for window in windows]).reshape(-1, len(SCORES)), ("layer", "score"))
+    return NamedArray(np.array([known[window] for window in windows]).reshape(-1, len(SCORES)), ("layer", "score"))
 
 
-def structure(trace: ModelTrace) -> Named:
+def structure(trace: ModelTrace) -> NamedArray:
     """Say how clear a head's clearest pattern is beyond what uniform attention scores on this text, (layer, head).
 
     The patterns are previous token, duplicate and induction: a sink needs no structure. Uniform attention has 0.
     """
     beyond = head_scores(trace).values - uniform_scores(trace).values[:, None]
-    return Named(np.asarray(beyond[:, :, _STRUCTURED].max(-1)), ("layer", "head"))
+    return NamedArray(np.asarray(beyond[:, :, _STRUCTURED].max(-1)), ("layer", "head"))
 
 
 def most_structured_head(trace: ModelTrace) -> Head:
@@ -196,7 +196,7 @@ def _head_picture(
     spec = matrix_picture(
         figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt, additive=additive
     )
-    data: Mapping[str, Named] = {part: Named(values, ("query", "key"))}
+    data: Mapping[str, NamedArray] = {part: NamedArray(values, ("query", "key"))}
     return Figure(figure, spec, data, alt)
 
 

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import LayerTrace, ModelTrace, Named
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 
 Floats = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.intp]
@@ -58,7 +58,7 @@ def widest_memory(trace: ModelTrace) -> int:
     return max(layers, key=lambda layer: float(np.log(layer.part("half_life")).std())).index
 
 
-def farthest_reaching(mixing: Named) -> int:
+def farthest_reaching(mixing: NamedArray) -> int:
     """Return which of the channels (channel, query, key) puts the largest share of |weight| on earlier tokens."""
     weight = np.abs(mixing.values)
     total = weight.sum(axis=(1, 2))

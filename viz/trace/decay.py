@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.records.trace import LayerTrace, ModelTrace, Named
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Bars, Legend, Matrix, Scale
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
@@ -45,10 +45,10 @@ def decay_curves(
     chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, last, color, theme=theme, t=t)
     alt_text = t("viz.decay_curves.alt", layer=shown.index, channels=len(chosen))
     data = {
-        "weight": Named(weight, ("channel", "distance")),
-        "distance": Named(distance, ("distance",)),
-        "bonus": Named(now, ("channel",)),
-        "channel": Named(chosen, ("channel",)),
+        "weight": NamedArray(weight, ("channel", "distance")),
+        "distance": NamedArray(distance, ("distance",)),
+        "bonus": NamedArray(now, ("channel",)),
+        "channel": NamedArray(chosen, ("channel",)),
     }
     return Figure("decay_curves", chart, data, alt_text)
 
@@ -97,7 +97,10 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
         grid=grid,
         legends=(Legend(t("viz.half_life.quantity"), ticks, t("viz.scope.picture_log")),),
     )
-    data = {"half_life": Named(half_life, ("layer", "rank")), "channel": Named(np.stack(order), ("layer", "rank"))}
+    data = {
+        "half_life": NamedArray(half_life, ("layer", "rank")),
+        "channel": NamedArray(np.stack(order), ("layer", "rank")),
+    }
     return Figure("half_life_spectrum", spec, data, alt_text)
 
 
@@ -110,12 +113,12 @@ def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
     """
     layers = trace.layers_with("half_life")
     values = np.stack([floats(shown, "half_life") for shown in layers])  # (layer, channel)
-    data = {"half_life": Named(values, ("layer", "channel"))}
+    data = {"half_life": NamedArray(values, ("layer", "channel"))}
     low, high = short(float(values.min())), short(float(values.max()))
     length, color, names = len(trace.tokens), theme.mixer_color(layers[0].mixer), _layer_names(layers, t)
     if all("half_distance" in shown.parts for shown in layers):
         measured = np.stack([floats(shown, "half_distance") for shown in layers])  # (layer, channel)
-        data["half_distance"] = Named(measured, ("layer", "channel"))
+        data["half_distance"] = NamedArray(measured, ("layer", "channel"))
         lanes = [
             lane
             for name, slowest, halves in zip(names, values, measured, strict=True)
@@ -194,7 +197,7 @@ def receptance_map(
         bars=(bars,),
         low=0.0,
     )
-    data = {"receptance": Named(rows, ("row", "token")), "receptance_mean": Named(mean, ("token",))}
+    data = {"receptance": NamedArray(rows, ("row", "token")), "receptance_mean": NamedArray(mean, ("token",))}
     return Figure("receptance_map", spec, data, alt_text)
 
 
@@ -217,7 +220,10 @@ def wkv_film(
     alt_text = t("viz.wkv_film.alt", layer=shown.index, channels=len(chosen))
     spec = film_picture("wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected)
     return Figure(
-        "wkv_film", spec, {"wkv": Named(film, ("channel", "token")), "channel": Named(chosen, ("channel",))}, alt_text
+        "wkv_film",
+        spec,
+        {"wkv": NamedArray(film, ("channel", "token")), "channel": NamedArray(chosen, ("channel",))},
+        alt_text,
     )
 
 

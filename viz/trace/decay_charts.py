@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 
 from models.records.trace import ModelTrace
-from viz.look.labels import Translate, dodged, short
+from viz.look.labels import Translate, short, spread_apart
 from viz.look.theme import Theme, ramp_between, styled, table
 from viz.trace.channels import Floats, Indices
 
@@ -160,7 +160,7 @@ def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Tra
     value = np.exp(-(at - 1) * rate)
     place = value.copy()
     crowded = [i for i in range(len(names)) if at[i] >= reach * 0.75]
-    for i, moved in zip(crowded, dodged([float(place[i]) for i in crowded], gap=0.055 * top), strict=True):
+    for i, moved in zip(crowded, spread_apart([float(place[i]) for i in crowded], gap=0.055 * top), strict=True):
         place[i] = moved
     half_life = math.log(2) / rate
     return [

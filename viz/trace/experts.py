@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from models.records.trace import LayerTrace, ModelTrace, Named
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Lanes, Legend
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme
@@ -68,13 +68,13 @@ def ribbon_note(trace: ModelTrace, t: Translate) -> Iterator[str]:
         yield t("viz.layer_ribbon.plan_experts", layers=", ".join(str(shown.index) for shown in routed))
 
 
-def routes(trace: ModelTrace) -> dict[str, Named]:
+def routes(trace: ModelTrace) -> dict[str, NamedArray]:
     """Gather the chosen experts and their weights, (layer, token, choice) each; nothing for a model without experts."""
     layers = trace.layers_with("chosen_experts")
     if not layers:
         return {}
     return {
-        name: Named(np.stack([np.asarray(shown.part(name)) for shown in layers]), ("layer", "token", "choice"))
+        name: NamedArray(np.stack([np.asarray(shown.part(name)) for shown in layers]), ("layer", "token", "choice"))
         for name in ("chosen_experts", "chosen_weights")
     }
 

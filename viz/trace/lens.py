@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.records.trace import Array, LayerTrace, ModelTrace, Named
+from models.records.trace import Array, LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Legend, Matrix, Scale
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
@@ -62,7 +62,7 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
         ),
         note=_note(trace, at, t) if len(stream) * NOTED <= HEIGHT else "",
     )
-    layers = Named(np.array([shown.index for shown in stream]), ("layer",))
+    layers = NamedArray(np.array([shown.index for shown in stream]), ("layer",))
     return Figure("logit_lens", spec, {"layer": layers} | data, alt)
 
 
@@ -71,9 +71,9 @@ def final_token(trace: ModelTrace, at: int) -> int:
     return int(trace.logits.values[at].argmax())
 
 
-def _stacked(stream: tuple[LayerTrace, ...], part: str) -> Named:
+def _stacked(stream: tuple[LayerTrace, ...], part: str) -> NamedArray:
     values: Array = np.stack([np.asarray(shown.part(part)) for shown in stream])
-    return Named(values, ("layer", *stream[0].parts[part].dims))
+    return NamedArray(values, ("layer", *stream[0].parts[part].dims))
 
 
 def _note(trace: ModelTrace, at: int, t: Translate) -> str:

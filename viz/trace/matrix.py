@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.records.trace import LayerTrace, ModelTrace, Named
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Bars, CanvasSpec, Heatmap, Legend, Matrix, Scale
 from viz.canvas.pooling import fit_square, pooled_sums
 from viz.figure import Figure, figure
@@ -16,7 +16,7 @@ MIXING = ("attention", "hidden_attention", "effective_attention")  # parts that 
 
 @figure("channel_matrix", of="channel")
 def channel_matrix(
-    mixing: Named,
+    mixing: NamedArray,
     trace: ModelTrace,
     *,
     theme: Theme,
@@ -43,7 +43,7 @@ def channel_matrix(
         selected=selected,
         alt=t("viz.channel_matrix.alt", layer=layer, channel=channel),
     )
-    return Figure("channel_matrix", spec, {"mixing": Named(np.asarray(values), mixing.dims[1:])}, spec.alt)
+    return Figure("channel_matrix", spec, {"mixing": NamedArray(np.asarray(values), mixing.dims[1:])}, spec.alt)
 
 
 def matrix_picture(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from models.records.trace import Alignment, ModelTrace, Named, Token
+from models.records.trace import Alignment, ModelTrace, NamedArray, Token
 from viz.canvas import CanvasSpec, Legend, Scale, Strip, Tile, Tiles, max_pool
 from viz.canvas.pooling import block_sums, runs
 from viz.figure import Figure, figure
@@ -19,7 +19,7 @@ FULL_COLOUR = 0.98  # quantile of all shares from which the colour is full: the 
 
 
 @figure("four_machines", of="traces", also=MIXING)
-def four_machines(
+def architecture_maps(
     traces: Sequence[ModelTrace],
     *,
     theme: Theme,
@@ -175,11 +175,13 @@ def _legends(traces: Sequence[ModelTrace], high: float, t: Translate) -> tuple[L
     return tuple(Legend(t(f"viz.architecture.{trace.architecture}"), ticks, ramp=i) for i, trace in enumerate(traces))
 
 
-def _exported(traces: Sequence[ModelTrace], shares: Sequence[Floats], alignment: Alignment | None) -> dict[str, Named]:
+def _exported(
+    traces: Sequence[ModelTrace], shares: Sequence[Floats], alignment: Alignment | None
+) -> dict[str, NamedArray]:
     if alignment is None:
-        return {"mixing": Named(np.stack(shares), ("architecture", "query", "key"))}
+        return {"mixing": NamedArray(np.stack(shares), ("architecture", "query", "key"))}
     return {
-        f"mixing_{trace.architecture}": Named(map_, ("query", "key"))
+        f"mixing_{trace.architecture}": NamedArray(map_, ("query", "key"))
         for trace, map_ in zip(traces, shares, strict=True)
     }
 

@@ -3,7 +3,7 @@
 import altair as alt
 import numpy as np
 
-from models.records.trace import LayerTrace, ModelTrace, Named
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.figure import Figure, figure
@@ -74,7 +74,7 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         legends=(*ramps, *([expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
         note=" ".join(ribbon_note(trace, t)),
     )
-    return Figure("layer_ribbon", spec, {"look_back": Named(reach, ("layer", "token"))} | routes(trace), alt_text)
+    return Figure("layer_ribbon", spec, {"look_back": NamedArray(reach, ("layer", "token"))} | routes(trace), alt_text)
 
 
 @figure("expert_lanes", needs=("chosen_experts", "chosen_weights", "router_probs"))
@@ -131,7 +131,10 @@ def router_bars(
     listed = ", ".join(str(e) for e in chosen)
     label = trace.tokens[at].label
     alt_text = t("viz.router_bars.alt", layer=shown.index, token=label, chosen=listed, kept=kept)
-    data = {"router_probs": Named(np.array(probs), ("expert",)), "chosen_experts": Named(np.array(chosen), ("choice",))}
+    data = {
+        "router_probs": NamedArray(np.array(probs), ("expert",)),
+        "chosen_experts": NamedArray(np.array(chosen), ("choice",)),
+    }
     return Figure("router_bars", chart, data, alt_text)
 
 
@@ -218,7 +221,7 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
         note=t("viz.expert_load.uniform", share=f"{uniform:.1%}"),
     )
-    return Figure("expert_load", spec, {"load": Named(load, ("layer", "expert"))}, alt_text)
+    return Figure("expert_load", spec, {"load": NamedArray(load, ("layer", "expert"))}, alt_text)
 
 
 @figure("hybrid_stack", also=MIXING)
@@ -269,7 +272,7 @@ def hybrid_stack(
         legends=legends,
         note=" ".join(filter(None, [t("viz.scope.tile_sqrt"), pooled_note(grid, t=t)])),
     )
-    return Figure("hybrid_stack", spec, {"mixing": Named(maps, ("layer", "query", "key"))}, alt_text)
+    return Figure("hybrid_stack", spec, {"mixing": NamedArray(maps, ("layer", "query", "key"))}, alt_text)
 
 
 def _percent(share: float) -> str:

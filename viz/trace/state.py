@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.records.trace import LayerTrace, ModelTrace, Named
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Bars, CanvasSpec, Frames, Legend, Matrix, Scale
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns
 from viz.figure import Figure, figure
@@ -39,9 +39,9 @@ def state_film(
         "state_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt, selected=selected, bars=(bars,)
     )
     data = {
-        "state_sum": Named(film, ("channel", "token")),
-        "channel": Named(chosen, ("channel",)),
-        "dt_mean": Named(dt, ("token",)),
+        "state_sum": NamedArray(film, ("channel", "token")),
+        "channel": NamedArray(chosen, ("channel",)),
+        "dt_mean": NamedArray(dt, ("token",)),
     }
     return Figure("state_film", spec, data, alt)
 
@@ -115,7 +115,9 @@ def dt_map(
         low=low,
         log=True,
     )
-    return Figure("dt_map", spec, {"dt": Named(rows, ("row", "token")), "dt_mean": Named(mean, ("token",))}, alt)
+    return Figure(
+        "dt_map", spec, {"dt": NamedArray(rows, ("row", "token")), "dt_mean": NamedArray(mean, ("token",))}, alt
+    )
 
 
 def map_picture(
@@ -221,7 +223,7 @@ def state_slice(
     return Figure(
         "state_slice",
         spec,
-        {"state": Named(frames, ("token", "channel", "d_state")), "channel": Named(chosen, ("channel",))},
+        {"state": NamedArray(frames, ("token", "channel", "d_state")), "channel": NamedArray(chosen, ("channel",))},
         alt,
     )
 

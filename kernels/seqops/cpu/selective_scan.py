@@ -22,7 +22,7 @@ def selective_scan(
 ) -> tuple[Tensor, Tensor]:
     """Scan with gradients to all seven arguments. Shapes as in seqops.selective_scan; returns float32 y and state."""
     args = [x.float().contiguous() for x in (u, dt, A, B, C, D, initial_state)]
-    y, state = _SelectiveScan.apply(*args)  # type: ignore[no-untyped-call]
+    y, state = _SelectiveScanOnCpu.apply(*args)  # type: ignore[no-untyped-call]
     return y, state
 
 
@@ -61,7 +61,7 @@ def _forward(args: Sequence[Tensor], states: Tensor, every: int) -> tuple[Tensor
     return y, state
 
 
-class _SelectiveScan(torch.autograd.Function):
+class _SelectiveScanOnCpu(torch.autograd.Function):
     """Compiled scan with its adjoint; all arguments float32 and contiguous."""
 
     @staticmethod

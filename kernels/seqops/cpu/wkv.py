@@ -27,7 +27,7 @@ State = tuple[Tensor, Tensor, Tensor]
 def wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, state: State) -> tuple[Tensor, State]:
     """Evaluate WKV with gradients to w, u, k, v and the state. Shapes as in seqops.wkv; float32."""
     args = [x.float().contiguous() for x in (w, u, k, v, *state)]
-    y, num, den, top = _Wkv.apply(*args)  # type: ignore[no-untyped-call]
+    y, num, den, top = _WkvOnCpu.apply(*args)  # type: ignore[no-untyped-call]
     return y, (num, den, top)
 
 
@@ -64,7 +64,7 @@ def _forward(args: Sequence[Tensor], states: Tensor, every: int) -> tuple[Tensor
     return y, end
 
 
-class _Wkv(torch.autograd.Function):
+class _WkvOnCpu(torch.autograd.Function):
     """Compiled WKV with its adjoint; all arguments float32 and contiguous."""
 
     @staticmethod

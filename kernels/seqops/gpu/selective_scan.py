@@ -45,7 +45,7 @@ def selective_scan(
     check_floats(u=u, dt=dt, A=A, B=B, C=C, D=D, initial_state=initial_state)
     skip = None if D is None else D.float().contiguous()
     h0 = None if initial_state is None else initial_state.float()
-    y, state = _SelectiveScan.apply(u, dt, A.float().contiguous(), B, C, skip, h0)
+    y, state = _SelectiveScanOnGpu.apply(u, dt, A.float().contiguous(), B, C, skip, h0)
     return y, state
 
 
@@ -86,7 +86,7 @@ def selective_scan_step(
     return y, new
 
 
-class _SelectiveScan(torch.autograd.Function):
+class _SelectiveScanOnGpu(torch.autograd.Function):
     """The scan and its adjoint; A, D and the initial state in float32."""
 
     @staticmethod
@@ -116,7 +116,7 @@ def _forward(
     y: Tensor | None = None,
     states: Tensor | None = None,
     every: int = 1,
-) -> tuple[tuning.Plan, Tensor, Tensor]:
+) -> tuple[tuning.TuningPlan, Tensor, Tensor]:
     """Launch the phases; return the plan, the state before every chunk and the final state."""
     b, l, d = u.shape
     n = A.shape[1]
@@ -166,7 +166,7 @@ def _backward(
     C: Tensor,
     D: Tensor | None,
     starts: Tensor,
-    plan: tuning.Plan,
+    plan: tuning.TuningPlan,
     gy: Tensor,
     gstate: Tensor,
 ) -> list[Tensor | None]:

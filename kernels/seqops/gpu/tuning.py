@@ -30,7 +30,7 @@ ASSUMED_MULTIPROCESSORS = 132  # where there is no device to ask (the interprete
 
 
 @dataclass(frozen=True)
-class Plan:
+class TuningPlan:
     """How one launch covers its problem: channels per program, tokens per tile, tokens per chunk, chunks."""
 
     block: int
@@ -45,7 +45,7 @@ def power_of_two(x: int) -> int:
     return 1 << max(0, x - 1).bit_length()
 
 
-def plan(table: dict[str, int], x: Tensor, other: Tensor, n: int = 1) -> Plan:
+def plan(table: dict[str, int], x: Tensor, other: Tensor, n: int = 1) -> TuningPlan:
     """Plan a scan over two inputs (b, l, d) with n states per channel: cut time where b d alone leaves lanes idle."""
     b, l, d = x.shape
     block = table["block"] if "block" in table else max(1, table["elements"] // power_of_two(n))
@@ -53,7 +53,7 @@ def plan(table: dict[str, int], x: Tensor, other: Tensor, n: int = 1) -> Plan:
     wide = max(x.element_size(), other.element_size()) > 2
     warps, steps = table["warps"], table["wide" if wide else "steps"]
     chunk = chunk_length(table, b * -(-d // block) * warps, l, multiprocessors(x.device))
-    return Plan(block, steps, warps, chunk, max(1, -(-l // chunk)))
+    return TuningPlan(block, steps, warps, chunk, max(1, -(-l // chunk)))
 
 
 def chunk_length(table: dict[str, int], warps: int, l: int, processors: int) -> int:

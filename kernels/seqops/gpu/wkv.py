@@ -36,7 +36,7 @@ def wkv(w: Tensor, u: Tensor, k: Tensor, v: Tensor, state: State | None = None) 
     """
     check_floats(w=w, u=u, k=k, v=v)
     num, den, top = _start(k, state)
-    y, *end = _Wkv.apply(w.float().contiguous(), u.float().contiguous(), k, v, num, den, top)
+    y, *end = _WkvOnGpu.apply(w.float().contiguous(), u.float().contiguous(), k, v, num, den, top)
     return y, (end[0], end[1], end[2])
 
 
@@ -77,7 +77,7 @@ def _start(k: Tensor, state: State | None) -> State:
     return state[0].float(), state[1].float(), state[2].float()
 
 
-class _Wkv(torch.autograd.Function):
+class _WkvOnGpu(torch.autograd.Function):
     """WKV and its adjoint; w, u and the state in float32."""
 
     @staticmethod
@@ -104,7 +104,7 @@ def _forward(
     y: Tensor | None = None,
     states: Tensor | None = None,
     every: int = 1,
-) -> tuple[tuning.Plan, Tensor, Tensor]:
+) -> tuple[tuning.TuningPlan, Tensor, Tensor]:
     """Launch the phases; return the plan, the states before every chunk and the final state, three planes each."""
     b, l, d = k.shape
     plan = tuning.plan(tuning.WKV_FORWARD, k, v)
@@ -136,7 +136,7 @@ def _backward(
     v: Tensor,
     starts: Tensor,
     ends: Tensor,
-    plan: tuning.Plan,
+    plan: tuning.TuningPlan,
     gy: Tensor,
     gstate: State,
 ) -> tuple[Tensor, ...]:

@@ -34,11 +34,11 @@ REASONS = (*(name for name, _ in _SAME), "state", "once")
 
 # What may differ, as it can be the very thing that is compared, but has to be said.
 _MOMENT = ("sm_clock_mhz", "temperature_c")  # of the machine, other at every look
-_TOLD = ("threads", "rounds", "seed", "graph", "source")
+_REPORTED = ("threads", "rounds", "seed", "graph", "source")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CellPair:
     """A cell that both runs measured in the same way.
 
     verdicts: per phase both have samples of; "faster" means that the first run took less time.
@@ -75,13 +75,13 @@ class Refusal:
 class Comparison:
     """Two runs beside each other: what could be joined, and what could not."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CellPair, ...]
     refused: tuple[Refusal, ...]
 
 
 def compare(a: Run, b: Run) -> Comparison:
     """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
-    pairs: list[Pair] = []
+    pairs: list[CellPair] = []
     refused: list[Refusal] = []
     mine, theirs = _Index(a.current), _Index(b.current)
     free = {id(row): row for row in theirs.rows}
@@ -95,7 +95,7 @@ def compare(a: Run, b: Run) -> Comparison:
         elif not left:
             refused.append(Refusal(row, False, "once", {}))
         else:
-            other = _likest(row, left)
+            other = _most_similar(row, left)
             del free[id(other)]
             if row.measured and other.measured:
                 pairs.append(_pair(row, other))
@@ -142,19 +142,19 @@ def _values(row: Measurement) -> tuple[Any, ...]:
     return tuple(value(row) for _, value in _SAME)
 
 
-def _likest(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
+def _most_similar(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
     return max(partners, key=lambda other: (other.measured, other.cell_id == row.cell_id, other.source == row.source))
 
 
-def _pair(a: Measurement, b: Measurement) -> Pair:
+def _pair(a: Measurement, b: Measurement) -> CellPair:
     verdicts = {}
     for phase in PHASES:
         first, second = rounds(a, phase), rounds(b, phase)
         if first and second:
             verdicts[phase] = verdict(first, second, negligible=BETWEEN_RUNS)
-    changed = {name: (getattr(a, name), getattr(b, name)) for name in _TOLD if getattr(a, name) != getattr(b, name)}
+    changed = {name: (getattr(a, name), getattr(b, name)) for name in _REPORTED if getattr(a, name) != getattr(b, name)}
     for one, other in ((a.implementation, b.implementation), (a.environment, b.environment)):
         for name in sorted({*one, *other}):
             if one.get(name) != other.get(name) and name not in _MOMENT:
                 changed[name] = (one.get(name), other.get(name))
-    return Pair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))
+    return CellPair(a, b, MappingProxyType(verdicts), MappingProxyType(changed))

@@ -1,4 +1,4 @@
-"""Lower bound of a decoding step's time, from the bytes it moves, the operations it does and measured ceilings."""
+"""Lower bound of a decoding step's time, from the bytes it moves, the operations it does and measured peaks."""
 
 from collections.abc import Iterable, Mapping
 
@@ -49,19 +49,19 @@ def roofline_step_s(
 
 
 def floors(rows: Iterable[Measurement], shapes: Mapping[str, Shape]) -> dict[str, float]:
-    """Return the floor of each cell in seconds, by cell_id, from the ceilings that the same run measured.
+    """Return the floor of each cell in seconds, by cell_id, from the roofline peaks that the same run measured.
 
-    shapes: by source. A cell that failed has a floor too, where another of its device and number type has ceilings.
+    shapes: by source. A cell that failed has a floor too, where another of its device and number type has peaks.
     """
     every = list(rows)
-    ceilings = {
+    peaks = {
         (row.device, row.dtype): (row.bandwidth_bytes_per_s, row.peak_flops_per_s)
         for row in every
         if row.bandwidth_bytes_per_s
     }
     found: dict[str, float] = {}
     for row in every:
-        bandwidth, flops = ceilings.get((row.device, row.dtype), (None, None))
+        bandwidth, flops = peaks.get((row.device, row.dtype), (None, None))
         if bandwidth and row.source in shapes:
             found[row.cell_id] = roofline_step_s(
                 shapes[row.source],

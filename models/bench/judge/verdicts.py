@@ -49,14 +49,14 @@ def _kind(row: Measurement) -> tuple[object, ...]:
 
 
 def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
-    margin = NEGLIGIBLE if _took_turns(a, b) else BETWEEN_RUNS
+    margin = NEGLIGIBLE if _were_interleaved(a, b) else BETWEEN_RUNS
     for phase in PHASES:
         times = [rounds(row, phase) for row in (a, b)]
         if all(times):
             yield Judged(phase, a, b, verdict(*times, negligible=margin), margin)
 
 
-def _took_turns(a: Measurement, b: Measurement) -> bool:
+def _were_interleaved(a: Measurement, b: Measurement) -> bool:
     """Return whether two cells were interleaved; cells without times count as interleaved."""
     spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
     return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)

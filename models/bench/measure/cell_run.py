@@ -17,8 +17,8 @@ from models.bench.measure.derived import Round, Sizes
 from models.bench.measure.energy import Energy
 from models.bench.measure.loading import load
 from models.bench.measure.parity import Parity, check_parity
-from models.bench.measure.peaks import Ceilings
-from models.bench.measure.profile import Profile, look_into
+from models.bench.measure.peaks import RooflinePeaks
+from models.bench.measure.profile import Profile, profile_step
 from models.bench.plan.plan import Cell, Prediction
 from models.bench.plan.prediction import READ_AGAIN_S
 from models.counting import accounting
@@ -47,10 +47,10 @@ class CellRun:
         *,
         run_id: str,
         prediction: Prediction | None = None,
-        ceilings: Ceilings | None = None,
+        roofline_peaks: RooflinePeaks | None = None,
         report: Report | None = None,
     ) -> None:
-        self.cell, self.run_id, self.prediction, self.ceilings = cell, run_id, prediction, ceilings
+        self.cell, self.run_id, self.prediction, self.roofline_peaks = cell, run_id, prediction, roofline_peaks
         self.report: Report = report or _silent
         self.rounds: list[Round] = []
         self.used: dict[str, str] = {}
@@ -133,7 +133,7 @@ class CellRun:
         if self.sizes.prefill_ms < 1e3 * READ_AGAIN_S:
             logits, cache, _ = clock.step(clock.prompt(self.cell.context), None)
         self.warmup_steps = _until_stable(clock.decode(logits, cache, WARMUP_STEPS[1]))
-        self.profile: Profile = look_into(clock, logits, cache)
+        self.profile: Profile = profile_step(clock, logits, cache)
         del logits, cache
         self.graph, self.graph_said = cuda_graphs.captured_or_reason(clock)
         self.energy = energy.decoding(clock, self.graph)
@@ -169,11 +169,11 @@ def measure(
     *,
     run_id: str,
     prediction: Prediction | None = None,
-    ceilings: Ceilings | None = None,
+    roofline_peaks: RooflinePeaks | None = None,
     loaded: tuple[Adapter, Checkpoint] | None = None,
 ) -> Measurement:
     """Measure a cell alone, all its rounds in a row."""
-    run = CellRun(cell, run_id=run_id, prediction=prediction, ceilings=ceilings)
+    run = CellRun(cell, run_id=run_id, prediction=prediction, roofline_peaks=roofline_peaks)
     run.prepare(loaded)
     for _ in range(cell.rounds):
         run.round()
@@ -218,7 +218,7 @@ def _row(run: CellRun) -> Measurement:
         **derived.of_rounds(run.rounds),
         **derived.of_times(cell, run.rounds),
         **derived.of_bytes(cell, shape, run.sizes),
-        **derived.of_ceilings(cell, shape, run.rounds, run.ceilings),
+        **derived.of_roofline_peaks(cell, shape, run.rounds, run.roofline_peaks),
         **_predicted(run.prediction),
         **_spent(run.energy),
         params_total=sum(p.numel() for p in run.checkpoint.model.parameters()),

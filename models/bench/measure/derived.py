@@ -9,7 +9,7 @@ from typing import Any
 
 from models.bench.judge.roofline import step_bytes
 from models.bench.judge.statistics import spread
-from models.bench.measure.peaks import Ceilings
+from models.bench.measure.peaks import RooflinePeaks
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.records.cell import Cell
@@ -101,20 +101,20 @@ def of_bytes(cell: Cell, shape: Shape, sizes: Sizes) -> dict[str, Any]:
     }
 
 
-def of_ceilings(cell: Cell, shape: Shape, rounds: Sequence[Round], ceilings: Ceilings | None) -> dict[str, Any]:
-    """Return the ceilings of the device and the shares of them that were reached; nothing where none were measured.
+def of_roofline_peaks(cell: Cell, shape: Shape, rounds: Sequence[Round], peaks: RooflinePeaks | None) -> dict[str, Any]:
+    """Return the roofline peaks of the device and the shares of them that were reached; nothing where none is known.
 
     mbu: bytes a decoding step must move, against its median time; mfu: operations of the prompt, against the median
     time of reading it, the first token's choice not included.
     """
-    if ceilings is None:
+    if peaks is None:
         return {}
     moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
     flops = cell.batch * accounting.prefill_flops(shape, tokens=cell.context)
     prefill_ms = spread([made.prefill for made in rounds]).median
     return {
-        "bandwidth_bytes_per_s": ceilings.bandwidth_bytes_per_s,
-        "peak_flops_per_s": ceilings.peak_flops_per_s,
-        "mbu": moved / (step_ms(rounds) / 1e3) / ceilings.bandwidth_bytes_per_s,
-        "mfu": flops / (prefill_ms / 1e3) / ceilings.peak_flops_per_s,
+        "bandwidth_bytes_per_s": peaks.bandwidth_bytes_per_s,
+        "peak_flops_per_s": peaks.peak_flops_per_s,
+        "mbu": moved / (step_ms(rounds) / 1e3) / peaks.bandwidth_bytes_per_s,
+        "mfu": flops / (prefill_ms / 1e3) / peaks.peak_flops_per_s,
     }

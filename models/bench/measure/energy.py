@@ -38,10 +38,10 @@ def decoding(clock: Clock, captured: Captured | None) -> Energy | None:
     counter = _counter(clock.checkpoint.device)
     if counter() is None:
         return None
-    return spent(counter, _work(clock, captured), tokens=clock.cell.batch * clock.cell.decode_tokens)
+    return measure_energy(counter, _work(clock, captured), tokens=clock.cell.batch * clock.cell.decode_tokens)
 
 
-def spent(counter: Counter, work: Callable[[], object], *, tokens: int) -> Energy | None:
+def measure_energy(counter: Counter, work: Callable[[], object], *, tokens: int) -> Energy | None:
     """Repeat work that decodes so many tokens and waits for the device; None where the counter fails meanwhile."""
     before, began = counter(), time.perf_counter()
     time.sleep(IDLE_S)

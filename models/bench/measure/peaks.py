@@ -1,4 +1,4 @@
-"""Measure the ceilings of a device during the run: bytes per second of a copy, operations per second of a product.
+"""Measure a device's roofline peaks during the run: bytes per second of a copy, operations per second of a product.
 
 Rooflines use these values, never a datasheet.
 """
@@ -16,14 +16,14 @@ REPEATS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class Ceilings:
+class RooflinePeaks:
     """Bytes a second, counted as read plus written, and operations a second of a matrix product in one number type."""
 
     bandwidth_bytes_per_s: float
     peak_flops_per_s: float
 
 
-def measure(device: str, dtype: str, *, threads: int) -> Ceilings:
+def measure(device: str, dtype: str, *, threads: int) -> RooflinePeaks:
     """Measure both on this device with so many CPU threads: medians of several runs on seeded random data."""
     torch.set_num_threads(threads)
     if device != "cpu":
@@ -38,7 +38,7 @@ def measure(device: str, dtype: str, *, threads: int) -> Ceilings:
     a, b = (torch.randn(side, side, generator=generator).to(device, getattr(torch, dtype)) for _ in range(2))
     out = torch.empty_like(a)
     product_s = _median(lambda: torch.mm(a, b, out=out), device)
-    return Ceilings(2 * size / copied_s, 2 * side**3 / product_s)
+    return RooflinePeaks(2 * size / copied_s, 2 * side**3 / product_s)
 
 
 def _median(call: Callable[[], object], device: str) -> float:

@@ -38,7 +38,7 @@ class Profile:
         return min(max(1 - self.busy_ms / (self.watched_ms or step_ms), 0.0), 1.0)
 
 
-def look_into(clock: Clock, logits: torch.Tensor, cache: Any) -> Profile:
+def profile_step(clock: Clock, logits: torch.Tensor, cache: Any) -> Profile:
     """Take a few steps after a cache, each watched in one way. None of them is timed for the record."""
     ids = logits.argmax(-1, keepdim=True)
     with backends.watching_experts() as chosen, _Counting() as counting:

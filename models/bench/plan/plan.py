@@ -10,7 +10,7 @@ from models import describe
 from models.bench.plan.budget import LEAST_ROUNDS, Choice, Place, choose
 from models.bench.plan.prediction import FITS, Rates, has_room, predict, total_bytes
 from models.bench.plan.rates import measure_rates
-from models.bench.plan.settings import LIMITS, bad, check, check_all, check_device
+from models.bench.plan.settings import LIMITS, check, check_all, check_device, setting_error
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
@@ -19,7 +19,10 @@ from models.records.cell import Cell, Prediction, kind_of
 
 __all__ = ["Cell", "Plan", "Prediction", "Rates", "make_plan", "measure_rates", "plan_of", "predict", "sources_of"]
 
-RUN_S: Mapping[str, float] = {"cpu": 6.0, "cuda": 20.0}  # starting the server, importing torch, measuring the ceilings
+RUN_S: Mapping[str, float] = {
+    "cpu": 6.0,
+    "cuda": 20.0,
+}  # starting the server, importing torch, measuring the roofline peaks
 PROCESS_BYTES: Mapping[str, int] = {"cpu": 150 * 2**20, "cuda": 600 * 2**20}  # a worker itself, beside its model
 THROUGHPUT_SHARE = 0.4  # of the budget, for the cells at their largest batch
 THROUGHPUT_CONTEXT = 1024
@@ -103,7 +106,7 @@ def sources_of(names: Iterable[str] = ()) -> dict[str, str]:
         kind = _shape(name).model_type
         architecture = next(adapter.name for adapter in registry.ADAPTERS if kind in adapter.model_types)
         if architecture in found:
-            raise bad(
+            raise setting_error(
                 "sources",
                 name,
                 f"{found[architecture]!r} and {name!r} are both {architecture}: measure them in two runs",

@@ -26,7 +26,7 @@ def measure_rates(rows: Iterable[Measurement] = ()) -> Rates:
     copy_s = _fastest(block.copy)
     bare = Rates(2 * 384**3 / product_s, 2 * block.size / copy_s)
     by_device = _by_device(rows)
-    gpus = {name: _learn(found, _ceilings(found)) for name, found in by_device.items() if name}
+    gpus = {name: _learn(found, _from_roofline_peaks(found)) for name, found in by_device.items() if name}
     return replace(_learn(by_device.get("", []), bare), gpus=gpus)
 
 
@@ -50,8 +50,8 @@ def _undisturbed(row: Measurement) -> bool:
     return row.measured and not busy and not row.foreign_processes
 
 
-def _ceilings(rows: list[Measurement]) -> Rates:
-    """Return initial rates of a GPU from the ceilings in its own rows, not from the CPU."""
+def _from_roofline_peaks(rows: list[Measurement]) -> Rates:
+    """Return initial rates of a GPU from the roofline peaks in its own rows, not from the CPU."""
     flops = [row.peak_flops_per_s for row in rows if row.peak_flops_per_s]
     moved = [row.bandwidth_bytes_per_s for row in rows if row.bandwidth_bytes_per_s]
     return replace(

@@ -21,7 +21,7 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "timeout_s": (1, 86_400),
     }
 )
-AGAIN_S = 3600  # for measuring a run again that was not measured on this machine
+REMEASURE_S = 3600  # for measuring a run again that was not measured on this machine
 VIEWS = ("architecture", "as_shipped")
 ATTENTION = ("auto", "flash", "efficient", "math", "cudnn")
 KERNELS = ("fast", "reference")
@@ -78,7 +78,9 @@ def check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *
     check("cells", cells if contexts else 0)
     if template.threads > facts.usable_cores():
         cores = facts.usable_cores()
-        raise bad("threads", template.threads, f"threads is {template.threads}, more than the {cores} cores there are")
+        raise setting_error(
+            "threads", template.threads, f"threads is {template.threads}, more than the {cores} cores there are"
+        )
     for name, value, choices in (
         ("view", template.view, VIEWS),
         ("attention", template.attention, ATTENTION),
@@ -86,7 +88,7 @@ def check_all(template: Cell, contexts: Sequence[int], batches: Sequence[int], *
         ("experts", template.experts, EXPERTS),
     ):
         if value not in choices:
-            raise bad(name, value, f"{name} is {value!r}: choose one of {', '.join(choices)}")
+            raise setting_error(name, value, f"{name} is {value!r}: choose one of {', '.join(choices)}")
     check_device(template.device)
 
 
@@ -112,6 +114,6 @@ def check(name: str, value: float) -> None:
         )
 
 
-def bad(name: str, value: object, message: str) -> SettingError:
+def setting_error(name: str, value: object, message: str) -> SettingError:
     """Make the error of a setting that is not among its choices."""
     return SettingError("errors.setting_value", message, name=name, value=value)

@@ -196,7 +196,7 @@ def _charts(run: Run, words: Words) -> str:
             alike = (row.architecture, row.source, row.size, row.batch, row.device, row.dtype, row.view, row.attention)
             groups.setdefault((*alike, row.kernels), []).append(row)
     times = [(rows[0].architecture, [_steps(row) for row in rows if row.decode_ms_samples]) for rows in groups.values()]
-    sizes = [(rows[0].architecture, [_carried(row) for row in rows if row.cache_bytes]) for rows in groups.values()]
+    sizes = [(rows[0].architecture, [_cache_bytes(row) for row in rows if row.cache_bytes]) for rows in groups.values()]
     figures = ""
     for key, unit, lines in (("decode_chart", "ms", times), ("cache_chart", "bytes", sizes)):
         drawn = [(name, points) for name, points in lines if points]
@@ -214,7 +214,7 @@ def _steps(row: Measurement) -> Point:
     return float(row.context), found.median, found.low, found.high
 
 
-def _carried(row: Measurement) -> Point:
+def _cache_bytes(row: Measurement) -> Point:
     size = float(row.cache_bytes or 0)
     return float(row.context), size, size, size
 

@@ -17,7 +17,7 @@ from typing import Any
 from models.bench.plan.plan import Cell, Prediction
 from models.bench.run.variables import passed_on
 from models.bench.run.worker import FORKS
-from models.machine.facts import ROOT
+from models.machine.paths import ROOT
 
 COMMAND = (sys.executable, "-u", "-m", "models", "serve-worker")
 POLL_S = 0.05
@@ -48,7 +48,7 @@ class WorkerHost:
         self._servers: list[_Server] = []
 
     def open(
-        self, cell: Cell, *, run_id: str, prediction: Prediction | None, ceilings: Mapping[str, float] | None
+        self, cell: Cell, *, run_id: str, prediction: Prediction | None, roofline_peaks: Mapping[str, float] | None
     ) -> "Worker":
         """Begin a cell in a process of its own."""
         request = {
@@ -56,11 +56,11 @@ class WorkerHost:
             "cell": dataclasses.asdict(cell),
             "run_id": run_id,
             "prediction": prediction and dataclasses.asdict(prediction),
-            "ceilings": ceilings and dict(ceilings),
+            "ceilings": roofline_peaks and dict(roofline_peaks),
         }
         return Worker(self._server(), cell.cell_id, request)
 
-    def ceilings(
+    def roofline_peaks(
         self, cell: Cell, *, cancelled: threading.Event, timeout_s: float = 60.0
     ) -> Mapping[str, float] | None:
         """Measure what a cell's device can do at most; None when that fails."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from models import describe
 from models.bench.plan.plan import Plan, Rates, plan_of
-from models.bench.plan.settings import AGAIN_S, LIMITS, bad, check, check_all
+from models.bench.plan.settings import LIMITS, REMEASURE_S, check, check_all, setting_error
 from models.errors import SettingError
 from models.machine import facts
 from models.records.cell import Cell
@@ -22,14 +22,14 @@ _OPTIONS = ("device", "dtype", "view", "attention", "kernels", "experts", "decod
 _COLUMNS: Mapping[str, str] = {"decode": "decode_tokens"}  # where the option has another name than the cell's field
 
 
-def own(run: Run) -> bool:
+def is_local(run: Run) -> bool:
     """Return whether a run was measured on this machine, so that its cells may be remeasured in the same run."""
     here = facts.environment()
     alike = all(run.environment.get(name) == here[name] for name in ("host_cpu", "cores"))
     return alike and not run.recorded and not run.imported
 
 
-def comes_along(source: str) -> bool:
+def is_distributed_source(source: str) -> bool:
     """Return whether a source is on the ladder, in the catalogue or bundled, and no path of an imported file."""
     known = source.startswith(sizes.PREFIX) or catalogue.find(source) is not None
     return known or source in describe.bundled_names()
@@ -48,37 +48,37 @@ def cells_of(run: Run) -> tuple[Cell, ...]:
     return tuple(found)
 
 
-def left(run: Run) -> tuple[str, ...]:
+def unfinished_cells(run: Run) -> tuple[str, ...]:
     """Return the planned cells of a run without a measurement that may get one: those never begun among them."""
     states = {row.cell_id: "measured" if row.measured else row.state for row in run.current}
     names = (cell.cell_id for cell in cells_of(run))
     return tuple(name for name in names if states.get(name, "cancelled") in REPEATABLE)
 
 
-def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
+def plan_remeasure(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
     """Plan cells of a run once more, on as many threads where it was measured here, else on all cores.
 
     Every cell is held to the limits of a plan, and all together to the longest time of one; cells of a run that was not
-    measured here to AGAIN_S. Raises SettingError for a cell that the run does not have, a value out of range, too long
-    a time, a device or a source that is not here.
+    measured here to REMEASURE_S. Raises SettingError for a cell that the run does not have, a value out of range, too
+    long a time, a device or a source that is not here.
     """
     chosen = list({cell.cell_id: cell for cell in cells_of(run) if cell.cell_id in cell_ids}.values())
     missing = sorted(set(cell_ids) - {cell.cell_id for cell in chosen})
     if missing or not chosen:
         named = ", ".join(missing)[:200] or "no cell"
         raise SettingError("errors.setting_value", f"{named} is no cell of this run", name="cell", value=named)
-    if not own(run):
+    if not is_local(run):
         chosen = [dataclasses.replace(cell, threads=facts.usable_cores()) for cell in chosen]
     check("cells", len(chosen))
     for cell in chosen:
         _check(cell, device=chosen[0].device)
-        if run.imported and not comes_along(cell.source):
+        if run.imported and not is_distributed_source(cell.source):
             raise SettingError(
                 "errors.source_elsewhere",
                 f"{cell.source!r} is a model of the machine that measured this run",
                 source=cell.source,
             )
-    budget_s = float(LIMITS["budget_s"][1] if own(run) else AGAIN_S)
+    budget_s = float(LIMITS["budget_s"][1] if is_local(run) else REMEASURE_S)
     plan = dataclasses.replace(plan_of(chosen, rates=rates), budget_s=budget_s)
     if plan.seconds > budget_s:
         message = f"these cells take about {plan.seconds:.0f} s, more than the {budget_s:.0f} s allowed: choose fewer"
@@ -90,16 +90,18 @@ def plan_again(run: Run, cell_ids: Collection[str], *, rates: Rates) -> Plan:
 def _check(cell: Cell, *, device: str) -> None:
     """Raise SettingError for a cell that no plan would make."""
     if cell.device != device:
-        raise bad("device", cell.device, f"{cell.device!r} and {device!r} are two devices: measure one after the other")
+        raise setting_error(
+            "device", cell.device, f"{cell.device!r} and {device!r} are two devices: measure one after the other"
+        )
     check_all(cell, [cell.context], [cell.batch], cells=1)
     describe.dtype_name(cell.dtype)
     for name, value, choices in (
-        ("architecture", cell.architecture, tuple(sizes.rung(sizes.RUNGS[0]).members)),
-        ("size", cell.size, (*sizes.RUNGS, sizes.CUSTOM)),
+        ("architecture", cell.architecture, tuple(sizes.tier(sizes.TIERS[0]).models)),
+        ("size", cell.size, (*sizes.TIERS, sizes.CUSTOM)),
         ("batch_limit", cell.batch_limit, ("", "memory", "time", "cap")),
     ):
         if value not in choices:
-            raise bad(name, value[:60], f"{name} is {value[:60]!r}: choose one of {', '.join(choices)}")
+            raise setting_error(name, value[:60], f"{name} is {value[:60]!r}: choose one of {', '.join(choices)}")
 
 
 def command(run: Run) -> str | None:

@@ -15,7 +15,7 @@ from models.bench.run import remeasure
 from models.bench.run.host import WorkerHost
 from models.bench.run.job import Job, Progress
 from models.bench.run.lease import Lease
-from models.bench.run.schedule import Turns
+from models.bench.run.schedule import InterleavedSchedule
 from models.bench.store.store import Store
 from models.errors import SettingError, SourceError
 from models.machine import facts
@@ -66,7 +66,7 @@ class Runner:
         self._queue(Job(run_id, plan, timeout_s))
         return run_id
 
-    def again(self, run_id: str, cell_ids: Collection[str], *, timeout_s: float | None = None) -> str:
+    def remeasure(self, run_id: str, cell_ids: Collection[str], *, timeout_s: float | None = None) -> str:
         """Measure cells of a stored run once more and return the id of the run that gets the rows.
 
         That is the run itself where it was measured on this machine, else a new one. Its former rows stay. Raises
@@ -75,8 +75,8 @@ class Runner:
         run = self.store.run(run_id)
         if run is None:
             raise SettingError("errors.store_no_run", f"there is no run {run_id!r}", run=run_id[:80])
-        plan = remeasure.plan_again(run, cell_ids, rates=self.rates())
-        if not remeasure.own(run):
+        plan = remeasure.plan_remeasure(run, cell_ids, rates=self.rates())
+        if not remeasure.is_local(run):
             return self.submit(plan, title=run.title, timeout_s=timeout_s)
         with self._lock:
             former = self._jobs.get(run_id)
@@ -234,9 +234,9 @@ class Runner:
         """Record a row for every cell of a run, and the end of the run. A cancelled run sends nothing to its host."""
         if not job.cancelled.is_set():
             self._note(job, plan=job.plan.refreshed())  # it may have stood in line for long
-        turns = Turns(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
+        schedule = InterleavedSchedule(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
         for group in job.plan.groups():
-            turns.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
+            schedule.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
         if not self._closed:
             self._end(job)
 

@@ -14,7 +14,7 @@ from models import units
 from models.bench.plan.budget import LEAST_ROUNDS
 from models.bench.plan.plan import LEAST_TIMEOUT_S, Cell, Prediction
 from models.bench.plan.prediction import LEAST_TIMED_S, MOST_ROUNDS
-from models.bench.run import job as jobs
+from models.bench.run import job as job_module
 from models.bench.run.host import Event, Outcome, Worker, WorkerHost
 from models.bench.run.job import Job
 from models.machine import facts
@@ -53,7 +53,7 @@ class _Open:
         return self.timed_s >= LEAST_TIMED_S or self.rounds >= MOST_ROUNDS * self.cell.rounds
 
 
-class Turns:
+class InterleavedSchedule:
     """Measures the groups of one run: prepares every cell of a group, then interleaves their rounds.
 
     note(**changes) writes where the job stands; keep(row, prediction) stores a row, with the prediction of the planned
@@ -66,20 +66,20 @@ class Turns:
         self._slow: dict[Family, int] = {}  # the shortest context that did not end in its time
         self._fitted: dict[Family, int] = {}  # the longest one with room
         self._between: dict[Family, tuple[Cell, Prediction]] = {}  # what to try between the two, once
-        self._ceilings: Mapping[str, float] | None = None
+        self._roofline_peaks: Mapping[str, float] | None = None
 
     def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
         """Record a row for every cell of a group."""
-        if self._ceilings is None and not self._job.cancelled.is_set():
+        if self._roofline_peaks is None and not self._job.cancelled.is_set():
             self._note(phase="ceilings")
-            self._ceilings = self._host.ceilings(group[0][0], cancelled=self._job.cancelled)
+            self._roofline_peaks = self._host.roofline_peaks(group[0][0], cancelled=self._job.cancelled)
         prepared = [self._prepare(cell, prediction) for cell, prediction in group]
-        self._take_turns([one for one in prepared if one is not None])
+        self._interleave([one for one in prepared if one is not None])
         for cell, prediction in self._probes():
             probe = self._prepare(cell, prediction, planned=False)
-            self._take_turns([probe] if probe is not None else [])
+            self._interleave([probe] if probe is not None else [])
 
-    def _take_turns(self, opened: list[_Open]) -> None:
+    def _interleave(self, opened: list[_Open]) -> None:
         """Run the rounds of prepared cells and store their rows. A pause takes effect between rounds."""
         predicted_s = sum(one.prediction.seconds for one in opened)
         turn_s = 0.0
@@ -106,7 +106,9 @@ class Turns:
         if skipped is not None:
             return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
         self._note(cell=cell, phase="", round=0, worker_pid=None)
-        worker = self._host.open(cell, run_id=self._job.run_id, prediction=prediction, ceilings=self._ceilings)
+        worker = self._host.open(
+            cell, run_id=self._job.run_id, prediction=prediction, roofline_peaks=self._roofline_peaks
+        )
         ready = self._ask(worker, None, "ready", prediction)
         if isinstance(ready, Outcome):
             return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
@@ -176,7 +178,7 @@ class Turns:
         if job.going.is_set() or job.cancelled.is_set():
             return
         self._note(held_since=time.monotonic())
-        job.going.wait(jobs.PAUSE_LIMIT_S)
+        job.going.wait(job_module.PAUSE_LIMIT_S)
         job.going.set()
         since = job.held_since or time.monotonic()
         self._note(held_s=job.held_s + time.monotonic() - since, held_since=None)
@@ -203,8 +205,8 @@ def _skip(
     if job.cancelled.is_set():
         return CANCELLED
     if job.out_of_time:
-        sentence = f"not started: the run has taken more than {jobs.OVERRUN:g} times its {job.plan.budget_s:g} s"
-        values = {"times": f"{jobs.OVERRUN:g}", "budget": f"{job.plan.budget_s:g}"}
+        sentence = f"not started: the run has taken more than {job_module.OVERRUN:g} times its {job.plan.budget_s:g} s"
+        values = {"times": f"{job_module.OVERRUN:g}", "budget": f"{job.plan.budget_s:g}"}
         return Outcome("timeout", sentence, "errors.cell_out_of_time", values)
     slow_at = slow.get(_family(cell))
     if slow_at is not None and cell.context >= slow_at:

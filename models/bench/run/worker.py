@@ -78,7 +78,7 @@ def attend(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
 
 def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
     from models.bench.measure.cell_run import CellRun
-    from models.bench.measure.peaks import Ceilings
+    from models.bench.measure.peaks import RooflinePeaks
     from models.bench.plan.plan import Cell, Prediction
 
     cell = Cell(**request["cell"])
@@ -88,7 +88,7 @@ def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
         cell,
         run_id=request["run_id"],
         prediction=Prediction(**request["prediction"]) if request.get("prediction") else None,
-        ceilings=Ceilings(**request["ceilings"]) if request.get("ceilings") else None,
+        roofline_peaks=RooflinePeaks(**request["ceilings"]) if request.get("ceilings") else None,
         report=lambda phase, done, of: answer(event="phase", phase=phase, done=done, of=of),
     )
     run.prepare()

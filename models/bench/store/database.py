@@ -31,7 +31,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models.errors import SourceError
-from models.machine.facts import data_folder
+from models.machine.paths import data_folder
 
 VARIABLE = "CONTEXTSCOPE_DATABASE"
 FILE = "runs.sqlite3"

@@ -17,13 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from models.bench.store.database import FILES, ROWS, RUNS, Database
 from models.bench.store.recorded import Recorded, encode, read_file
 from models.errors import SettingError, SourceError
-from models.machine.facts import ROOT, data_folder
+from models.machine.paths import ASSETS, data_folder
 from models.records.measurement import Measurement, from_row
 from models.records.run import RUN_ID, Run, clean_title, flat, plain
 
 __all__ = ["RECORDED", "Run", "Store", "Summary", "read_file"]
 
-RECORDED = ROOT / "assets" / "runs"
+RECORDED = ASSETS / "runs"
 KEPT = 128  # runs kept in memory as they were read last
 ATTEMPTS = 8
 

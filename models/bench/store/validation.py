@@ -150,7 +150,7 @@ def _sound(name: str, number: int, row: Measurement) -> None:
 
 def _known(name: str, number: int, row: Measurement) -> None:
     """Refuse an architecture, a device, a number type or a way of measuring that no page can draw."""
-    architectures = tuple(sizes.rung("bundled").members)
+    architectures = tuple(sizes.tier("bundled").models)
     for column, choices, known in (
         ("architecture", architectures, row.architecture in architectures),
         ("device", ("cpu", "cuda", "cuda:0"), _DEVICE.fullmatch(row.device)),

@@ -5,14 +5,14 @@ import math
 import numpy as np
 from torch import Tensor, nn
 
-from models.records.trace import PARTS, Named
+from models.records.trace import PARTS, NamedArray
 
 
-def named(part: str, values: Tensor) -> Named:
+def named(part: str, values: Tensor) -> NamedArray:
     """Make a record part of a tensor, in float32 (integers stay integers); a weight is copied, as it may change."""
     array = (values.clone() if isinstance(values, nn.Parameter) else values).detach().cpu()
     array = array.float() if array.is_floating_point() else array
-    return Named(np.ascontiguousarray(array.numpy()), PARTS[part])
+    return NamedArray(np.ascontiguousarray(array.numpy()), PARTS[part])
 
 
 def half_life(rate: Tensor) -> Tensor:

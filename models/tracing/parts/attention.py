@@ -6,7 +6,7 @@ import torch
 from seqops.attention import attention_matrix, per_head
 from torch import Tensor, nn
 
-from models.records.trace import Deferred, Derivation, Parts, deferred
+from models.records.trace import LazyGroup, LazyParts, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import named
 
@@ -23,7 +23,7 @@ def output_projection(attention: Any) -> Any:
     raise TypeError(f"{type(attention).__name__} has none of {OUTPUT_NAMES}")
 
 
-def attention_parts(attention: Any, capture: Capture) -> Deferred:
+def attention_parts(attention: Any, capture: Capture) -> LazyParts:
     """Build the parts of one attention layer of batch 1: W_O W_O^T with the run, the rest on demand."""
     seen = capture.attention[attention]
     projection = output_projection(attention)
@@ -51,7 +51,7 @@ def attention_parts(attention: Any, capture: Capture) -> Deferred:
 
     kernel = _weight(projection).view(seen.query.shape[1], seen.value.shape[-1], -1)
     gram = named("output_gram", kernel @ kernel.transpose(1, 2))
-    return deferred({"output_gram": gram}, Derivation((PARTS | CAPTURED) - {"output_gram"}, weights))
+    return with_lazy({"output_gram": gram}, LazyGroup((PARTS | CAPTURED) - {"output_gram"}, weights))
 
 
 def _weight(projection: Any) -> Tensor:

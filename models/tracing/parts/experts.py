@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.records.trace import Deferred, Derivation, Parts, deferred
+from models.records.trace import LazyGroup, LazyParts, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import named
 
@@ -31,7 +31,7 @@ def watched(block: Any) -> Iterable[nn.Module]:
     return (block, router_of(block), block.experts)
 
 
-def expert_parts(block: Any, capture: Capture) -> Deferred:
+def expert_parts(block: Any, capture: Capture) -> LazyParts:
     """Build the router parts of one layer of batch 1; what every expert gives for every token is derived on demand."""
     logits, weights, chosen = capture.outputs[router_of(block)]
     values = {
@@ -51,7 +51,7 @@ def expert_parts(block: Any, capture: Capture) -> Deferred:
         parts = {"expert_output": torch.stack(found, dim=1), "mixture_output": output[:, probes]}
         return {name: named(name, part) for name, part in parts.items()}
 
-    return deferred({name: named(name, value) for name, value in values.items()}, Derivation(CAPTURED, each))
+    return with_lazy({name: named(name, value) for name, value in values.items()}, LazyGroup(CAPTURED, each))
 
 
 def _expert(experts: Any, number: int, x: Tensor, probes: Tensor) -> Tensor:

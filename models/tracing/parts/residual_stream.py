@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from models.records.trace import Array, Deferred, Derivation, LayerTrace, Named, Parts, deferred
+from models.records.trace import Array, LayerTrace, LazyGroup, LazyParts, NamedArray, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import named
 
@@ -58,7 +58,7 @@ def watched(blocks: Sequence[nn.Module], norm: nn.Module, start: nn.Module | Non
 
 def streams(
     blocks: Sequence[nn.Module], norm: nn.Module, start: nn.Module | None, capture: Capture
-) -> tuple[Named, ...]:
+) -> tuple[NamedArray, ...]:
     """Return the stream of batch 1 before the first block and after every block, each (token, d_model) in float32.
 
     start: the module whose output is the stream before the first block; None where that is the first block's input.
@@ -71,7 +71,7 @@ def streams(
 
 
 def record(
-    layers: Sequence[LayerTrace], stream: Sequence[Named], readout: Readout, *, logits: Named, ids: Ids
+    layers: Sequence[LayerTrace], stream: Sequence[NamedArray], readout: Readout, *, logits: NamedArray, ids: Ids
 ) -> tuple[LayerTrace, tuple[LayerTrace, ...]]:
     """Add the stream and its lens to every layer; return also the embedding, as a layer -1 without a block.
 
@@ -79,11 +79,11 @@ def record(
     derived when asked for.
     """
     following = {"final": logits.values.argmax(axis=-1), "next": np.append(ids[1:], NO_TOKEN)}
-    embedding = LayerTrace(-1, "none", "none", _shown({"resid_post": stream[0]}, readout, following))
+    embedding = LayerTrace(-1, "none", "none", _lazy_parts({"resid_post": stream[0]}, readout, following))
     recorded = []
     for i, layer in enumerate(layers):
         around = {"resid_pre": stream[i], "resid_post": stream[i + 1]}
-        recorded.append(layer.extended(_shown(around, readout, following)))
+        recorded.append(layer.extended(_lazy_parts(around, readout, following)))
     return embedding, tuple(recorded)
 
 
@@ -133,9 +133,9 @@ def _followed(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     return prob.masked_fill(absent, torch.nan), rank.masked_fill(absent, torch.nan)
 
 
-def _shown(stream: Parts, readout: Readout, following: Mapping[str, Ids]) -> Deferred:
+def _lazy_parts(stream: Parts, readout: Readout, following: Mapping[str, Ids]) -> LazyParts:
     @torch.inference_mode()
     def derive() -> Parts:
         return lens(stream["resid_post"].values, readout, following)
 
-    return deferred(stream, Derivation(LENS, derive))
+    return with_lazy(stream, LazyGroup(LENS, derive))

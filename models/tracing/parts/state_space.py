@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from seqops.selective_scan import hidden_attention_summary, selective_scan_traced
 from torch import Tensor, nn
 
-from models.records.trace import Deferred, Derivation, Parts, deferred
+from models.records.trace import LazyGroup, LazyParts, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import half_life, named
 from models.tracing.parts.half_distance import half_distance
@@ -38,7 +38,7 @@ def watched(mixer: Any) -> Iterable[nn.Module]:
             yield getattr(mixer, name)
 
 
-def mamba_parts(mixer: Any, capture: Capture) -> Deferred:
+def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
     """Build the parts of one Mamba layer of batch 1.
 
     Its states, its hidden attention and the distances at which |alpha| halves are derived when asked for.
@@ -77,11 +77,11 @@ def mamba_parts(mixer: Any, capture: Capture) -> Deferred:
     def reach() -> Parts:
         return {"half_distance": named("half_distance", half_distance(dt, a, b, c))}
 
-    return deferred(
+    return with_lazy(
         {name: named(name, value) for name, value in values.items()},
-        Derivation(["state"], states),
-        Derivation(["hidden_attention"], operator),
-        Derivation(["half_distance"], reach),
+        LazyGroup(["state"], states),
+        LazyGroup(["hidden_attention"], operator),
+        LazyGroup(["half_distance"], reach),
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from seqops.wkv import effective_attention_summary, wkv_traced
 from torch import nn
 
-from models.records.trace import Deferred, Derivation, Parts, deferred
+from models.records.trace import LazyGroup, LazyParts, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import half_life, named
 
@@ -21,7 +21,7 @@ def watched(attention: Any) -> Iterable[nn.Module]:
     return (attention.key, attention.value, attention.receptance, attention.output)
 
 
-def time_mix_parts(attention: Any, capture: Capture) -> Deferred:
+def time_mix_parts(attention: Any, capture: Capture) -> LazyParts:
     """Build the parts of one time-mix block of batch 1; states and effective attention are derived when asked for."""
     key = capture.outputs[attention.key][0].float()  # (l, c)
     value = capture.outputs[attention.value][0].float()
@@ -50,8 +50,8 @@ def time_mix_parts(attention: Any, capture: Capture) -> Deferred:
         mean = effective_attention_summary(rate, bonus, key, value)[0]
         return {"effective_attention": named("effective_attention", mean)}
 
-    return deferred(
+    return with_lazy(
         {name: named(name, part) for name, part in values.items()},
-        Derivation(STATES, states),
-        Derivation(["effective_attention"], operator),
+        LazyGroup(STATES, states),
+        LazyGroup(["effective_attention"], operator),
     )

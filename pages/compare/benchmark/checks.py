@@ -6,7 +6,7 @@ from itertools import groupby
 import streamlit as st
 
 from models import published
-from models.published import Check, Table
+from models.published import PublishedCheck, PublishedTable
 from pages.shared import html
 from pages.shared.memo import Memo
 from pages.shared.state import session
@@ -47,13 +47,13 @@ def value_text(value: str) -> str:
     return f"{int(value):,}" if value.isdigit() else value
 
 
-def _notes(tables: Sequence[Table]) -> html.Html | None:
+def _notes(tables: Sequence[PublishedTable]) -> html.Html | None:
     found = {note: published.find(tuple(tables), note) for note in NOTES}
     items = [_note(note, explained, tables) for note, explained in found.items() if explained]
     return html.text(html.title(t("checks.why")), html.element("ol", items, class_="cs-why")) if items else None
 
 
-def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> html.Html:
+def _note(note: str, explained: Sequence[PublishedCheck], tables: Sequence[PublishedTable]) -> html.Html:
     first, number = explained[0], NOTES.index(note) + 1
     values = {
         "row": first.row,
@@ -70,7 +70,7 @@ def _note(note: str, explained: Sequence[Check], tables: Sequence[Table]) -> htm
     return html.element("li", html.element("strong", title), html.element("p", text), value=number)
 
 
-def _as_in_the_table(said: Check, tables: Sequence[Table]) -> dict[str, str]:
+def _as_in_the_table(said: PublishedCheck, tables: Sequence[PublishedTable]) -> dict[str, str]:
     """Write both sides with the digits of the table that prints the same quantity of the same model."""
     printed = next(
         check.printed
@@ -85,7 +85,7 @@ def _as_in_the_table(said: Check, tables: Sequence[Table]) -> dict[str, str]:
     }
 
 
-def _source(table: Table) -> html.Html:
+def _source(table: PublishedTable) -> html.Html:
     total = len(table.checks)
     counts = {state: table.count(state) for state in published.STATES} | {"count": total}
     tally = "tally_bad" if counts["differs"] else "tally_all" if counts["agrees"] == total else "tally_some"
@@ -97,7 +97,7 @@ def _source(table: Table) -> html.Html:
     return html.element("details", summary, _table(table), terms, open=table.source in OPEN)
 
 
-def _terms(table: Table) -> str:
+def _terms(table: PublishedTable) -> str:
     """State the length at which a cache is counted, and the formulas of the source."""
     if table.context:
         return t("checks.condition", tokens=f"{table.context:,}")
@@ -106,24 +106,24 @@ def _terms(table: Table) -> str:
     return f"{said}. {t('checks.symbols')}" if said else ""
 
 
-def _address(table: Table) -> str:
+def _address(table: PublishedTable) -> str:
     return f"arXiv {table.arxiv}" if table.arxiv else table.url.removeprefix("https://")
 
 
-def _table(table: Table) -> html.Html:
+def _table(table: PublishedTable) -> html.Html:
     printed, kind = ("formula", " cs-said") if table.checks[0].formula else ("printed", "")
     head = (t(f"checks.column.{name}") for name in ("row", "quantity", printed, "computed", "state"))
     groups = (_rows(name, list(rows)) for name, rows in groupby(table.checks, key=lambda check: check.row))
     return html.scrolling(html.table(groups, kind=f"cs-check{kind}", head=head))
 
 
-def _rows(name: str, rows: Sequence[Check]) -> html.Html:
+def _rows(name: str, rows: Sequence[PublishedCheck]) -> html.Html:
     head = html.element("th", name, scope="rowgroup", rowspan=len(rows), lang="en")
     lines = (html.row(*([head] if n == 0 else []), *_cells(check)) for n, check in enumerate(rows))
     return html.element("tbody", lines)
 
 
-def _cells(check: Check) -> list[html.Html]:
+def _cells(check: PublishedCheck) -> list[html.Html]:
     shown = [value_text(value) for value in (check.printed, check.computed)]
     if check.unit:
         shown = [t(f"checks.unit.{check.unit}", value=value) for value in shown]
@@ -135,7 +135,7 @@ def _cells(check: Check) -> list[html.Html]:
     ]
 
 
-def _mark(check: Check) -> html.Html:
+def _mark(check: PublishedCheck) -> html.Html:
     mark = html.element("span", _MARKS[check.state], aria_hidden="true")
     number = NOTES.index(check.note) + 1 if check.note in NOTES else None
     words = t("checks.note_number", number=number) if number else ""

@@ -27,11 +27,11 @@ def draw(plan: Plan) -> None:
 def _drawn(plan: Plan) -> tuple[html.Html, html.Html | None, str]:
     """Write the table, the largest batches where there are any, and the notes as Markdown."""
     largest = [cell for cell in plan.cells if cell.largest]
-    caption = " ".join([t("benchmark.plan.predicted"), *(f"{_said(note)}." for note in plan.notes)])
+    caption = " ".join([t("benchmark.plan.predicted"), *(f"{_note_text(note)}." for note in plan.notes)])
     return html.scrolling(_table(plan)), _largest(largest) if largest else None, caption
 
 
-def _said(note: Note) -> str:
+def _note_text(note: Note) -> str:
     values = dict(note.values)
     if "architecture" in values:
         values["name"] = t(f"nav.{values['architecture']}")

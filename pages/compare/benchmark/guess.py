@@ -59,13 +59,13 @@ def answer(run: Run) -> None:
     with st.container(border=True, key=f"card-{PAGE}.guess"):
         lines = [t("benchmark.guess.answer")]
         for question, name in guessed.items():
-            said = _carried(run.current, name) if question == "carried" else _timed(run.current, question, name)
+            said = _cache_bytes(run.current, name) if question == "carried" else _timed(run.current, question, name)
             lines.append(f"- {notices.plain(t(f'benchmark.guess.of.{question}', name=t(f'nav.{name}')))} "
                          f"{notices.plain(said)}")  # fmt: skip
         st.markdown("\n".join(lines))
 
 
-def _carried(rows: Sequence[Measurement], name: str) -> str:
+def _cache_bytes(rows: Sequence[Measurement], name: str) -> str:
     """Return which architecture carries the fewest bytes at the longest common length, with the smallest batch."""
     sizes = _at_longest(rows)
     if name not in sizes:

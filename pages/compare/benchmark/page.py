@@ -2,15 +2,15 @@
 
 import streamlit as st
 
+from models.machine.paths import ASSETS
 from pages.compare.benchmark import checks, comparison, guess, planning, provenance, results, rows, runs, verdicts
 from pages.shared import layout, notices
-from pages.shared.words import content
 from pages.shared.words.i18n import t
 
 PAGE = planning.PAGE
 
-st.html(content.ASSETS / "style" / "bench.css")
-layout.hero(PAGE)
+st.html(ASSETS / "style" / "bench.css")
+layout.header(PAGE)
 with notices.guarded():
     plan = planning.planner()
     guess.ask(plan)
@@ -44,5 +44,5 @@ with notices.guarded():
     comparison.comparison(shown)
 with notices.guarded():
     checks.checks()
-layout.closing(PAGE, "fair")
+layout.footer(PAGE, "fair")
 layout.check_yourself(PAGE)

@@ -75,7 +75,7 @@ def address() -> str:
     chosen = {
         name: st.session_state[key] for name in settings_codec.NAMES if (key := f"{PAGE}.{name}") in st.session_state
     }
-    return session.current().permalink(run="", plan=settings_codec.written(chosen))
+    return session.current().permalink(run="", plan=settings_codec.to_query(chosen))
 
 
 def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
@@ -106,9 +106,9 @@ def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
 
 def _begin() -> None:
     """Set the choices of the address when a visit begins, and defaults for the others."""
-    asked = {} if f"{PAGE}.begun" in st.session_state else settings_codec.read(st.query_params.get("plan", ""))
+    asked = {} if f"{PAGE}.begun" in st.session_state else settings_codec.from_query(st.query_params.get("plan", ""))
     st.session_state[f"{PAGE}.begun"] = True
-    plain = settings_codec.usual(asked.get("preset", settings_codec.FIRST), asked.get("device", ""))
+    plain = settings_codec.defaults(asked.get("preset", settings_codec.FIRST), asked.get("device", ""))
     for name, value in (plain | asked).items():
         st.session_state.setdefault(f"{PAGE}.{name}", value)
 
@@ -122,7 +122,7 @@ def _which() -> str:
         names = tuple(cache.architectures())
         _many("architectures", names, lambda name: t(f"nav.{name}"))
         lang = session.language()
-        _one("size", sizes.RUNGS, lambda key: sizes.rung(key).name[lang])
+        _one("size", sizes.TIERS, lambda key: sizes.tier(key).name[lang])
         device = devices[0]
         if len(devices) > 1:
             device = _one("device", devices, lambda name: name.upper(), on_change=_take_device)
@@ -134,11 +134,11 @@ def _notes(device: str) -> None:
     name = facts.device_name(device)
     key = "benchmark.machine.cpu" if device == "cpu" else "benchmark.machine.gpu"
     st.caption(notices.plain(t(key, name=name, cores=facts.usable_cores())))
-    rung, lang = sizes.rung(str(st.session_state[f"{PAGE}.size"])), session.language()
-    members = [sizes.chosen(rung.key, name, match=_match()) for name in rung.members]
-    notes = [rung.note[lang]] if rung.key != sizes.RUNGS[0] else []
+    tier, lang = sizes.tier(str(st.session_state[f"{PAGE}.size"])), session.language()
+    models = [sizes.chosen(tier.key, name, match=_match()) for name in tier.models]
+    notes = [tier.note[lang]] if tier.key != sizes.TIERS[0] else []
     notes += [t("benchmark.plan.scaled", name=t(f"nav.{m.architecture}"), note=m.note[lang])
-              for m in members if not m.published and m.note]  # fmt: skip
+              for m in models if not m.published and m.note]  # fmt: skip
     if notes:
         st.caption("  \n".join(notices.plain(note) for note in notes))
 
@@ -202,7 +202,7 @@ def _take_device() -> None:
 def _take_preset() -> None:
     """Replace everything chosen before by what a ready plan decides."""
     preset = str(st.session_state[f"{PAGE}.preset"])
-    plain = settings_codec.usual(preset)
+    plain = settings_codec.defaults(preset)
     for name in (*settings_codec.DECIDED, *(("device", "dtype") if "device" in PRESETS[preset] else ())):
         st.session_state[f"{PAGE}.{name}"] = plain[name]
 

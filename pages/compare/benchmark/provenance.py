@@ -69,8 +69,8 @@ def _value(name: str, value: Any) -> str:
     """Write a value as the settings of the page call it."""
     if name.endswith("_bytes") and isinstance(value, int | float):
         return units.size(value)
-    if name == "size" and value in sizes.RUNGS:
-        return sizes.rung(value).name[session.language()]
+    if name == "size" and value in sizes.TIERS:
+        return sizes.tier(value).name[session.language()]
     key = f"{NAMED[name]}.{value}" if name in NAMED else ""
     return t(key) if key and i18n.has(session.language(), key) else str(value)
 

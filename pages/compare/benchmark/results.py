@@ -157,7 +157,7 @@ def _show(run: Run, name: str, draw: Callable[..., Figure | None]) -> None:
 def _floors(run: Run) -> dict[str, float]:
     """Return the least time of each cell's step, for the sources whose shapes are known here."""
     shapes = {}
-    for source in {row.source for row in run.rows if not run.imported or remeasure.comes_along(row.source)}:
+    for source in {row.source for row in run.rows if not run.imported or remeasure.is_distributed_source(row.source)}:
         try:
             shapes[source] = describe.resolve(source).shape
         except ContextscopeError:  # a run of another machine, with a folder that is not here

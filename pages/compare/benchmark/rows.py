@@ -17,13 +17,13 @@ from pages.shared.words import i18n, units
 from pages.shared.words.i18n import t
 
 _lines: Memo[list[dict[str, object]]] = Memo()  # the table of a run in a language
-_left: Memo[tuple[str, ...]] = Memo()  # cells of a run that may be measured again
+_unfinished: Memo[tuple[str, ...]] = Memo()  # cells of a run that may be measured again
 _planned: Memo[set[str]] = Memo()  # cells of a run
 
 
 def missing(run: Run) -> None:
     """Offer to measure again what has no measurement and might get one, once nothing of the run is under way."""
-    cells = _left.get(run.run_id, (run,), lambda: remeasure.left(run))
+    cells = _unfinished.get(run.run_id, (run,), lambda: remeasure.unfinished_cells(run))
     _button("missing", run, cells, t("benchmark.again.missing", count=len(cells)))
 
 
@@ -65,12 +65,12 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 
     def measure() -> None:
         with notices.guarded():
-            run_id = here.again(run.run_id, planned)
+            run_id = here.remeasure(run.run_id, planned)
             journal.note("again", run=run_id)
             show(run_id)
 
     st.button(words, key=f"{PAGE}.again.{name}", icon=":material/replay:", on_click=measure)
-    if not remeasure.own(run):
+    if not remeasure.is_local(run):
         st.caption(t("benchmark.again.elsewhere"))
 
 

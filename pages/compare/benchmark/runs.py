@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from models.bench.judge.comparison import BETWEEN_RUNS, Comparison, Pair, compare
+from models.bench.judge.comparison import BETWEEN_RUNS, CellPair, Comparison, compare
 from models.bench.run import runner
 from models.bench.store import files
 from models.bench.store.store import Store, Summary
@@ -16,7 +16,7 @@ from models.errors import ContextscopeError
 from models.records.run import Run, fingerprint
 from pages.compare.benchmark.planning import PAGE, address, show
 from pages.compare.benchmark.rows import captured
-from pages.compare.benchmark.verdicts import said
+from pages.compare.benchmark.verdicts import verdict_html
 from pages.shared import gate, html, journal, notices
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
@@ -223,14 +223,14 @@ def _draw(found: Comparison) -> None:
         st.caption("\n".join([t("benchmark.beside.refused", count=len(found.refused)), "", *lines]))
 
 
-def _everywhere(pairs: Sequence[Pair]) -> Changed:
+def _everywhere(pairs: Sequence[CellPair]) -> Changed:
     """Return the differences that all cells share, so that they are stated once."""
     return {
         name: values for name, values in pairs[0].changed.items() if all(p.changed.get(name) == values for p in pairs)
     }
 
 
-def _pair(pair: Pair, told: Changed) -> html.Html:
+def _pair(pair: CellPair, told: Changed) -> html.Html:
     """Write one cell: its name and batch, its verdict, and below it the remaining differences."""
     row = pair.a
     name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
@@ -240,13 +240,15 @@ def _pair(pair: Pair, told: Changed) -> html.Html:
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
     changed = {name: values for name, values in pair.changed.items() if name not in told}
-    return html.text(html.row(title, *(_said(pair, phase) for phase in PHASES), memory), _changed(changed))
+    return html.text(html.row(title, *(_pair_html(pair, phase) for phase in PHASES), memory), _changed(changed))
 
 
-def _said(pair: Pair, phase: str) -> html.Html:
+def _pair_html(pair: CellPair, phase: str) -> html.Html:
     if phase not in pair.verdicts:
         return html.element("td")
-    return said(pair.verdicts[phase], t("benchmark.beside.this"), t("benchmark.beside.that"), margin=BETWEEN_RUNS)
+    return verdict_html(
+        pair.verdicts[phase], t("benchmark.beside.this"), t("benchmark.beside.that"), margin=BETWEEN_RUNS
+    )
 
 
 def _changed(changed: Changed) -> html.Html | None:

@@ -17,14 +17,14 @@ _NUMBERS = ("budget_s", "rounds", "decode_tokens", "seed")
 _LONGEST = 400  # characters of an address that may name choices
 
 
-def written(chosen: Mapping[str, Any]) -> str:
+def to_query(chosen: Mapping[str, Any]) -> str:
     """Write choices as one part of an address, "preset:long;seed:3"; what is as usual is left out.
 
-    chosen: by the names of `usual`; those that are missing are as usual.
+    chosen: by the names of `defaults`; those that are missing are as usual.
     """
     preset = str(chosen.get("preset", FIRST))
-    plain = usual(preset)
-    plain["dtype"] = usual(preset, str(chosen.get("device", plain["device"])))["dtype"]
+    plain = defaults(preset)
+    plain["dtype"] = defaults(preset, str(chosen.get("device", plain["device"])))["dtype"]
     parts = [] if preset == FIRST else [f"preset:{preset}"]
     for name, value in plain.items():
         mine = _plain(chosen.get(name, value))
@@ -33,14 +33,14 @@ def written(chosen: Mapping[str, Any]) -> str:
     return ";".join(parts)
 
 
-def read(text: str) -> dict[str, Any]:
+def from_query(text: str) -> dict[str, Any]:
     """Parse choices from an address; unknown names and values are ignored."""
     named = dict(part.partition(":")[::2] for part in text[:_LONGEST].split(";"))
     found = {name: value for name, take in _READ.items() if name in named and (value := take(named[name])) is not None}
     return ({"preset": FIRST} | found) if found else {}
 
 
-def usual(preset: str, device: str = "") -> dict[str, Any]:
+def defaults(preset: str, device: str = "") -> dict[str, Any]:
     """Return every choice as it is before anything is chosen, for a ready plan: on the GPU where there is one.
 
     device: instead of that one, which also decides the usual number type.
@@ -49,8 +49,8 @@ def usual(preset: str, device: str = "") -> dict[str, Any]:
     device = device or ready.get("device", next((one for one in facts.devices() if one != "cpu"), "cpu"))
     return {
         "preset": preset,
-        "architectures": list(sizes.rung(sizes.RUNGS[0]).members),
-        "size": sizes.RUNGS[0],
+        "architectures": list(sizes.tier(sizes.TIERS[0]).models),
+        "size": sizes.TIERS[0],
         "device": device,
         **{name: _plain(ready[name]) for name in DECIDED},
         "seed": LIMITS["seed"][0],
@@ -86,8 +86,8 @@ def _number(name: str) -> Callable[[str], int | None]:
 
 _READ: Mapping[str, Callable[[str], Any]] = {
     "preset": _one(lambda: tuple(name for name, one in PRESETS.items() if one.get("device", "cpu") in facts.devices())),
-    "architectures": _many(lambda: tuple(sizes.rung(sizes.RUNGS[0]).members)),
-    "size": _one(lambda: sizes.RUNGS),
+    "architectures": _many(lambda: tuple(sizes.tier(sizes.TIERS[0]).models)),
+    "size": _one(lambda: sizes.TIERS),
     "device": _one(facts.devices),
     "contexts": _many(lambda: CONTEXTS),
     "batches": _many(lambda: BATCHES),

@@ -111,14 +111,14 @@ def _row(phases: Mapping[str, Judged], *, batches: bool) -> html.Html:
     place = t("benchmark.verdict.at", tokens=f"{one.a.context:,}")
     place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
     pair = html.heading(f"{a} · {b}", html.element("br"), html.element("small", place))
-    return html.row(pair, *(_said(phases.get(phase), a, b) for phase in verdicts.PHASES))
+    return html.row(pair, *(_phase_html(phases.get(phase), a, b) for phase in verdicts.PHASES))
 
 
-def _said(one: Judged | None, a: str, b: str) -> html.Html:
-    return html.element("td") if one is None else said(one.found, a, b, margin=one.margin)
+def _phase_html(one: Judged | None, a: str, b: str) -> html.Html:
+    return html.element("td") if one is None else verdict_html(one.found, a, b, margin=one.margin)
 
 
-def said(found: Verdict, a: str, b: str, *, margin: float) -> html.Html:
+def verdict_html(found: Verdict, a: str, b: str, *, margin: float) -> html.Html:
     """Write a verdict as a table cell, muted if the pair is not distinguishable."""
     quiet = " cs-quiet" if found.kind == "indistinguishable" else ""
     return html.element("td", sentence(found, a, b, margin=margin), class_=f"cs-say{quiet}")

@@ -26,10 +26,10 @@ _maps: Memo[Figure] = Memo()  # of what is recorded
 def task_picker() -> str:
     """Offer the tasks; the choice goes into the address."""
     visit, key = session.current(), f"{PAGE}.task"
-    chosen = TASKS[visit.place("task", default=0, allowed=range(len(TASKS)))]
+    chosen = TASKS[visit.selection("task", default=0, allowed=range(len(TASKS)))]
 
     def changed() -> None:
-        visit.put("task", TASKS.index(st.session_state[key]))
+        visit.select("task", TASKS.index(st.session_state[key]))
 
     st.session_state[key] = chosen
     with st.container(key=f"pick-{key}"):
@@ -46,7 +46,7 @@ def map_of(record: Record) -> Cells:
     run = results.live(record.task)
     # Only a run under way is a piece of its own. A fragment whose click restarts the whole page loses the next click.
     draw = st.fragment(gate.gated(_watched), run_every=POLL_S) if results.watched(record.task) else _drawn
-    layout.body(PAGE, lambda: draw(record))
+    layout.first_figure(PAGE, lambda: draw(record))
     return _shown(record, run)[1]
 
 

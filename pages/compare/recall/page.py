@@ -2,11 +2,11 @@
 
 import streamlit as st
 
+from models.machine.paths import ASSETS
 from pages.compare.recall import expected, measuring, question, results, training
 from pages.compare.recall.results import BUNDLED_SEED, PAGE, Cells, Record
 from pages.shared import layout
 from pages.shared.panel import panel
-from pages.shared.words import content
 from pages.shared.words.i18n import t
 from viz.recall.maps import recall_against_bytes, recall_seeds
 
@@ -33,8 +33,8 @@ def body(record: Record) -> None:
     )
 
 
-st.html(content.ASSETS / "style" / "recall.css")
-layout.hero(PAGE)
+st.html(ASSETS / "style" / "recall.css")
+layout.header(PAGE)
 known = results.record(measuring.task_picker())
 if known is None:
     st.info(t("recall.nothing"), icon=":material/info:")

@@ -6,7 +6,7 @@ from models.recall.examples import Answer, Opened, opened
 from pages.compare.recall.results import PAGE, Record
 from pages.shared import gate, html
 from pages.shared.implementation import what_ran
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 from pages.shared.panel import panel
 from pages.shared.state import session
 from pages.shared.words import units
@@ -17,7 +17,7 @@ QUESTIONS = 20  # offered per cell
 KEPT = 12  # opened questions, for all visitors
 SHOWN_TOKENS = 300  # longer sequences cannot be read as a strip
 
-_QUESTIONS: Shelf[Opened] = Shelf(KEPT)  # each weighs one
+_QUESTIONS: LruCache[Opened] = LruCache(KEPT)  # each weighs one
 
 
 def question(record: Record) -> None:
@@ -36,10 +36,10 @@ def question(record: Record) -> None:
 def _chosen(record: Record) -> tuple[dict[str, int], int]:
     """Show the choices of a cell and a question; return them."""
     visit, layout = session.current(), record.layout
-    number = visit.place("question", default=0, allowed=range(QUESTIONS))
+    number = visit.selection("question", default=0, allowed=range(QUESTIONS))
 
     def another() -> None:
-        visit.put("question", (number + 1) % QUESTIONS)
+        visit.select("question", (number + 1) % QUESTIONS)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"choose-{PAGE}"):
         near = _readable(record)
@@ -65,10 +65,10 @@ def _readable(record: Record) -> list[int]:
 def _pick(name: str, axis: str, values: list[int], default: int) -> int:
     """Offer the values of one axis; the choice goes into the address."""
     visit, key = session.current(), f"{PAGE}.{name}.{axis}"
-    value = visit.place(name, default=values[default], allowed=values)
+    value = visit.selection(name, default=values[default], allowed=values)
 
     def changed() -> None:
-        visit.put(name, st.session_state[key])
+        visit.select(name, st.session_state[key])
 
     st.session_state[key] = value
     with st.container(key=f"pick-{key}", width="content"):

@@ -40,7 +40,7 @@ def stack(trace: ModelTrace) -> None:
 
 def head(trace: ModelTrace) -> None:
     """Draw one head of the attention layer."""
-    best = controls.clearest_head(trace)
+    best = controls.default_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")
@@ -69,11 +69,11 @@ def film(trace: ModelTrace) -> None:
     )
 
 
-layout.hero(PAGE)
-found = controls.reading(PAGE)
+layout.header(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.body(PAGE, lambda: ribbon(reading), traces=[reading])
+    layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
     layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
     layout.chapter(PAGE, 3, lambda: stack(reading))

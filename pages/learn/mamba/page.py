@@ -48,11 +48,11 @@ def one_channel(trace: ModelTrace) -> None:
     )
 
 
-layout.hero(PAGE)
-found = controls.reading(PAGE)
+layout.header(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.body(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
+    layout.first_figure(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt"))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice"))
     layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, "hidden"))

@@ -11,24 +11,24 @@ from pages.shared.state import session
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 from viz.charts.curves import growth
-from viz.trace.overview import four_machines
+from viz.trace.overview import architecture_maps
 
 PAGE = "overview"
 LENGTHS = (1, 16, 64, 256, 1024, 4096, 16384)  # tokens at which the growth curves are evaluated
 
 
-def machines(traces: list[ModelTrace]) -> None:
+def draw_maps(traces: list[ModelTrace]) -> None:
     """Draw the same sentence through every model; those that cut it differently are laid out by characters."""
     texts = [trace.tokens for trace in traces]
     if same_tokens(texts):
-        panel(four_machines, traces, key=f"{PAGE}.machines")
+        panel(architecture_maps, traces, key=f"{PAGE}.machines")
         return
     visit, first = session.current(), texts[0]
     index, span = visit.token_in(first), visit.span
     if span is None and index is not None:
         span = covering([(token.start, token.end) for token in first])[index]
     aligned = align_all(traces[0].prompt, texts)
-    panel(four_machines, traces, key=f"{PAGE}.machines", alignment=aligned, span=span)
+    panel(architecture_maps, traces, key=f"{PAGE}.machines", alignment=aligned, span=span)
 
 
 def others(first: ModelTrace) -> list[ModelTrace]:
@@ -36,7 +36,7 @@ def others(first: ModelTrace) -> list[ModelTrace]:
     traces = [first]
     for name in list(cache.architectures())[1:]:
         try:
-            traces.append(controls.read_by(name, first.prompt))
+            traces.append(controls.traced_by(name, first.prompt))
         except ContextscopeError as error:
             notices.explain(error, also=t("models.left_out", name=t(f"nav.{name}")))
     return traces
@@ -75,18 +75,18 @@ def curves(traces: list[ModelTrace]) -> None:
     """Draw bytes carried against length, for every architecture."""
     here = len(traces[0].tokens)
     lengths = sorted({*LENGTHS, here})
-    rows = {trace.architecture: [(n, cache.carried(trace.checkpoint, n)) for n in lengths] for trace in traces}
+    rows = {trace.architecture: [(n, cache.cache_bytes(trace.checkpoint, n)) for n in lengths] for trace in traces}
     panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
 
 
-layout.hero(PAGE)
-first = controls.reading(PAGE, next(iter(cache.architectures())))
+layout.header(PAGE)
+first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
     every = others(first)
-    layout.body(PAGE, lambda: machines(every), traces=every)
+    layout.first_figure(PAGE, lambda: draw_maps(every), traces=every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
-    layout.closing(PAGE, "models", "table")
-    layout.under_the_hood(PAGE, [("training_curves", lambda: training_curves.lessons(PAGE))])
+    layout.footer(PAGE, "models", "table")
+    layout.under_the_hood(PAGE, [("training_curves", lambda: training_curves.training_section(PAGE))])
     layout.check_yourself(PAGE)

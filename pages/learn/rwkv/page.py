@@ -55,11 +55,11 @@ def one_channel(trace: ModelTrace) -> None:
     )
 
 
-layout.hero(PAGE)
-found = controls.reading(PAGE)
+layout.header(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.body(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
+    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
     layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
     layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))

@@ -16,7 +16,7 @@ PAGE = "transformer"
 
 def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
     """Offer the layer and the head next to a figure; by default the clearest one."""
-    best = controls.clearest_head(trace)
+    best = controls.default_head(trace)
     layers = trace.layers_with("attention")
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, [shown.index for shown in layers], default=best.layer, at=at)
@@ -40,7 +40,7 @@ def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
 
 def all_heads(trace: ModelTrace) -> None:
     """Draw every head as a tile; a click chooses it for the whole page."""
-    best, visit = controls.clearest_head(trace), session.current()
+    best, visit = controls.default_head(trace), session.current()
     score = st.segmented_control(
         t("controls.score"),
         SCORES,
@@ -50,8 +50,10 @@ def all_heads(trace: ModelTrace) -> None:
         format_func=lambda name: t(f"viz.score.{name}"),
     )
     layers = [shown.index for shown in trace.layers_with("attention")]
-    layer = visit.place("layer", default=best.layer, allowed=layers)
-    head = visit.place("head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"]))
+    layer = visit.selection("layer", default=best.layer, allowed=layers)
+    head = visit.selection(
+        "head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"])
+    )
     clicked = panel(
         head_mosaic,
         trace,
@@ -63,16 +65,16 @@ def all_heads(trace: ModelTrace) -> None:
     if clicked is not None and clicked.tile is not None:
         chosen = mosaic_head(trace, clicked.tile)
         if (chosen.layer, chosen.head) != (layer, head):
-            visit.put("layer", chosen.layer)
-            visit.put("head", chosen.head)
+            visit.select("layer", chosen.layer)
+            visit.select("head", chosen.head)
             st.rerun()
 
 
-layout.hero(PAGE)
-found = controls.reading(PAGE)
+layout.header(PAGE)
+found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.body(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
+    layout.first_figure(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))

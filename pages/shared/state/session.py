@@ -17,7 +17,7 @@ from pages.shared.words import content
 from pages.shared.words import language as languages
 
 _PREFIX = "contextscope."
-_PLACE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
+_SELECTABLE = re.compile(r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question)")
 _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
 _MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,5}")
@@ -81,11 +81,11 @@ class Session:
         _put("span", None if again else span)
         _put("stale", True)
 
-    def settle(self) -> bool:
+    def needs_rerun(self) -> bool:
         """Return, once, whether the page needs a rerun because a choice was made after parts of it were drawn."""
-        stale = bool(_get("stale", False))
+        needed = bool(_get("stale", False))
         _put("stale", False)
-        return stale
+        return needed
 
     def token(self, count: int) -> int | None:
         """Return the chosen token if a text of count tokens has it."""
@@ -119,14 +119,14 @@ class Session:
         else:
             every[architecture] = source
 
-    def place(self, name: str, *, default: int, allowed: Sequence[int] | range) -> int:
+    def selection(self, name: str, *, default: int, allowed: Sequence[int] | range) -> int:
         """Return the layer, head, channel, ... chosen on this page; the default when none or an impossible one is."""
-        value = self._places().get(name)
+        value = self._selections().get(name)
         if value is None or value in allowed:
             return default if value is None else value
         if self._of_link(name):
             self._miss(name, value)
-            del self._places()[name]
+            del self._selections()[name]
         return default
 
     @property
@@ -148,11 +148,11 @@ class Session:
         missed: list[tuple[str, str]] = st.session_state.setdefault(f"{_PREFIX}missed", [])
         missed.append((name.rpartition("_")[2], str(value)[:_SHOWN]))
 
-    def put(self, name: str, value: int) -> None:
+    def select(self, name: str, value: int) -> None:
         """Remember a layer, head, channel, ... of this page."""
-        if not _PLACE.fullmatch(name):
-            raise ValueError(f"place {name!r}: expected one of {_PLACE.pattern}")
-        self._places()[name] = int(value)
+        if not _SELECTABLE.fullmatch(name):
+            raise ValueError(f"selection {name!r}: expected one of {_SELECTABLE.pattern}")
+        self._selections()[name] = int(value)
 
     def query(self) -> dict[str, str]:
         """Return what the URL has to say to come back here; defaults are left out."""
@@ -165,7 +165,7 @@ class Session:
             written["token"] = str(self.selected)
         if models := self._written_models():
             written["model"] = ",".join(models)
-        return written | {name: str(value) for name, value in sorted(self._places().items())}
+        return written | {name: str(value) for name, value in sorted(self._selections().items())}
 
     def permalink(self, **more: str) -> str:
         """Return the full address of what is on screen, in this language; more: further parts, if they say anything."""
@@ -184,7 +184,7 @@ class Session:
         shown = {name: source for name, source in self._models().items() if self.page in (name, site.HOME)}
         return [source if downloadable.find(source) else folder_code(name, source) for name, source in shown.items()]
 
-    def _places(self) -> dict[str, int]:
+    def _selections(self) -> dict[str, int]:
         every: dict[str, dict[str, int]] = st.session_state.setdefault(f"{_PREFIX}places", {})
         return every.setdefault(self.page, {})
 
@@ -215,7 +215,7 @@ def _read_url(session: Session) -> None:
     if text := params.get("text", ""):
         session.prompt = text
     _read_models(session, params.get("model", ""))
-    named = [name for name in params if name == "token" or _PLACE.fullmatch(name)]
+    named = [name for name in params if name == "token" or _SELECTABLE.fullmatch(name)]
     for name in named:
         value = _number(params.get(name, ""))
         if value is None:
@@ -223,7 +223,7 @@ def _read_url(session: Session) -> None:
         elif name == "token":
             session.selected = value
         else:
-            session.put(name, value)
+            session.select(name, value)
     _put("linked", {(session.page, name) for name in named})
 
 

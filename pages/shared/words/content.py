@@ -4,15 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
 
+from models.machine.paths import ASSETS
 from pages.shared.words import language
 
-ASSETS = Path(__file__).resolve().parents[3] / "assets"
 FIGURES = ASSETS / "figures"
 
 _HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)

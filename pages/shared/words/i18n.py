@@ -4,15 +4,15 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 
 import yaml
 
 from models.looks import looks
+from models.machine.paths import ASSETS
 from pages.shared.words import content, language
 
-FOLDER = Path(__file__).resolve().parents[3] / "assets" / "words"
+FOLDER = ASSETS / "words"
 LANGS = language.LANGS
 STRICT_VARIABLE = "CONTEXTSCOPE_STRICT_WORDS"  # set by the tests: a missing word is then an error
 

@@ -1,4 +1,4 @@
-"""The shelf keeps the most recently used within its bytes, makes a thing once for all, and keeps no errors."""
+"""The cache keeps the most recently used within its bytes, makes a thing once for all, and keeps no errors."""
 
 import threading
 from collections.abc import Callable
@@ -7,52 +7,52 @@ import pytest
 
 from models.records.trace import Token
 from pages.shared import cache
-from pages.shared.lru_cache import Shelf
+from pages.shared.lru_cache import LruCache
 from pages.shared.state import session
 
 
-def put(shelf: Shelf[str], name: str, weight: int) -> str:
-    return shelf.get(name, name.upper, lambda _: weight)
+def put(lru: LruCache[str], name: str, weight: int) -> str:
+    return lru.get(name, name.upper, lambda _: weight)
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    shelf: Shelf[str] = Shelf(10)
-    assert [put(shelf, name, 4) for name in "ab"] == ["A", "B"]
-    put(shelf, "a", 4)  # used again
-    put(shelf, "c", 4)
-    assert shelf.keys() == ["a", "c"] and shelf.held_bytes == 8
-    put(shelf, "d", 2)
-    assert shelf.keys() == ["a", "c", "d"] and shelf.held_bytes == 10
+    lru: LruCache[str] = LruCache(10)
+    assert [put(lru, name, 4) for name in "ab"] == ["A", "B"]
+    put(lru, "a", 4)  # used again
+    put(lru, "c", 4)
+    assert lru.keys() == ["a", "c"] and lru.held_bytes == 8
+    put(lru, "d", 2)
+    assert lru.keys() == ["a", "c", "d"] and lru.held_bytes == 10
 
 
 def test_a_look_up_counts_as_use() -> None:
-    shelf: Shelf[str] = Shelf(10)
+    lru: LruCache[str] = LruCache(10)
     for name in "ab":
-        put(shelf, name, 4)
-    assert shelf.held("a") == "A" and shelf.held("c") is None
-    put(shelf, "c", 4)
-    assert shelf.keys() == ["a", "c"]
+        put(lru, name, 4)
+    assert lru.held("a") == "A" and lru.held("c") is None
+    put(lru, "c", 4)
+    assert lru.keys() == ["a", "c"]
 
 
 def test_one_that_is_larger_than_the_budget_is_kept_alone() -> None:
-    shelf: Shelf[str] = Shelf(10)
-    put(shelf, "a", 4)
-    put(shelf, "large", 25)
-    assert shelf.keys() == ["large"]
-    put(shelf, "b", 1)
-    assert shelf.keys() == ["b"]
+    lru: LruCache[str] = LruCache(10)
+    put(lru, "a", 4)
+    put(lru, "large", 25)
+    assert lru.keys() == ["large"]
+    put(lru, "b", 1)
+    assert lru.keys() == ["b"]
 
 
 def test_room_is_made_before_it_is_needed() -> None:
-    shelf: Shelf[str] = Shelf(10)
+    lru: LruCache[str] = LruCache(10)
     for name in "abc":
-        put(shelf, name, 3)
-    shelf.make_room(5)
-    assert shelf.keys() == ["c"]
+        put(lru, name, 3)
+    lru.make_room(5)
+    assert lru.keys() == ["c"]
 
 
 def test_what_is_asked_for_twice_at_once_is_made_once() -> None:
-    shelf: Shelf[int] = Shelf(10)
+    lru: LruCache[int] = LruCache(10)
     made, go, found = [], threading.Event(), []
 
     def make() -> int:
@@ -60,7 +60,7 @@ def test_what_is_asked_for_twice_at_once_is_made_once() -> None:
         assert go.wait(10)
         return 7
 
-    threads = [threading.Thread(target=lambda: found.append(shelf.get("k", make, lambda _: 1))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(lru.get("k", make, lambda _: 1))) for _ in range(4)]
     for thread in threads:
         thread.start()
     go.set()
@@ -70,14 +70,14 @@ def test_what_is_asked_for_twice_at_once_is_made_once() -> None:
 
 
 def test_an_error_is_not_kept() -> None:
-    shelf: Shelf[str] = Shelf(10)
+    lru: LruCache[str] = LruCache(10)
 
     def fail() -> str:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        shelf.get("a", fail, len)
-    assert put(shelf, "a", 1) == "A"
+        lru.get("a", fail, len)
+    assert put(lru, "a", 1) == "A"
 
 
 def test_the_budget_is_a_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

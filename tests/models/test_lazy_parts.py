@@ -8,16 +8,16 @@ import pytest
 
 from models import registry
 from models.reconstruction import reconstruction_errors
-from models.records.trace import Derivation, LayerTrace, Named, deferred
+from models.records.trace import LayerTrace, LazyGroup, NamedArray, with_lazy
 from models.tracing.adapter import Checkpoint
 
-SKIP = Named(np.ones(3, np.float32), ("channel",))
-MATRIX = Named(np.eye(4, dtype=np.float32), ("query", "key"))
+SKIP = NamedArray(np.ones(3, np.float32), ("channel",))
+MATRIX = NamedArray(np.eye(4, dtype=np.float32), ("query", "key"))
 
 
 def layer(compute: Callable[[], object]) -> LayerTrace:
-    derivation = Derivation(["hidden_attention"], compute)  # type: ignore[arg-type]
-    return LayerTrace(0, "mamba", "none", deferred({"skip": SKIP}, derivation))
+    derivation = LazyGroup(["hidden_attention"], compute)  # type: ignore[arg-type]
+    return LayerTrace(0, "mamba", "none", with_lazy({"skip": SKIP}, derivation))
 
 
 def test_names_are_known_without_computing_and_values_are_computed_once() -> None:
@@ -40,14 +40,14 @@ def test_names_are_known_without_computing_and_values_are_computed_once() -> Non
     ("parts", "complaint"),
     (({}, "not what was announced"), ({"hidden_attention": SKIP}, "has dims")),
 )
-def test_what_arrives_is_checked(parts: dict[str, Named], complaint: str) -> None:
+def test_what_arrives_is_checked(parts: dict[str, NamedArray], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         layer(lambda: parts).part("hidden_attention")
 
 
 def test_a_name_that_no_part_has_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="'nonsense'"):
-        LayerTrace(0, "mamba", "none", deferred({}, Derivation(["nonsense"], dict)))
+        LayerTrace(0, "mamba", "none", with_lazy({}, LazyGroup(["nonsense"], dict)))
 
 
 def test_the_runs_of_a_model_are_recorded_before_anything_is_derived(
@@ -55,7 +55,7 @@ def test_the_runs_of_a_model_are_recorded_before_anything_is_derived(
 ) -> None:
     checkpoint = checkpoint_of("jamba")
     with monkeypatch.context() as patch:
-        patch.setattr(Derivation, "result", lambda self: pytest.fail(f"derived {sorted(self.parts)}"))
+        patch.setattr(LazyGroup, "result", lambda self: pytest.fail(f"derived {sorted(self.parts)}"))
         trace = registry.trace(checkpoint, "The wolf said to the King")
         assert {"attention", "state", "hidden_attention", "router_probs"} <= {part for x in trace for part in x.parts}
     trace.derive()

@@ -1,0 +1,140 @@
+"""The gallery: every figure is built from samples, and whatever is missing is named and fails it."""
+
+import dataclasses
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from figure_words import strict
+
+from models.records import trace as records
+from models.records.trace import PARTS
+from viz.figure import Registered
+from viz.gallery import build as building
+from viz.gallery.__main__ import FIGURES, main
+from viz.gallery.build import EVIDENCE, build
+from viz.gallery.evidence import complete, lens
+from viz.gallery.figures import every
+from viz.look.theme import DARK, LIGHT
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def built(entries: Mapping[str, Registered] | None = None, *, lang: str = "en", **options) -> building.Built:
+    options = {"files": FIGURES, "theme": LIGHT, "t": strict(lang)} | options
+    return build(every() if entries is None else entries, options.pop("traces", complete()), **options)
+
+
+@pytest.mark.parametrize(("lang", "theme"), [("en", LIGHT), ("ko", DARK)], ids=["en", "ko"])
+def test_every_registered_figure_is_built_and_nothing_is_missing(lang: str, theme) -> None:
+    found = built(lang=lang, theme=theme)
+    assert found.faults == []
+    assert [figure.id for figure in found.figures] == sorted(every())
+
+
+def test_a_quantity_without_figure_and_sample_fails_the_gallery(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(records, "PARTS", dict(PARTS) | {"thoughts": ("token",)})
+    assert main(["--out", str(tmp_path / "all.html")]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "quantity 'thoughts' of the record is drawn by no figure and is no evidence for a check",
+        "quantity 'thoughts' of the record has no sample: add one to viz/gallery",
+    ]
+
+
+def test_a_quantity_that_loses_its_figure_is_named() -> None:
+    rest = {key: entry for key, entry in every().items() if key != "logit_lens"}
+    faults = built(rest).faults
+    assert {re.search(r"'(\w+)'", fault)[1] for fault in faults} == {part for part in PARTS if part.startswith("lens_")}
+
+
+def test_a_figure_without_a_file_of_assets_is_named(tmp_path: Path) -> None:
+    only = {"token_strip": every()["token_strip"]}
+    faults = [fault for fault in built(only, files=tmp_path, parts={}).faults if fault.startswith("figure")]
+    assert faults == [f"figure 'token_strip' has no file of assets: write {tmp_path.name}/token_strip.yaml"]
+
+
+def test_a_figure_that_needs_what_no_sample_shows_is_named() -> None:
+    entry = every()["expert_load"]
+    plain = {name: trace for name, trace in complete().items() if name != "jamba"}
+    faults = [fault for fault in built({entry.id: entry}, traces=plain).faults if fault.startswith("figure")]
+    assert len(faults) == 1
+    assert "'expert_load' cannot be drawn" in faults[0] and "no sample trace shows all of chosen_experts" in faults[0]
+
+
+def test_a_figure_of_something_else_without_a_sample_is_named() -> None:
+    entry = dataclasses.replace(every()["growth"], id="planted")
+    faults = [fault for fault in built({"planted": entry}).faults if "cannot be drawn" in fault]
+    assert len(faults) == 1 and "no sample of what it draws (other)" in faults[0]
+
+
+def test_a_figure_that_breaks_is_named_and_the_others_are_built() -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("no colours left")
+
+    entries = {key: every()[key] for key in ("token_strip", "growth")}
+    entries["growth"] = dataclasses.replace(entries["growth"], draw=broken)
+    found = built(entries)
+    assert "figure 'growth' cannot be drawn: ValueError: no colours left" in found.faults
+    assert [figure.id for figure in found.figures] == ["token_strip"]
+
+
+def test_evidence_that_no_record_holds_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "EVIDENCE", {**EVIDENCE, "gone": "models.scores"})
+    assert built().faults == ["quantity 'gone' is listed as evidence, and no record holds it"]
+
+
+@pytest.mark.parametrize("part", EVIDENCE)
+def test_the_module_of_a_piece_of_evidence_names_it(part: str) -> None:
+    source = Path(importlib.import_module(EVIDENCE[part]).__file__).read_text(encoding="utf-8")
+    assert f'"{part}"' in source
+
+
+def test_sample_lenses_follow_their_formulas() -> None:
+    """Two positions of three tokens, by hand: p = (1/2, 1/4, 1/4) and (1/4, 1/4, 1/2)."""
+    logits = np.log(np.array([[2.0, 1, 1], [1, 1, 2]]))
+    found = lens(logits, logits[::-1], ids=(0, 1))
+    np.testing.assert_allclose(found["lens_entropy"], [1.5, 1.5])
+    np.testing.assert_array_equal(found["lens_tokens"][:, 0], [0, 2])
+    np.testing.assert_array_equal(found["lens_rank_final"], [2, 2])
+    np.testing.assert_array_equal(found["lens_rank_next"], [2, np.nan])
+    for trace in complete().values():
+        own = trace.logits.values.argmax(-1)
+        np.testing.assert_array_equal(trace.layers[-1].part("lens_tokens")[:, 0], own)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("gallery") / "all.html"
+    assert main(["--out", str(out), "--lang", "ko", "--dark"]) == 0
+    return out
+
+
+def test_the_page_holds_every_figure_and_needs_no_network(written: Path) -> None:
+    text = written.read_text(encoding="utf-8")
+    assert re.findall(r'<section id="(\w+)">', text) == sorted(every())
+    assert not re.search(r"""(?:src|href)=["']""", text)
+    assert 'lang="ko"' in text and DARK.ground in text
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
+def test_the_page_draws_its_pictures_in_a_browser(written: Path, chromium) -> None:
+    page = chromium.new_page(viewport={"width": 1000, "height": 900})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "request", lambda request: None if request.url.startswith(("file:", "blob:")) else errors.append(request.url)
+    )
+    page.goto(written.as_uri())
+    hosts = page.locator(".host").count()
+    page.wait_for_function(
+        "() => document.querySelectorAll('canvas.base').length == document.querySelectorAll('.host').length"
+    )
+    assert hosts > 15 and errors == []
+    page.close()

@@ -1,0 +1,75 @@
+"""The rest of a record: what checks and the logit lens read, added to the sample traces by the dimensions of PARTS."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from models.records.trace import PARTS, LayerTrace, ModelTrace
+from viz.gallery.samples import CHANNELS, D_STATE, EXPERTS, HEADS, IDS, LENGTH, Values, named, softmax, traces, wave
+
+SIZES: Mapping[str, int] = MappingProxyType(
+    {
+        "head": HEADS, "kv_head": 1, "query": LENGTH, "key": LENGTH, "token": LENGTH, "d_head": 3, "d_head_of": 3,
+        "channel": CHANNELS, "d_state": D_STATE, "dt_rank": 2, "expert": EXPERTS, "feature": 4, "d_model": 6,
+    }
+)  # fmt: skip
+# What a layer of a kind records beside what it shows.
+ATTENTION = ("visible", "head_query", "head_key", "head_value", "head_output", "output_gram")
+SCAN = ("dt_input", "dt_weight", "dt_bias", "decay_log", "mixer_output")
+TIME_MIX = ("time_decay", "receptance_logit", "mixer_output")
+EXPERT = ("expert_output", "mixture_output")
+STREAM = ("resid_pre", "resid_post")
+OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"attention": ATTENTION, "mamba": SCAN, "rwkv": TIME_MIX, "moe": EXPERT}
+)
+TOP = 5
+
+
+def complete() -> dict[str, ModelTrace]:
+    """Return the sample traces with all that a real one records."""
+    return {name: completed(trace) for name, trace in traces().items()}
+
+
+def completed(trace: ModelTrace) -> ModelTrace:
+    """Add evidence, the residual stream and the logit lens to a trace; its last layer reads the trace's own logits."""
+    last = len(trace.layers) - 1
+    logits = [wave(*trace.logits.values.shape, pace=1 + (layer + 2) / 3) for layer in range(-1, last)]
+    logits.append(np.asarray(trace.logits.values, np.float64))
+    embedding = LayerTrace(-1, "none", "none", named(_arrays(("resid_post",)) | lens(logits[0], logits[-1])))
+    layers = []
+    for layer, own in zip(trace.layers, logits[1:], strict=True):
+        more = _arrays((*OF_KIND.get(layer.mixer, ()), *OF_KIND.get(layer.ffn, ()), *STREAM)) | lens(own, logits[-1])
+        layers.append(dataclasses.replace(layer, parts={**layer.parts, **named(more)}))
+    return dataclasses.replace(trace, embedding=embedding, layers=tuple(layers), label_of=label_of)
+
+
+def lens(logits: Values, final: Values, ids: Sequence[int] = IDS) -> dict[str, Values]:
+    """Read logits (token, vocab) as the logit lens does. final: those of the model itself; ids: those of the text."""
+    probs, order = softmax(logits), np.argsort(-logits, axis=-1, kind="stable")
+    following = np.append(ids[1:], -1)
+    found: dict[str, Values] = {
+        "lens_tokens": order[:, :TOP].astype(np.int32),
+        "lens_probs": np.take_along_axis(probs, order[:, :TOP], -1),
+        "lens_entropy": -(probs * np.log2(probs)).sum(-1),
+    }
+    for name, wanted in (("final", final.argmax(-1)), ("next", following)):
+        absent = wanted < 0
+        own = np.take_along_axis(probs, np.where(absent, 0, wanted)[:, None], -1)
+        found[f"lens_prob_{name}"] = np.where(absent, np.nan, own[:, 0])
+        found[f"lens_rank_{name}"] = np.where(absent, np.nan, 1 + (probs > own).sum(-1))
+    return found
+
+
+def label_of(token: int) -> str:
+    """Name an id of the sample vocabulary."""
+    return f"w{token}"
+
+
+def _arrays(parts: tuple[str, ...]) -> dict[str, Values]:
+    """Give every part that PARTS knows a fixed array of its dimensions; 0 and 1 below the diagonal for visible."""
+    arrays = {part: wave(*(SIZES[dim] for dim in PARTS[part]), pace=1 + len(part) / 9) for part in parts}
+    if "visible" in arrays:
+        arrays["visible"] = np.tri(LENGTH)
+    return arrays

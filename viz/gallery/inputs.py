@@ -1,0 +1,115 @@
+"""What figures that draw no single trace are called with in the gallery: fixed rows, cells and curves."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from models.records.measurement import Measurement
+from models.records.recall import Accuracy
+from models.records.trace import ModelTrace, NamedArray
+from viz.gallery.samples import LENGTH, wave
+from viz.recall.maps import layout_of
+
+Traces = Mapping[str, ModelTrace]
+Call = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments
+CONTEXTS = (128, 512, 2048)
+NAMES = ("transformer", "mamba", "rwkv", "jamba")
+GUESS = 0.125
+
+
+def rows() -> list[Measurement]:
+    """Return benchmark rows of all architectures: several contexts and batches, with everything measured."""
+    return [
+        _row(name, context, batch, 1.0 + place)
+        for place, name in enumerate(NAMES)
+        for context in CONTEXTS
+        for batch in (1, 8)
+    ]
+
+
+def _row(name: str, context: int, batch: int, pace: float) -> Measurement:
+    step = pace * (1 + context / 4096) * (1 + batch / 16)
+    weights, cache = 4_000_000, 512 * context * batch
+    return Measurement(
+        "sample", f"{name}-{context}-{batch}", "ok", name, name, context, batch, "cpu", "float32", 32, 0,
+        prefill_ms_samples=(step * context / 50, step * context / 48),
+        decode_ms_samples=(step, 1.05 * step, 1.1 * step),
+        cache_bytes=cache, peak_bytes=2 * cache, bytes_weights=weights, bytes_logits=1000,
+        pred_bytes=weights + 2 * cache, launch_fraction=0.3, harness_ms=0.02, ops_per_token=200,
+        bandwidth_bytes_per_s=2e10, peak_flops_per_s=1e11, mbu=0.3 / pace, mfu=0.4 / pace,
+        energy_j_per_token=0.2 * pace,
+        decode_tokens_per_s=1000 * batch / step, batch_limit="memory" if batch == 8 else "",
+        sentinel_before_ms=1.0, sentinel_after_ms=1.0 + context / 40_000, started_ns=context * 10**9,
+    )  # fmt: skip
+
+
+def cells() -> dict[str, list[Accuracy]]:
+    """Return the cells of a recall task of three architectures."""
+    return {name: [_cell(d, p, place) for d in (16, 64, 128) for p in (2, 8)] for place, name in enumerate(NAMES[:3])}
+
+
+def _cell(distance: int, pairs: int, place: int) -> Accuracy:
+    share = max(GUESS, 1 - pairs / 20 - place * distance / 300)
+    return Accuracy(
+        {"distance": distance, "pairs": pairs},
+        share,
+        low=share - 0.03,
+        high=min(1, share + 0.03),
+        count=640,
+        length=100,
+        bytes_carried=1024 * distance,
+    )
+
+
+def guess(_: Mapping[str, int]) -> float:
+    """Say what guessing scores."""
+    return GUESS
+
+
+def curve(place: int) -> list[tuple[int, float]]:
+    """Return a falling curve of (step, loss)."""
+    return [(step, 8 / (1 + step / 100) + place / 4 + 0.05 * np.sin(step)) for step in range(1, 400, 4)]
+
+
+def _recall(_: Traces) -> Call:
+    every = cells()
+    return (every, layout_of(every["transformer"], ("distance", "pairs"), guess=guess, trained_to=64)), {}
+
+
+def _seeds(_: Traces) -> Call:
+    runs = {name: [(seed, found) for seed in (0, 1, 2)] for name, found in cells().items()}
+    return (runs,), {"bundled": 0, "guess": guess}
+
+
+def _channel(traces: Traces) -> Call:
+    trace = traces["mamba"]
+    mixing = NamedArray(np.tril(wave(1, LENGTH, LENGTH)).astype(np.float32), ("channel", "query", "key"))
+    return (mixing, trace), {"layer": trace.layers_with("half_life")[0].index, "channel": 0}
+
+
+# figure -> its arguments, where the kind of figure alone does not say them
+OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
+    {
+        "channel_matrix": _channel,
+        "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),
+        "recall_map": _recall,
+        "recall_against_bytes": _recall,
+        "recall_lessons": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
+        "recall_seeds": _seeds,
+        "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
+        "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
+        "growth": lambda _: (({name: [(n, 4096 + n * 64 * p) for n in CONTEXTS] for p, name in enumerate(NAMES)},), {}),
+        "training_curves": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
+    }
+)
+
+
+def arguments(figure_id: str, of: str, traces: Traces) -> Call | None:
+    """Return what a figure is called with; None where no sample of its kind is here."""
+    if figure_id in OWN:
+        return OWN[figure_id](traces)
+    if of == "traces":
+        return (list(traces.values()),), {}
+    return ((rows(),), {}) if of == "rows" else None
