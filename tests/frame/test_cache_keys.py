@@ -35,7 +35,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         found.append(("trace", prompt))
         return SimpleNamespace()
 
-    monkeypatch.setattr(registry, "trace", trace)
+    monkeypatch.setattr(registry, "encode", lambda _loaded, prompt: prompt)
+    monkeypatch.setattr(registry, "trace_encoded", trace)
     monkeypatch.setattr(cache, "bundled", tuple)
     return found
 
