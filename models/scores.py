@@ -45,9 +45,12 @@ def uniform(length: int, *, window: int | None = None) -> Floats:
 
 
 def reach(weights: Floats) -> int:
-    """Return how many tokens the heads (head, query, key) of a layer see at most, itself included: its window."""
+    """Return how many tokens the heads (head, query, key) of a layer see at most, itself included: its window.
+
+    Weights without one above zero, which no softmax gives, name no window: all tokens.
+    """
     query, key = np.nonzero((weights > 0).any(0))
-    return int((query - key).max()) + 1
+    return int((query - key).max()) + 1 if len(query) else weights.shape[-1]
 
 
 def chance(ids: Whole, *, window: int | None = None) -> list[float]:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from models import registry
+from models import registry, units
 from models.bench.store import files
 from models.bench.store.recorded import read_file
 from models.bench.store.store import RECORDED
@@ -381,7 +381,7 @@ def test_a_reader_finds_the_numbers_and_where_they_come_from(lang, fmt):
     text = files.export(run, fmt, words=i18n.translator(lang)).decode()
     for shown in (
         "AMD EPYC",
-        f"{max(row.cache_bytes for row in run.rows) / 2**20:.2f} MiB",
+        units.size(max(row.cache_bytes for row in run.rows)),
         "Transformer",
         run.environment["commit"],
         datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -85,7 +85,16 @@ def _score_error(figure: Figure, trace: ModelTrace, part: str, score: str, place
     tiles = wide(np.array([np.nan if tile.score is None else tile.score for tile in mosaic_of(figure).tiles]))
     table = exported(figure, score)
     told = wide(np.array([table[layers.index(layer), head] for layer, head in places]))
-    return worst(np.abs(tiles - known), np.abs(told - known), same(tiles, told))
+    ids = [token.id for token in trace.tokens]
+    chance = np.array([_chance(weights[[at == layer for at, _ in places]], ids, score) for layer in layers])
+    even = np.abs(exported(figure, "uniform") - chance)
+    return worst(np.abs(tiles - known), np.abs(told - known), same(tiles, told), even)
+
+
+def _chance(weights: Wide, ids: list[int], score: str) -> float:
+    """Score a head that reads alike all that the heads (head, query, key) of a layer see."""
+    seen = (weights > 0).any(0).astype(np.float64)
+    return float(_scores((seen / seen.sum(-1, keepdims=True))[None], ids, score)[0])
 
 
 def _scores(weights: Wide, ids: list[int], score: str) -> Wide:

@@ -17,7 +17,8 @@ def logit_lens(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     stream = trace.stream
     copies = [same(drawn[part], np.stack([wide(shown.part(part)) for shown in stream])) for part in PARTS]
     picture = picture_error(figure, drawn["lens_probs"][None, ..., 0])
-    return worst(*copies, picture, _last_row_error(drawn, trace), _words_error(figure, drawn, trace, choice))
+    layers = same(exported(figure, "layer"), np.array([one.index for one in trace.stream]))
+    return worst(*copies, picture, layers, _last_row_error(drawn, trace), _words_error(figure, drawn, trace, choice))
 
 
 def _last_row_error(drawn: dict[str, Wide], trace: ModelTrace) -> float:
