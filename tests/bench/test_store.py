@@ -40,8 +40,8 @@ HOSTILE_IDS = [
 APPENDING = """
 import json, os, signal, sys
 from pathlib import Path
-from models.bench.rows import from_row
-from models.bench.store import Store
+from models.records.measurement import from_row
+from models.bench.store.store import Store
 
 store, row, first, count = Store(Path(sys.argv[1]), recorded=None), json.loads(sys.argv[2]), *map(int, sys.argv[3:5])
 print("ready", flush=True)

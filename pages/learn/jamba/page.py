@@ -17,7 +17,7 @@ from viz.trace.state import state_film
 PAGE = "jamba"
 
 
-LACKS = {"router_probs": "experts", "state": "state"}  # part -> words for a model without it
+LACKS = {"router_probs": "experts", "state": "state", "attention": "attention"}  # part -> words for a model without it
 
 
 def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) -> None:
@@ -81,7 +81,7 @@ if found is not None:
         PAGE,
         [
             ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
-            ("head_matrix", lambda: head(reading)),
+            ("head_matrix", lambda: where("attention", reading, head)),
             ("state_film", lambda: where("state", reading, film)),
             *hood.shared(PAGE, reading),
         ],
