@@ -69,10 +69,10 @@ def test_a_hostile_folder_is_shown_as_text(models: dict[str, str], page: str, la
 def test_a_hostile_name_of_an_offered_model_is_shown_as_text(monkeypatch, lang: str) -> None:
     import dataclasses
 
-    offers = model_picker.offers.of
+    offers = model_picker.downloadable.of
     names = dict.fromkeys(("name", "licence", "tokenizer"), hostile.TEXT)
     monkeypatch.setattr(
-        model_picker.offers, "of",
+        model_picker.downloadable, "of",
         lambda name: tuple(dataclasses.replace(one, **names, unknown=dict.fromkeys(i18n.LANGS, hostile.TEXT))
                            for one in offers(name)),
     )  # fmt: skip
