@@ -28,10 +28,10 @@ pytestmark = [pytest.mark.skipif(NAME not in registry.bundled(), reason="no bund
 ALLOCATED = """
 import itertools, json, sys
 from torch.profiler import ProfilerActivity, profile
-from models.bench import memory
-from models.bench.cells import Cell
-from models.bench.clock import Clock, implementation, pinned
-from models.bench.loading import load
+from models.bench.measure import memory
+from models.records.cell import Cell
+from models.bench.measure.clock import Clock, implementation, pinned
+from models.bench.measure.loading import load
 
 cell = Cell(sys.argv[1], sys.argv[1], int(sys.argv[2]))
 with implementation(cell), pinned(cell), memory.watching("cpu") as meter:

@@ -71,8 +71,9 @@ def test_a_worker_is_started_without_secrets(monkeypatch):
 def test_a_limit_that_is_set_already_is_kept(hard):
     script = f"""
 import resource
-from models.bench import environment, worker
-environment.free_memory = lambda: 2**40
+from models.bench.run import worker
+from models.machine import facts
+facts.free_memory = lambda: 2**40
 if {hard!r}:
     resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_DATA, ({hard!r}, {hard!r}))

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from viz.theme import LIGHT
+from viz.look.theme import LIGHT
 
 from models.records.trace import ModelTrace, NamedArray
 from pages.shared.drawn import Figures
