@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from viz.look.theme import LIGHT
 
 from models.records.trace import ModelTrace, NamedArray
 from pages.shared.drawn import Figures
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
+from viz.look.theme import LIGHT
 
 BYTES = 4 * 100
 
