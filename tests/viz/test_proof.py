@@ -402,6 +402,7 @@ def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) 
             assert is_red(verdict(name, dataclasses.replace(turned, data=data), trace))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["half_life", "decay_curves", "router_bars"])
 def test_other_rows_in_a_chart_are_red(name: str, runs: dict[str, ModelTrace]) -> None:
     trace = runs[DRAWN[name][0]]
@@ -559,6 +560,7 @@ def test_machines_that_cut_a_text_differently_are_laid_out_as_they_say(runs: dic
     assert is_red(proof.check(figure, traces, alignment=dataclasses.replace(alignment, owners=owners)))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked_at", [12, 20])
 def test_the_asking_row_is_checked(asked_at: int, runs: dict[str, ModelTrace]) -> None:
     traces = list(runs.values())
