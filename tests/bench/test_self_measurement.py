@@ -118,7 +118,7 @@ def test_a_cell_beside_itself_is_called_different_in_at_most_5_per_cent_of_40_tr
 
 def test_a_model_that_does_everything_twice_is_called_slower_every_time():
     adapter, checkpoint = load(Cell(NAME, NAME, 64))
-    plain, slowed = (prepared(each, checkpoint, decode_tokens=16) for each in (adapter, Slowed(adapter)))
+    plain, slowed = (prepared(each, checkpoint, decode_tokens=32) for each in (adapter, Slowed(adapter)))
     for _ in range(4):
         found = verdict(*interleaved([slowed, plain], 7)["decode"])
         assert found.kind == "slower", found
