@@ -4,6 +4,7 @@
 export default function ({ data, setTriggerValue }) {
   const root = document.documentElement;
   root.lang = data.lang;
+  root.dataset.page = data.page;
 
   const app = document.querySelector('[data-testid="stApp"]');
   const mode = app ? getComputedStyle(app).colorScheme : "";

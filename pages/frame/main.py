@@ -3,7 +3,7 @@
 import streamlit as st
 
 from models.machine.paths import ASSETS
-from pages.shared import cache, gate, notices, site, style
+from pages.shared import cache, document, gate, notices, site, style
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
@@ -60,11 +60,12 @@ def run() -> None:
 def show() -> None:
     """Draw the frame and run the page in it."""
     language.begin()
-    st.set_page_config(page_title=t("frame.title"), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
     pages, page = navigation()
     name = page.url_path or site.HOME
-    style.inject(name)
     visit = session.start(name)
+    st.set_page_config(
+        page_title=document.title(name, visit.lang), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed"
+    )
     top_corner(pages[site.HOME])
     note = st.empty() if visit.linked else None
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
