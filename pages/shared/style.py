@@ -39,9 +39,13 @@ def theme() -> Theme:
     return theme_for(st.context.theme.type or "light")
 
 
-def document(*, lang: str, page: str, query: dict[str, str]) -> None:
-    """Set the document's language, page and colour scheme, and write the visitor's choices into the address."""
-    _component()(key="frame.document", data={"lang": lang, "page": page, "query": query}, on_mode_change=_noted)
+def document(*, lang: str, page: str, query: dict[str, str], restored: bool) -> None:
+    """Set the document's language, page and colour scheme, and write the visitor's choices into the address.
+
+    restored: the choices are those of a step in the browser's history, which must not become a new one.
+    """
+    told = {"lang": lang, "page": page, "query": query, "restored": restored}
+    _component()(key="frame.document", data=told, on_mode_change=_noted)
 
 
 @cache
