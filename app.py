@@ -11,11 +11,11 @@ import anyio.to_thread
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from pages.shared import journal
 from pages.shared.document import DocumentHead
 from pages.shared.readiness import Readiness
+from pages.shared.serving import Assets, Compressed
 
 ROOT = Path(__file__).resolve().parent
 SERVED = ("style", "fonts")  # folders of assets that a browser asks for; the others are read by the app alone
@@ -55,7 +55,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 def routes(base: str) -> list[BaseRoute]:
     """Return our own routes: at the root, and as Streamlit's are under the base path that the server has."""
-    assets = [Mount(f"/{name}", StaticFiles(directory=ROOT / "assets" / name)) for name in SERVED]
+    assets = [Mount(f"/{name}", Assets(directory=ROOT / "assets" / name)) for name in SERVED]
     places = dict.fromkeys(("", f"/{base.strip('/')}".rstrip("/")))
     return [
         route
@@ -75,7 +75,7 @@ readiness = Readiness()
 app = st.App(
     ROOT / "pages" / "frame" / "main.py",
     lifespan=lifespan,
-    middleware=[Middleware(DocumentHead)],
+    middleware=[Middleware(Compressed), Middleware(DocumentHead)],
     routes=routes(str(st.get_option("server.baseUrlPath") or "")),
     on_script_error=on_script_error,
 )

@@ -1,9 +1,21 @@
-// Keep what Streamlit leaves alone in step with the app: <html lang>, the colour scheme outside the app's own element
-// (popovers live beside it), and the visitor's choices in the address. History gets no new entry.
+// Keep what Streamlit leaves alone in step with the app: language and page of the document, the colour scheme outside the
+// app's own element (popovers live beside it), and the visitor's choices in the address.
+//
+// History gets one entry for each deliberate choice: a text, a layer, a head, a language. Back then undoes it: Streamlit
+// runs the script with the address of that time, and the session reads it (pages/shared/state/session.py). What follows
+// the pointer, as the chosen token, changes the entry that is there.
+
+const FLEETING = ["token"];
+const ABSENT = ["text", "token", "model"]; // leave the address when the visitor returns to the default
+const BOX = '[class*="st-key-prompt-"] input';
+const EXAMPLE = '[class*="st-key-chips-"] .stButton button';
+const NOT_SENT_MS = 500; // by then the script runs, or there was nothing to send
+let last = null; // {page, query} of the run before
 
 export default function ({ data, setTriggerValue }) {
   const root = document.documentElement;
   root.lang = data.lang;
+  root.dataset.page = data.page;
 
   const app = document.querySelector('[data-testid="stApp"]');
   const mode = app ? getComputedStyle(app).colorScheme : "";
@@ -13,8 +25,43 @@ export default function ({ data, setTriggerValue }) {
     root.style.colorScheme = mode;
   }
 
+  watchTexts(app);
+
   const url = new URL(window.location.href);
-  for (const name of ["text", "token", "model"]) if (!(name in data.query)) url.searchParams.delete(name);
+  for (const name of ABSENT) if (!(name in data.query)) url.searchParams.delete(name);
   for (const [name, value] of Object.entries(data.query)) url.searchParams.set(name, value);
-  if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url);
+  const chosen = last && last.page === data.page && !data.restored && deliberate(last.query) !== deliberate(data.query);
+  last = { page: data.page, query: data.query };
+  if (url.href === window.location.href) return;
+  if (chosen) window.history.pushState({}, "", url);
+  else window.history.replaceState(window.history.state, "", url);
+}
+
+function deliberate(query) {
+  return JSON.stringify(Object.entries(query).filter(([name]) => !FLEETING.includes(name)).sort());
+}
+
+// Mark the document while a new text is read: from Enter, from leaving the box, or from the click on an example, until the
+// script has run. progress.css draws it.
+let watched = null; // the app's element whose state is observed
+
+function watchTexts(app) {
+  if (!app || app === watched) return;
+  watched = app;
+  const root = document.documentElement;
+  const running = () => ["running", "rerunRequested"].includes(app.dataset.testScriptState);
+  new MutationObserver(() => running() || delete root.dataset.reading).observe(app, { attributeFilter: ["data-test-script-state"] });
+  const sent = () => {
+    root.dataset.reading = "";
+    setTimeout(() => running() || delete root.dataset.reading, NOT_SENT_MS);
+  };
+  let before = "";
+  app.addEventListener("focusin", ({ target }) => target.matches(BOX) && (before = target.value));
+  app.addEventListener("focusout", ({ target }) => target.matches(BOX) && target.value !== before && sent());
+  app.addEventListener("keydown", ({ key, isComposing, target }) => {
+    if (key !== "Enter" || isComposing || !target.matches(BOX) || target.value === before) return;
+    before = target.value;
+    sent();
+  });
+  app.addEventListener("click", ({ target }) => target.closest(EXAMPLE) && sent());
 }

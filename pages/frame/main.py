@@ -3,7 +3,7 @@
 import streamlit as st
 
 from models.machine.paths import ASSETS
-from pages.shared import cache, gate, notices, site, style
+from pages.shared import cache, document, gate, history, notices, site, style
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
@@ -59,20 +59,21 @@ def run() -> None:
 
 def show() -> None:
     """Draw the frame and run the page in it."""
-    language.begin()
-    st.set_page_config(page_title=t("frame.title"), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed")
+    language.begin(anew=history.is_step())
     pages, page = navigation()
     name = page.url_path or site.HOME
-    style.inject(name)
     visit = session.start(name)
+    st.set_page_config(
+        page_title=document.title(name, visit.lang), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed"
+    )
     top_corner(pages[site.HOME])
-    note = st.empty() if visit.linked else None
+    note = st.empty()  # in every run, so that the page keeps its place
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
-    style.document(lang=visit.lang, page=name, query=visit.query())
+    style.document(lang=visit.lang, page=name, query=visit.query(), restored=visit.restored)
     if visit.needs_rerun():
         st.rerun()
-    if note is not None:
+    if visit.linked:
         with note:
             notices.answer_link(visit.missed())
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared.viewport import figure_height
 from viz.canvas import CanvasSpec, script, styles
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ class Selection:
 
 
 def canvas(spec: CanvasSpec, *, key: str) -> Selection | None:
-    """Draw a picture in place; return the click that caused this run, once, or None."""
-    result = _component()(key=key, data=spec.payload(), on_picked_change=_noted)
+    """Draw a picture in place; return the click that caused this run, once, or None.
+
+    Its place has the picture's height from the start; the script lets go of it when the picture is drawn.
+    """
+    result = _component()(key=key, data=spec.payload(), height=figure_height(spec), on_picked_change=_noted)
     return _selection(result.get("picked"), spec)
 
 

@@ -1,7 +1,7 @@
 """Input controls of the pages: the text, and the choice of layer, head and channel."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import streamlit as st
 
@@ -69,7 +69,8 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
     good: dict[str, str] = st.session_state.setdefault(_GOOD, {})
     name = architecture or page
     try:
-        with st.skeleton(height=_SKELETON_HEIGHT) if page not in good else nullcontext():
+        # The container stands in every run, so that what follows keeps its place.
+        with st.container(key=f"wait-{page}"), _waiting() if page not in good else nullcontext():
             trace = traced_by(name, prompt)
     except ContextscopeError as error:
         if page not in good:
@@ -83,6 +84,11 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
     for remark in trace.remarks:
         st.caption(t(f"remarks.{remark.key}", **remark.values))
     return trace
+
+
+def _waiting() -> AbstractContextManager[object]:
+    """Show the card of a figure that is not there yet."""
+    return st.skeleton(height=_SKELETON_HEIGHT)
 
 
 def traced_by(architecture: str, prompt: str) -> ModelTrace:

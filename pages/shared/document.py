@@ -1,22 +1,47 @@
-"""Middleware that sets the title of Streamlit's HTML document and the server address in it."""
+"""Middleware that finishes Streamlit's HTML document: title, language, style and accent of the page, server address.
 
-from starlette.datastructures import Headers, MutableHeaders
+The style sheets stand at the beginning of the body. They are there before anything is painted, and they come after the
+rules that Streamlit writes into the head while it runs, so that of two equally specific rules ours holds.
+"""
+
+import re
+from html import escape
+from pathlib import Path
+
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.machine.paths import ASSETS
-from pages.shared import site
+from pages.shared import preload, serving, site, style
+from pages.shared.words import i18n, language
 
-HEAD = ASSETS / "style" / "head.html"
-_PLACE = b"<title>Streamlit</title>"
-_NAMES = b"PAGE_NAMES"  # stands in head.html where the paths of the pages go
+FOLDER = ASSETS / "style"
+HEAD = FOLDER / "head.html"
+FONTS = FOLDER / "fonts.css"
+FIRST = FOLDER / "contextscope.css"
+_TITLE = "<title>Streamlit</title>"
+_ROOT = '<html lang="en">'
+_END, _BODY = "</head>", "<body>"
+_UNUSED = re.compile(r"<link\s[^>]*SourceSans[^>]*>")  # Streamlit asks early for a typeface that our theme replaces
 
 
 class DocumentHead:
-    """Replace the title of HTML documents by assets/style/head.html; everything else passes through untouched."""
+    """Put assets/style/head.html and the style sheets into HTML documents; everything else passes through untouched."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.head = HEAD.read_bytes().strip().replace(_NAMES, "|".join(site.KEYS[1:]).encode())
+        preloads = "\n".join(f'<link rel="preload" as="style" href="{address(sheet)}">' for sheet in sheets())
+        links = "\n".join(f'<link rel="stylesheet" href="{address(sheet)}">' for sheet in sheets())
+        self.head = (
+            HEAD.read_text(encoding="utf-8")
+            .strip()
+            .replace("PAGE_NAMES", "|".join(site.KEYS[1:]))
+            .replace("FONTS_ADDRESS", address(FONTS))
+            .replace("SHEET_PRELOADS", preloads)
+        )
+        scripts = (f'<link rel="modulepreload" crossorigin href="./{script}">' for script in preload.scripts())
+        self.scripts = "\n".join(scripts)
+        self.style = f"{links}\n<style>{style.rules()}</style>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -42,14 +67,52 @@ class DocumentHead:
             parts.append(message.get("body", b""))
             if message.get("more_body", False):
                 return
-            body = b"".join(parts).replace(_PLACE, self.head, 1)
+            body = self.finished(b"".join(parts).decode(), page=page_of(scope["path"]), lang=language_of(scope))
             headers = MutableHeaders(raw=start["headers"])
             headers["content-length"] = str(len(body))
+            headers.add_vary_header("Accept-Language")
             del headers["etag"], headers["last-modified"]  # those of the file we changed
             await send(start)
             await send({"type": "http.response.body", "body": body})
 
         await self.app({**scope, "headers": plain}, receive, collect)
+
+    def finished(self, document: str, *, page: str, lang: str) -> bytes:
+        """Write a document for one page in one language."""
+        head = self.head.replace("PAGE_TITLE", escape(title(page, lang)))
+        document = _UNUSED.sub("", document.replace(_TITLE, head, 1))
+        document = document.replace(_ROOT, f'<html lang="{lang}" data-page="{page}">', 1)
+        document = document.replace(_END, f"{self.scripts}\n{_END}", 1)
+        return document.replace(_BODY, f"{_BODY}\n{self.style}", 1).encode()
+
+
+def sheets() -> list[Path]:
+    """List the style sheets of the app, first that of the whole, then those of single components by name."""
+    return sorted((path for path in FOLDER.glob("*.css") if path != FONTS), key=lambda path: (path != FIRST, path.name))
+
+
+def address(file: Path) -> str:
+    """Return the address of a file of assets, relative to any page; it changes with the content."""
+    return f"assets/{file.relative_to(ASSETS).as_posix()}?v={serving.version(file)}"
+
+
+def title(page: str, lang: str) -> str:
+    """Return what a window, a tab and an entry of the history are called: Mamba · Contextscope."""
+    name = i18n.say(lang, "frame.title")
+    return name if page == site.HOME else f"{i18n.say(lang, f'nav.{page}')} · {name}"
+
+
+def page_of(path: str) -> str:
+    """Return the key of the page at a path, whatever base path stands before it."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return last if last in site.KEYS[1:] else site.HOME
+
+
+def language_of(scope: Scope) -> str:
+    """Return the language that the address asks for, else the first one that the browser understands, else English."""
+    asked = language.understood(QueryParams(scope.get("query_string", b"")).get("lang", ""))
+    heard = Headers(scope=scope).get("accept-language", "").split(",")[0].partition(";")[0]
+    return asked or language.understood(heard) or language.LANGS[0]
 
 
 def _is_document(start: Message) -> bool:

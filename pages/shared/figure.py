@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache, partial
 from html import escape
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import streamlit as st
@@ -93,8 +93,15 @@ def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
     chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
-    st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
+    with st.container(key=f"slot-{key}", height=_height(chart), border=False):  # freed by contextscope.css once drawn
+        st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
     return None
+
+
+def _height(chart: "alt.Chart") -> int | Literal["content"]:
+    """Return the height of a chart that states one."""
+    stated = getattr(chart, "height", None)
+    return int(stated) if isinstance(stated, int | float) else "content"
 
 
 def _picked(fig: Figure, index: int, tile: int | None) -> tuple[int, tuple[int, int] | None]:

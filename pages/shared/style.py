@@ -1,4 +1,4 @@
-"""Insert the style sheet, the accent colour of the page, the theme of the figures and the document's language."""
+"""The look as rules of the document's style, the theme of the figures, and what the document is told on every run."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 FOLDER = ASSETS / "style"
 
 
-def inject(page: str) -> None:
-    """Add the style sheet to the document, and the accent of the page where it has one of its own."""
-    st.html(FOLDER / "contextscope.css")
-    st.html(f"<style>{architecture_rules()} :root {{ --cs-accent: var(--cs-{page}, var(--cs-mamba)); }}</style>")
+def rules() -> str:
+    """Write what the style sheets take from the records of the architectures: colours, and the accent of a page."""
+    accents = "".join(f':root[data-page="{key}"] {{ --cs-accent: var(--cs-{key}); }} ' for key in looks())
+    return f"{architecture_rules()} {accents}".strip()
 
 
 @cache
@@ -39,9 +39,13 @@ def theme() -> Theme:
     return theme_for(st.context.theme.type or "light")
 
 
-def document(*, lang: str, page: str, query: dict[str, str]) -> None:
-    """Set the document's language and colour scheme, and write the visitor's choices into the address."""
-    _component()(key="frame.document", data={"lang": lang, "page": page, "query": query}, on_mode_change=_noted)
+def document(*, lang: str, page: str, query: dict[str, str], restored: bool) -> None:
+    """Set the document's language, page and colour scheme, and write the visitor's choices into the address.
+
+    restored: the choices are those of a step in the browser's history, which must not become a new one.
+    """
+    told = {"lang": lang, "page": page, "query": query, "restored": restored}
+    _component()(key="frame.document", data=told, on_mode_change=_noted)
 
 
 @cache

@@ -2,14 +2,12 @@
 
 import streamlit as st
 
-from models.machine.paths import ASSETS
 from pages.compare.benchmark import checks, comparison, guess, planning, provenance, results, rows, runs, verdicts
 from pages.shared import layout, notices
 from pages.shared.words.i18n import t
 
 PAGE = planning.PAGE
 
-st.html(ASSETS / "style" / "bench.css")
 layout.header(PAGE)
 with notices.guarded():
     plan = planning.planner()

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from models.machine.paths import ASSETS
 from pages.compare.recall import expected, measuring, question, results, training
 from pages.compare.recall.results import BUNDLED_SEED, PAGE, Cells, Record
 from pages.shared import layout
@@ -33,7 +32,6 @@ def body(record: Record) -> None:
     )
 
 
-st.html(ASSETS / "style" / "recall.css")
 layout.header(PAGE)
 known = results.record(measuring.task_picker())
 if known is None:

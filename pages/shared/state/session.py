@@ -12,7 +12,7 @@ from models import alignment
 from models.limits import PROMPT_CHARACTERS
 from models.records.trace import Token
 from models.sources import downloadable, resolve
-from pages.shared import cache, site
+from pages.shared import cache, history, site
 from pages.shared.words import content
 from pages.shared.words import language as languages
 
@@ -167,6 +167,19 @@ class Session:
             written["model"] = ",".join(models)
         return written | {name: str(value) for name, value in sorted(self._selections().items())}
 
+    @property
+    def restored(self) -> bool:
+        """Whether this run shows what the address said at an earlier time: the visitor went back or forward."""
+        return bool(_get("restored", False))
+
+    def forget(self) -> None:
+        """Return to the defaults of all that the address of this page says, before the one of another time is read."""
+        for name in ("prompt", "token", "span", "lang"):
+            _put(name, None)
+        for architecture in [name for name in self._models() if self.page in (name, site.HOME)]:
+            self.choose_model(architecture, None)
+        self._selections().clear()
+
     def permalink(self, **more: str) -> str:
         """Return the full address of what is on screen, in this language; more: further parts, if they say anything."""
         url = urlsplit(st.context.url or "")
@@ -195,11 +208,15 @@ def current() -> Session:
 
 
 def start(page: str) -> Session:
-    """Enter a page. The first call of a session reads the valid choices from the URL."""
+    """Enter a page. The first call of a session reads the valid choices from the URL, and so does a step in history."""
     _put("page", page)
     session = current()
+    _put("restored", history.is_step())
     if not _get("started", False):
         _put("started", True)
+        _read_url(session)
+    elif session.restored:
+        session.forget()
         _read_url(session)
     return session
 

@@ -26,8 +26,10 @@ def understood(text: str) -> str | None:
     return code if code in LANGS else None
 
 
-def begin() -> str:
-    """Resolve the language for the script run that starts in this thread, and return it."""
+def begin(*, anew: bool = False) -> str:
+    """Resolve the language for the script run that starts in this thread, and return it; anew: choose from the URL."""
+    if anew:
+        st.session_state.pop(_KEY, None)
     _of_run.code = _resolved()
     return str(_of_run.code)
 

@@ -14,10 +14,19 @@ export default function (component) {
   }
   view.pick = (value) => setTriggerValue("picked", value);
   update(view, data);
+  letGo(parentElement);
   return () => {
     view.close();
     views.delete(parentElement);
   };
+}
+
+// The server kept the picture's place free at a height that it estimated (pages/shared/viewport.py). From now on the
+// place is as high as the picture.
+function letGo(parentElement) {
+  const host = parentElement.host ?? parentElement;
+  const place = host.closest('[data-testid="stElementContainer"]');
+  if (place) place.style.height = "auto";
 }
 
 // Make a view that draws itself again when its width or the fonts change.

@@ -1,0 +1,33 @@
+"""How wide a figure is in the visitor's window, as far as the server can know before it is drawn there."""
+
+import streamlit as st
+
+from viz.canvas import CanvasSpec
+from viz.canvas.height import height
+
+COOKIE = "contextscope_width"  # written by the document's head
+USUAL = 1280  # pixels of a window whose width is not known
+
+_NARROWEST, _WIDEST = 240, 8192
+_STACKED = 640  # Streamlit sets columns under one another up to this width
+_COLUMN, _GAP = 0.7, 16  # the figure's share of a row of the page (layout.py), less half the space between columns
+
+
+def window() -> int:
+    """Return the width of the visitor's window when the page was opened."""
+    told = st.context.cookies.get(COOKIE, "")
+    return min(max(int(told), _NARROWEST), _WIDEST) if told.isascii() and told.isdigit() else USUAL
+
+
+def figure_width(window: int) -> int:
+    """Return the width of a picture in its card beside the words; the lengths are those of contextscope.css."""
+    edge = 16 if window < 768 else 24 if window <= 1100 else 40
+    padding = 17 if window < 768 else 25
+    content = min(window, 1280) - 2 * edge
+    column = content if window <= _STACKED else content * _COLUMN - _GAP
+    return int(column) - 2 * padding
+
+
+def figure_height(spec: CanvasSpec) -> int:
+    """Return how high a picture will be in the visitor's window."""
+    return height(spec, figure_width(window()))
