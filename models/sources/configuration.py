@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from models import units
 from models.counting.validation import clipped
 from models.errors import SourceError
 
@@ -88,7 +89,7 @@ def refuse_quantised(config: Mapping[str, Any], *, name: str) -> None:
 def _parsed(path: Path, *, name: str) -> dict[str, Any]:
     if path.stat().st_size > MOST_BYTES:
         message = f"{name}: {NAME} has {path.stat().st_size:,} bytes, more than the {MOST_BYTES:,} that one may have"
-        raise SourceError("errors.config_large", message, source=name, limit=f"{MOST_BYTES:,}")
+        raise SourceError("errors.config_large", message, source=name, limit=units.count(MOST_BYTES))
     if is_pointer(path):
         raise pointer(name, NAME)
     try:

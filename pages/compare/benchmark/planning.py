@@ -158,7 +158,7 @@ def _how(device: str) -> dict[str, Any]:
 
 def _how_much() -> dict[str, object]:
     asked: dict[str, object] = {
-        "contexts": _many("contexts", settings_codec.CONTEXTS, lambda n: f"{n:,}"),
+        "contexts": _many("contexts", settings_codec.CONTEXTS, lambda n: units.count(n)),
         "batches": _many("batches", settings_codec.BATCHES, str),
     }
     steps = {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}
