@@ -26,6 +26,7 @@ from pages.shared.words import units
 from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
+from viz.hero import HeroSpec
 
 T = TypeVar("T")
 
@@ -146,7 +147,7 @@ def _print_of(figure: Figure) -> bytes:
     """Return a digest of everything that a figure draws and exports."""
     found = hashlib.blake2b(figure.id.encode(), digest_size=16)
     body = figure.body
-    found.update(body.payload() if isinstance(body, CanvasSpec) else _chart_bytes(body))
+    found.update(body.payload() if isinstance(body, CanvasSpec | HeroSpec) else _chart_bytes(body))
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()
@@ -176,6 +177,11 @@ def cache_bytes(source: str, tokens: int) -> int:
     return _carried(source, _stamp(source), tokens)
 
 
+def cache_bytes_until(source: str, tokens: int) -> tuple[int, ...]:
+    """Count the bytes that a model carries after 1, 2, ... and that many tokens, in 16 bit."""
+    return _carried_until(source, _stamp(source), tokens)
+
+
 def parameters(source: str) -> int:
     """Count the parameters of a model from its configuration."""
     return _parameters(source, _stamp(source))[0]
@@ -203,6 +209,15 @@ def _carried(source: str, stamp: Any, tokens: int) -> int:  # noqa: ARG001  # th
 
     shape = accounting.shape_of(registry.read_config(source))
     return accounting.cache_bytes(shape, context=tokens, dtype=CACHE_DTYPE)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _carried_until(source: str, stamp: Any, tokens: int) -> tuple[int, ...]:  # noqa: ARG001  # the stamp is part of the key
+    from models import registry
+    from models.counting import accounting
+
+    shape = accounting.shape_of(registry.read_config(source))
+    return tuple(accounting.cache_bytes(shape, context=n, dtype=CACHE_DTYPE) for n in range(1, tokens + 1))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -105,3 +105,11 @@ def test_a_map_is_spread_over_its_segments() -> None:
     spread = laid(np.array([[1.0, np.nan], [0.25, 0.75]], np.float32), (0, 0, -1, 1))
     expected = [[1, 1, np.nan, np.nan], [1, 1, np.nan, np.nan], [np.nan] * 4, [0.25, 0.25, np.nan, 0.75]]
     np.testing.assert_array_equal(spread, np.array(expected, np.float32))
+
+
+def test_all_maps_share_one_legend_of_the_one_range(traces: list[ModelTrace]) -> None:
+    axis = align_all(PROMPT, [trace.tokens for trace in traces])
+    header, _ = decode(architecture_maps(traces, theme=theme_for("light"), t=t, alignment=axis).body.payload())
+    (legend,) = header["legends"]
+    assert legend["ramp"] == [0, 1, 2] and len(header["grid"]["ramps"]) == 3
+    assert [tick[0] for tick in legend["ticks"]] == [0.0, 1.0] and header["grid"]["scale"]["by"] == "all"

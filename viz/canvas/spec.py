@@ -65,13 +65,14 @@ class Bars:
 class Legend:
     """The colour scale under a picture: label, texts at ramp places 0..1, and what the range was taken over.
 
-    ramp: index into the heatmap's ramps, or None with swatches (colour, text) for categories.
+    ramp: index into the heatmap's ramps, several of them for ramps that share the range, or None with swatches
+    (colour, text) for categories.
     """
 
     label: str
     ticks: tuple[tuple[float, str], ...] = ()
     scope: str = ""
-    ramp: int | None = 0
+    ramp: int | tuple[int, ...] | None = 0
     swatches: tuple[tuple[str, str], ...] = ()
 
 

@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 
 from models.records.trace import NamedArray
+from viz import hero
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
 from viz.look.theme import Theme
@@ -31,14 +32,18 @@ $styles
 <h1>All figures</h1>
 <p>$count figures of sample records, computed from formulas.</p>
 $sections
-<script type="application/octet-stream" id="component">$component</script>
+<script type="application/octet-stream" id="canvas">$canvas</script>
+<script type="application/octet-stream" id="hero">$hero</script>
 <script type="module">
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-const source = new TextDecoder().decode(bytes(document.getElementById("component").textContent));
-const module = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+const modules = {};
+for (const name of ["canvas", "hero"]) {
+  const source = new TextDecoder().decode(bytes(document.getElementById(name).textContent));
+  modules[name] = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+}
 for (const host of document.querySelectorAll(".host")) {
   const data = bytes(host.querySelector("script").textContent);
-  module.default({ data, parentElement: host, setTriggerValue: () => {} });
+  modules[host.dataset.component].default({ data, parentElement: host, setTriggerValue: () => {} });
 }
 </script></body></html>
 """)
@@ -51,24 +56,26 @@ def page(figures: Iterable[Figure], names: Mapping[str, str], *, theme: Theme, l
     return PAGE.substitute(
         look,
         lang=lang,
-        styles=styles(),
+        styles=f"{styles()}\n{hero.styles()}",
         count=len(figures),
         sections="\n".join(_section(one, names.get(one.id, one.id)) for one in figures),
-        component=_base64(script().encode()),
+        canvas=_base64(script().encode()),
+        hero=_base64(hero.script().encode()),
     )
 
 
 def _section(figure: Figure, name: str) -> str:
     note = f"<p>{html.escape(figure.note)}</p>" if figure.note else ""
     title = f"<h2>{html.escape(name)} <code>{html.escape(figure.id)}</code></h2>"
-    body = _canvas(figure.body) if isinstance(figure.body, CanvasSpec) else _chart(figure)
+    drawn = figure.body
+    body = _drawn(drawn) if isinstance(drawn, CanvasSpec | hero.HeroSpec) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 
-def _canvas(spec: CanvasSpec) -> str:
-    payload = _base64(spec.payload())
+def _drawn(spec: CanvasSpec | hero.HeroSpec) -> str:
+    payload, kind = _base64(spec.payload()), "hero" if isinstance(spec, hero.HeroSpec) else "canvas"
     held = f'<script type="application/octet-stream">{payload}</script>'
-    return f'<div class="host"><div class="root"></div>{held}</div>'
+    return f'<div class="host" data-component="{kind}"><div class="root"></div>{held}</div>'
 
 
 def _chart(figure: Figure) -> str:

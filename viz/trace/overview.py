@@ -172,7 +172,7 @@ def _run(flags: Sequence[bool]) -> tuple[int, int]:
 
 def _legends(traces: Sequence[ModelTrace], high: float, t: Translate) -> tuple[Legend, ...]:
     ticks = ((0.0, "0"), (1.0, f"≥ {short(high)}"))
-    return tuple(Legend(t(f"viz.architecture.{trace.architecture}"), ticks, ramp=i) for i, trace in enumerate(traces))
+    return (Legend(t("viz.four_machines.quantity"), ticks, ramp=tuple(range(len(traces)))),)
 
 
 def _exported(

@@ -12,6 +12,7 @@ from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 from viz.charts.curves import growth
 from viz.trace.overview import architecture_maps
+from viz.trace.reading import reading
 
 PAGE = "overview"
 LENGTHS = (1, 16, 64, 256, 1024, 4096, 16384)  # tokens at which the growth curves are evaluated
@@ -29,6 +30,14 @@ def draw_maps(traces: list[ModelTrace]) -> None:
         span = covering([(token.start, token.end) for token in first])[index]
     aligned = align_all(traces[0].prompt, texts)
     panel(architecture_maps, traces, key=f"{PAGE}.machines", alignment=aligned, span=span)
+
+
+def draw_reading(traces: list[ModelTrace]) -> None:
+    """Let every model read the sentence token by token: what it carries, and what it expects next."""
+    texts = [trace.tokens for trace in traces]
+    aligned = None if same_tokens(texts) else align_all(traces[0].prompt, texts)
+    carried = tuple(cache.cache_bytes_until(trace.checkpoint, len(trace.tokens)) for trace in traces)
+    panel(reading, traces, key=f"{PAGE}.reading", follow=False, alignment=aligned, carried=carried)
 
 
 def others(first: ModelTrace) -> list[ModelTrace]:
@@ -84,6 +93,9 @@ first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
     every = others(first)
+    with notices.guarded():
+        draw_reading(every)
+    st.header(section(PAGE, "maps.title"), anchor="maps")
     layout.first_figure(PAGE, lambda: draw_maps(every), traces=every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))

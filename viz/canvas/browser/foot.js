@@ -10,7 +10,7 @@ function writeFoot(view) {
     const box = element("div", "legend", list);
     element("span", "name", box).textContent = legend.label;
     if (legend.ramp === null) writeSwatches(box, legend.swatches);
-    else writeRamp(box, grid.ramps[legend.ramp], legend.ticks);
+    else writeRamp(box, [legend.ramp].flat().map((place) => grid.ramps[place]), legend.ticks);
     if (legend.scope) element("span", "scope", box).textContent = legend.scope;
   }
 }
@@ -24,11 +24,15 @@ function writeSwatches(box, swatches) {
   }
 }
 
-function writeRamp(box, ramp, ticks) {
+// One scale for one ramp, or for several of the same range under each other.
+function writeRamp(box, ramps, ticks) {
   const scale = element("div", "scale", box);
-  const stops = [];
-  for (let i = 0; i <= 16; i++) stops.push("#" + ramp.substr(Math.round((i / 16) * 255) * 6, 6));
-  element("div", "ramp", scale).style.background = `linear-gradient(to right, ${stops.join(",")})`;
+  scale.classList.toggle("several", ramps.length > 1);
+  for (const ramp of ramps) {
+    const stops = [];
+    for (let i = 0; i <= 16; i++) stops.push("#" + ramp.substr(Math.round((i / 16) * 255) * 6, 6));
+    element("div", "ramp", scale).style.background = `linear-gradient(to right, ${stops.join(",")})`;
+  }
   const row = element("div", "ticks", scale);
   for (const [at, label] of ticks) {
     const tick = element("span", at <= 0.02 ? "first" : at >= 0.98 ? "last" : "", row);
