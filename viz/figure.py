@@ -9,9 +9,10 @@ import altair as alt
 
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
+from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | alt.TopLevelMixin
+Body = CanvasSpec | Ranking | alt.TopLevelMixin
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 P = ParamSpec("P")
 

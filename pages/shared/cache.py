@@ -26,6 +26,7 @@ from pages.shared.words import units
 from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
+from viz.ranking import Ranking
 
 T = TypeVar("T")
 
@@ -146,7 +147,7 @@ def _print_of(figure: Figure) -> bytes:
     """Return a digest of everything that a figure draws and exports."""
     found = hashlib.blake2b(figure.id.encode(), digest_size=16)
     body = figure.body
-    found.update(body.payload() if isinstance(body, CanvasSpec) else _chart_bytes(body))
+    found.update(body.payload() if isinstance(body, CanvasSpec | Ranking) else _chart_bytes(body))
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()

@@ -17,12 +17,14 @@ from models.reconstruction import Check
 from models.records.trace import NamedArray
 from pages.shared import html
 from pages.shared.canvas import Selection, canvas
+from pages.shared.ranking import ranking
 from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
+from viz.ranking import Ranking
 
 if TYPE_CHECKING:
     import altair as alt
@@ -92,6 +94,9 @@ def scientific(value: float) -> str:
 def _picture(fig: Figure, key: str) -> Selection | None:
     if isinstance(fig.body, CanvasSpec):
         return canvas(fig.body, key=f"{key}.canvas")
+    if isinstance(fig.body, Ranking):
+        ranking(fig.body, key=f"{key}.ranking")
+        return None
     chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
     st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
     return None

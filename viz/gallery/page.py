@@ -14,6 +14,7 @@ from models.records.trace import NamedArray
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
 from viz.look.theme import Theme
+from viz.ranking import Ranking
 
 VALUES = 24  # of an array that are written out
 
@@ -61,7 +62,10 @@ def page(figures: Iterable[Figure], names: Mapping[str, str], *, theme: Theme, l
 def _section(figure: Figure, name: str) -> str:
     note = f"<p>{html.escape(figure.note)}</p>" if figure.note else ""
     title = f"<h2>{html.escape(name)} <code>{html.escape(figure.id)}</code></h2>"
-    body = _canvas(figure.body) if isinstance(figure.body, CanvasSpec) else _chart(figure)
+    if isinstance(figure.body, CanvasSpec):
+        body = _canvas(figure.body)
+    else:
+        body = _rows(figure) if isinstance(figure.body, Ranking) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 
@@ -73,10 +77,15 @@ def _canvas(spec: CanvasSpec) -> str:
 
 def _chart(figure: Figure) -> str:
     """Tell a chart: its arrays and its specification. Vega itself would add megabytes to the page."""
-    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in _told(figure.data))
     spec = cast("alt.Chart", figure.body).to_dict()
     text = html.escape(json.dumps(spec, ensure_ascii=False, indent=1, default=str))
-    return f"<table>{rows}</table><details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
+    return f"{_rows(figure)}<details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
+
+
+def _rows(figure: Figure) -> str:
+    """Write the arrays of a figure as a table."""
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in _told(figure.data))
+    return f"<table>{rows}</table>"
 
 
 def _told(data: Mapping[str, NamedArray]) -> Iterator[tuple[str, str, str]]:
