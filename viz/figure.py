@@ -10,9 +10,10 @@ import altair as alt
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
 from viz.hero import HeroSpec
+from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | HeroSpec | alt.TopLevelMixin
+Body = CanvasSpec | HeroSpec | Ranking | alt.TopLevelMixin
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 P = ParamSpec("P")
 

@@ -27,6 +27,7 @@ from viz import proof
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
 from viz.hero import HeroSpec
+from viz.ranking import Ranking
 
 T = TypeVar("T")
 
@@ -147,7 +148,7 @@ def _print_of(figure: Figure) -> bytes:
     """Return a digest of everything that a figure draws and exports."""
     found = hashlib.blake2b(figure.id.encode(), digest_size=16)
     body = figure.body
-    found.update(body.payload() if isinstance(body, CanvasSpec | HeroSpec) else _chart_bytes(body))
+    found.update(body.payload() if isinstance(body, CanvasSpec | HeroSpec | Ranking) else _chart_bytes(body))
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()

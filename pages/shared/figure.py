@@ -18,6 +18,7 @@ from models.records.trace import NamedArray
 from pages.shared import html
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
+from pages.shared.ranking import ranking
 from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.content import FigureFacts
@@ -25,6 +26,7 @@ from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec, Tiles
 from viz.figure import Figure
 from viz.hero import HeroSpec
+from viz.ranking import Ranking
 
 if TYPE_CHECKING:
     import altair as alt
@@ -96,6 +98,9 @@ def _picture(fig: Figure, key: str) -> Selection | None:
         return canvas(fig.body, key=f"{key}.canvas")
     if isinstance(fig.body, HeroSpec):
         hero(fig.body, key=f"{key}.hero")
+        return None
+    if isinstance(fig.body, Ranking):
+        ranking(fig.body, key=f"{key}.ranking")
         return None
     chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
     with st.container(key=f"slot-{key}", height=_height(chart), border=False):  # freed by contextscope.css once drawn

@@ -25,7 +25,9 @@ from viz.canvas import CanvasSpec
 from viz.charts import curves
 from viz.figure import Figure, registered_as
 from viz.look.theme import LIGHT
+from viz.ranking import Ranking
 from viz.trace import attention, channels, decay, matrix, overview, routing, state
+from viz.trace.next_word import next_word
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -79,10 +81,16 @@ def shared(page: str) -> list[Row]:
     return [(f"hood.{one.id}", f"{page}.{one.id}", one.id, of_text(one.draw), None) for one in entries]
 
 
+def following(page: str) -> Row:
+    """The next token at the chosen one, over the whole vocabulary: under no words of the page's own."""
+    return ("", f"{page}.next_word", "next_word", lambda trace: next_word([trace], at=(TOKEN,), **LOOK), None)
+
+
 def transformer(layer: int, head: int) -> list[Row]:
     words = head_words(layer, head)
     return [
         ("hero", "transformer.hero", "head_matrix", of_head(attention.head_matrix, layer, head), words),
+        following("transformer"),
         ("chapter1", "transformer.logits", "head_logits", of_head(attention.head_logits, layer, head), words),
         ("chapter2", "transformer.mosaic", "head_mosaic", of_head(attention.head_mosaic, layer, head), None),
         ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
@@ -95,6 +103,7 @@ def mamba(layer: int, channel: int) -> list[Row]:
     words = layer_words(layer)
     return [
         ("hero", "mamba.film", "state_film", of_layer(state.state_film, layer), words),
+        following("mamba"),
         ("chapter1", "mamba.dt", "dt_map", of_layer(state.dt_map, layer), words),
         ("chapter2", "mamba.slice", "state_slice", of_layer(state.state_slice, layer), words),
         ("chapter3", "mamba.hidden", "hidden_attention", of_layer(state.hidden_attention, layer), words),
@@ -108,6 +117,7 @@ def rwkv(layer: int, channel: int) -> list[Row]:
     words = layer_words(layer)
     return [
         ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer), words),
+        following("rwkv"),
         ("chapter1", "rwkv.spectrum", "half_life_spectrum", of_text(decay.half_life_spectrum, follow=False), None),
         ("chapter2", "rwkv.effective", "effective_attention", of_layer(decay.effective_attention, layer), words),
         ("chapter3", "rwkv.receptance", "receptance_map", of_layer(decay.receptance_map, layer), words),
@@ -121,6 +131,7 @@ def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
     router_figure = of_text(routing.router_bars, follow=False, layer=router, position=TOKEN)
     return [
         ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
+        following("jamba"),
         ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
         ("chapter2", "jamba.router", "router_bars", router_figure, f"{layer_words(router)} · {label}"),
         ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack, layer=None), None),
@@ -146,8 +157,8 @@ def assert_same_picture(found: Figure, expected: Figure) -> None:
     for name, array in expected.data.items():
         assert found.data[name].dims == array.dims
         np.testing.assert_array_equal(found.data[name].values, array.values, err_msg=f"{found.id}: {name}")
-    if isinstance(expected.body, CanvasSpec):
-        assert isinstance(found.body, CanvasSpec)
+    if isinstance(expected.body, CanvasSpec | Ranking):
+        assert isinstance(found.body, type(expected.body))
         assert found.body.payload() == expected.body.payload()
     else:
         assert drawn_chart(found) == drawn_chart(expected)
@@ -267,6 +278,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
         opened("overview", text=TEXT, token=str(TOKEN))
     assert [(one.section, one.key, one.fig.id) for one in seen] == [
         ("hero", "overview.machines", "four_machines"),
+        ("", "overview.next_word", "next_word"),
         ("growth", "overview.growth", "growth"),
         ("hood.training_curves", "overview.training", "training_curves"),
     ]
@@ -279,8 +291,9 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
     }
     logs = {name: registry.training_log(name) for name in names}
     assert_same_picture(seen[0].fig, overview.architecture_maps(traces, **PICKS))
-    assert_same_picture(seen[1].fig, curves.growth(rows, at=here, **LOOK))
-    assert_same_picture(seen[2].fig, curves.training_curves(logs, **LOOK))
+    assert_same_picture(seen[1].fig, next_word(traces, at=(TOKEN,) * len(traces), **LOOK))
+    assert_same_picture(seen[2].fig, curves.growth(rows, at=here, **LOOK))
+    assert_same_picture(seen[3].fig, curves.training_curves(logs, **LOOK))
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from viz import hero
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
 from viz.look.theme import Theme
+from viz.ranking import Ranking
 
 VALUES = 24  # of an array that are written out
 
@@ -68,7 +69,10 @@ def _section(figure: Figure, name: str) -> str:
     note = f"<p>{html.escape(figure.note)}</p>" if figure.note else ""
     title = f"<h2>{html.escape(name)} <code>{html.escape(figure.id)}</code></h2>"
     drawn = figure.body
-    body = _drawn(drawn) if isinstance(drawn, CanvasSpec | hero.HeroSpec) else _chart(figure)
+    if isinstance(drawn, CanvasSpec | hero.HeroSpec):
+        body = _drawn(drawn)
+    else:
+        body = _rows(figure) if isinstance(drawn, Ranking) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 
@@ -80,10 +84,15 @@ def _drawn(spec: CanvasSpec | hero.HeroSpec) -> str:
 
 def _chart(figure: Figure) -> str:
     """Tell a chart: its arrays and its specification. Vega itself would add megabytes to the page."""
-    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in _told(figure.data))
     spec = cast("alt.Chart", figure.body).to_dict()
     text = html.escape(json.dumps(spec, ensure_ascii=False, indent=1, default=str))
-    return f"<table>{rows}</table><details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
+    return f"{_rows(figure)}<details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
+
+
+def _rows(figure: Figure) -> str:
+    """Write the arrays of a figure as a table."""
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in _told(figure.data))
+    return f"<table>{rows}</table>"
 
 
 def _told(data: Mapping[str, NamedArray]) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
-from viz.proof import attention, decay, layers, lens, reading, routing, state
+from viz.proof import attention, decay, layers, lens, next_word, reading, routing, state
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -52,6 +52,7 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "four_machines": ("recomputed", layers.architecture_maps),
         "recall_example": ("recomputed", layers.recall_example),
         "reading": ("recomputed", reading.reading),
+        "next_word": ("recomputed", next_word.next_word),
     }
 )
 

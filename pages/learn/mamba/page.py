@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout
+from pages.shared import controls, hood, layout, next_word
 from pages.shared.panel import Draw, panel
 from pages.shared.words.i18n import t
 from viz.trace.channels import farthest_reaching, floats, quantile_channels, widest_memory
@@ -53,6 +53,7 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layout.first_figure(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
+    next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt"))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice"))
     layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, "hidden"))

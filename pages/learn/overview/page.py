@@ -5,7 +5,7 @@ import streamlit as st
 from models.alignment import align_all, covering, same_tokens
 from models.errors import ContextscopeError
 from models.records.trace import ModelTrace
-from pages.shared import cache, controls, layout, model_picker, notices, training_curves
+from pages.shared import cache, controls, layout, model_picker, next_word, notices, training_curves
 from pages.shared.panel import panel
 from pages.shared.state import session
 from pages.shared.words.content import section
@@ -97,6 +97,7 @@ if first is not None:
         draw_reading(every)
     st.header(section(PAGE, "maps.title"), anchor="maps")
     layout.first_figure(PAGE, lambda: draw_maps(every), traces=every)
+    next_word.section(PAGE, every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
     layout.footer(PAGE, "models", "table")

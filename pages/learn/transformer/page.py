@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout
+from pages.shared import controls, experts, hood, layout, next_word
 from pages.shared.panel import Draw, panel
 from pages.shared.state import session
 from pages.shared.words.i18n import t
@@ -75,6 +75,7 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layout.first_figure(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
+    next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))

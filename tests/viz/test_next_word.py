@@ -1,0 +1,163 @@
+"""The next token as drawn: the numbers of the logits, every place of the text, and a badge that sees what is wrong."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.generation.distribution import Sampling
+from models.generation.distribution import next_token as distribution
+from models.records.trace import ModelTrace, NamedArray
+from viz import proof
+from viz.canvas.payload import Planes, decode, encode
+from viz.figure import Figure
+from viz.look.theme import DARK, LIGHT
+from viz.ranking import script
+from viz.trace import next_word as module
+from viz.trace.next_word import BEST, next_word
+
+SETTINGS = [{}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.6}, {"temperature": 1.5, "top_k": 6, "top_p": 0.8}]
+
+
+def sent(figure: Figure, column: int = 0) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the browser reads of one column: its header, and its arrays (place, row) or (place,)."""
+    header, planes = decode(figure.body.payload())  # type: ignore[union-attr]
+    found = header["columns"][column]
+    names = ("places", "label", "rank", "logit", "own", "scaled", "drawn", "kept", "mass")
+    arrays = {name: planes[found[name]] for name in names}
+    return found, {n: a if n in ("places", "kept", "mass") else a.reshape(-1, found["rows"]) for n, a in arrays.items()}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_number_is_one_of_the_distribution(trace: ModelTrace, english, settings: dict) -> None:
+    column, arrays = sent(next_word([trace], theme=LIGHT, t=english, **settings))
+    assert arrays["places"].tolist() == list(range(len(trace.tokens)))
+    for place in range(len(trace.tokens)):
+        found = distribution(trace.logits.values[place], Sampling(**settings))
+        for row, token in enumerate(found.order[:BEST]):
+            assert column["labels"][int(arrays["label"][place, row])] == trace.label_of(int(token))
+            assert arrays["own"][place, row] == pytest.approx(found.own[token], rel=1e-6)
+            assert arrays["drawn"][place, row] == pytest.approx(found.probs[token], rel=1e-6)
+            assert arrays["logit"][place, row] == pytest.approx(found.logits[token], rel=1e-6)
+            assert arrays["rank"][place, row] == row + 1
+            kept = np.isfinite(found.scaled[token])
+            assert np.isfinite(arrays["scaled"][place, row]) == kept
+            assert not kept or arrays["scaled"][place, row] == pytest.approx(found.scaled[token], rel=1e-6)
+        assert arrays["kept"][place] == found.kept
+        assert arrays["mass"][place] == pytest.approx(found.kept_mass, rel=1e-6)
+
+
+def test_the_word_that_came_has_its_surprisal(trace: ModelTrace, english) -> None:
+    """Its own probability is the one from which the trace has -log2."""
+    column, arrays = sent(next_word([trace], theme=LIGHT, t=english))
+    for place, token in enumerate(trace.tokens[1:]):
+        assert column["labels"][int(arrays["label"][place, -1])] == trace.label_of(token.id)
+        assert -np.log2(arrays["own"][place, -1]) == pytest.approx(trace.surprisal.values[place + 1], rel=1e-4)
+    assert np.isnan(arrays["label"][-1, -1]), "nothing comes after the last token"
+
+
+def test_it_shows_the_chosen_place_of_every_model(traces: dict[str, ModelTrace], english) -> None:
+    every = list(traces.values())
+    figure = next_word(every, theme=DARK, t=english, at=(1, 2, 3, 99))
+    last = len(every[3].tokens) - 1
+    assert [sent(figure, n)[0]["at"] for n in range(4)] == [1, 2, 3, last]
+    assert [sent(figure, n)[0]["color"] for n in range(4)] == [DARK.color(one.architecture) for one in every]
+    alone = next_word(every, theme=DARK, t=english, at=(1, 2, 3, 4), alone=True)
+    assert [sent(alone, n)[1]["places"].tolist() for n in range(4)] == [[1], [2], [3], [4]]
+
+
+def test_a_long_text_over_a_large_vocabulary_shows_the_chosen_place_alone(trace, english, monkeypatch) -> None:
+    monkeypatch.setattr(module, "HELD", trace.logits.values.size - 1)
+    figure = next_word([trace], theme=LIGHT, t=english, at=(4,))
+    assert sent(figure)[1]["places"].tolist() == [4]
+    assert proof.check(figure, [trace], at=(4,)).passed  # type: ignore[union-attr]
+
+
+def test_a_guess_is_told_with_its_rank_and_probability(trace: ModelTrace, english) -> None:
+    logits = trace.logits.values[4].astype(np.float64)
+    token = int(np.argsort(-logits)[5])
+    guess = sent(next_word([trace], theme=LIGHT, t=english, at=(4,), guesses=(token,)))[0]["guess"]
+    own = np.exp(logits[token]) / np.exp(logits).sum()
+    assert guess == [trace.label_of(token), 6, pytest.approx(own)]
+    assert sent(next_word([trace], theme=LIGHT, t=english, at=(4,)))[0]["guess"] is None
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, {"at": (3,), "guesses": (2,)}, {"at": (3,), "alone": True}])
+def test_the_badge_is_green(trace: ModelTrace, english, settings: dict) -> None:
+    figure = next_word([trace], theme=LIGHT, t=english, **settings)
+    found = proof.check(figure, [trace], **settings)
+    assert found is not None and found.passed and found.kind == "recomputed"
+
+
+def spoiled(figure: Figure, name: str, change) -> Figure:
+    """The same figure, one array of whose payload was changed on its way to the browser."""
+    header, planes = decode(figure.body.payload())  # type: ignore[union-attr]
+    arrays = [plane.copy() for plane in planes]
+    target = header["columns"][0]
+    if name in ("labels", "at", "guess", "vocabulary"):
+        target[name] = change(target[name])
+    else:
+        arrays[target[name]] = change(arrays[target[name]])
+    again = Planes()
+    for plane in arrays:
+        again.add(plane)
+    body = dataclasses.replace(figure.body)  # type: ignore[type-var]
+    body._encoded.append(encode({k: v for k, v in header.items() if k not in ("planes", "version")}, again))
+    return dataclasses.replace(figure, body=body)
+
+
+def swapped(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values[1:2], values[:1], values[2:]])
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [(name, lambda values: values * 1.01) for name in ("logit", "own", "scaled", "drawn", "mass")]
+    + [(name, swapped) for name in ("label", "own", "rank", "drawn", "scaled")]
+    + [("kept", lambda values: values + 1), ("rank", lambda values: values + 1), ("at", lambda at: at - 1)]
+    + [("labels", lambda labels: ["x", *labels[1:]]), ("guess", lambda guess: [guess[0], guess[1] + 1, guess[2]])]
+    + [("guess", lambda guess: None), ("places", lambda places: places[::-1].copy())],
+)
+def test_a_spoiled_list_turns_the_badge_red(traces: dict[str, ModelTrace], english, name: str, change) -> None:
+    trace, choice = traces["mamba"], {"temperature": 0.5, "top_k": 4, "top_p": 0.9, "at": (5,), "guesses": (3,)}
+    figure = next_word([trace], theme=LIGHT, t=english, **choice)
+    assert proof.check(figure, [trace], **choice).passed  # type: ignore[union-attr]
+    assert not proof.check(spoiled(figure, name, change), [trace], **choice).passed  # type: ignore[union-attr]
+
+
+def test_lists_of_other_settings_or_of_another_model_are_red(traces: dict[str, ModelTrace], english) -> None:
+    trace = traces["rwkv"]
+    figure = next_word([trace], theme=LIGHT, t=english, top_k=4)
+    assert not proof.check(figure, [trace]).passed  # type: ignore[union-attr]
+    moved = NamedArray(np.roll(trace.logits.values, 1, axis=1), ("token", "vocab"))
+    other = dataclasses.replace(trace, logits=moved)
+    assert not proof.check(next_word([other], theme=LIGHT, t=english), [trace]).passed  # type: ignore[union-attr]
+    assert not proof.check(figure, [trace, trace], top_k=4).passed  # type: ignore[union-attr]
+
+
+def test_equal_logits_keep_the_lower_id_first(traces: dict[str, ModelTrace], english) -> None:
+    trace = traces["jamba"]
+    flat = dataclasses.replace(trace, logits=NamedArray(np.zeros_like(trace.logits.values), ("token", "vocab")))
+    figure = next_word([flat], theme=LIGHT, t=english, top_k=2)
+    column, arrays = sent(figure)
+    assert [column["labels"][int(n)] for n in arrays["label"][0, :BEST]] == [flat.label_of(n) for n in range(BEST)]
+    assert proof.check(figure, [flat], top_k=2).passed  # type: ignore[union-attr]
+
+
+def test_no_text_reaches_the_page_as_markup(traces: dict[str, ModelTrace], english) -> None:
+    """The script writes every word as text, and a hostile name of a token arrives unchanged."""
+    assert "innerHTML" not in script() and "insertAdjacentHTML" not in script()
+    hostile = "<img src=x onerror=alert(1)>"
+    trace = dataclasses.replace(traces["mamba"], label_of=lambda _: hostile)
+    assert set(sent(next_word([trace], theme=LIGHT, t=english))[0]["labels"]) == {hostile}
+
+
+def test_every_word_of_the_lists_is_there(t) -> None:
+    from viz.gallery import samples
+
+    figure = next_word([samples.traces()["mamba"]], theme=LIGHT, t=t)
+    header, _ = decode(figure.body.payload())  # type: ignore[union-attr]
+    assert json.dumps(header["words"]).count("viz.") == 0
+    assert "{rank}" in header["words"]["came"] and "{share}" in header["words"]["kept"]

@@ -1,0 +1,143 @@
+"""The distribution over the next token at every place of a text: the best tokens, and the one that really came."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.generation.distribution import PLAIN, Floats, Sampling, next_token
+from models.records.trace import ModelTrace, NamedArray
+from viz.figure import Figure, figure
+from viz.look.labels import Translate, template
+from viz.look.theme import Theme
+from viz.ranking import Column, Ranking
+
+BEST = 8  # tokens of a list
+HELD = 2**21  # logits of a trace up to which every place has a list; above, the chosen place alone
+ROWS = ("rank", "logit", "own", "scaled", "drawn")  # of a list, beside the id
+PER_PLACE = ("kept", "mass")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """What is drawn of one trace: (place, row) for ids and ROWS, (place,) for PER_PLACE; nan where there is none."""
+
+    places: Floats
+    ids: Floats
+    rows: dict[str, Floats]
+    per_place: dict[str, Floats]
+
+
+@figure("next_word", of="traces")
+def next_word(
+    traces: Sequence[ModelTrace],
+    *,
+    theme: Theme,
+    t: Translate,
+    at: Sequence[int] = (),
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    alone: bool = False,
+    guesses: Sequence[int | None] = (),
+) -> Figure:
+    """Draw the likeliest next tokens of each trace over its whole vocabulary, and where the token that came stands.
+
+    at: the token of each trace after which the next one is asked for, the last without it; alone: no other place is
+    drawn. temperature, top_k, top_p: models.generation.distribution. guesses: an id for each trace, to be told its
+    rank. Raises SettingError for settings that mean nothing.
+    """
+    sampling = Sampling(temperature, top_k, top_p)
+    columns: list[Column] = []
+    data: dict[str, NamedArray] = {}
+    for place, trace in enumerate(traces):
+        here = at[place] if place < len(at) and 0 <= at[place] < len(trace.tokens) else len(trace.tokens) - 1
+        lists = _lists(trace, here, sampling, alone=alone)
+        guess = guesses[place] if place < len(guesses) else None
+        columns.append(_column(trace, lists, here, guess, theme, t))
+        data |= _exported(trace, lists)
+    alt = t("viz.next_word.alt", count=len(traces), best=BEST)
+    spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
+    return Figure("next_word", spec, data, alt)
+
+
+def _lists(trace: ModelTrace, here: int, sampling: Sampling, *, alone: bool) -> _Lists:
+    """Rank the tokens at every place, or at one: the BEST of them, and in a last row the one that came."""
+    count, vocab = trace.logits.values.shape
+    places = np.array([here] if alone or count * vocab > HELD else range(count))
+    best = min(BEST, vocab)
+    ids, shape = np.full((len(places), best + 1), np.nan), (len(places), best + 1)
+    rows = {name: np.full(shape, np.nan) for name in ROWS}
+    per_place = {name: np.full(len(places), np.nan) for name in PER_PLACE}
+    for n, place in enumerate(places):
+        z = np.asarray(trace.logits.values[place], np.float64)
+        chosen = _best(z, best)
+        if place + 1 < count:
+            chosen = [*chosen, trace.tokens[place + 1].id]
+        of = np.array(chosen)
+        ids[n, : len(of)] = of
+        rows["rank"][n, : len(of)] = [1 + int((z > z[one]).sum()) for one in of]
+        rows["logit"][n, : len(of)] = z[of]
+        own = np.exp(z - z.max())
+        rows["own"][n, : len(of)] = own[of] / own.sum()
+        if sampling == PLAIN:
+            rows["scaled"][n], rows["drawn"][n] = rows["logit"][n], rows["own"][n]
+            per_place["kept"][n], per_place["mass"][n] = vocab, 1.0
+            continue
+        found = next_token(z, sampling)
+        rows["scaled"][n, : len(of)] = np.where(np.isfinite(found.scaled[of]), found.scaled[of], np.nan)
+        rows["drawn"][n, : len(of)] = found.probs[of]
+        per_place["kept"][n], per_place["mass"][n] = found.kept, found.kept_mass
+    return _Lists(places.astype(np.float64), ids, rows, per_place)
+
+
+def _best(z: Floats, count: int) -> list[int]:
+    """Return the ids of the largest logits (vocab,), largest first; of equals the lower id first."""
+    least = np.partition(z, len(z) - count)[len(z) - count]
+    among = np.flatnonzero(z >= least)
+    return [int(one) for one in among[np.argsort(-z[among], kind="stable")][:count]]
+
+
+def _column(trace: ModelTrace, lists: _Lists, here: int, guess: int | None, theme: Theme, t: Translate) -> Column:
+    known = np.unique(lists.ids[~np.isnan(lists.ids)]).astype(int)
+    index = {int(token): n for n, token in enumerate(known)}
+    label = np.array([[np.nan if np.isnan(one) else index[int(one)] for one in row] for row in lists.ids])
+    return Column(
+        name=t(f"viz.architecture.{trace.architecture}"),
+        color=theme.color(trace.architecture),
+        tokens=trace.tokens,
+        at=here,
+        places=lists.places,
+        labels=tuple(trace.label_of(int(token)) for token in known),
+        label=label,
+        vocabulary=trace.logits.sizes["vocab"],
+        guess=None if guess is None else _guessed(trace, here, guess),
+        **lists.rows,
+        **lists.per_place,
+    )
+
+
+def _guessed(trace: ModelTrace, here: int, token: int) -> tuple[str, int, float]:
+    z = np.asarray(trace.logits.values[here], np.float64)
+    grown = np.exp(z - z.max())
+    return trace.label_of(token), 1 + int((z > z[token]).sum()), float(grown[token] / grown.sum())
+
+
+def _exported(trace: ModelTrace, lists: _Lists) -> dict[str, NamedArray]:
+    own = {"place": (lists.places, ("token",)), "id": (lists.ids, ("token", "choice"))}
+    own |= {name: (values, ("token", "choice")) for name, values in lists.rows.items()}
+    own |= {name: (values, ("token",)) for name, values in lists.per_place.items()}
+    return {f"{name}_{trace.architecture}": NamedArray(values.copy(), dims) for name, (values, dims) in own.items()}
+
+
+def _words(t: Translate) -> dict[str, str]:
+    """Collect the sentences that the lists show; the browser fills in the numbers of the place."""
+    values = {
+        "after": ("token",),
+        "kept": ("kept", "share", "vocabulary"),
+        "came": ("token", "rank", "share", "bits"),
+        "guess": ("token", "rank", "share"),
+    }
+    told = {word: template(t, f"viz.next_word.{word}", *names) for word, names in values.items()}
+    plain = ("token", "probability", "own", "drawn", "logit", "end", "left_out", "bars")
+    return told | {word: t(f"viz.next_word.{word}") for word in plain}
