@@ -39,8 +39,6 @@ class DocumentHead:
             .replace("FONTS_ADDRESS", address(FONTS))
             .replace("SHEET_PRELOADS", preloads)
         )
-        scripts = (f'<link rel="modulepreload" crossorigin href="./{script}">' for script in preload.scripts())
-        self.scripts = "\n".join(scripts)
         self.style = f"{links}\n<style>{style.rules()}</style>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +80,8 @@ class DocumentHead:
         head = self.head.replace("PAGE_TITLE", escape(title(page, lang)))
         document = _UNUSED.sub("", document.replace(_TITLE, head, 1))
         document = document.replace(_ROOT, f'<html lang="{lang}" data-page="{page}">', 1)
-        document = document.replace(_END, f"{self.scripts}\n{_END}", 1)
+        scripts = (f'<link rel="modulepreload" crossorigin href="./{script}">' for script in preload.scripts(page))
+        document = document.replace(_END, "\n".join((*scripts, _END)), 1)
         return document.replace(_BODY, f"{_BODY}\n{self.style}", 1).encode()
 
 

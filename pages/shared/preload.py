@@ -14,17 +14,19 @@ from streamlit import file_util
 STATIC = Path(file_util.get_static_dir())
 MANIFEST = STATIC / "manifest.json"  # of the build: source -> file, imports
 ELEMENTS = ("BidiComponent", "Html", "ButtonGroup", "TextInput", "Button", "PageLink")  # stand on the first screen
+FURTHER = {"benchmark": ("NumberInput", "Checkbox", "Selectbox")}  # page -> more that stand on its first screen
 _ENTRY = "index.html"
 
 
 @cache
-def scripts() -> tuple[str, ...]:
+def scripts(page: str) -> tuple[str, ...]:
     """List the files below Streamlit's static folder that its document does not name; none if its build is unknown."""
     if not MANIFEST.is_file():
         return ()
     built: dict[str, dict[str, Any]] = json.loads(MANIFEST.read_text(encoding="utf-8"))
     known = _imported(built, [_ENTRY])
-    wanted = [name for name in built if any(name.endswith(f"/{one}/{one}.tsx") for one in ELEMENTS)]
+    elements = (*ELEMENTS, *FURTHER.get(page, ()))
+    wanted = [name for name in built if any(name.endswith(f"/{one}/{one}.tsx") for one in elements)]
     files = dict.fromkeys(built[name]["file"] for name in _imported(built, wanted) if name not in known)
     return tuple(files)
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -98,7 +99,10 @@ def test_style_and_fonts_come_under_the_base_path(port):
     kind, font = got(port, f"/{BASE}/assets/fonts/jetbrains-mono/jetbrains-mono-latin-wght-normal.woff2")
     assert font[:4] == b"wOF2"
     kind, page = got(port, f"/{BASE}/mamba")
-    assert kind.startswith("text/html") and b"<title>Contextscope</title>" in page
+    assert kind.startswith("text/html") and "<title>Mamba · Contextscope</title>".encode() in page
+    (sheet,) = re.findall(rb'rel="stylesheet" href="(assets/style/contextscope.css[^"]*)"', page)
+    kind, rules = got(port, f"/{BASE}/{sheet.decode()}")
+    assert kind.startswith("text/css") and b"--cs-ground" in rules
 
 
 def test_only_allowed_names_open_the_app(port):

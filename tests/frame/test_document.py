@@ -80,20 +80,23 @@ def test_no_typeface_is_asked_for_that_nothing_is_written_in(client):
     assert "SourceSans" not in got(client)
 
 
-def test_scripts_of_the_first_screen_are_asked_for_at_once(client):
-    page, raw = got(client), (preload.STATIC / "index.html").read_text(encoding="utf-8")
-    assert len(preload.scripts()) > len(preload.ELEMENTS)
-    for script in preload.scripts():
+@pytest.mark.parametrize("page", ["mamba", "benchmark"])
+def test_scripts_of_the_first_screen_are_asked_for_at_once(client, page):
+    found, raw = got(client, f"/{page}"), (preload.STATIC / "index.html").read_text(encoding="utf-8")
+    scripts = preload.scripts(page)
+    for element in (*preload.ELEMENTS, *preload.FURTHER.get(page, ())):
+        assert any(script.startswith(f"static/js/{element}.") for script in scripts), element
+    for script in scripts:
         assert (preload.STATIC / script).is_file()
         assert script not in raw, "Streamlit's document names it already"
-        assert f'<link rel="modulepreload" crossorigin href="./{script}">' in page
-    assert not any("vega" in script.lower() or "Plotly" in script for script in preload.scripts())
+        assert f'<link rel="modulepreload" crossorigin href="./{script}">' in found
+    assert not any("vega" in script.lower() or "Plotly" in script for script in scripts)
 
 
 def test_an_unknown_build_of_streamlit_is_served_without(tmp_path, monkeypatch):
     monkeypatch.setattr(preload, "MANIFEST", tmp_path / "none.json")
     preload.scripts.cache_clear()
     try:
-        assert preload.scripts() == ()
+        assert preload.scripts("mamba") == ()
     finally:
         preload.scripts.cache_clear()

@@ -30,7 +30,13 @@ class _Group:
 
 
 def height(spec: CanvasSpec, width: int) -> int:
-    """Return the height of a picture in pixels when it is drawn so many pixels wide."""
+    """Return the height of a picture in pixels when it is drawn so many pixels wide; it is worked out once."""
+    if width not in spec.heights:
+        spec.heights[width] = _height(spec, width)
+    return spec.heights[width]
+
+
+def _height(spec: CanvasSpec, width: int) -> int:
     left = _gutter(spec, width)
     tokens = len(spec.strip.tokens) if spec.strip else 0
     token, y = _strip(spec, width, left)

@@ -78,7 +78,10 @@ class Legend:
 
 @dataclass(frozen=True, slots=True)
 class CanvasSpec:
-    """A whole picture. alt: one sentence; accent: #rrggbb of selection; words: interface words the component shows."""
+    """A whole picture. alt: one sentence; accent: #rrggbb of selection; words: interface words the component shows.
+
+    heights: what viz.canvas.height has found, width -> height in pixels.
+    """
 
     id: str
     alt: str
@@ -90,6 +93,7 @@ class CanvasSpec:
     legends: tuple[Legend, ...] = ()
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    heights: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
