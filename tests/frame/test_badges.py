@@ -24,7 +24,7 @@ from viz.trace.state import hidden_attention
 Open = Callable[..., AppTest]
 KINDS = ("rebuilds", "recomputed", "from_weights")
 # page -> how many figures of a run it shows at least; and which more when they are opened
-OPEN = {"overview": 1, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "recall": 1}
+OPEN = {"overview": 2, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "recall": 1}
 SHARED = [registered_as(draw).id for draw in hood.FIGURES]
 HOOD = {"transformer": SHARED, "mamba": ["half_life", "channel_matrix", *SHARED],
         "rwkv": ["wkv_film", "channel_matrix", *SHARED],

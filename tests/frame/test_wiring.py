@@ -24,10 +24,12 @@ from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
 from viz.charts import curves
 from viz.figure import Figure, registered_as
+from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
 from viz.ranking import Ranking
 from viz.trace import attention, channels, decay, matrix, overview, routing, state
 from viz.trace.next_word import next_word
+from viz.trace.reading import reading
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -157,8 +159,8 @@ def assert_same_picture(found: Figure, expected: Figure) -> None:
     for name, array in expected.data.items():
         assert found.data[name].dims == array.dims
         np.testing.assert_array_equal(found.data[name].values, array.values, err_msg=f"{found.id}: {name}")
-    if isinstance(expected.body, CanvasSpec | Ranking):
-        assert isinstance(found.body, type(expected.body))
+    if isinstance(expected.body, CanvasSpec | HeroSpec | Ranking):
+        assert type(found.body) is type(expected.body)
         assert found.body.payload() == expected.body.payload()
     else:
         assert drawn_chart(found) == drawn_chart(expected)
@@ -277,6 +279,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
     with noting(monkeypatch) as seen:
         opened("overview", text=TEXT, token=str(TOKEN))
     assert [(one.section, one.key, one.fig.id) for one in seen] == [
+        ("", "overview.reading", "reading"),
         ("hero", "overview.machines", "four_machines"),
         ("", "overview.next_word", "next_word"),
         ("growth", "overview.growth", "growth"),
@@ -290,10 +293,15 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
         for name, shape in shapes.items()
     }
     logs = {name: registry.training_log(name) for name in names}
-    assert_same_picture(seen[0].fig, overview.architecture_maps(traces, **PICKS))
-    assert_same_picture(seen[1].fig, next_word(traces, at=(TOKEN,) * len(traces), **LOOK))
-    assert_same_picture(seen[2].fig, curves.growth(rows, at=here, **LOOK))
-    assert_same_picture(seen[3].fig, curves.training_curves(logs, **LOOK))
+    carried = [
+        [accounting.cache_bytes(shape, context=n, dtype="bfloat16") for n in range(1, here + 1)]
+        for shape in shapes.values()
+    ]
+    assert_same_picture(seen[0].fig, reading(traces, carried=carried, **LOOK))
+    assert_same_picture(seen[1].fig, overview.architecture_maps(traces, **PICKS))
+    assert_same_picture(seen[2].fig, next_word(traces, at=(TOKEN,) * len(traces), **LOOK))
+    assert_same_picture(seen[3].fig, curves.growth(rows, at=here, **LOOK))
+    assert_same_picture(seen[4].fig, curves.training_curves(logs, **LOOK))
 
 
 @pytest.mark.slow

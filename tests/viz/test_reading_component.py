@@ -282,6 +282,28 @@ def test_it_fits_every_width(mount, traces, english, width: int, theme) -> None:
         assert min(small) >= 44
 
 
+def test_lanes_of_other_tokens_move_on_by_characters(mount, english) -> None:
+    import dataclasses
+
+    from test_reading import PROMPT, cut
+
+    from models.alignment import align_all
+
+    traces = [dataclasses.replace(cut(name), label_of=lambda id_: f"id {id_}") for name in ("mamba", "transformer")]
+    axis = align_all(PROMPT, [trace.tokens for trace in traces])
+    page = mount(reading(traces, theme=LIGHT, t=english, alignment=axis, carried=((1, 2, 3, 4, 5), (10, 20))))
+    page.locator(".text").focus()
+    page.keyboard.press("Home")
+    seen = []
+    for _ in range(5):
+        seen.append([lane(page, n).locator(".bytes strong").inner_text() for n in (0, 1)])
+        page.keyboard.press("ArrowRight")
+    assert seen == [["1 B", "–"], ["2 B", "–"], ["3 B", "10 B"], ["4 B", "10 B"], ["5 B", "20 B"]]
+    assert lane(page, 1).locator("li .label").first.inner_text() == "id 1"
+    assert "cd came: guessed first" in lane(page, 1).locator(".came").inner_text()
+    assert page.errors == []
+
+
 def test_hostile_text_stays_text(mount, traces, english) -> None:
     import dataclasses
 

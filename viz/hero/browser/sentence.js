@@ -58,7 +58,8 @@ function writeText(view) {
     if (view.dots[i]) view.dots[i].classList.toggle("on", end <= shown);
   });
   const node = view.tokens[asked];
-  view.text.setAttribute("aria-activedescendant", node ? node.id : "");
+  if (node) view.text.setAttribute("aria-activedescendant", node.id);
+  else view.text.removeAttribute("aria-activedescendant");
   placeHead(view, node);
 }
 
@@ -77,7 +78,9 @@ function placeHead(view, node) {
     width: `${box.width / zoom + 8}px`,
     height: `${box.height / zoom}px`,
   });
-  const low = y + box.height / zoom + 12 - view.text.scrollTop - view.text.clientHeight;
-  if (low > 0) view.text.scrollTop += low;
-  else if (y < view.text.scrollTop) view.text.scrollTop = Math.max(0, y - 8);
+  // A long text scrolls by whole lines.
+  const line = parseFloat(getComputedStyle(view.text).lineHeight);
+  const low = y + box.height / zoom + 10 - view.text.scrollTop - view.text.clientHeight;
+  if (low > 0) view.text.scrollTop += Math.ceil(low / line) * line;
+  else if (y < view.text.scrollTop) view.text.scrollTop = Math.floor(y / line) * line;
 }
