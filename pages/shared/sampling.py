@@ -11,6 +11,11 @@ TEMPERATURES = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150
 EVERY = 0  # of top-k: no limit
 TOP_K = (1, 2, 3, 5, 10, 20, 50, 100, EVERY)
 TOP_P = (5, 10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 99, 100)
+_WRITTEN = {
+    "temperature": {one: f"{one / HUNDREDTH:g}" for one in TEMPERATURES},
+    "topk": {one: str(one) if one else "\u221e" for one in TOP_K},
+    "topp": {one: f"{one / HUNDREDTH:g}" for one in TOP_P},
+}  # the same in every language
 
 
 def chosen() -> Sampling:
@@ -37,11 +42,8 @@ def _dial(page: str, name: str, options: tuple[int, ...], *, default: int) -> No
         if st.session_state[key] in options:
             visit.select(name, st.session_state[key])
 
-    def written(option: int) -> str:
-        if name == "topk":
-            return str(option) if option else "\u221e"
-        return f"{option / HUNDREDTH:g}"
-
     st.session_state[key] = visit.selection(name, default=default, allowed=options)
     with st.container(key=f"dial-{page}-{name}", width=200):
-        st.select_slider(t(f"next_word.{name}"), options, key=key, format_func=written, on_change=changed)
+        st.select_slider(
+            t(f"next_word.{name}"), options, key=key, format_func=_WRITTEN[name].__getitem__, on_change=changed
+        )

@@ -19,7 +19,7 @@ from pages.shared.memo import Memo
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(f"{ROOT / layer}/" for layer in ("pages", "viz", "models", "kernels"))
 # About a fifth more than what is called today; the issue asks for 3,000 on the benchmark page, which had 162,852.
-LIMITS = {"overview": 1500, "transformer": 1850, "mamba": 2000, "rwkv": 1700, "jamba": 1500, "recall": 1800,
+LIMITS = {"overview": 2100, "transformer": 2550, "mamba": 2750, "rwkv": 2350, "jamba": 2150, "recall": 1800,
           "benchmark": 2000}  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")

@@ -89,9 +89,7 @@ def test_the_sliders_move_the_distribution_and_go_into_the_address(monkeypatch) 
         at.select_slider(key="mamba.temperature").set_value(50).run()
         at.select_slider(key="mamba.topk").set_value(5).run()
     expected = drawn(traces_of("mamba"), at=(), temperature=0.5, top_k=5, **LOOK)
-    assert shown(seen, "mamba").data["drawn_mamba"].values == pytest.approx(
-        expected.data["drawn_mamba"].values, nan_ok=True
-    )
+    assert shown(seen, "mamba").data["drawn"].values == pytest.approx(expected.data["drawn"].values, nan_ok=True)
     assert at.session_state["contextscope.places"]["mamba"] == {"temperature": 50, "topk": 5}
 
 

@@ -28,18 +28,25 @@ def next_word(figure: Figure, traces: Sequence[ModelTrace], choice: Choice) -> f
         at = wanted[n] if isinstance(wanted, Sequence) and n < len(wanted) else len(trace.tokens) - 1
         errors += [
             float(column["at"] != at or at not in sent["places"]),
-            _copies_error(figure, trace, sent),
+            _copies_error(figure, n, trace, sent),
             _lists_error(column, sent, trace, choice),
             _guess_error(column, trace, choice, n),
         ]
     return worst(*errors)
 
 
-def _copies_error(figure: Figure, trace: ModelTrace, sent: dict[str, Wide]) -> float:
+def _copies_error(figure: Figure, n: int, trace: ModelTrace, sent: dict[str, Wide]) -> float:
     """Compare what is exported with what is drawn, in float32."""
     own = {"place": "places", **{name: name for name in (*NAMES, "kept", "mass")}}
-    pairs = [(exported(figure, f"{name}_{trace.architecture}").ravel(), sent[drawn]) for name, drawn in own.items()]
+    pairs = [(_exported(figure, name, n, trace).ravel(), sent[drawn]) for name, drawn in own.items()]
     return worst(*(same(given.astype(np.float32), drawn) for given, drawn in pairs))
+
+
+def _exported(figure: Figure, name: str, n: int, trace: ModelTrace) -> Wide:
+    """Return what is exported of one model: a row of the array of all, or its own array."""
+    if name in figure.data:
+        return wide(exported(figure, name)[n])
+    return wide(exported(figure, f"{name}_{trace.architecture}")[0])
 
 
 def _lists_error(column: dict[str, object], sent: dict[str, Wide], trace: ModelTrace, choice: Choice) -> float:

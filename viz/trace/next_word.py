@@ -49,16 +49,16 @@ def next_word(
     """
     sampling = Sampling(temperature, top_k, top_p)
     columns: list[Column] = []
-    data: dict[str, NamedArray] = {}
+    drawn: list[_Lists] = []
     for place, trace in enumerate(traces):
         here = at[place] if place < len(at) and 0 <= at[place] < len(trace.tokens) else len(trace.tokens) - 1
         lists = _lists(trace, here, sampling, alone=alone)
         guess = guesses[place] if place < len(guesses) else None
         columns.append(_column(trace, lists, here, guess, theme, t))
-        data |= _exported(trace, lists)
+        drawn.append(lists)
     alt = t("viz.next_word.alt", count=len(traces), best=BEST)
     spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
-    return Figure("next_word", spec, data, alt)
+    return Figure("next_word", spec, _exported(traces, drawn), alt)
 
 
 def _lists(trace: ModelTrace, here: int, sampling: Sampling, *, alone: bool) -> _Lists:
@@ -123,11 +123,28 @@ def _guessed(trace: ModelTrace, here: int, token: int) -> tuple[str, int, float]
     return trace.label_of(token), 1 + int((z > z[token]).sum()), float(grown[token] / grown.sum())
 
 
-def _exported(trace: ModelTrace, lists: _Lists) -> dict[str, NamedArray]:
-    own = {"place": (lists.places, ("token",)), "id": (lists.ids, ("token", "choice"))}
+def _exported(traces: Sequence[ModelTrace], drawn: Sequence[_Lists]) -> dict[str, NamedArray]:
+    """Name what is drawn: one array for all models where they cut the text alike, else one for each."""
+    named = [_arrays(lists) for lists in drawn]
+    if len({tuple(values.shape for values, _ in one.values()) for one in named}) == 1:
+        return {
+            name: NamedArray(np.stack([one[name][0] for one in named]), ("architecture", *dims))
+            for name, (_, dims) in named[0].items()
+        }
+    return {
+        f"{name}_{trace.architecture}": NamedArray(values[None].copy(), ("architecture", *dims))
+        for trace, one in zip(traces, named, strict=True)
+        for name, (values, dims) in one.items()
+    }
+
+
+def _arrays(lists: _Lists) -> dict[str, tuple[Floats, tuple[str, ...]]]:
+    own: dict[str, tuple[Floats, tuple[str, ...]]] = {
+        "place": (lists.places, ("token",)),
+        "id": (lists.ids, ("token", "choice")),
+    }
     own |= {name: (values, ("token", "choice")) for name, values in lists.rows.items()}
-    own |= {name: (values, ("token",)) for name, values in lists.per_place.items()}
-    return {f"{name}_{trace.architecture}": NamedArray(values.copy(), dims) for name, (values, dims) in own.items()}
+    return own | {name: (values, ("token",)) for name, values in lists.per_place.items()}
 
 
 def _words(t: Translate) -> dict[str, str]:
