@@ -1,0 +1,70 @@
+// The selection of the page: one store for all components of a document, which each take the text of this file.
+//
+// selectionStore() returns it. get(): {page, reading, token, span, hover, frame, layer, playing}. token, hover: indices
+// into the tokens of the reading, the text that the first trace of the page reads, null for none; span: the characters
+// [start, end) of the token, by which figures of other tokens find it, null where unknown; frame: the token after which
+// states are shown while time is moved, null else; playing: whether time moves by itself, which the component that set
+// it does, until it is false. set(change, source) takes token, span, hover, frame and playing; on(listener) calls
+// listener({state, changed, source}) after each change and returns a function that ends it. open(told, source) takes
+// what the server says: {reading, page, token, span, layer}. Another reading lets go of hover, frame and playing.
+
+const OWN = ["token", "span", "hover", "frame", "playing"]; // what set() takes
+const AT_REST = { hover: null, frame: null, playing: false };
+
+function selectionStore() {
+  window.contextscope ??= {};
+  window.contextscope.selection ??= newSelection();
+  return window.contextscope.selection;
+}
+
+function newSelection() {
+  const listeners = new Set();
+  let state = Object.freeze({ page: null, reading: null, token: null, span: null, layer: null, ...AT_REST });
+  let said = {}; // the token that the server named last, with its span
+
+  // Take over a change; listeners hear of what differs, and what they change in turn is told after it.
+  function change(next, source) {
+    const changed = new Set(Object.keys(next).filter((name) => !equal(next[name], state[name])));
+    if (!changed.size) return;
+    state = Object.freeze({ ...state, ...next });
+    const now = state;
+    for (const listener of [...listeners]) {
+      try {
+        listener({ state: now, changed, source });
+      } catch (error) {
+        console.error(error); // one figure in trouble must not keep the others from hearing
+      }
+    }
+  }
+
+  return {
+    get: () => state,
+
+    set(values, source = "") {
+      const next = Object.fromEntries(OWN.filter((name) => values[name] !== undefined).map((name) => [name, values[name]]));
+      if (next.token !== undefined && next.span === undefined && next.token !== state.token) next.span = null;
+      if (next.token !== undefined && next.frame === undefined && next.token !== null && !state.playing) next.frame = null;
+      change(next, source);
+    },
+
+    on(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    // The server's token counts where the reading is new or where it names another than before: it may not know yet
+    // what was chosen here, and then repeats itself.
+    open({ reading, page = state.page, layer = state.layer, token = null, span = null }, source = "server") {
+      const other = reading !== state.reading;
+      const told = { token, span };
+      const moved = !equal(told.token, said.token) || !equal(told.span, said.span);
+      said = told;
+      change({ reading, page, layer, ...(other ? AT_REST : {}), ...(other || moved ? told : {}) }, source);
+    },
+  };
+}
+
+// Whether two values of the store are the same: numbers, texts, null or pairs of numbers.
+function equal(a, b) {
+  return Array.isArray(a) && Array.isArray(b) ? a.length === b.length && a.every((value, i) => value === b[i]) : a === b;
+}
