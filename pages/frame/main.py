@@ -3,11 +3,12 @@
 import streamlit as st
 
 from models.machine.paths import ASSETS
-from pages.shared import cache, gate, notices, site, style
+from pages.shared import cache, gate, notices, parts, reading_bar, site, style
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
 
+CHOICES = ("layer", "head", "channel", "router_layer", "attention_layer", "state_layer")  # in the address, of any page
 ICON = ASSETS / "style" / "icon.svg"
 
 
@@ -65,13 +66,13 @@ def show() -> None:
     name = page.url_path or site.HOME
     style.inject(name)
     visit = session.start(name)
+    parts.begin()
     top_corner(pages[site.HOME])
     note = st.empty() if visit.linked else None
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
-    style.document(lang=visit.lang, page=name, query=visit.query())
-    if visit.needs_rerun():
-        st.rerun()
+    reading_bar.ear()
+    parts.part("frame.address", lambda: style.document(lang=visit.lang, page=name, query=visit.query()), on=CHOICES)
     if note is not None:
         with note:
             notices.answer_link(visit.missed())

@@ -18,6 +18,7 @@ FOLDER = ASSETS / "style"
 def inject(page: str) -> None:
     """Add the style sheet to the document, and the accent of the page where it has one of its own."""
     st.html(FOLDER / "contextscope.css")
+    st.html(FOLDER / "reading.css")
     st.html(f"<style>{architecture_rules()} :root {{ --cs-accent: var(--cs-{page}, var(--cs-mamba)); }}</style>")
 
 

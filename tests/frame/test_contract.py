@@ -25,7 +25,14 @@ FORBIDDEN = {
     "models": {"streamlit", "viz", "pages", "app"},
     "kernels": {"transformers", "streamlit", "viz", "models", "pages", "app"},
 }
-VIZ_SEES = {"models.looks", "models.reconstruction", "models.records", "models.scores", "models.units"}
+VIZ_SEES = {
+    "models.alignment",
+    "models.looks",
+    "models.reconstruction",
+    "models.records",
+    "models.scores",
+    "models.units",
+}
 
 
 HANGUL = re.compile(r"[가-힣ᄀ-ᇿ㄰-㆏]")

@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout
+from pages.shared import controls, hood, layout, parts, reading_bar
 from pages.shared.panel import Draw, panel
 from pages.shared.words.i18n import t
 from viz.trace.channels import farthest_reaching, floats, quantile_channels, widest_memory
@@ -13,15 +13,32 @@ from viz.trace.state import dt_map, hidden_attention, state_film, state_slice
 PAGE = "mamba"
 
 
-def choose(trace: ModelTrace, at: str) -> int:
-    """Offer the layer next to a figure; by default the one whose channels' memories differ most."""
+def layers_of(trace: ModelTrace) -> reading_bar.Layers:
+    """Name the layers of the page; by default the one whose channels' memories differ most."""
     layers = [shown.index for shown in trace.layers_with("state")]
-    return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
+    return reading_bar.Layers("layer", layers, widest_memory(trace))
+
+
+def layer_of(trace: ModelTrace) -> int:
+    """Return the layer that the page shows."""
+    name, layers, default = layers_of(trace)
+    return controls.chosen(name, layers, default=default)
+
+
+def pickers(trace: ModelTrace) -> None:
+    """Offer the layer, for the whole page."""
+    _, layers, default = layers_of(trace)
+    controls.layer_picker(PAGE, layers, default=default)
 
 
 def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
-    """Draw one figure of the chosen layer."""
-    layer = choose(trace, at)
+    """Draw one figure of the layer that the page shows."""
+    parts.part(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at), on=("layer",))
+
+
+def layer_panel(draw: Draw, trace: ModelTrace, at: str) -> None:
+    """Draw one figure, as it is now."""
+    layer = layer_of(trace)
     panel(
         draw,
         trace,
@@ -32,8 +49,13 @@ def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
 
 
 def one_channel(trace: ModelTrace) -> None:
+    """Draw one channel, chosen beside it."""
+    parts.part(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
+
+
+def channel_panel(trace: ModelTrace) -> None:
     """Draw the signed weights of one channel."""
-    layer = choose(trace, "channel")
+    layer = layer_of(trace)
     offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     mixing = channel_mixing(trace.layer(layer), offered)
     channel = controls.channel_picker(PAGE, offered, default=offered[farthest_reaching(mixing)], at="channel")
@@ -52,6 +74,7 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(reading), layers=layers_of(reading))
     layout.first_figure(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
     layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt"))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice"))
@@ -59,7 +82,7 @@ if found is not None:
     layout.under_the_hood(
         PAGE,
         [
-            ("half_life", lambda: panel(half_life, reading, key=f"{PAGE}.half_life", follow=False)),
+            ("half_life", lambda: panel(half_life, reading, key=f"{PAGE}.half_life")),
             ("channel_matrix", lambda: one_channel(reading)),
             *hood.shared(PAGE, reading),
         ],

@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout
+from pages.shared import controls, hood, layout, parts, reading_bar
 from pages.shared.panel import Draw, panel
 from pages.shared.words.i18n import t
 from viz.trace.channels import floats, quantile_channels, widest_memory
@@ -12,19 +12,38 @@ from viz.trace.matrix import channel_matrix
 PAGE = "rwkv"
 
 
-def choose(trace: ModelTrace, at: str) -> int:
-    """Offer the layer next to a figure; by default the one whose channels' memories differ most."""
+def layers_of(trace: ModelTrace) -> reading_bar.Layers:
+    """Name the layers of the page; by default the one whose channels' memories differ most."""
     layers = [shown.index for shown in trace.layers_with("decay_rate")]
-    return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
+    return reading_bar.Layers("layer", layers, widest_memory(trace))
 
 
-def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
-    """Draw one figure of the chosen layer."""
-    layer = choose(trace, at)
+def layer_of(trace: ModelTrace) -> int:
+    """Return the layer that the page shows."""
+    name, layers, default = layers_of(trace)
+    return controls.chosen(name, layers, default=default)
+
+
+def pickers(trace: ModelTrace) -> None:
+    """Offer the layer, for the whole page."""
+    _, layers, default = layers_of(trace)
+    controls.layer_picker(PAGE, layers, default=default)
+
+
+def by_layer(draw: Draw, trace: ModelTrace, at: str, *, follow: bool = False) -> None:
+    """Draw one figure of the chosen layer; follow: of the chosen token, too."""
+    on = ("layer", "token") if follow else ("layer",)
+    parts.part(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at, follow=follow), on=on)
+
+
+def layer_panel(draw: Draw, trace: ModelTrace, at: str, *, follow: bool) -> None:
+    """Draw one figure of the layer that the page shows."""
+    layer = layer_of(trace)
     panel(
         draw,
         trace,
         key=f"{PAGE}.{at}",
+        follow=follow,
         layer=layer,
         subtitle=t("viz.layer", layer=layer),
     )
@@ -36,13 +55,17 @@ def spectrum(trace: ModelTrace) -> None:
         half_life_spectrum,
         trace,
         key=f"{PAGE}.spectrum",
-        follow=False,
     )
 
 
 def one_channel(trace: ModelTrace) -> None:
+    """Draw one channel, chosen beside it."""
+    parts.part(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
+
+
+def channel_panel(trace: ModelTrace) -> None:
     """Draw the effective attention of one channel; by default the slowest of the layer."""
-    layer = choose(trace, "channel")
+    layer = layer_of(trace)
     offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
     mixing = channel_mixing(trace.layer(layer), [channel])
@@ -59,7 +82,8 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(reading), layers=layers_of(reading), asks=True)
+    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, "decay", follow=True), traces=[reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
     layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
     layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))

@@ -1,12 +1,13 @@
 // The selection of the page: one store for all components of a document, which each take the text of this file.
 //
-// selectionStore() returns it. get(): {page, reading, token, span, hover, frame, layer, playing}. token, hover: indices
+// selectionStore() returns it. get(): {page, reading, token, span, hover, frame, layer, head, playing}. token, hover: indices
 // into the tokens of the reading, the text that the first trace of the page reads, null for none; span: the characters
 // [start, end) of the token, by which figures of other tokens find it, null where unknown; frame: the token after which
 // states are shown while time is moved, null else; playing: whether time moves by itself, which the component that set
 // it does, until it is false. set(change, source) takes token, span, hover, frame and playing; on(listener) calls
 // listener({state, changed, source}) after each change and returns a function that ends it. open(told, source) takes
-// what the server says: {reading, page, token, span, layer}. Another reading lets go of hover, frame and playing.
+// what the server says: {reading, page, token, span, layer, head}. Another reading or page lets go of hover, frame and
+// playing.
 
 const OWN = ["token", "span", "hover", "frame", "playing"]; // what set() takes
 const AT_REST = { hover: null, frame: null, playing: false };
@@ -19,7 +20,7 @@ function selectionStore() {
 
 function newSelection() {
   const listeners = new Set();
-  let state = Object.freeze({ page: null, reading: null, token: null, span: null, layer: null, ...AT_REST });
+  let state = Object.freeze({ page: null, reading: null, token: null, span: null, layer: null, head: null, ...AT_REST });
   let said = {}; // the token that the server named last, with its span
 
   // Take over a change; listeners hear of what differs, and what they change in turn is told after it.
@@ -54,12 +55,12 @@ function newSelection() {
 
     // The server's token counts where the reading is new or where it names another than before: it may not know yet
     // what was chosen here, and then repeats itself.
-    open({ reading, page = state.page, layer = state.layer, token = null, span = null }, source = "server") {
-      const other = reading !== state.reading;
+    open({ reading, page = state.page, layer = null, head = null, token = null, span = null }, source = "server") {
+      const other = reading !== state.reading || page !== state.page;
       const told = { token, span };
       const moved = !equal(told.token, said.token) || !equal(told.span, said.span);
       said = told;
-      change({ reading, page, layer, ...(other ? AT_REST : {}), ...(other || moved ? told : {}) }, source);
+      change({ reading, page, layer, head, ...(other ? AT_REST : {}), ...(other || moved ? told : {}) }, source);
     },
   };
 }

@@ -1,0 +1,104 @@
+"""The reading bar: the sentence that stays in sight, its chosen word, the time, and the choices of the page."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import streamlit as st
+
+from models.alignment import covering
+from models.records.trace import ModelTrace
+from pages.shared import controls, parts, scripts
+from pages.shared.state import session
+from pages.shared.words.i18n import t
+from viz.look.labels import template
+from viz.trace.tokens import reading_of
+
+if TYPE_CHECKING:
+    from streamlit.components.v2.types import ComponentRenderer
+
+KEY = "reading.text"  # of the component
+_HTML = '<div class="bar">\n</div>'
+_WORDS = ("words", "play", "pause", "back", "on", "keys", "keys_layers")
+
+
+class Layers(NamedTuple):
+    """A choice of a layer: its name in the session, what there is, and what is shown without a choice."""
+
+    name: str
+    options: Sequence[int]
+    default: int
+
+
+def ear() -> None:
+    """Place the field in which the browser leaves the chosen token: the next run hears of it, and none is caused."""
+    with st.container(key="frame-told"):
+        st.text_input(t("reading.told"), key=session.TOLD, on_change="ignore", live="0ms", label_visibility="collapsed")
+
+
+def show(
+    page: str,
+    trace: ModelTrace,
+    *,
+    pickers: Callable[[], object] | None = None,
+    layers: Layers | None = None,
+    place: Callable[[], tuple[int, int]] | None = None,
+    asks: bool = False,
+) -> None:
+    """Set the reading bar of a page over its first trace.
+
+    pickers: draws the choices of the page. layers: the choice that shift with arrows walks through. place: the shown
+    layer and head, of which pictures outline the tile. asks: whether some part of the page follows "token" and is drawn
+    anew for another one.
+    """
+    session.current().reads(reading_of(trace))
+
+    def told() -> dict[str, object]:
+        layer, head = place() if place else (None, None)
+        walks = layers is not None and len(layers.options) > 1
+        return _data(page, trace) | {"layer": layer, "head": head, "layers": walks, "asks": asks}
+
+    with st.container(key="reading-bar"):
+        follows = ("layer", "head", layers.name) if layers else ()
+        parts.part("part.reading", lambda: _bar(told(), pickers, layers), on=follows)
+
+
+def _bar(data: dict[str, object], pickers: Callable[[], object] | None, layers: Layers | None) -> None:
+    def walked() -> None:
+        step = st.session_state[KEY].get("step")
+        if layers is not None and step in (-1, 1):
+            now = controls.chosen(layers.name, layers.options, default=layers.default)
+            place = layers.options.index(now) + step
+            controls.choose(layers.name, layers.options[min(max(place, 0), len(layers.options) - 1)])
+
+    def told() -> None:
+        session.current().hear()
+        parts.redraw("token")
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="reading-row"):
+        _component()(key=KEY, data=data, on_step_change=walked, on_token_change=told)
+        if pickers is not None:
+            with st.container(key="reading-choices", width="content", gap=None):
+                pickers()
+
+
+def _data(page: str, trace: ModelTrace) -> dict[str, object]:
+    visit = session.current()
+    token = visit.token_in(trace.tokens)
+    spans = covering([(token.start, token.end) for token in trace.tokens])
+    return {
+        "page": page,
+        "reading": reading_of(trace),
+        "text": trace.prompt,
+        "spans": spans,
+        "labels": [one.label for one in trace.tokens],
+        "token": token,
+        "span": visit.span if token is not None else None,
+        "words": {name: t(f"reading.{name}") for name in _WORDS}
+        | {"time": template(t, "reading.time", "index", "count")},
+    }
+
+
+@cache
+def _component() -> "ComponentRenderer":
+    return st.components.v2.component("contextscope_reading", html=_HTML, js=scripts.loader("reading"))
