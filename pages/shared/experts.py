@@ -24,7 +24,7 @@ def load(page: str, trace: ModelTrace) -> None:
 
 def router(page: str, trace: ModelTrace) -> None:
     """Draw the router of the chosen token in one layer with experts."""
-    parts.part(f"{page}.part.router", lambda: _router(page, trace), on=("router_layer", "token"))
+    parts.figure(f"{page}.part.router", lambda: _router(page, trace), on=("router_layer", "token"))
 
 
 def _router(page: str, trace: ModelTrace) -> None:

@@ -31,9 +31,13 @@ class Layers(NamedTuple):
 
 
 def ear() -> None:
-    """Place the field in which the browser leaves the chosen token: the next run hears of it, and none is caused."""
+    """Place fields in which the browser leaves what the next run has to know; writing into them causes none.
+
+    They are the chosen token and the figures in sight.
+    """
     with st.container(key="frame-told"):
-        st.text_input(t("reading.told"), key=session.TOLD, on_change="ignore", live="0ms", label_visibility="collapsed")
+        for key in (session.TOLD, parts.SIGHT):
+            st.text_input(t("reading.told"), key=key, on_change="ignore", live="0ms", label_visibility="collapsed")
 
 
 def show(
@@ -56,10 +60,11 @@ def show(
     def told() -> dict[str, object]:
         layer, head = place() if place else (None, None)
         walks = layers is not None and len(layers.options) > 1
-        return _data(page, trace) | {"layer": layer, "head": head, "layers": walks, "asks": asks}
+        more = {"layer": layer, "head": head, "layers": walks, "asks": asks, "late": parts.late()}
+        return _data(page, trace) | more
 
     with st.container(key="reading-bar"):
-        follows = ("layer", "head", layers.name) if layers else ()
+        follows = ("token", "layer", "head", "channel", "router_layer", "attention_layer", "state_layer")
         parts.part("part.reading", lambda: _bar(told(), pickers, layers), on=follows)
 
 
@@ -75,8 +80,13 @@ def _bar(data: dict[str, object], pickers: Callable[[], object] | None, layers: 
         session.current().hear()
         parts.redraw("token")
 
+    def near() -> None:
+        names = st.session_state[KEY].get("near")
+        if isinstance(names, list):
+            parts.come_near([name for name in names if isinstance(name, str)])
+
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="reading-row"):
-        _component()(key=KEY, data=data, on_step_change=walked, on_token_change=told)
+        _component()(key=KEY, data=data, on_step_change=walked, on_token_change=told, on_near_change=near)
         if pickers is not None:
             with st.container(key="reading-choices", width="content", gap=None):
                 pickers()

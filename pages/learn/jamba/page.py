@@ -40,7 +40,7 @@ def stack(trace: ModelTrace) -> None:
 
 def head(trace: ModelTrace) -> None:
     """Draw one head of the attention layer, chosen beside it."""
-    parts.part(f"{PAGE}.part.head", lambda: head_panel(trace), on=("attention_layer", "head"))
+    parts.figure(f"{PAGE}.part.head", lambda: head_panel(trace), on=("attention_layer", "head"))
 
 
 def head_panel(trace: ModelTrace) -> None:
@@ -63,7 +63,7 @@ def head_panel(trace: ModelTrace) -> None:
 
 def film(trace: ModelTrace) -> None:
     """Draw the state of one Mamba layer, chosen beside it."""
-    parts.part(f"{PAGE}.part.film", lambda: film_panel(trace), on=("state_layer",))
+    parts.figure(f"{PAGE}.part.film", lambda: film_panel(trace), on=("state_layer",))
 
 
 def film_panel(trace: ModelTrace) -> None:

@@ -33,7 +33,7 @@ def pickers(trace: ModelTrace) -> None:
 
 def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
     """Draw one figure of the layer that the page shows."""
-    parts.part(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at), on=("layer",))
+    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at), on=("layer",))
 
 
 def layer_panel(draw: Draw, trace: ModelTrace, at: str) -> None:
@@ -50,7 +50,7 @@ def layer_panel(draw: Draw, trace: ModelTrace, at: str) -> None:
 
 def one_channel(trace: ModelTrace) -> None:
     """Draw one channel, chosen beside it."""
-    parts.part(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
+    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
 
 
 def channel_panel(trace: ModelTrace) -> None:

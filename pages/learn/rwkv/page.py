@@ -33,7 +33,7 @@ def pickers(trace: ModelTrace) -> None:
 def by_layer(draw: Draw, trace: ModelTrace, at: str, *, follow: bool = False) -> None:
     """Draw one figure of the chosen layer; follow: of the chosen token, too."""
     on = ("layer", "token") if follow else ("layer",)
-    parts.part(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at, follow=follow), on=on)
+    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at, follow=follow), on=on)
 
 
 def layer_panel(draw: Draw, trace: ModelTrace, at: str, *, follow: bool) -> None:
@@ -60,7 +60,7 @@ def spectrum(trace: ModelTrace) -> None:
 
 def one_channel(trace: ModelTrace) -> None:
     """Draw one channel, chosen beside it."""
-    parts.part(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
+    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
 
 
 def channel_panel(trace: ModelTrace) -> None:

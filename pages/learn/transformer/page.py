@@ -45,7 +45,7 @@ def pickers(trace: ModelTrace) -> None:
 
 def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
     """Draw one head over the reader's words."""
-    parts.part(f"{PAGE}.part.{at}", lambda: head_panel(draw, trace, at), on=PLACE)
+    parts.figure(f"{PAGE}.part.{at}", lambda: head_panel(draw, trace, at), on=PLACE)
 
 
 def head_panel(draw: Draw, trace: ModelTrace, at: str) -> None:
@@ -63,7 +63,7 @@ def head_panel(draw: Draw, trace: ModelTrace, at: str) -> None:
 
 def all_heads(trace: ModelTrace) -> None:
     """Draw every head as a tile; a click chooses it for the whole page, and the browser outlines it."""
-    parts.part(f"{PAGE}.part.mosaic", lambda: mosaic_panel(trace), on=())
+    parts.figure(f"{PAGE}.part.mosaic", lambda: mosaic_panel(trace), on=())
 
 
 def mosaic_panel(trace: ModelTrace) -> None:

@@ -1,11 +1,13 @@
 // The reading bar: the sentence as real text with the chosen word, and the time. Input: {page, reading, text, spans,
 // labels, token, span, layer, head, layers, asks, words}; spans: the characters (code points) of every token, gaps
 // closed. Output: trigger "step" -1 or 1 through the layers; trigger "token" where the server draws for the chosen token.
-// The chosen token itself goes into the address, and into a field that the next run of the page reads.
+// The chosen token itself goes into the address, and into a field that the next run of the page reads; so do the names of
+// the figures in sight. Trigger "near" [name]: figures that the server has not drawn again (data.late) come into sight.
 
 const SOURCE = "reading";
 const WAIT = 250; // ms of quiet before the address, or the server, hears of a token
-const FIELD = ".st-key-frame-told input";
+const FIELDS = ".st-key-frame-told input"; // the chosen token, the figures in sight
+const FIGURES = '.stMain [class*="st-key-part-"]';
 const ICONS = {
   back: "M9 2 4 7l5 5z M3 2h1.5v10H3z",
   play: "M3.5 1.5 12 7l-8.5 5.5z",
@@ -55,8 +57,10 @@ function build(root) {
   };
   document.addEventListener("keydown", onDocument);
   const off = store.on(({ changed }) => showBar(bar, changed));
+  const unwatch = watchSight(bar);
   bar.close = () => {
     clearTimeout(bar.timer);
+    unwatch();
     document.removeEventListener("keydown", onDocument);
     if (store.get().reading === bar.data?.reading) store.set({ hover: null, frame: null, playing: false }, SOURCE);
     off();
@@ -71,6 +75,7 @@ function updateBar(bar, data) {
   if (!before || before.reading !== data.reading) writeWords(bar);
   bar.text.setAttribute("aria-label", `${data.words.words}. ${data.layers ? data.words.keys_layers : data.words.keys}`);
   bar.store.open(data, "server");
+  askForLate(bar);
   showBar(bar, new Set(["token", "frame", "hover", "playing"]));
 }
 
@@ -145,12 +150,9 @@ function keepInSight(box, node) {
 function tell(bar) {
   const { token, span, reading } = bar.store.get();
   const told = `${reading}:${token === null ? "" : token + (span ? `:${span[0]}-${span[1]}` : "")}`;
-  const field = document.querySelector(FIELD);
-  if (!field || bar.told === told) return;
+  if (bar.told === told || !leave(0, told)) return;
   const first = bar.told === undefined || !bar.told.startsWith(`${reading}:`);
   bar.told = told;
-  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, told);
-  field.dispatchEvent(new Event("input", { bubbles: true }));
   clearTimeout(bar.timer);
   if (first) return; // what the server has just said
   bar.timer = setTimeout(() => {
@@ -160,6 +162,61 @@ function tell(bar) {
     if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url);
     if (bar.data.asks) bar.tell("token", told);
   }, WAIT);
+}
+
+// Write into a field as a visitor would; false where it is not there yet.
+function leave(place, text) {
+  const field = document.querySelectorAll(FIELDS)[place];
+  if (!field) return false;
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  return true;
+}
+
+// Keep the server told which figures are in sight, and ask for those that it has to draw again.
+function watchSight(bar) {
+  const seen = new Set();
+  const nameOf = (node) => [...node.classList].find((name) => name.startsWith("st-key-part-")).slice("st-key-".length);
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) seen.add(nameOf(target));
+      else seen.delete(nameOf(target));
+    }
+    leave(1, [...seen].sort().join(" "));
+    askForLate(bar);
+  }, { rootMargin: "120px" });
+  const known = new Set();
+  const scan = () => {
+    bar.scan = 0;
+    for (const node of known) {
+      if (node.isConnected) continue;
+      sight.unobserve(node);
+      known.delete(node);
+      seen.delete(nameOf(node));
+    }
+    for (const node of document.querySelectorAll(FIGURES)) {
+      if (known.has(node)) continue;
+      known.add(node);
+      sight.observe(node);
+    }
+  };
+  const changes = new MutationObserver(() => (bar.scan ||= setTimeout(scan, 200)));
+  changes.observe(document.querySelector(".stMain") ?? document.body, { childList: true, subtree: true });
+  scan();
+  bar.seen = seen;
+  return () => {
+    clearTimeout(bar.scan);
+    changes.disconnect();
+    sight.disconnect();
+    leave(1, "");
+  };
+}
+
+function askForLate(bar) {
+  const names = (bar.data?.late ?? []).filter((name) => bar.seen?.has(name));
+  if (!names.length) return;
+  bar.data.late = bar.data.late.filter((name) => !names.includes(name));
+  bar.tell("near", names);
 }
 
 function chooseWord(bar, word, toggles) {
