@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled check
 TEXT = "The old sailor tied the boat, and the old dog slept."
 TOKEN = 2
 LOOK: dict[str, Any] = {"theme": LIGHT, "t": i18n.translator("en")}
-PICKS = LOOK | {"selected": TOKEN}  # of figures that the server draws for the chosen token; others follow in the browser
+PICKS = LOOK | {"selected": TOKEN}  # of figures drawn for the chosen token here; others follow it in the browser
 
 Draw = Callable[..., Figure]
 Row = tuple[str, str, str, Callable[[ModelTrace], Figure], str | None]  # section, key, figure, picture, subtitle
