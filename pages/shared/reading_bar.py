@@ -29,6 +29,11 @@ class Layers(NamedTuple):
     options: Sequence[int]
     default: int
 
+    @property
+    def shown(self) -> int:
+        """The layer that the page shows."""
+        return controls.chosen(self.name, self.options, default=self.default)
+
 
 def ear() -> None:
     """Place fields in which the browser leaves what the next run has to know; writing into them causes none.
@@ -72,8 +77,7 @@ def _bar(data: dict[str, object], pickers: Callable[[], object] | None, layers: 
     def walked() -> None:
         step = st.session_state[KEY].get("step")
         if layers is not None and step in (-1, 1):
-            now = controls.chosen(layers.name, layers.options, default=layers.default)
-            place = layers.options.index(now) + step
+            place = layers.options.index(layers.shown) + step
             controls.choose(layers.name, layers.options[min(max(place, 0), len(layers.options) - 1)])
 
     def told() -> None:

@@ -4,6 +4,7 @@ from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
 from pages.shared import controls, hood, layout, parts, reading_bar
 from pages.shared.panel import Draw, panel
+from pages.shared.reading_bar import Layers
 from pages.shared.words.i18n import t
 from viz.trace.channels import floats, quantile_channels, widest_memory
 from viz.trace.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
@@ -12,33 +13,26 @@ from viz.trace.matrix import channel_matrix
 PAGE = "rwkv"
 
 
-def layers_of(trace: ModelTrace) -> reading_bar.Layers:
+def layers_of(trace: ModelTrace) -> Layers:
     """Name the layers of the page; by default the one whose channels' memories differ most."""
     layers = [shown.index for shown in trace.layers_with("decay_rate")]
-    return reading_bar.Layers("layer", layers, widest_memory(trace))
+    return Layers("layer", layers, widest_memory(trace))
 
 
-def layer_of(trace: ModelTrace) -> int:
-    """Return the layer that the page shows."""
-    name, layers, default = layers_of(trace)
-    return controls.chosen(name, layers, default=default)
-
-
-def pickers(trace: ModelTrace) -> None:
+def pickers(layers: Layers) -> None:
     """Offer the layer, for the whole page."""
-    _, layers, default = layers_of(trace)
-    controls.layer_picker(PAGE, layers, default=default)
+    controls.layer_picker(PAGE, layers.options, default=layers.default)
 
 
-def by_layer(draw: Draw, trace: ModelTrace, at: str, *, follow: bool = False) -> None:
+def by_layer(draw: Draw, trace: ModelTrace, layers: Layers, at: str, *, follow: bool = False) -> None:
     """Draw one figure of the chosen layer; follow: of the chosen token, too."""
     on = ("layer", "token") if follow else ("layer",)
-    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, at, follow=follow), on=on)
+    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, layers, at, follow=follow), on=on)
 
 
-def layer_panel(draw: Draw, trace: ModelTrace, at: str, *, follow: bool) -> None:
+def layer_panel(draw: Draw, trace: ModelTrace, layers: Layers, at: str, *, follow: bool) -> None:
     """Draw one figure of the layer that the page shows."""
-    layer = layer_of(trace)
+    layer = layers.shown
     panel(
         draw,
         trace,
@@ -58,14 +52,14 @@ def spectrum(trace: ModelTrace) -> None:
     )
 
 
-def one_channel(trace: ModelTrace) -> None:
+def one_channel(trace: ModelTrace, layers: Layers) -> None:
     """Draw one channel, chosen beside it."""
-    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace), on=("layer", "channel"))
+    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace, layers), on=("layer", "channel"))
 
 
-def channel_panel(trace: ModelTrace) -> None:
+def channel_panel(trace: ModelTrace, layers: Layers) -> None:
     """Draw the effective attention of one channel; by default the slowest of the layer."""
-    layer = layer_of(trace)
+    layer = layers.shown
     offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
     mixing = channel_mixing(trace.layer(layer), [channel])
@@ -82,16 +76,17 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    reading_bar.show(PAGE, reading, pickers=lambda: pickers(reading), layers=layers_of(reading), asks=True)
-    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, "decay", follow=True), traces=[reading])
+    layers = layers_of(reading)
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers, asks=True)
+    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, layers, "decay", follow=True), traces=[reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
-    layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
-    layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))
+    layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, layers, "effective"))
+    layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, layers, "receptance"))
     layout.under_the_hood(
         PAGE,
         [
-            ("wkv_film", lambda: by_layer(wkv_film, reading, "film")),
-            ("channel_matrix", lambda: one_channel(reading)),
+            ("wkv_film", lambda: by_layer(wkv_film, reading, layers, "film")),
+            ("channel_matrix", lambda: one_channel(reading, layers)),
             *hood.shared(PAGE, reading),
         ],
     )

@@ -1,6 +1,7 @@
 """Transformer: every token looks back at every other."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -8,6 +9,7 @@ from models.records.trace import ModelTrace
 from pages.shared import controls, experts, hood, layout, parts, reading_bar
 from pages.shared.canvas import Selection
 from pages.shared.panel import Draw, panel
+from pages.shared.reading_bar import Layers
 from pages.shared.state import session
 from pages.shared.words.i18n import t
 from viz.trace.attention import SCORES, head_logits, head_matrix, head_mosaic, mosaic_head, value_norm_matrix
@@ -18,42 +20,46 @@ PAGE = "transformer"
 PLACE = ("layer", "head")  # the choices that the page follows
 
 
-def layers_of(trace: ModelTrace) -> reading_bar.Layers:
-    """Name the layers with heads; by default the one with the clearest head."""
+class Heads(NamedTuple):
+    """The heads of a model, and the one that is shown until the visitor chooses."""
+
+    trace: ModelTrace
+    layers: Layers
+    best: int
+
+    def number(self) -> int:
+        """Count the heads of the shown layer."""
+        return self.trace.layer(self.layers.shown).parts["attention"].sizes["head"]
+
+    def shown(self) -> tuple[int, int]:
+        """Return the layer and the head that the page shows."""
+        return self.layers.shown, controls.chosen("head", range(self.number()), default=self.best)
+
+
+def heads_of(trace: ModelTrace) -> Heads:
+    """Name the layers with heads; by default the clearest head."""
+    best = controls.default_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
-    return reading_bar.Layers("layer", layers, controls.default_head(trace).layer)
+    return Heads(trace, Layers("layer", layers, best.layer), best.head)
 
 
-def heads_of(trace: ModelTrace, layer: int) -> int:
-    """Count the heads of a layer."""
-    return trace.layer(layer).parts["attention"].sizes["head"]
-
-
-def place(trace: ModelTrace) -> tuple[int, int]:
-    """Return the layer and the head that the page shows."""
-    best, (name, layers, default) = controls.default_head(trace), layers_of(trace)
-    layer = controls.chosen(name, layers, default=default)
-    return layer, controls.chosen("head", range(heads_of(trace, layer)), default=best.head)
-
-
-def pickers(trace: ModelTrace) -> None:
+def pickers(heads: Heads) -> None:
     """Offer the layer and the head, for the whole page."""
-    _, layers, default = layers_of(trace)
-    layer = controls.layer_picker(PAGE, layers, default=default)
-    controls.head_picker(PAGE, heads_of(trace, layer), default=controls.default_head(trace).head)
+    controls.layer_picker(PAGE, heads.layers.options, default=heads.layers.default)
+    controls.head_picker(PAGE, heads.number(), default=heads.best)
 
 
-def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
+def one_head(draw: Draw, heads: Heads, at: str) -> None:
     """Draw one head over the reader's words."""
-    parts.figure(f"{PAGE}.part.{at}", lambda: head_panel(draw, trace, at), on=PLACE)
+    parts.figure(f"{PAGE}.part.{at}", lambda: head_panel(draw, heads, at), on=PLACE)
 
 
-def head_panel(draw: Draw, trace: ModelTrace, at: str) -> None:
-    """Draw the chosen head."""
-    layer, head = place(trace)
+def head_panel(draw: Draw, heads: Heads, at: str) -> None:
+    """Draw the head that the page shows."""
+    layer, head = heads.shown()
     panel(
         draw,
-        trace,
+        heads.trace,
         key=f"{PAGE}.{at}",
         layer=layer,
         head=head,
@@ -90,17 +96,18 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
+    heads = heads_of(reading)
     reading_bar.show(
         PAGE,
         reading,
-        pickers=lambda: pickers(reading),
-        layers=layers_of(reading),
-        place=lambda: place(reading),
+        pickers=lambda: pickers(heads),
+        layers=heads.layers,
+        place=heads.shown,
     )
-    layout.first_figure(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
-    layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
+    layout.first_figure(PAGE, lambda: one_head(head_matrix, heads, "hero"), traces=[reading])
+    layout.chapter(PAGE, 1, lambda: one_head(head_logits, heads, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
-    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))
+    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, heads, "moved"))
     further: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
         further += [
