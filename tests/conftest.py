@@ -1,5 +1,6 @@
 """What tests share: a missing word is an error, the hub is not asked, nobody's runs are read, torch has one thread."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,23 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lasting_modules() -> Iterator[None]:
+    """Leave out of garbage collections what was imported; a collection would walk all of torch and transformers."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_packaged_components() -> Iterator[None]:
+    """Spare every run of a page in a test the search through all installed packages for components of Streamlit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", lambda *_, **__: [])
+        yield
 
 
 @pytest.fixture(scope="session")

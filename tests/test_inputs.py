@@ -543,6 +543,7 @@ def tokenizer(pattern: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=made)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_that_panics_gives_a_sentence(capsys, folder: Path) -> None:
     tokenizer(PANICS).save_pretrained(folder)
     checkpoint = registry.load(str(folder))

@@ -20,6 +20,7 @@ def run(capsys, *words):
     return code, said.out, said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.bundled())
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_a_healthy_model_passes_in_16_bit(capsys, name, dtype):
@@ -28,6 +29,7 @@ def test_a_healthy_model_passes_in_16_bit(capsys, name, dtype):
     assert code == 0 and "NOT" not in out, out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "spoiled"), [("transformer", "head_output"), ("mamba", "mixer_output"),
                                                ("rwkv", "mixer_output"), ("jamba", "mixture_output")])  # fmt: skip
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

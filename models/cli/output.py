@@ -1,4 +1,4 @@
-"""Print what a command found: JSON for programs, aligned columns for people."""
+"""Print results: JSON for programs, aligned columns for people."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from models import units
 from models.errors import SettingError
 
 SOURCES = "a bundled name, a catalogue id, a folder with a config.json, a hub id like owner/name, or its https address"
@@ -98,7 +99,7 @@ def _refused(out: Path, message: str) -> SettingError:
 def _cell(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return "" if value is None else str(value).lower()
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}" if isinstance(value, float) else str(value)
+    return units.count(value) if isinstance(value, int) else f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from models import published
+from models import published, units
 from models.cli.output import print_json, print_table
 from models.published import PublishedCheck, PublishedTable
 
@@ -16,7 +16,7 @@ NOTES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -45,7 +45,7 @@ def _print(tables: tuple[PublishedTable, ...]) -> None:
 def _line(check: PublishedCheck) -> tuple[str, ...]:
     unit = f" {check.unit}" if check.unit else ""
     result = f"explained: {check.note}" if check.state == "explained" else check.state
-    return (check.row, check.quantity, check.printed + unit, check.computed + unit, f"{check.exact:,}", result)
+    return (check.row, check.quantity, check.printed + unit, check.computed + unit, units.count(check.exact), result)
 
 
 def _entry(table: PublishedTable, check: PublishedCheck) -> dict[str, Any]:

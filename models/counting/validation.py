@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from models import units
 from models.errors import SourceError
 
 MOST_LAYERS = 4096
@@ -61,7 +62,9 @@ def _check_field(name: str, value: object, *, optional: bool, source: str) -> No
     low, high = 0 if name in _FROM_ZERO else 1, MOST_LAYERS if name in _LAYERS else LARGEST
     if type(value) is not int or not low <= value <= high:
         message = f"{name} is {clipped(value)}, but it must be a whole number from {low} to {high:,}"
-        _refuse("errors.config_size", source, message, field=name, value=clipped(value), low=low, high=f"{high:,}")
+        _refuse(
+            "errors.config_size", source, message, field=name, value=clipped(value), low=low, high=units.count(high)
+        )
 
 
 def _check_heads(fields: Mapping[str, Any], source: str) -> None:

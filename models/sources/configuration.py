@@ -1,10 +1,11 @@
-"""Read the configuration of a model folder, or say what the folder holds instead of a model. Imports no torch."""
+"""Read and check the configuration of a model folder. Imports no torch."""
 
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from models import units
 from models.counting.validation import clipped
 from models.errors import SourceError
 
@@ -55,7 +56,7 @@ def refuse_other_kinds(folder: Path, *, name: str) -> None:
 
 
 def is_pointer(path: Path) -> bool:
-    """Tell whether a file is what git leaves in the place of a large file that it did not fetch (git-lfs)."""
+    """Return whether a file is what git leaves in the place of a large file that it did not fetch (git-lfs)."""
     with path.open("rb") as file:
         return file.read(len(_POINTER)) == _POINTER
 
@@ -88,7 +89,7 @@ def refuse_quantised(config: Mapping[str, Any], *, name: str) -> None:
 def _parsed(path: Path, *, name: str) -> dict[str, Any]:
     if path.stat().st_size > MOST_BYTES:
         message = f"{name}: {NAME} has {path.stat().st_size:,} bytes, more than the {MOST_BYTES:,} that one may have"
-        raise SourceError("errors.config_large", message, source=name, limit=f"{MOST_BYTES:,}")
+        raise SourceError("errors.config_large", message, source=name, limit=units.count(MOST_BYTES))
     if is_pointer(path):
         raise pointer(name, NAME)
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models import units
 from models.errors import SourceError
 from models.sources import configuration
 
@@ -124,7 +125,7 @@ def _header(path: Path, *, name: str) -> Counter[str]:
 
 
 def _cut(name: str, path: Path, has: int, needs: int) -> SourceError:
-    values: dict[str, Any] = {"source": name, "file": path.name, "has": f"{has:,}", "needs": f"{needs:,}"}
+    values: dict[str, Any] = {"source": name, "file": path.name, "has": units.count(has), "needs": units.count(needs)}
     message = f"{name}: {path.name} is cut short, {has:,} of {needs:,} bytes are here: copy or download it again"
     return SourceError("errors.weights_cut", message, **values)
 

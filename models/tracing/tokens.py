@@ -1,9 +1,10 @@
-"""Turn a prompt into ids and readable tokens, and say what is unusual about it."""
+"""Encode a prompt as ids and readable tokens, with remarks on unusual text."""
 
 import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -184,10 +185,15 @@ def label_of(tokenizer: PreTrainedTokenizerBase | None) -> Callable[[int], str]:
 
 def _bytes(raw: str) -> str:
     r"""Read a byte-level token's bytes, those that are no whole character as \xed; other tokens stay as they are."""
-    values = {character: byte for byte, character in bytes_to_unicode().items()}
+    values = _bytes_of_letters()
     if not all(character in values for character in raw):
         return raw
     return bytes(values[character] for character in raw).decode("utf-8", errors="backslashreplace")
+
+
+@cache
+def _bytes_of_letters() -> Mapping[str, int]:
+    return {character: byte for byte, character in bytes_to_unicode().items()}
 
 
 def _drawable(character: str) -> bool:

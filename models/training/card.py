@@ -102,7 +102,7 @@ def _schedule(known: Mapping[str, Any]) -> str:
     down = f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"
     if not known.get("restarts"):
         return down
-    steps = " and ".join(f"{step:,}" for step in known["restarts"])
+    steps = " and ".join(units.count(step) for step in known["restarts"])
     return f"{down}; at step {steps} again from the start, with weights rounded to half precision and a new optimiser"
 
 

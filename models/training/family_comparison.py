@@ -1,4 +1,4 @@
-"""Compare a trained model with the models of the same recipe and text: what is equal, and the factors between them."""
+"""Compare a trained model with the models of the same recipe and text."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import registry
+from models import registry, units
 from models.counting import accounting
 
 SAME = ("recipe", "corpus_sha256", "tokens_seen")  # what makes two cards comparable
@@ -63,7 +63,7 @@ def sizes(folder: Path) -> str:
     """Write the parameters of a model, and those that one token uses where they are fewer."""
     shape = accounting.shape_of(registry.read_config(str(folder)))
     total, active = accounting.params_total(shape), accounting.params_active(shape)
-    return f"{total:,}" if total == active else f"{total:,}, of which one token uses {active:,}"
+    return units.count(total) if total == active else f"{total:,}, of which one token uses {active:,}"
 
 
 def spread(values: Sequence[float]) -> float:

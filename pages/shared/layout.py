@@ -91,7 +91,7 @@ def what_it_costs(page: str, tokens: int) -> None:
             lengths = (tokens, *(length for length in COMPARED_LENGTHS if length > tokens))
             for place, length in zip(st.columns(len(lengths), gap="large"), lengths, strict=True):
                 with place:
-                    html.show(html.title(t("cost.tokens", tokens=f"{length:,}")))
+                    html.show(html.title(t("cost.tokens", tokens=units.count(length))))
                     cache_bars(length)
             bundled = all(model_picker.chosen_here(name) == own for name, own in cache.architectures().items())
             st.caption(t("cost.note" if bundled else "models.cost_note"))
@@ -169,5 +169,5 @@ def _try(page: str, key: str) -> None:
 
 def _cache_note(traces: Sequence[ModelTrace]) -> str:
     agree = all(trace.cache_bytes == trace.cache_bytes_formula for trace in traces)
-    counted = t("layout.carried_note", tokens=f"{len(traces[0].tokens):,}")
+    counted = t("layout.carried_note", tokens=units.count(len(traces[0].tokens)))
     return f"{counted} · {t('layout.formula_agrees' if agree else 'layout.formula_differs')}"

@@ -123,7 +123,7 @@ def _offered(architecture: str, offer: Offer) -> None:
     facts = t(key, params=units.compact(offer.params_total), active=units.compact(offer.params_active),
               download=units.decimal_size(offer.download_bytes), memory=units.size(offer.need_bytes))  # fmt: skip
     licence = t("models.licence", licence=offer.licence or t("models.licence_unknown"), tokenizer=offer.tokenizer,
-                vocabulary=f"{offer.vocabulary:,}")  # fmt: skip
+                vocabulary=units.count(offer.vocabulary))  # fmt: skip
     page = f"[{t('models.page')}](https://huggingface.co/{offer.id})"
     unknown = offer.unknown[session.language()]
     under = [f"{notices.plain(licence)} · {page}", *([notices.plain(unknown)] if unknown else [])]

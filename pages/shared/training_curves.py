@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.shared import cache
 from pages.shared.panel import panel
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 from viz.charts.curves import training_curves
 
@@ -27,10 +28,12 @@ def training_section(page: str) -> None:
 def budget(card: Mapping[str, Any]) -> str:
     """State how many tokens a model read, and where training continued; older cards do not state the passes."""
     recipe = card["recipe"]
-    restarts = " · ".join(f"{step * recipe['batch'] * recipe['context']:,}" for step in recipe.get("restarts", ()))
+    restarts = " · ".join(
+        units.count(step * recipe["batch"] * recipe["context"]) for step in recipe.get("restarts", ())
+    )
     read = t(
-        "training.read_epochs" if "epochs" in card else "training.read", tokens=f"{card['tokens_seen']:,}",
-        epochs=f"{card.get('epochs', 0):.2f}", steps=f"{recipe['steps']:,}", rows=recipe["batch"],
+        "training.read_epochs" if "epochs" in card else "training.read", tokens=units.count(card['tokens_seen']),
+        epochs=f"{card.get('epochs', 0):.2f}", steps=units.count(recipe['steps']), rows=recipe["batch"],
         context=recipe["context"],
     )  # fmt: skip
     return f"{read} {t('training.restarted', tokens=restarts)}" if restarts else read

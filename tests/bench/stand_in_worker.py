@@ -1,4 +1,7 @@
-"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, fits-to-20, ..."""
+"""The real server over stand-in children that behave as the source says: ok, hang, slow, crash, oom, fits-to-20, ...
+
+A word on the command line says how all of them behave.
+"""
 
 import os
 import signal
@@ -39,7 +42,7 @@ def behave(request, listen, say):
     if "ceilings_of" in request:
         say(event="ceilings", bandwidth_bytes_per_s=1e10, peak_flops_per_s=1e11)
         return
-    what = request["cell"]["source"]
+    what = sys.argv[1] if len(sys.argv) > 1 else request["cell"]["source"]
     if what == "server-crash":
         os.kill(os.getppid(), signal.SIGKILL)
     if what == "hang":

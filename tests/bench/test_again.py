@@ -28,6 +28,7 @@ def run_of(*rows, **changes):
     return Run(**(head | changes), rows=tuple(rows))
 
 
+@pytest.mark.slow
 def test_what_was_cancelled_is_measured_into_the_same_run(runner, plan_of, stand_in_shapes):
     run_id = runner.submit(plan_of("ok", "ok", "ok", "ok", "hang", "ok", "ok"))
     until(lambda: runner.progress(run_id).phase == "prefill")
@@ -43,6 +44,7 @@ def test_what_was_cancelled_is_measured_into_the_same_run(runner, plan_of, stand
     assert runner.progress(run_id).total == 1
 
 
+@pytest.mark.slow
 def test_a_run_of_which_nothing_is_missing_any_more_has_ended(runner, plan_of, stand_in_shapes):
     run_id = runner.submit(plan_of("slow", "slow"))
     until(lambda: runner.progress(run_id).state == "running")
@@ -54,6 +56,7 @@ def test_a_run_of_which_nothing_is_missing_any_more_has_ended(runner, plan_of, s
     assert runner.store.summaries()[0].measured == 2
 
 
+@pytest.mark.slow
 def test_cancelling_the_second_time_leaves_what_the_first_one_found(runner, plan_of, stand_in_shapes):
     run_id = runner.submit(plan_of("ok", "slow"))
     assert runner.wait(run_id, timeout_s=240)
@@ -111,6 +114,7 @@ def test_a_recorded_run_is_measured_into_a_new_one_on_all_cores_of_here():
     assert {cell.threads for cell in plan.cells} == {facts.usable_cores()}
 
 
+@pytest.mark.slow
 def test_a_run_of_another_machine_becomes_a_new_run(runner, plan_of, stand_in_shapes):
     run_id = runner.submit(plan_of("ok", "ok"))
     assert runner.wait(run_id, timeout_s=240)

@@ -157,6 +157,7 @@ def replayed(step, captured):
     return captured.ids.clone()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", registry.bundled())
 @pytest.mark.parametrize("batch", [1, 3])
 def test_replayed_steps_write_what_eager_steps_write(architecture, batch, pretend):
@@ -173,6 +174,7 @@ def test_replayed_steps_write_what_eager_steps_write(architecture, batch, preten
         assert torch.equal(written, greedy(clock, ids, 8))
 
 
+@pytest.mark.slow
 def test_the_rounds_of_a_cell_replay_its_captured_step(pretend):
     run = cell_run.CellRun(Cell("transformer", "transformer", 20, decode_tokens=8, rounds=2), run_id="test")
     run.prepare()
@@ -204,6 +206,7 @@ def refused(clock, step):
     return said
 
 
+@pytest.mark.slow
 def test_a_step_that_reads_a_value_is_refused(pretend):
     def reads(step, checkpoint, ids, cache):
         assert int(ids.max()) >= 0
@@ -212,6 +215,7 @@ def test_a_step_that_reads_a_value_is_refused(pretend):
     assert "not permitted" in refused(prepared("transformer"), reads)
 
 
+@pytest.mark.slow
 def test_a_step_that_counts_in_python_is_refused(pretend):
     """A replay would be the first step again: the check of the logits has to see it."""
     calls = []
@@ -257,6 +261,7 @@ def test_more_steps_than_can_be_kept_stay_eager_in_every_model(architecture, pre
     assert cuda_graphs.captured_or_reason(clock) == (None, "many steps")
 
 
+@pytest.mark.slow
 def test_a_graph_that_holds_nothing_is_refused(pretend, monkeypatch):
     """As that of a stream on another device, which torch only warns of."""
     monkeypatch.setattr(Graph, "replay", lambda graph: None)
@@ -266,6 +271,7 @@ def test_a_graph_that_holds_nothing_is_refused(pretend, monkeypatch):
     assert "differs from an eager one by inf" in said
 
 
+@pytest.mark.slow
 def test_keys_and_values_are_not_copied_to_be_put_back(pretend):
     clock = prepared("jamba")
     captured, said = cuda_graphs.captured_or_reason(clock)

@@ -49,6 +49,7 @@ def runs(shared, measurement):
     return stored(" a"), stored(" b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_hostile_run_is_shown_as_text(runs, lang):
     first, second = runs
@@ -62,6 +63,7 @@ def test_a_hostile_run_is_shown_as_text(runs, lang):
     assert hostile.unescaped(at) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_hostile_file_is_shown_or_refused_as_text(shared, measurement, lang):
     """The same by a file: whatever the reader of files lets through."""

@@ -99,6 +99,7 @@ def test_the_list_leaves_out_what_others_imported(store, measurement, poison):
     assert [run.measured for run in store.summaries(imported={second})] == [1, 12]
 
 
+@pytest.mark.slow
 @with_models
 def test_only_who_opened_a_file_finds_it_in_the_list(shared, measurement, poison):
     run_id = own(shared.store, measurement)
@@ -112,6 +113,7 @@ def test_only_who_opened_a_file_finds_it_in_the_list(shared, measurement, poison
     assert any("from a file" in option for option in at.selectbox(key="benchmark.chosen").options), "it was opened"
 
 
+@pytest.mark.slow
 @with_models
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_page_draws_a_bounded_number_of_cells_and_says_so(shared, poison, lang):
@@ -140,6 +142,7 @@ def test_a_run_of_ours_is_drawn_whole(poison, monkeypatch):
     assert runs.drawn(whole) is whole
 
 
+@pytest.mark.slow
 def test_judging_takes_twice_as_long_for_twice_the_rows(poison):
     small, large = (calls(partial(judge, poison(count).rows)) for count in (400, 800))
     assert large < 2.2 * small
@@ -157,11 +160,13 @@ def test_judging_says_the_same_of_many_kinds_as_of_each_alone(poison):
     assert len(together) == 6 * 6 * 2
 
 
+@pytest.mark.slow
 def test_setting_beside_takes_twice_as_long_for_twice_the_rows(poison):
     small, large = (calls(partial(compare, run, run)) for run in (poison(400), poison(800)))
     assert large < 2.2 * small
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", ["jsonl", "csv", "parquet"])
 def test_a_file_of_too_many_rows_is_refused_in_a_sentence(poison, fmt):
     taken = files.parse("x", files.export(poison(MOST_ROWS), fmt))
@@ -184,6 +189,7 @@ def test_facts_of_mixed_types_are_set_beside_another_run(measurement, others):
     assert compare(second, second).pairs
 
 
+@pytest.mark.slow
 def test_an_old_database_opens_as_it_is(tmp_path, measurement, poison):
     made = Store(tmp_path, recorded=None)
     run_id = own(made, measurement)

@@ -28,6 +28,7 @@ def noted(caplog, monkeypatch):
     return read
 
 
+@pytest.mark.slow
 def test_starting_pausing_and_cancelling_are_noted(shared, plan_of, monkeypatch, noted):
     plan = plan_of("slow", "slow", rounds=20)
     monkeypatch.setattr(planning, "make_plan", lambda *_, **__: plan)
@@ -40,6 +41,7 @@ def test_starting_pausing_and_cancelling_are_noted(shared, plan_of, monkeypatch,
     assert noted() == [("start", run_id), ("pause", run_id), ("cancel", run_id)]
 
 
+@pytest.mark.slow
 def test_renaming_deleting_and_importing_are_noted(shared, measurement, monkeypatch, noted):
     run_id = shared.store.create(cells=[], environment={}, title="a name of somebody")
     shared.store.append(measurement(run_id))

@@ -34,6 +34,7 @@ def rows(capsys, *words):
     return code, json.loads(out, parse_constant=pytest.fail), err
 
 
+@pytest.mark.slow
 def test_every_row_has_equal_values_and_a_ratio(capsys):
     code, found, err = rows(capsys, "--only", *(name for name in ON_CPU if not CASES[name].memory))
     assert code == 0, err
@@ -50,6 +51,7 @@ def test_every_row_has_equal_values_and_a_ratio(capsys):
     assert machine["host_cpu"] and machine["quick"] is True
 
 
+@pytest.mark.slow
 def test_rows_name_the_code_that_ran(capsys):
     _, found, _ = rows(capsys, "--only", "scan", "wkv")
     for row in found["rows"]:
@@ -67,6 +69,7 @@ def test_a_layer_is_compared_by_its_peaks_too(capsys, tmp_path):
     assert row["peak_ratio"] > 1
 
 
+@pytest.mark.slow
 def test_the_peak_is_what_a_call_holds():
     """In MiB, in a process whose calls free as much as they take: what was freed before serves no call unseen."""
     code = """
@@ -99,6 +102,7 @@ def no_numbers(y, state):
     return torch.full_like(y, math.nan), state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", (wrong_values, wrong_state, no_numbers))
 def test_unequal_results_get_no_ratio(capsys, monkeypatch, spoil):
     right = binding.selective_scan_fast

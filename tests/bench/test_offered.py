@@ -106,6 +106,7 @@ def test_an_address_opens_the_page_with_its_choices_and_the_page_gives_it_back(s
     assert at.number_input(key="benchmark.rounds").value == 7
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 def test_a_link_to_a_run_tells_when_its_rows_have_changed(shared, plan_of, stand_in_shapes):
     run_id = shared.submit(plan_of("ok", "ok"))

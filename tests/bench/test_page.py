@@ -36,6 +36,7 @@ def test_choosing_nothing_asks_for_something(shared):
     assert at.button(key="benchmark.run").disabled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_run_is_shown_with_what_happened_to_its_failed_cells(shared, plan_of, lang):
     run_id = shared.submit(plan_of("ok", "crash", "ok", "oom", "ok", "ok", "ok"))
@@ -47,6 +48,7 @@ def test_a_run_is_shown_with_what_happened_to_its_failed_cells(shared, plan_of, 
     assert len(at.get("vega_lite_chart")) == 3
 
 
+@pytest.mark.slow
 def test_pressing_run_measures_the_plan_and_a_reload_keeps_it(shared, monkeypatch):
     def stand_ins(*args, **options):
         plan = make_plan(*args, **options)
@@ -65,6 +67,7 @@ def test_pressing_run_measures_the_plan_and_a_reload_keeps_it(shared, monkeypatc
     assert f"{len(found.rows)} of {len(found.cells)} cells" in texts(at)
 
 
+@pytest.mark.slow
 def test_a_running_run_shows_progress_and_can_be_cancelled(shared, plan_of):
     run_id = shared.submit(plan_of("ok", "ok", "ok", "ok", "hang"))
     at = opened(run=run_id)
@@ -87,6 +90,7 @@ def test_the_comparison_says_what_was_measured(shared, plan_of, monkeypatch):
     assert comparison.measured_text([], "speed") == ""
 
 
+@pytest.mark.slow
 def test_a_run_is_named_listed_exported_and_deleted(shared, plan_of):
     run_id = shared.submit(plan_of("ok", "ok"))
     assert shared.wait(run_id, timeout_s=240)
@@ -104,6 +108,7 @@ def test_a_run_is_named_listed_exported_and_deleted(shared, plan_of):
     assert shared.store.run(run_id) is None
 
 
+@pytest.mark.slow
 def test_every_setting_reaches_the_plan(shared, monkeypatch):
     asked = {}
 
@@ -137,6 +142,7 @@ def test_a_larger_size_says_that_its_weights_are_random(shared):
     assert "random weights" in texts(calm(at))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_two_runs_are_set_beside_each_other(shared, plan_of, lang):
     first, second = (shared.submit(plan_of("ok", "ok")) for _ in range(2))

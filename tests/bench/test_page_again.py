@@ -15,6 +15,7 @@ from pages.shared.words import i18n
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
 
+@pytest.mark.slow
 def test_a_running_run_is_paused_and_goes_on(shared, plan_of):
     run_id = shared.submit(plan_of("slow", "slow", rounds=20))
     until(lambda: shared.progress(run_id).round)
@@ -29,6 +30,7 @@ def test_a_running_run_is_paused_and_goes_on(shared, plan_of):
     assert {row.state for row in shared.store.run(run_id).rows} == {"ok"}
 
 
+@pytest.mark.slow
 def test_what_failed_is_measured_again_by_one_button(shared, plan_of, stand_in_shapes):
     run_id = shared.submit(plan_of("ok", "ok", "ok", "crash"))
     assert shared.wait(run_id, timeout_s=240)
@@ -49,6 +51,7 @@ def test_what_would_end_the_same_way_is_not_offered_again(shared, measurement, s
     assert (i18n.say("en", "benchmark.again.missing", count=1) in labels) == offered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_guess_is_set_beside_what_was_measured(shared, plan_of, monkeypatch, lang):
     plan = plan_of("ok", "ok", "ok", "ok")
@@ -112,6 +115,7 @@ def test_the_drawer_says_where_the_numbers_come_from(said_in, measurement):
     assert [line[say("benchmark.provenance.round.most")] for line in lines] == [2.0, 3.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_the_opened_drawer_has_the_command_and_the_rounds(shared, plan_of, monkeypatch, lang):
     opens = provenance.st.expander

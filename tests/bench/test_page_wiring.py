@@ -108,6 +108,7 @@ IDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["carried", "peak", "parts"])
 def test_every_picture_of_a_run_stands_in_its_section(monkeypatch, run, quantity):
     with noting(monkeypatch) as seen:
@@ -126,6 +127,7 @@ def test_every_picture_of_a_run_stands_in_its_section(monkeypatch, run, quantity
     assert [one for one in said if "run" not in one] == [plan], "and that of the plan none"
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_every_section_of_its_words_and_for_no_other(monkeypatch, run):
     with reading_words(monkeypatch) as asked:
         opened("benchmark", run=run.run_id)

@@ -15,6 +15,7 @@ from models.records.cell import Cell
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
 
+@pytest.mark.slow
 def test_rounding_that_a_deep_recurrence_amplifies_is_no_fault(monkeypatch):
     """Twenty-four layers of large weights turn rounding into more than the limit; in float32 nothing differs."""
     monkeypatch.setattr(loading, "SCALE", 0.1)
@@ -35,6 +36,7 @@ def test_a_model_within_the_limit_is_not_asked_again():
     assert check_parity(cell, *load(cell)).float32 is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "batch", "way"), [("rwkv", 2, "batch"), ("mamba", 1, "chunked")])
 def test_a_fault_in_16_bits_is_still_refused(architecture, batch, way):
     cell = Cell(architecture, architecture, 64, dtype="bfloat16", batch=batch, view="as_shipped")

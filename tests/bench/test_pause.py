@@ -16,6 +16,7 @@ def held(runner, run_id):
     return until(lambda: (now := runner.progress(run_id)).held_s is not None and now)
 
 
+@pytest.mark.slow
 def test_a_pause_falls_between_turns_and_never_inside_one(runner, plan_of):
     run_id = runner.submit(plan_of("slow", "slow", "slow", rounds=5))
     until(lambda: runner.progress(run_id).round == 2)
@@ -36,6 +37,7 @@ def test_a_pause_falls_between_turns_and_never_inside_one(runner, plan_of):
     assert sum(paused[0]) == 1
 
 
+@pytest.mark.slow
 def test_a_pause_falls_between_cells_that_are_prepared(runner, plan_of):
     run_id = runner.submit(plan_of("hang", "ok", "ok"), timeout_s=1.0)
     until(lambda: runner.progress(run_id).phase == "prefill")
@@ -46,6 +48,7 @@ def test_a_pause_falls_between_cells_that_are_prepared(runner, plan_of):
     assert states(runner, run_id) == ["timeout", "ok", "ok"]
 
 
+@pytest.mark.slow
 def test_the_budget_is_not_spent_by_a_pause(runner, plan_of):
     plan = dataclasses.replace(plan_of("slow", "slow", rounds=6), budget_s=6 * 2 * SLOW_S + 3)
     run_id = runner.submit(plan)
@@ -58,6 +61,7 @@ def test_the_budget_is_not_spent_by_a_pause(runner, plan_of):
     assert {row.rounds for row in runner.store.run(run_id).rows} == {6}
 
 
+@pytest.mark.slow
 def test_a_pause_ends_by_itself_as_others_may_wait(runner, plan_of, monkeypatch):
     monkeypatch.setattr(job, "PAUSE_LIMIT_S", 0.4)
     run_id, waiting = runner.submit(plan_of("slow", "slow")), runner.submit(plan_of("ok"))
@@ -70,6 +74,7 @@ def test_a_pause_ends_by_itself_as_others_may_wait(runner, plan_of, monkeypatch)
     assert states(runner, waiting) == ["ok"]
 
 
+@pytest.mark.slow
 def test_a_paused_run_is_cancelled_at_once(runner, plan_of):
     run_id = runner.submit(plan_of("slow", "slow", "ok", "ok", "ok"))
     until(lambda: runner.progress(run_id).round == 2)
@@ -80,6 +85,7 @@ def test_a_paused_run_is_cancelled_at_once(runner, plan_of):
     assert not runner.pause(run_id)
 
 
+@pytest.mark.slow
 def test_a_paused_run_does_not_keep_the_process_from_ending(runner, plan_of):
     run_id = runner.submit(plan_of("slow", "slow"))
     until(lambda: runner.progress(run_id).round == 1)
@@ -89,6 +95,7 @@ def test_a_paused_run_does_not_keep_the_process_from_ending(runner, plan_of):
     until(lambda: not runner.progress(run_id).live)  # long before the pause would have ended by itself
 
 
+@pytest.mark.slow
 def test_only_a_run_that_is_measured_can_be_paused(runner, plan_of):
     first, second = runner.submit(plan_of("slow", "slow")), runner.submit(plan_of("ok"))
     until(lambda: runner.progress(first).state == "running")

@@ -180,6 +180,7 @@ def test_even_the_least_plan_is_made_and_says_that_it_takes_longer():
 wanted = st.lists(st.integers(6, 14).map(lambda n: 2**n), min_size=1, max_size=6, unique=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     contexts=wanted,
@@ -458,6 +459,7 @@ def test_the_nearest_measured_cell_of_a_source_is_believed_first():
     assert [p.decode_ms for p in made.predictions] == [pytest.approx(10.0), pytest.approx(500.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"load_avg": 99.0}, {"state": "oom"}])
 def test_rows_of_a_busy_hour_teach_nothing(change):
     assert plan_module.measure_rates([measured(**change)]).points == {}
@@ -485,6 +487,7 @@ def test_a_gpu_is_not_judged_by_the_cpu(gpu):
     assert make_plan(SMALL, [1024], rates=RATES).known
 
 
+@pytest.mark.slow
 def test_a_measured_gpu_is_known_by_its_own_ceilings_and_rows(gpu):
     rows = [on_gpu(tpot_ms_med=3.0, prefill_ms_samples=(7.0,), peak_flops_per_s=5e14, bandwidth_bytes_per_s=3e12)]
     rates = plan_module.measure_rates(rows)

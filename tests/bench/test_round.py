@@ -36,6 +36,7 @@ def test_every_round_reads_a_prompt_of_its_own(run, monkeypatch):
     assert not (prompts[0] == prompts[1]).all()
 
 
+@pytest.mark.slow
 def test_the_cache_is_counted_after_exactly_the_prompt(run):
     with memory.watching("cpu") as run.meter:
         run._first_pass()

@@ -107,6 +107,7 @@ def test_kill_9_of_a_worker_in_the_middle_of_a_cell(runner, plan_of):
     assert row_of(runner, run_id, "mamba").reason_values["signal"] == "SIGKILL"
 
 
+@pytest.mark.slow
 def test_a_hung_worker_is_stopped_in_time(runner, plan_of):
     run_id = runner.submit(plan_of("ok", "hang", "ok"), timeout_s=2)
     assert states(runner, run_id) == ["ok", "timeout", "ok"]
@@ -144,6 +145,7 @@ def test_cells_with_few_rounds_are_not_compared_when_the_run_is_cancelled(runner
     assert states(runner, run_id) == ["cancelled", "cancelled"]
 
 
+@pytest.mark.slow
 def test_a_slow_machine_makes_fewer_rounds_than_planned_and_never_fewer_than_three(runner, plan_of):
     import dataclasses
 
@@ -172,6 +174,7 @@ def test_a_cell_predicted_not_to_fit_is_not_started(runner, plan_of):
     assert states(runner, runner.submit(made)) == ["predicted_oom_skipped", "ok"]
 
 
+@pytest.mark.slow
 def test_runs_wait_in_line(runner, plan_of):
     first, second = runner.submit(plan_of("slow", "slow")), runner.submit(plan_of("ok"))
     until(lambda: runner.progress(first).state == "running")
@@ -318,6 +321,7 @@ def test_a_run_far_over_its_budget_starts_nothing_more_after_its_first_cells(run
     assert {row.cell_id for row in late} == set(remeasure.unfinished_cells(run)), "they can be measured later"
 
 
+@pytest.mark.slow
 def test_longer_cells_of_what_took_too_long_are_not_tried(runner, plan_of):
     plan = plan_of("hang", "ok")
     longer = dataclasses.replace(plan.cells[0], context=2 * plan.cells[0].context)

@@ -104,8 +104,8 @@ def interleaved(pair, rounds):
 
 def test_a_cell_beside_itself_is_called_different_in_at_most_5_per_cent_of_40_trials():
     """A/A: one verdict has 98 % inside, so that a block of 40 above two is a fault and not chance (1 in 100)."""
-    loaded = load(Cell(NAME, NAME, 64))
-    pair = [CellRun(Cell(NAME, NAME, 64, decode_tokens=8), run_id="test") for _ in range(2)]
+    loaded = load(Cell(NAME, NAME, 16))
+    pair = [CellRun(Cell(NAME, NAME, 16, decode_tokens=4), run_id="test") for _ in range(2)]
     for run in pair:
         run.prepare(loaded)
     called = {"prefill": [], "decode": []}
@@ -119,7 +119,7 @@ def test_a_cell_beside_itself_is_called_different_in_at_most_5_per_cent_of_40_tr
 def test_a_model_that_does_everything_twice_is_called_slower_every_time():
     adapter, checkpoint = load(Cell(NAME, NAME, 64))
     plain, slowed = (prepared(each, checkpoint, decode_tokens=32) for each in (adapter, Slowed(adapter)))
-    for _ in range(6):
+    for _ in range(4):
         found = verdict(*interleaved([slowed, plain], 7)["decode"])
         assert found.kind == "slower", found
         assert 1.3 < found.ratio.value < 3.5
@@ -164,7 +164,7 @@ def test_peak_memory_repeats_within_two_percent():
     """Three processes measure the same cell: what it uses above the baseline, and the whole process."""
     code = (
         "from models.bench.measure.cell_run import measure; from models.records.cell import Cell; "
-        f"row = measure(Cell('{NAME}', '{NAME}', 2048, decode_tokens=4, rounds=2), run_id='test'); "
+        f"row = measure(Cell('{NAME}', '{NAME}', 2048, decode_tokens=2, rounds=2), run_id='test'); "
         "print(row.cache_bytes, row.peak_bytes, row.peak_process_bytes)"
     )
     command = [sys.executable, "-c", code]

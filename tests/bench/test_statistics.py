@@ -191,6 +191,7 @@ def test_the_interval_of_an_exponent_holds_it_as_often_as_it_says():
     assert held >= 0.93 * TRIALS
 
 
+@pytest.mark.slow
 def test_exponents_are_told_apart_only_where_they_differ():
     rng = np.random.default_rng(6)
     same = sum(not compare_exponents(growing(rng, 1.0), growing(rng, 1.0)).excludes(0) for _ in range(TRIALS))

@@ -115,6 +115,7 @@ def test_every_row_survives_kill_9(store, append_elsewhere):
     assert store.append(dataclasses.replace(run.rows[0], context=99)), "the next process goes on"
 
 
+@pytest.mark.slow
 def test_two_processes_and_four_threads_append_at_once(store, append_elsewhere, measurement):
     run_id = store.create(cells=[], environment={})
     before = store.version(run_id)
@@ -141,6 +142,7 @@ def test_two_processes_and_four_threads_append_at_once(store, append_elsewhere, 
     assert seen == sorted(seen), "a reader never sees fewer rows than before"
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_database_at_once(tmp_path):
     code = (
         "import sys; from pathlib import Path; from models.bench.store.store import Store; sys.stdin.readline(); "

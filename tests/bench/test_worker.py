@@ -28,11 +28,11 @@ needs_models = pytest.mark.skipif(not BUNDLED, reason="no bundled checkpoints")
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Measure every bundled model at two lengths, batch 2, once for this module."""
+    """Measure every bundled model at one length, batch 2, once for this module."""
     from models.bench.store.store import Store
 
     runner = Runner(Store(tmp_path_factory.mktemp("runs"), recorded=None))
-    plan = make_plan(sources_of(), [16, 48], batch=2, decode_tokens=4, rounds=2, threads=1)
+    plan = make_plan(sources_of(), [48], batch=2, decode_tokens=4, rounds=2, threads=1)
     run_id = runner.submit(plan)
     assert runner.wait(run_id, timeout_s=240), runner.progress(run_id)
     runner.close()
@@ -71,10 +71,11 @@ def test_rows_name_the_code_that_ran(measured):
     assert ran["jamba"]["scan"] == "seqops compiled loop (CPU)"
 
 
+@pytest.mark.slow
 @needs_models
 def test_killing_the_real_worker_loses_no_other_row(store):
     runner = Runner(store)
-    plan = make_plan({"mamba": "mamba"}, [16, 4096, 32], decode_tokens=64, rounds=8, threads=1)
+    plan = make_plan({"mamba": "mamba"}, [16, 4096, 32], decode_tokens=8, rounds=3, threads=1)
     run_id = runner.submit(plan)
     deadline = time.monotonic() + 120
     try:
@@ -96,6 +97,7 @@ def test_killing_the_real_worker_loses_no_other_row(store):
     assert rows[4096].reason_values["signal"] == "SIGKILL"
 
 
+@pytest.mark.slow
 @needs_models
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
 def test_kill_9_of_the_server_ends_the_workers_and_keeps_the_rows(store):
@@ -143,6 +145,7 @@ def test_our_own_path_passes_the_gate(architecture):
     assert max(found.cached, found.chunked, found.batch) < 1e-4
 
 
+@pytest.mark.slow
 @needs_models
 @pytest.mark.parametrize(
     ("experts", "ran"),
@@ -169,6 +172,7 @@ def test_as_shipped_the_experts_are_those_of_the_configuration():
     assert used["experts"] == "transformers loop over experts"
 
 
+@pytest.mark.slow
 @needs_models
 def test_rounds_that_were_made_again_or_stayed_unsteady_are_counted(monkeypatch):
     """The sentinel drifts in the first attempt of round 1 and in all three of round 2."""
@@ -183,6 +187,7 @@ def test_rounds_that_were_made_again_or_stayed_unsteady_are_counted(monkeypatch)
     assert next(drifts, None) is None
 
 
+@pytest.mark.slow
 @needs_models
 def test_a_row_as_shipped_names_transformers_own_attention():
     cell = Cell("transformer", "transformer", 16, view="as_shipped", decode_tokens=2, rounds=2)
@@ -190,6 +195,7 @@ def test_a_row_as_shipped_names_transformers_own_attention():
     assert row.implementation["attention"] == "transformers sdpa"
 
 
+@pytest.mark.slow
 @needs_models
 def test_a_fault_as_shipped_is_a_row_without_speed(store):
     runner = Runner(store)
@@ -207,11 +213,12 @@ def test_a_fault_as_shipped_is_a_row_without_speed(store):
     assert row.parity_max_rel < 1e-4
 
 
+@pytest.mark.slow
 @needs_models
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of data memory is Linux's")
 def test_a_cell_beyond_the_memory_is_a_row_that_says_so(store):
-    """Logits of a batch that no machine of this kind holds: torch is refused the memory, nothing is killed."""
-    cell = Cell("transformer", "transformer", 65536, batch=256, decode_tokens=4)
+    """Embeddings of a batch that no machine of this kind holds: torch is refused the memory, nothing is killed."""
+    cell = Cell("transformer", "transformer", 2**22, batch=16, decode_tokens=4)
     fits = Prediction(0, 0, 0, 0, prefill_ms=1.0, decode_ms=1.0, seconds=1.0, fits=True)
     runner = Runner(store)
     try:

@@ -90,6 +90,7 @@ def test_a_chart_of_more_rows_than_altair_writes_is_told_from_another() -> None:
     assert [first == other for other in others] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_checks_keep_no_trace_alive_and_are_bounded(trace: ModelTrace) -> None:
     import weakref
 
@@ -118,6 +119,7 @@ def test_every_figure_of_a_run_carries_a_green_badge(open_page: Open, page: str)
     assert all("cs-good" in badge for badge in found), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", HOOD)
 def test_every_figure_under_the_hood_carries_a_green_badge(open_page: Open, page: str) -> None:
     at = open_page(page)

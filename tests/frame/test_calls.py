@@ -41,6 +41,7 @@ def counting() -> Iterator[Counter[str]]:
         threading.setprofile(None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", LIMITS)
 def test_a_page_without_changes_computes_little(
     page: str, open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
@@ -53,6 +54,7 @@ def test_a_page_without_changes_computes_little(
     assert 200 < found.total() < LIMITS[page], found.most_common(12)
 
 
+@pytest.mark.slow
 def test_the_plan_is_made_again_when_a_choice_changes(
     open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +74,7 @@ def test_the_plan_is_made_again_when_a_choice_changes(
     assert len(made) == 3
 
 
+@pytest.mark.slow
 def test_a_plan_shown_in_another_language_is_written_again(open_page: Callable[..., AppTest]) -> None:
     grid._kept.clear()
     tables = [

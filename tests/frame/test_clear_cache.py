@@ -65,6 +65,7 @@ def test_live_runs_of_recall_stay(clear, monkeypatch) -> None:
     assert results.live_runs().get(key) is run
 
 
+@pytest.mark.slow
 def test_opened_questions_stay(clear, monkeypatch) -> None:
     asked = []
     monkeypatch.setattr(question, "opened", lambda *args, **named: asked.append(args) or object())

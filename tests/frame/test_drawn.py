@@ -107,6 +107,7 @@ def test_figures_are_bounded_by_bytes_and_the_least_recently_used_goes(
     assert [drawn(first, one, key) for key in "ab"] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_trace_is_not_kept_alive(drawn: Callable[..., bool]) -> None:
     one = trace()
     drawn(first, one)

@@ -43,6 +43,7 @@ def tokens_with(page: str, sign: str) -> int:
     return next(n for n, token in enumerate(cache.trace_for(name, hostile.TEXT).tokens) if sign in token.label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("sign", ["<", "&"])
@@ -51,12 +52,14 @@ def test_a_hostile_prompt_is_shown_as_text(page: str, lang: str, sign: str) -> N
     assert hostile.unescaped(at) == []
 
 
+@pytest.mark.slow
 def test_the_chosen_token_of_a_hostile_prompt_stands_in_a_title() -> None:
     at = opened("jamba", text=hostile.TEXT, token=str(tokens_with("jamba", "<")))
     titles = [element.proto.body for element in at.get("html") if "cs-subtitle" in element.proto.body]
     assert any("&lt;" in title for title in titles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_hostile_folder_is_shown_as_text(models: dict[str, str], page: str, lang: str) -> None:
@@ -65,6 +68,7 @@ def test_a_hostile_folder_is_shown_as_text(models: dict[str, str], page: str, la
     assert hostile.unescaped(at) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_hostile_name_of_an_offered_model_is_shown_as_text(monkeypatch, lang: str) -> None:
     import dataclasses
@@ -81,6 +85,7 @@ def test_a_hostile_name_of_an_offered_model_is_shown_as_text(monkeypatch, lang: 
     assert hostile.unescaped(at) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", [hostile.TEXT, "/tmp/" + hostile.NAME])
 def test_a_folder_that_is_none_is_refused_without_its_marks(typed: str) -> None:
     at = opened("mamba")
@@ -89,6 +94,7 @@ def test_a_folder_that_is_none_is_refused_without_its_marks(typed: str) -> None:
     assert hostile.unescaped(at) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_hostile_prompt_that_cannot_be_read_is_refused_without_its_marks(page: str) -> None:
     at = opened(page)

@@ -67,6 +67,7 @@ def test_every_action_is_noted_somewhere():
     assert set(journal.ACTIONS) <= written
 
 
+@pytest.mark.slow
 def test_a_download_and_its_refusal(open_page, lines, monkeypatch):
     """The second visitor is told that another model is on its way; only the first one's download is noted."""
     monkeypatch.setattr(downloads, "_jobs", {})

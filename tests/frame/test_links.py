@@ -52,6 +52,7 @@ def test_i11_a_language_is_understood_in_any_case_and_with_any_region(asked: str
         assert at.text_input[0].placeholder == i18n.say(spoken, "controls.prompt_placeholder")
 
 
+@pytest.mark.slow
 def test_i11_a_link_to_what_is_there_is_followed_without_a_word(default: AppTest) -> None:
     at = opened({"text": TEXT, "layer": "1", "token": "2"})
     assert layer_of(at) == 1 and at.session_state["contextscope.token"] == 2
@@ -67,6 +68,7 @@ def test_i11_an_unknown_layer_gives_the_default_and_a_note(default: AppTest, val
     assert notes(at.run()) == [], "it is said once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["99", "-1", "x"])
 def test_i11_an_unknown_token_gives_the_default_and_a_note(value: str) -> None:
     at = opened({"text": TEXT, "token": value})
@@ -75,6 +77,7 @@ def test_i11_an_unknown_token_gives_the_default_and_a_note(value: str) -> None:
     assert at.session_state["contextscope.token"] is None if "contextscope.token" in at.session_state else True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["state-spaces/mamba-130m-hf", "mamba-130m", "https://huggingface.co/state-spaces/mamba-130m-hf/tree/main"]
 )
@@ -102,6 +105,7 @@ def test_i11_an_unknown_model_gives_the_bundled_one_and_a_note(value: str, said:
     assert at.session_state["contextscope.models"] == {}
 
 
+@pytest.mark.slow
 def test_i11_several_misses_are_one_note_in_the_language_of_the_link() -> None:
     at = opened({"lang": "ko-KR", "text": TEXT, "layer": "99", "token": "77", "model": "a/b"})
     (note,) = notes(at)

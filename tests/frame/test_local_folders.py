@@ -79,6 +79,7 @@ def test_a_server_that_listens_elsewhere_has_them_off(visiting, monkeypatch):
     assert not model_picker.folders_allowed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_one_sentence_says_absent_forbidden_and_something_else(open_page, tmp_path, lang):
     (tmp_path / "there").mkdir()
@@ -93,6 +94,7 @@ def test_one_sentence_says_absent_forbidden_and_something_else(open_page, tmp_pa
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_the_code_of_a_folder_cannot_be_made_elsewhere():
     code = session.folder_code("mamba", "/srv/models/secret")
     assert code == session.folder_code("mamba", "/srv/models/secret")

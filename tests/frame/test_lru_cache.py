@@ -15,6 +15,7 @@ def put(lru: LruCache[str], name: str, weight: int) -> str:
     return lru.get(name, name.upper, lambda _: weight)
 
 
+@pytest.mark.slow
 def test_the_least_recently_used_goes_first() -> None:
     lru: LruCache[str] = LruCache(10)
     assert [put(lru, name, 4) for name in "ab"] == ["A", "B"]
@@ -25,6 +26,7 @@ def test_the_least_recently_used_goes_first() -> None:
     assert lru.keys() == ["a", "c", "d"] and lru.held_bytes == 10
 
 
+@pytest.mark.slow
 def test_a_look_up_counts_as_use() -> None:
     lru: LruCache[str] = LruCache(10)
     for name in "ab":
@@ -34,6 +36,7 @@ def test_a_look_up_counts_as_use() -> None:
     assert lru.keys() == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_one_that_is_larger_than_the_budget_is_kept_alone() -> None:
     lru: LruCache[str] = LruCache(10)
     put(lru, "a", 4)
@@ -43,6 +46,7 @@ def test_one_that_is_larger_than_the_budget_is_kept_alone() -> None:
     assert lru.keys() == ["b"]
 
 
+@pytest.mark.slow
 def test_room_is_made_before_it_is_needed() -> None:
     lru: LruCache[str] = LruCache(10)
     for name in "abc":

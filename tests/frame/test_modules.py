@@ -149,6 +149,7 @@ def test_the_scan_sees_a_circle() -> None:
     assert circles({"a": frozenset({"b", "c"}), "b": frozenset({"c"}), "c": frozenset()}) == []
 
 
+@pytest.mark.slow
 def test_the_graph_is_read(edges: Graph) -> None:
     assert "models.registry" in edges["pages.shared.cache"]  # imported inside functions
     assert "pages.shared.words.language" in edges["pages.shared.words.i18n"]

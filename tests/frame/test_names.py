@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 ROOMS = ("models", "viz", "pages", "kernels")
 # Class names that several modules may share, each with its reason.
@@ -30,12 +32,14 @@ def shared(texts: Mapping[str, str]) -> dict[str, list[str]]:
     return {name: paths for name, paths in found.items() if len(paths) > 1}
 
 
+@pytest.mark.slow
 def test_class_names_are_unique() -> None:
     texts = dict(sources())
     assert len(texts) > 100, "the rooms are where they are looked for"
     assert {name: paths for name, paths in shared(texts).items() if name not in ALLOWED} == {}
 
 
+@pytest.mark.slow
 def test_every_exception_is_needed() -> None:
     assert set(ALLOWED) <= set(shared(dict(sources()))), "remove what is no longer shared"
 

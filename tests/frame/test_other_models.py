@@ -133,6 +133,7 @@ def open_everything(at: AppTest, page: str) -> AppTest:
     return at.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_folder_of_any_shape_is_shown(open_page, folder_of, kind: str, lang: str) -> None:
@@ -147,6 +148,7 @@ def test_a_folder_of_any_shape_is_shown(open_page, folder_of, kind: str, lang: s
     assert cache.trace_for(str(folder_of(kind)), content.first_example(lang)).checkpoint == str(folder_of(kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_model_that_its_own_library_cannot_run_is_explained(open_page, folder_of, monkeypatch, lang: str) -> None:
     folder, real = folder_of("jamba other pattern"), registry.trace_encoded
@@ -163,6 +165,7 @@ def test_a_model_that_its_own_library_cannot_run_is_explained(open_page, folder_
     assert "stumbles over layer 3" in sentence and i18n.say(lang, "models.kept_bundled").rstrip(".") in sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.timeout(600)
 def test_four_other_models_with_other_tokenizers_are_aligned(open_page, folder_of, lang: str) -> None:
@@ -225,6 +228,7 @@ def test_a_folder_without_a_tokenizer_leaves_the_bundled_model(open_page, folder
     assert at.get("popover")
 
 
+@pytest.mark.slow
 def test_a_tokenizer_of_another_model_is_said_so(open_page, folder_of, tmp_path: Path) -> None:
     from models import registry
     from models.sources import weights
@@ -250,6 +254,7 @@ def titles(at: AppTest) -> list[str]:
     return [body.split('id="')[1].split('"')[0] for body in shown]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mixtral", "mixtral three experts a token", "gpt2"])
 def test_the_transformer_page_has_the_figures_of_experts_where_the_model_has_some(
     open_page, folder_of, kind: str
@@ -302,6 +307,7 @@ def test_an_address_opens_no_folder_and_no_unknown_model(open_page, asked: str) 
     assert at.session_state["contextscope.models"] == {}
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_address_opens_where_it_was_typed(open_page, folder_of, monkeypatch) -> None:
     path = str(folder_of("mamba one layer").resolve())
     code = session.folder_code("mamba", path)
@@ -349,6 +355,7 @@ def test_every_offered_model_is_listed_with_its_facts(open_page, architecture: s
         assert at.button(key=f"{architecture}.download.{offer.id}")
 
 
+@pytest.mark.slow
 def test_a_download_that_cannot_start_says_why(open_page, monkeypatch: pytest.MonkeyPatch) -> None:
     from models.sources import downloads
 

@@ -51,6 +51,7 @@ def test_a_page_says_what_ran(open_page, page: str, lang: str) -> None:
     assert "seqops" not in table  # every label has words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", site.KEYS)
 def test_opening_the_hood_computes_without_error(open_page, page: str) -> None:
     at = open_page(page)
@@ -62,6 +63,7 @@ def test_opening_the_hood_computes_without_error(open_page, page: str) -> None:
     assert_calm(at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ARCHITECTURES)
 def test_a_text_survives_a_change_of_page(open_page, page: str) -> None:
     at = open_page(page)

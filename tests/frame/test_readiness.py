@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,8 @@ def passed(app_, path):
         await asyncio.Event().wait()  # nobody leaves
 
     scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept", b"text/html")], "query_string": b""}
-    asyncio.run(app_(scope, receive, send))
+    with ThreadPoolExecutor(1) as apart:  # a browser of other tests may keep an event loop in this thread
+        apart.submit(asyncio.run, app_(scope, receive, send)).result()
     return [message["body"] for message in sent if message["type"] == "http.response.body" and message.get("body")]
 
 

@@ -51,6 +51,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live.evaluation, "evaluate", at_once)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.parametrize("task", range(len(results.TASKS)))
 def test_every_task_opens_with_its_record_its_question_and_its_verdicts(open_task, task: int, lang: str) -> None:
@@ -66,6 +67,7 @@ def test_every_task_opens_with_its_record_its_question_and_its_verdicts(open_tas
     assert verdicts.count("cs-badge") == verdicts.count("<tr>") - 1
 
 
+@pytest.mark.slow
 def test_a_live_run_is_set_beside_the_record(open_task, few) -> None:
     at = open_task(1)
     at.button(f"{PAGE}.measure").click().run()
@@ -78,6 +80,7 @@ def test_a_live_run_is_set_beside_the_record(open_task, few) -> None:
     assert at.button(f"{PAGE}.measure").label == i18n.say("en", "recall.measure_again")
 
 
+@pytest.mark.slow
 def test_stop_ends_after_the_running_cell_and_keeps_what_is_finished(open_task, monkeypatch) -> None:
     """The first visitor stops while a second watches the same run: only the first one's page leaves it."""
     at_cell, may_go_on = threading.Event(), threading.Event()
@@ -109,6 +112,7 @@ def test_stop_ends_after_the_running_cell_and_keeps_what_is_finished(open_task, 
     assert "after 1 of 16 cells" in captions(second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", range(len(results.TASKS)))
 def test_another_question_is_another_sequence(open_task, task: int, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, ...]] = []
@@ -160,6 +164,7 @@ def test_agreement_compares_the_same_cells_only() -> None:
     assert measuring.agreement(recorded, {"mamba": [cell(16, 60), cell(32, 50)]}) == (1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_the_page_counts_the_verdicts_of_every_task(open_task, lang: str) -> None:
     """Ten of the twelve expectations agree in every recorded seed, two cannot be told, none is contradicted."""

@@ -33,6 +33,7 @@ def expected(task: str, at: dict[str, int], question: int) -> list[tuple]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", results.TASKS)
 def test_the_recall_page_shows_what_its_address_names(monkeypatch, task: str) -> None:
     query, at = ADDRESS[task]
@@ -51,6 +52,7 @@ def test_the_recall_page_shows_what_its_address_names(monkeypatch, task: str) ->
     assert page.button(key="recall.another")
 
 
+@pytest.mark.slow
 def test_the_choices_are_not_those_of_a_first_visit(monkeypatch) -> None:
     for task in results.TASKS:
         with noting(monkeypatch) as seen:

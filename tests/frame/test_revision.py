@@ -18,6 +18,7 @@ def started(monkeypatch, tmp_path) -> list[tuple[str, str | None]]:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", [adapter.name for adapter in registry.ADAPTERS])
 def test_the_pinned_revision_is_handed_on(started, architecture: str) -> None:
     at = opened(architecture)

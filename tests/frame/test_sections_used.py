@@ -19,6 +19,7 @@ VISITS = {page: [{}] for page in site.KEYS if page != "benchmark"} | {
 OF_OTHER_MODELS = {"transformer": ("hood.expert_lanes.", "hood.router_bars.", "hood.expert_load.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", VISITS)
 def test_a_page_asks_for_every_section_of_its_words_and_for_no_other(monkeypatch, page: str) -> None:
     with reading_words(monkeypatch) as asked:

@@ -182,6 +182,7 @@ CHOSEN: Mapping[str, tuple[dict[str, str], Callable[[ModelTrace], list[Row]]]] =
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", CHOSEN)
 def test_a_page_shows_the_figures_of_its_sections_as_the_address_chooses(monkeypatch, page: str) -> None:
     trace = trace_of(page)
@@ -245,6 +246,7 @@ DEFAULT: Mapping[str, Callable[[ModelTrace], list[Row]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", DEFAULT)
 def test_a_page_without_a_choice_names_the_layer_it_draws(monkeypatch, page: str) -> None:
     trace = trace_of(page)
@@ -261,6 +263,7 @@ def test_the_choices_of_these_tests_are_not_the_defaults() -> None:
         assert all(a != b for a, b in zip(chosen, usual, strict=True)), page
 
 
+@pytest.mark.slow
 def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> None:
     names = [adapter.bundled for adapter in registry.ADAPTERS]
     traces = [cache.trace_for(name, TEXT) for name in names]
@@ -284,6 +287,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
     assert_same_picture(seen[2].fig, curves.training_curves(logs, **LOOK))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", site.KEYS[1:])
 def test_the_card_under_a_key_carries_the_page_it_stands_on(monkeypatch, page: str) -> None:
     with noting(monkeypatch) as seen:

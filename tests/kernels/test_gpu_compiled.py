@@ -157,6 +157,7 @@ def distinct(recorded: list[Launch]) -> list[Launch]:
     return list(seen.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_kernels_compile_without_spills(case: str, launches: list[Launch], tmp_path: Path) -> None:
     capability, run = CASES[case]
@@ -166,6 +167,7 @@ def test_kernels_compile_without_spills(case: str, launches: list[Launch], tmp_p
     assert not any(size for _, size in found), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ODD)
 def test_kernels_compile_where_sizes_are_one(case: str, launches: list[Launch]) -> None:
     ODD[case]()

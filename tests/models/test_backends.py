@@ -74,6 +74,7 @@ def test_one_token_of_rwkv_is_a_step(checkpoint_of: Loader) -> None:
     assert used == {"wkv": LOOP, "wkv_step": "seqops single step (torch)"}
 
 
+@pytest.mark.slow
 def test_each_function_may_have_its_own_implementation(checkpoint_of: Loader) -> None:
     checkpoint = checkpoint_of("jamba")
     forward = registry.adapter("jamba").forward

@@ -196,6 +196,7 @@ def key_of(found: downloads.DownloadProgress) -> str:
     return found.error.key.removeprefix("errors.")
 
 
+@pytest.mark.slow
 def test_a_download_shows_its_progress_and_is_the_model(serve: Serve, files: dict[str, bytes]) -> None:
     served = serve(files)
     served.gate.clear()

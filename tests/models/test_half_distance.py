@@ -108,6 +108,7 @@ def test_the_recorded_one_is_that_of_the_recorded_operator(selective: str, check
         np.testing.assert_allclose(layer.part("half_distance")[chosen], expected, rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bundled", ["mamba", "jamba"])
 def test_the_slowest_component_lasts_far_longer_than_the_weights_of_most_channels(
     bundled: str, checkpoint_of: Loader

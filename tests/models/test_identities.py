@@ -129,6 +129,7 @@ def test_recorded_arrays_cannot_be_written(trace: ModelTrace) -> None:
                 part.values[...] = 0
 
 
+@pytest.mark.slow
 def test_two_threads_do_not_read_each_other(checkpoint_of: Loader) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

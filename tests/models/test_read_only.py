@@ -68,6 +68,7 @@ def test_all_architectures_run_on_a_read_only_disk(writable):
     assert place.startswith("/dev/shm/") if writable else place == "nowhere"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["[]", "[caching.UserProvidedCacheLocator]"], ids=["no place", "in a file"])
 def test_loops_compile_where_numba_finds_no_place(tmp_path, kept):
     (tmp_path / "file").write_text("no folder")
@@ -75,6 +76,7 @@ def test_loops_compile_where_numba_finds_no_place(tmp_path, kept):
     assert done.stdout.split() == ["[1.0,", "1.0,", "1.0,", "1.0]", "NullCache"], done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_loops_are_kept_where_there_is_a_place(tmp_path):
     kept = "[caching.UserProvidedCacheLocator]"
     done = python(NO_LOCATOR.format(kept=kept), NUMBA_CACHE_DIR=str(tmp_path / "cache"))

@@ -56,12 +56,14 @@ def agreement(checkpoint: Checkpoint) -> tuple[float, float]:
     return float(np.mean(by_map)), float(np.mean(by_recency))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bundled", ["mamba", "rwkv", "jamba"])
 def test_the_map_ranks_tokens_hardly_better_than_recency(bundled: str, checkpoint_of: Loader) -> None:
     by_map, by_recency = agreement(checkpoint_of(bundled))
     assert by_map <= by_recency + HARDLY, (by_map, by_recency)
 
 
+@pytest.mark.slow
 def test_the_map_of_the_transformer_ranks_tokens_far_better_than_recency(checkpoint_of: Loader) -> None:
     """The measure can say otherwise: the sentence is not about the Transformer."""
     by_map, by_recency = agreement(checkpoint_of("transformer"))

@@ -307,7 +307,11 @@ def test_chunks_of_positions_give_the_same_lens(checkpoint_of: Loader, monkeypat
     monkeypatch.setattr(residual_stream.Readout, "logits", lambda self, x: (heights.append(len(x)), seen(self, x))[1])
     for one, other in zip(whole.stream, parts.stream, strict=True):
         for name in residual_stream.LENS:
-            assert np.allclose(one.part(name), other.part(name), rtol=1e-4, atol=1e-7, equal_nan=True), name
+            apart = np.abs(one.part(name) - other.part(name))
+            if name.startswith("lens_rank"):  # a product of three rows is rounded otherwise than one of all rows
+                assert np.nanmax(apart) <= 1 and np.nanmean(apart > 0) < 0.1, name
+            else:
+                assert np.allclose(one.part(name), other.part(name), rtol=1e-4, atol=1e-7, equal_nan=True), name
     assert max(heights) == 3 and sum(heights) == len(whole.tokens) * len(whole.stream)
 
 

@@ -34,6 +34,7 @@ def folder(path: Path, config: object | None = None, **files: bytes) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_every_bundled_checkpoint_loads_and_has_a_card() -> None:
     assert set(registry.bundled()) == {a.bundled for a in registry.ADAPTERS}
     for name in registry.bundled():

@@ -278,6 +278,7 @@ def test_a_preference_that_the_untrained_router_has_too_is_not_claimed(measured)
     assert not said["experts"].holds
 
 
+@pytest.mark.slow
 def test_every_model_is_measured_and_an_untrained_one_claims_nothing(name, checkpoint_of) -> None:
     checkpoint = checkpoint_of(name)
     found = structure.measure(checkpoint, TEXTS, windows=8, length=33)
@@ -293,6 +294,7 @@ def test_every_model_is_measured_and_an_untrained_one_claims_nothing(name, check
     assert all("{" not in finding.text and "nan" not in finding.text for finding in said)
 
 
+@pytest.mark.slow
 def test_measuring_twice_gives_the_same_numbers_and_leaves_chance_alone(checkpoint_of) -> None:
     checkpoint = checkpoint_of("seeded-jamba")
     torch.manual_seed(3)
@@ -349,6 +351,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return root, root / "out" / "jamba"
 
 
+@pytest.mark.slow
 def test_a_card_is_written_again_with_its_training_facts(smoke: tuple[Path, Path], capsys) -> None:
     root, folder = smoke
     before = json.loads((folder / "card.json").read_text())
@@ -394,6 +397,7 @@ def test_a_card_is_not_written_where_it_would_not_be_true(smoke: tuple[Path, Pat
     assert (folder / "card.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_experts_of_a_random_model_of_a_text_of_few_words_are_not_claimed(checkpoint_of) -> None:
     """An untrained router tells words apart; over twenty words that looks like a preference for kinds."""
     found = structure.measure(checkpoint_of("seeded-mixtral"), TEXTS)

@@ -109,6 +109,7 @@ def test_a_server_has_one_thread_and_knows_how_many_there_were(monkeypatch: pyte
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chosen", "policy", "left"), [("", "PASSIVE", "None"), ("ACTIVE", "ACTIVE", "ACTIVE")])
 def test_a_server_waits_asleep_and_its_workers_do_not_inherit_that(chosen: str, policy: str, left: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}

@@ -59,6 +59,7 @@ def test_nothing_to_read_is_said_so(prompt: str) -> None:
     assert error.value.key == "errors.prompt_empty"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", ("wolf " * (PROMPT_TOKENS + 1), "x" * 10_000_000), ids=("tokens", "ten-megabytes"))
 def test_an_over_long_prompt_names_its_length_and_the_limit(prompt: str) -> None:
     with pytest.raises(PromptError) as error:

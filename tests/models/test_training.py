@@ -47,6 +47,7 @@ def options(folder: Path, out: Path, *extra: str) -> argparse.Namespace:
     return parser.parse_args(["--corpus", str(folder), "--out", str(out), *extra])
 
 
+@pytest.mark.slow
 def test_a_smoke_run_trains_all_four_and_the_loss_falls(folder: Path, tmp_path: Path, capsys) -> None:
     assert train.main(options(folder, tmp_path, "--recipe", "smoke")) == 0
     for name in BUILDERS:
@@ -148,6 +149,7 @@ def test_bytes_are_not_counted_by_tokens_that_do_not_say_them(folder: Path) -> N
         evaluation.judge(model, shared, corpus.read(folder)[0], context=16)
 
 
+@pytest.mark.slow
 def test_a_finished_model_of_another_recipe_is_left_alone(folder: Path, tmp_path: Path) -> None:
     command = ("--recipe", "smoke", "--only", "mamba")
     assert train.main(options(folder, tmp_path, *command)) == 0
@@ -165,6 +167,7 @@ def test_what_the_command_line_does_not_say_is_the_recipe_s() -> None:
     assert chosen == replace(family, steps=40, warmup=4, cooldown=13, lr=0.01, lr_end=0.001, restarts=())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", BUILDERS)
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -207,6 +210,7 @@ def test_a_recipe_is_read_as_it_was_written(named: str) -> None:
     assert recipe.Recipe.read(json.dumps({"recipe": known, "tokens_seen": 1})) == recipe.RECIPES[named]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ("rwkv", "jamba"))
 def test_a_finished_model_taken_further_is_the_one_of_a_single_command(
     model: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -47,6 +47,7 @@ def test_answers_are_the_models_own(task: str) -> None:
         assert all(reconstruction_errors(layer)[mixing_part(layer)] < 1e-4 for layer in answer.trace)
 
 
+@pytest.mark.slow
 def test_a_transformer_that_is_right_looks_at_the_answer() -> None:
     """Over 20 questions at least one head of the last layer reads most from the answer whenever it is right."""
     looked = 0

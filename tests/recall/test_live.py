@@ -40,6 +40,7 @@ def finished(key: Key) -> LiveRun:
     return run
 
 
+@pytest.mark.slow
 def test_a_live_run_measures_what_evaluate_measures() -> None:
     run = finished(Key("induction", 7, FEW))
     assert run.error is None
@@ -163,6 +164,7 @@ def test_what_stops_a_run_is_kept_for_the_visitor(monkeypatch: pytest.MonkeyPatc
 AGREED = 0.8  # of the cells: 95 % of those that have not changed cannot be told apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", curriculum.TASKS)
 def test_fresh_sequences_reproduce_the_record_within_its_error(task: str) -> None:
     """Every architecture by itself, on fixed seeds; a model that had changed would not: see the next test."""

@@ -30,6 +30,7 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_all_four_are_of_one_size(name: str) -> None:
     models = {a: micro.build(a, task(name).vocab, seed=0) for a in micro.BUILDERS}
@@ -153,6 +154,7 @@ def test_an_example_can_be_opened(name: str) -> None:
     assert evaluation.one_example(chosen.cells[-1], chosen) == evaluation.one_example(chosen.cells[-1], chosen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "architecture"), SAVED)
 def test_saved_models_answer_as_recorded(name: str, architecture: str) -> None:
     chosen, record = task(name), study.recorded(name)

@@ -8,7 +8,9 @@ import pytest
 from canvas_page import drawn
 from figure_words import strict
 from playwright.sync_api import Browser, Page
+from proof_cases import TEXT
 
+from models import registry
 from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from viz.figure import Figure
 from viz.gallery import samples
@@ -18,6 +20,15 @@ from viz.gallery import samples
 def traces() -> dict[str, ModelTrace]:
     """Return one trace per architecture."""
     return samples.traces()
+
+
+@pytest.fixture(scope="session")
+def runs() -> dict[str, ModelTrace]:
+    """Trace the bundled models over one text, everything derived."""
+    found = {name: registry.trace(registry.load(name), TEXT) for name in registry.bundled()}
+    for trace in found.values():
+        trace.derive()
+    return found
 
 
 @pytest.fixture

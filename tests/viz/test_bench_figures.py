@@ -124,6 +124,7 @@ def many(
 # --- all of them ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows",
     [
@@ -144,6 +145,7 @@ def test_every_figure_can_be_drawn(rows, t):
             assert all(array.values.ndim == len(array.dims) for array in figure.data.values())
 
 
+@pytest.mark.slow
 def test_every_figure_follows_the_theme(english):
     rows = [FULL, replace(FULL, context=512), replace(FULL, batch=8)]
     for light, dark in zip(every(rows, english, LIGHT), every(rows, english, DARK), strict=True):
@@ -155,6 +157,7 @@ def test_every_figure_follows_the_theme(english):
         assert light.data.keys() == dark.data.keys()
 
 
+@pytest.mark.slow
 def test_the_recorded_run_can_be_drawn(t):
     lines = [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
     rows: list[Measurement] = [from_row(line) for line in lines if line["kind"] == "row"]
@@ -164,6 +167,7 @@ def test_the_recorded_run_can_be_drawn(t):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_thousands_of_samples_are_thinned_but_counted(english):
     samples = np.linspace(1.0, 3.0, 5001)
     figure = decode_vs_context([measurement("mamba", 128, decode_ms_samples=samples)], theme=LIGHT, t=english)
@@ -196,6 +200,7 @@ def test_series_are_named_by_what_sets_them_apart(english):
     assert [s.name for s in series_of(rows[:1], t=english)] == ["Jamba"]
 
 
+@pytest.mark.slow
 def test_rows_that_may_not_be_compared_are_lines_of_their_own(english):
     rows = [*many("mamba", 1.0), *many("mamba", 1.0, kernels="reference"), *many("mamba", 1.0, dtype="bfloat16")]
     found = drawn(prefill_vs_context(rows, theme=LIGHT, t=english), lambda layer: "strokeDash" in layer["encoding"])[0]
@@ -205,6 +210,7 @@ def test_rows_that_may_not_be_compared_are_lines_of_their_own(english):
 # --- against context -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_prefill_draws_medians_in_seconds(english):
     figure = prefill_vs_context(ROWS, theme=LIGHT, t=english)
     assert points(figure, "transformer") == [(128, pytest.approx(0.002)), (512, pytest.approx(0.009))]
@@ -212,6 +218,7 @@ def test_prefill_draws_medians_in_seconds(english):
     np.testing.assert_allclose(figure.data["transformer"].values, points(figure, "transformer"))
 
 
+@pytest.mark.slow
 def test_samples_and_quartiles_are_drawn(english):
     figure = prefill_vs_context(ROWS, theme=LIGHT, t=english)
     ribbon = drawn(figure, lambda layer: layer["mark"]["type"] == "area")[0]
@@ -220,6 +227,7 @@ def test_samples_and_quartiles_are_drawn(english):
     assert sorted(row["y"] for row in samples if row["x"] == 128) == pytest.approx([0.001, 0.002, 0.004])
 
 
+@pytest.mark.slow
 def test_failures_are_named_once_where_the_line_ends(english):
     figure = decode_vs_context(ROWS, theme=LIGHT, t=english)
     found = texts(figure)
@@ -230,6 +238,7 @@ def test_failures_are_named_once_where_the_line_ends(english):
     assert crosses(figure)[0] == ("transformer", 2048, pytest.approx(0.0009))
 
 
+@pytest.mark.slow
 def test_a_measured_point_beyond_a_failure_is_kept(english):
     rows = [*ROWS[:3], measurement("transformer", 4096, "ok", (20.0,), (1.0,), 9000)]
     figure = prefill_vs_context(rows, theme=LIGHT, t=english)
@@ -237,6 +246,7 @@ def test_a_measured_point_beyond_a_failure_is_kept(english):
     assert crosses(figure) == [("transformer", 2048, pytest.approx(0.009))]
 
 
+@pytest.mark.slow
 def test_unsteady_rows_and_reference_kernels_are_hollow(english):
     rows = [*ROWS, replace(ROWS[0], architecture="jamba", kernels="reference")]
     figure = decode_vs_context(rows, theme=LIGHT, t=english)
@@ -256,6 +266,7 @@ def test_a_row_of_a_gpu_without_a_captured_graph_is_hollow():
     assert not is_degraded(ROWS[0]), "a CPU has no graphs"
 
 
+@pytest.mark.slow
 def test_batches_are_panels_on_the_same_scales(english):
     rows = [*many("mamba", 1.0), *many("mamba", 1.0, (256, 1024, 4096), batch=8), *many("rwkv", 1.0, batch=8)]
     figure = decode_vs_context(rows, theme=LIGHT, t=english)
@@ -280,6 +291,7 @@ def test_the_floor_is_drawn_for_failed_cells_too(english):
     assert english("viz.decode_vs_context.note_floor") in figure.note
 
 
+@pytest.mark.slow
 def test_the_band_is_the_waiting_time_of_a_step(english):
     rows = [replace(ROWS[0], launch_fraction=0.5), replace(ROWS[4], launch_fraction=0.25), ROWS[1]]
     figure = decode_vs_context(rows, theme=LIGHT, t=english)
@@ -314,6 +326,7 @@ def test_memory_draws_bytes(english, peak):
     assert points(figure, "transformer") == [(128, 2000 if peak else 1000), (512, 8000 if peak else 4000)]
 
 
+@pytest.mark.slow
 def test_the_parts_add_up_to_the_measured_peak(english):
     figure = memory_parts([FULL], theme=LIGHT, t=english)
     assert figure.data["transformer_128"].values.tolist() == [5000, 1000, 100, 900, 7100]
@@ -326,6 +339,7 @@ def test_the_parts_add_up_to_the_measured_peak(english):
     assert "6.84 KiB" in texts(figure)
 
 
+@pytest.mark.slow
 def test_a_negative_rest_is_exported_and_not_drawn(english):
     figure = memory_parts([replace(FULL, peak_bytes=1050)], theme=LIGHT, t=english)
     assert figure.data["transformer_128"].values[3] == -50

@@ -207,6 +207,7 @@ def check_no_cell_is_lost(call: Call) -> None:
         assert image.max() == 255, f"the strong cell in column {at} is not on screen"
 
 
+@pytest.mark.slow
 def test_a_thumbnail_smaller_than_its_grid_keeps_every_strong_cell(call):
     check_no_cell_is_lost(call)
 

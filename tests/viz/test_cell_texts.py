@@ -53,6 +53,7 @@ def written(page, figure) -> set[str]:
     return set(page.evaluate("window.texts"))
 
 
+@pytest.mark.slow
 def test_texts_stand_in_their_cells_and_nowhere_else(show):
     page = show(lens(texts=()))
     plain = base_layer(page)
@@ -102,6 +103,7 @@ def test_very_narrow_columns_show_only_what_fits_whole(show):
     assert "a…" not in drawn
 
 
+@pytest.mark.slow
 def test_numbers_are_whole_or_left_out(show):
     numbers = (("1", "2", "3", "4"), ("5", "6", "12345.678", "8"))
     drawn = written(show(lens(texts=()), width=200), lens(texts=numbers, whole_texts=True))
@@ -109,6 +111,7 @@ def test_numbers_are_whole_or_left_out(show):
     assert {"1", "12345.678"} <= written(show(lens(texts=())), lens(texts=numbers, whole_texts=True))
 
 
+@pytest.mark.slow
 def test_dark_and_light_cells_are_written_in_readable_ink(show):
     page = show(lens(texts=(("M", "", "M", ""), ("",) * 4)))
     row = base_layer(page)[-1 - 60 :][4:26].sum(-1)

@@ -29,6 +29,7 @@ def hover_cells(page, rows: int):
     return page.locator(".tip").inner_text().split("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 2], ids=["1x", "2x"])
 def test_pixels_are_the_ramp_colours_of_the_values(show, traces, english, scale):
     figure = film(traces["mamba"], english)
@@ -54,6 +55,7 @@ def test_pixels_are_the_ramp_colours_of_the_values(show, traces, english, scale)
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_the_readout_is_the_value(show, traces, english):
     figure = film(traces["mamba"], english)
     page = show(figure)
@@ -63,6 +65,7 @@ def test_the_readout_is_the_value(show, traces, english):
     assert float(lines[2].split()[-1]) == pytest.approx(value, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_tiles_with_tokens_of_their_own_name_and_mark_them(show, traces, english):
     first, second = traces["transformer"], traces["mamba"]
     count = len(first.tokens)
@@ -86,6 +89,7 @@ def test_tiles_with_tokens_of_their_own_name_and_mark_them(show, traces, english
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_a_click_chooses_the_token_of_its_cell_and_the_server_hears_nothing(show, traces, english):
     figure = film(traces["mamba"], english)
     page = show(figure)
@@ -100,6 +104,7 @@ def test_a_click_chooses_the_token_of_its_cell_and_the_server_hears_nothing(show
     assert page.evaluate("window.picked") == []
 
 
+@pytest.mark.slow
 def test_a_picture_of_another_text_keeps_its_own_selection(show, traces, english):
     page = show(film(traces["mamba"], english))
     page.evaluate("window.store.open({ reading: 'another', page: '' })")
@@ -112,6 +117,7 @@ def test_a_picture_of_another_text_keeps_its_own_selection(show, traces, english
     assert page.evaluate(picture) != before
 
 
+@pytest.mark.slow
 def test_pictures_of_one_text_share_token_hover_and_time(show, traces, english):
     figure = state.state_slice(traces["mamba"], theme=LIGHT, t=english, layer=0, channels=6)
     page = show(figure)
@@ -133,6 +139,7 @@ def test_pictures_of_one_text_share_token_hover_and_time(show, traces, english):
     assert page.errors == []
 
 
+@pytest.mark.slow
 def test_the_tile_of_the_shown_head_is_outlined_in_the_browser(show, traces, english):
     figure = attention.head_mosaic(traces["transformer"], theme=LIGHT, t=english)
     page = show(figure)
@@ -146,6 +153,7 @@ def test_the_tile_of_the_shown_head_is_outlined_in_the_browser(show, traces, eng
         assert show(known).evaluate("document.querySelector('canvas.base').toDataURL()") == picture
 
 
+@pytest.mark.slow
 def test_labels_lean_in_print_alone(show, traces, english):
     page = show(tokens.token_strip(traces["transformer"], theme=LIGHT, t=english), width=200)
     screen = layout(page)["height"]
@@ -155,6 +163,7 @@ def test_labels_lean_in_print_alone(show, traces, english):
     assert layout(page)["height"] == screen
 
 
+@pytest.mark.slow
 def test_new_data_is_drawn_in_place_and_keeps_the_cursor(show, traces, english):
     page = show(film(traces["mamba"], english))
     hover_cells(page, 8)
@@ -164,6 +173,7 @@ def test_new_data_is_drawn_in_place_and_keeps_the_cursor(show, traces, english):
     assert page.locator(".tip.on").count() == 1
 
 
+@pytest.mark.slow
 def test_keyboard_reads_aloud_and_picks(show, traces, english):
     figure = film(traces["mamba"], english)
     page = show(figure)
@@ -182,6 +192,7 @@ def test_keyboard_reads_aloud_and_picks(show, traces, english):
     assert page.locator(".stage").get_attribute("aria-label")
 
 
+@pytest.mark.slow
 def test_frames_step_and_play_without_the_server(show, traces, english):
     figure = state.state_slice(traces["mamba"], theme=DARK, t=english, layer=0, channels=6)
     page = show(figure)
@@ -197,6 +208,7 @@ def test_frames_step_and_play_without_the_server(show, traces, english):
     assert page.evaluate("window.picked") == []
 
 
+@pytest.mark.slow
 def test_mosaic_reports_the_tile(show, traces, english):
     figure = attention.head_mosaic(traces["transformer"], theme=LIGHT, t=english)
     page = show(figure)
@@ -207,6 +219,7 @@ def test_mosaic_reports_the_tile(show, traces, english):
     assert attention.mosaic_head(traces["transformer"], tile) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 760, 1280, 1920])
 def test_it_fits_every_width(show, trace, english, width):
     for figure in (
@@ -221,6 +234,7 @@ def test_it_fits_every_width(show, trace, english, width):
         assert page.errors == []
 
 
+@pytest.mark.slow
 def test_hostile_labels_stay_text(show, traces, english):
     import dataclasses
 
@@ -234,6 +248,7 @@ def test_hostile_labels_stay_text(show, traces, english):
     assert page.locator(".tip div").first.inner_text() == bad.label
 
 
+@pytest.mark.slow
 def test_cleanup_lets_go(show, traces, english):
     page = show(film(traces["mamba"], english))
     page.evaluate("window.cleanup()")
@@ -250,6 +265,7 @@ COUNT_PIXELS = """(color) => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choices", [1, 2, 3])
 def test_a_band_holds_every_chosen_expert_as_wide_as_its_weight(show, routed_to, english, choices):
     figure = routing.layer_ribbon(routed_to(choices), theme=LIGHT, t=english)
@@ -262,6 +278,7 @@ def test_a_band_holds_every_chosen_expert_as_wide_as_its_weight(show, routed_to,
     assert page.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choices", [1, 2, 3])
 def test_a_lane_marks_every_choice_after_the_first(show, routed_to, english, choices):
     figure = routing.expert_lanes(routed_to(choices), theme=LIGHT, t=english)

@@ -28,6 +28,7 @@ def built(entries: Mapping[str, Registered] | None = None, *, lang: str = "en", 
     return build(every() if entries is None else entries, options.pop("traces", complete()), **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lang", "theme"), [("en", LIGHT), ("ko", DARK)], ids=["en", "ko"])
 def test_every_registered_figure_is_built_and_nothing_is_missing(lang: str, theme) -> None:
     found = built(lang=lang, theme=theme)
@@ -35,6 +36,7 @@ def test_every_registered_figure_is_built_and_nothing_is_missing(lang: str, them
     assert [figure.id for figure in found.figures] == sorted(every())
 
 
+@pytest.mark.slow
 def test_a_quantity_without_figure_and_sample_fails_the_gallery(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,6 +49,7 @@ def test_a_quantity_without_figure_and_sample_fails_the_gallery(
     ]
 
 
+@pytest.mark.slow
 def test_a_quantity_that_loses_its_figure_is_named() -> None:
     rest = {key: entry for key, entry in every().items() if key != "logit_lens"}
     faults = built(rest).faults
@@ -84,6 +87,7 @@ def test_a_figure_that_breaks_is_named_and_the_others_are_built() -> None:
     assert [figure.id for figure in found.figures] == ["token_strip"]
 
 
+@pytest.mark.slow
 def test_evidence_that_no_record_holds_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "EVIDENCE", {**EVIDENCE, "gone": "models.scores"})
     assert built().faults == ["quantity 'gone' is listed as evidence, and no record holds it"]
@@ -122,6 +126,7 @@ def test_the_page_holds_every_figure_and_needs_no_network(written: Path) -> None
     assert 'lang="ko"' in text and DARK.ground in text
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")
 def test_the_page_draws_its_pictures_in_a_browser(written: Path, chromium) -> None:

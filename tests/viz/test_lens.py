@@ -37,6 +37,7 @@ def error(figure: Figure, run: ModelTrace, at: int | None = AT) -> float:
     return check.error
 
 
+@pytest.mark.slow
 def test_cells_are_the_record_and_the_last_row_is_the_models_prediction(run: ModelTrace) -> None:
     figure = drawn(run)
     header, planes = decode(figure.body.payload())
@@ -52,6 +53,7 @@ def test_cells_are_the_record_and_the_last_row_is_the_models_prediction(run: Mod
     assert grid["texts"][-1] == [run.label_of(int(token)) for token in logits.argmax(-1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_ranks_and_readout_follow_the_chosen_token(run: ModelTrace, lang: str) -> None:
     t = strict(lang)
@@ -66,6 +68,7 @@ def test_ranks_and_readout_follow_the_chosen_token(run: ModelTrace, lang: str) -
     assert last["row_notes"][-1] == t("viz.logit_lens.rank", final=1)
 
 
+@pytest.mark.slow
 def test_a_healthy_lens_is_green_at_any_token(run: ModelTrace) -> None:
     for at in (0, AT, len(run.tokens) - 1, None):
         assert error(drawn(run, selected=at), run, at) < 1e-4
@@ -120,6 +123,7 @@ def test_a_lens_of_another_token_than_chosen_is_red(run: ModelTrace) -> None:
     assert error(drawn(run, selected=AT + 1), run) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "layers"), [(256, 6), (256, 64)])
 def test_a_long_text_still_fits_into_a_payload(run: ModelTrace, count: int, layers: int) -> None:
     places = np.arange(count) % len(run.tokens)

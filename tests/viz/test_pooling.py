@@ -168,6 +168,7 @@ def test_a_token_that_covers_several_segments_counts_once(english):
         assert sums[0, row, column] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layers", "heads", "length"), [(24, 16, 160), (30, 9, 256), (6, 8, 256)])
 def test_a_mosaic_of_many_heads_stays_small_and_keeps_its_peaks(layers, heads, length, t):
     trace = long_trace(length, layers=layers, heads=heads)

@@ -83,6 +83,7 @@ def test_every_cell_has_a_guess_of_its_own(english) -> None:
     assert "guessing 31%" in [r.get("text") for r in rows(figure)]
 
 
+@pytest.mark.slow
 def test_the_border_stands_before_the_first_distance_beyond_training(english) -> None:
     def borders(trained_to: int) -> set[str]:
         layout = layout_of(cells(1.0), ("distance", "pairs"), guess=eighth, trained_to=trained_to)

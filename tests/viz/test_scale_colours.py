@@ -42,6 +42,7 @@ def scaled(values, scale: Scale, **options):
     return SimpleNamespace(body=CanvasSpec("scale", "", LIGHT, "#000000", grid=grid))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "scale"),
     [
@@ -62,6 +63,7 @@ def test_a_value_has_the_colour_of_its_place_on_the_scale(show, values, scale):
     assert page.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "scale", "places"),
     [
@@ -78,6 +80,7 @@ def test_values_at_and_beyond_the_ends(show, values, scale, places):
     assert painted_places(show(scaled([[values]], scale))) == [places]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "first", "second"),
     [("linear", [0, 1, 2, 3, 4], [0, 2, 4, 6, 8]), ("sqrt", [0, 0.25, 1, 2.25, 4], [0, 0.5, 2, 4.5, 8])],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from models import describe
+from models import describe, units
 from models.bench.plan.budget import LEAST_ROUNDS, Choice, Place, choose
 from models.bench.plan.prediction import FITS, Rates, has_room, predict, total_bytes
 from models.bench.plan.rates import measure_rates
@@ -221,7 +221,7 @@ class _Maker:
             if not token or any(layer.window is not None for layer in shape.layers):
                 continue
             crossing = -(-accounting.weight_bytes(shape, dtype=dtype) // token)
-            values = {"architecture": name, "tokens": f"{crossing:,}"}
+            values = {"architecture": name, "tokens": units.count(crossing)}
             message = f"{name}: from {crossing:,} tokens on, keys and values take more bytes than the weights"
             yield Note("plan.crossing", message, values)
 
@@ -266,7 +266,7 @@ def _notes(plan: Plan, *, wanted_rounds: int, rounds: int) -> Iterable[Note]:
     """Return notes on the cells beyond the budget and on the basis of the predictions."""
     for batch in sorted({cell.batch for cell in plan.dropped}):
         contexts = sorted({cell.context for cell in plan.dropped if cell.batch == batch})
-        shown = ", ".join(f"{context:,}" for context in contexts)
+        shown = ", ".join(units.count(context) for context in contexts)
         message = f"left out for time: {shown} tokens at batch {batch}"
         yield Note("plan.dropped", message, {"contexts": shown, "batch": batch})
     if rounds < wanted_rounds:

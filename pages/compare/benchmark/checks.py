@@ -10,6 +10,7 @@ from models.published import PublishedCheck, PublishedTable
 from pages.shared import html
 from pages.shared.memo import Memo
 from pages.shared.state import session
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 PAGE = "benchmark"
@@ -44,7 +45,7 @@ def value_text(value: str) -> str:
     mantissa, _, power = value.partition("e")
     if power:
         return f"{mantissa}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{power.translate(_SUPERSCRIPTS)}"
-    return f"{int(value):,}" if value.isdigit() else value
+    return units.count(int(value)) if value.isdigit() else value
 
 
 def _notes(tables: Sequence[PublishedTable]) -> html.Html | None:
@@ -100,7 +101,7 @@ def _source(table: PublishedTable) -> html.Html:
 def _terms(table: PublishedTable) -> str:
     """State the length at which a cache is counted, and the formulas of the source."""
     if table.context:
-        return t("checks.condition", tokens=f"{table.context:,}")
+        return t("checks.condition", tokens=units.count(table.context))
     formulas = dict.fromkeys((check.quantity, check.formula) for check in table.checks if check.formula)
     said = "; ".join(f"{t(f'checks.quantity.{quantity}')}: {formula}" for quantity, formula in formulas)
     return f"{said}. {t('checks.symbols')}" if said else ""
@@ -130,7 +131,7 @@ def _cells(check: PublishedCheck) -> list[html.Html]:
     return [
         html.element("td", t(f"checks.quantity.{check.quantity}")),
         html.element("td", shown[0]),
-        html.element("td", shown[1], title=f"{check.exact:,}"),
+        html.element("td", shown[1], title=units.count(check.exact)),
         html.element("td", _mark(check), class_=f"cs-{check.state}"),
     ]
 

@@ -84,7 +84,7 @@ def _published(entry: Mapping[str, Any]) -> html.Html:
 
 
 def _longest(rows: Sequence[Measurement]) -> str:
-    return t("benchmark.measured.context", tokens=f"{rows[-1].context:,}")
+    return t("benchmark.measured.context", tokens=units.count(rows[-1].context))
 
 
 def _growth(rows: Sequence[Measurement]) -> str:
@@ -94,7 +94,7 @@ def _growth(rows: Sequence[Measurement]) -> str:
     fit = growth_exponent([context for context, _ in groups], [samples for _, samples in groups])
     first, last = groups[0][0], groups[-1][0]
     return t("benchmark.measured.growth", k=f"{fit.value:.2f}", low=f"{fit.low:.2f}", high=f"{fit.high:.2f}",
-             first=f"{first:,}", last=f"{last:,}")  # fmt: skip
+             first=units.count(first), last=units.count(last))  # fmt: skip
 
 
 def _speed(rows: Sequence[Measurement]) -> str:
@@ -103,8 +103,9 @@ def _speed(rows: Sequence[Measurement]) -> str:
         return ""
     decode = spread(last.decode_ms_samples)
     read = last.batch * last.context / last.ttft_ms_med * 1e3
-    return t("benchmark.measured.speed", tokens=f"{last.context:,}", read=f"{read:,.0f}", median=f"{decode.median:.2f}",
-             low=f"{decode.low:.2f}", high=f"{decode.high:.2f}", count=decode.count)  # fmt: skip
+    return t("benchmark.measured.speed", tokens=units.count(last.context), read=f"{read:,.0f}",
+             median=f"{decode.median:.2f}", low=f"{decode.low:.2f}", high=f"{decode.high:.2f}",
+             count=decode.count)  # fmt: skip
 
 
 def _parameters(rows: Sequence[Measurement]) -> str:
@@ -121,8 +122,8 @@ def _memory(rows: Sequence[Measurement]) -> str:
     if not counted:
         return ""
     first, last = counted[0], counted[-1]
-    return t("benchmark.measured.memory", first=f"{first.context:,}", small=units.size(first.cache_bytes or 0),
-             last=f"{last.context:,}", large=units.size(last.cache_bytes or 0))  # fmt: skip
+    return t("benchmark.measured.memory", first=units.count(first.context), small=units.size(first.cache_bytes or 0),
+             last=units.count(last.context), large=units.size(last.cache_bytes or 0))  # fmt: skip
 
 
 _FOUND = {

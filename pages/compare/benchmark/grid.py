@@ -55,7 +55,7 @@ def _table(plan: Plan) -> html.Html:
         for name in names:
             title = html.heading(html.named(t(f"nav.{name}")), class_=f"cs-{name}")
             rows.append(html.row(title, *(_cell(found.get((batch, name, context))) for context in contexts)))
-    head = (t("benchmark.tokens"), *(f"{context:,}" for context in contexts))
+    head = (t("benchmark.tokens"), *(units.count(context) for context in contexts))
     return html.table(rows, kind="cs-table cs-plan", head=head)
 
 
@@ -81,7 +81,7 @@ def _largest(cells: Sequence[Cell]) -> html.Html:
         why = html.element("small", t(f"benchmark.limit.{cell.batch_limit}"))
         words = (html.named(t(f"nav.{cell.architecture}")), f" {cell.batch:,} ", why)
         parts.append(html.element("li", *words, class_=f"cs-{cell.architecture}"))
-    title = t("benchmark.plan.largest", tokens=f"{cells[0].context:,}")
+    title = t("benchmark.plan.largest", tokens=units.count(cells[0].context))
     return html.text(
         html.element("p", title, class_="cs-largest-title"), html.element("ul", parts, class_="cs-largest")
     )

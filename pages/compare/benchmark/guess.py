@@ -27,7 +27,7 @@ def ask(plan: Plan | None) -> None:
     names = list(dict.fromkeys(cell.architecture for cell in plan.cells))
     if len(names) < 2:
         return
-    tokens = f"{max(cell.context for cell in plan.cells):,}"
+    tokens = units.count(max(cell.context for cell in plan.cells))
     with st.expander(t("benchmark.guess.title"), key=f"{PAGE}.guess"):
         st.caption(t("benchmark.guess.text"))
         for question in QUESTIONS:

@@ -82,14 +82,16 @@ def _room(run: Run) -> list[str]:
             least = min(one.context for one in alike if one.state == "oom")
             if fits is not None and row.context == least:
                 name = t(f"nav.{row.architecture}")
-                found.append(t("benchmark.room", name=name, batch=row.batch, fits=f"{fits:,}", full=f"{least:,}"))
+                found.append(
+                    t("benchmark.room", name=name, batch=row.batch, fits=units.count(fits), full=units.count(least))
+                )
     return found
 
 
 def cell_name(row: Measurement) -> str:
     """Name the cell of a row."""
     key = "benchmark.cell" if row.batch == 1 else "benchmark.cell_batch"
-    return t(key, name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}", batch=row.batch)
+    return t(key, name=t(f"nav.{row.architecture}"), tokens=units.count(row.context), batch=row.batch)
 
 
 def pictures(run: Run) -> None:
@@ -204,7 +206,7 @@ def _live_text(now: Progress) -> str:
         return f"{now.done}/{now.total} · {t(f'benchmark.phase.{now.phase}') if now.phase else left}"
     phase = t(f"benchmark.phase.{now.phase}") if now.phase else t("benchmark.phase.start")
     phase = t("benchmark.round", phase=phase, number=now.round) if now.round else phase
-    cell = t("benchmark.cell", name=t(f"nav.{now.cell.architecture}"), tokens=f"{now.cell.context:,}")
+    cell = t("benchmark.cell", name=t(f"nav.{now.cell.architecture}"), tokens=units.count(now.cell.context))
     return f"{now.done}/{now.total} · {cell} · {phase} · {left}"
 
 

@@ -64,7 +64,7 @@ def drawn(run: Run) -> Run:
     cells = dict.fromkeys(row.cell_id for row in run.rows)
     if len(cells) <= DRAWN_CELLS:
         return run
-    st.info(t("benchmark.many_cells", count=f"{len(cells):,}", limit=DRAWN_CELLS), icon=":material/info:")
+    st.info(t("benchmark.many_cells", count=units.count(len(cells)), limit=DRAWN_CELLS), icon=":material/info:")
     kept = set(itertools.islice(cells, DRAWN_CELLS))
     return dataclasses.replace(run, rows=tuple(row for row in run.rows if row.cell_id in kept))
 
@@ -233,7 +233,7 @@ def _everywhere(pairs: Sequence[CellPair]) -> Changed:
 def _pair(pair: CellPair, told: Changed) -> html.Html:
     """Write one cell: its name and batch, its verdict, and below it the remaining differences."""
     row = pair.a
-    name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=f"{row.context:,}")
+    name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=units.count(row.context))
     batch = t("benchmark.plan.batch", count=row.batch)
     batch += f" · {t('benchmark.beside.largest')}" if row.batch_limit else ""
     title = html.heading(name, html.element("br"), html.element("small", batch), class_=f"cs-{row.architecture}")

@@ -15,6 +15,7 @@ from pages.compare.benchmark.planning import PAGE
 from pages.shared import html, notices
 from pages.shared.memo import Memo
 from pages.shared.state import session
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 LEAST_SIZES = 3  # contexts from which growth can be fitted
@@ -108,7 +109,7 @@ def _row(phases: Mapping[str, Judged], *, batches: bool) -> html.Html:
     """Write one pair: its names, the length, and the verdicts on prefill and decoding."""
     one = next(iter(phases.values()))
     a, b = (t(f"nav.{row.architecture}") for row in (one.a, one.b))
-    place = t("benchmark.verdict.at", tokens=f"{one.a.context:,}")
+    place = t("benchmark.verdict.at", tokens=units.count(one.a.context))
     place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
     pair = html.heading(f"{a} · {b}", html.element("br"), html.element("small", place))
     return html.row(pair, *(_phase_html(phases.get(phase), a, b) for phase in verdicts.PHASES))

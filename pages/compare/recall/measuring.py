@@ -129,7 +129,7 @@ def _shown(record: Record, run: LiveRun | None) -> tuple[bool, Cells]:
 
 
 def _asked(cells: Cells) -> str:
-    return f"{min((c.count for every in cells.values() for c in every), default=0):,}"
+    return units.count(min((c.count for every in cells.values() for c in every), default=0))
 
 
 def _which(record: Record) -> str:

@@ -14,13 +14,13 @@ def budget(record: Record) -> None:
     """State the budget and the sizes, and draw the loss while the bundled models learned."""
     first = next(iter(record.about["architectures"].values()))["runs"][0]
     facts = first["budget"]
-    st.markdown(t("recall.budget", steps=f"{facts['steps']:,}", tokens=f"{facts['tokens']:,}",
+    st.markdown(t("recall.budget", steps=units.count(facts['steps']), tokens=units.count(facts['tokens']),
                   seeds=max(map(len, record.runs.values()))))  # fmt: skip
     rows = [
         {
             t("recall.column.name"): t(f"nav.{name}"),
-            t("recall.column.parameters"): f"{entry['parameters']:,}",
-            t("recall.column.active"): f"{entry['parameters_active']:,}",
+            t("recall.column.parameters"): units.count(entry["parameters"]),
+            t("recall.column.active"): units.count(entry["parameters_active"]),
             t("recall.column.bytes"): units.size(entry["bytes_float16"]),
             t("recall.column.rate"): f"{entry['lr']:g}",
             t("recall.column.seconds"): " / ".join(f"{run['training_s']:.0f}" for run in entry["runs"]),
