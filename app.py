@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
-from pages.shared import journal
+from pages.shared import journal, scripts
 from pages.shared.document import DocumentHead
 from pages.shared.readiness import Readiness
 from pages.shared.serving import Assets, Compressed
@@ -55,7 +55,8 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
 
 def routes(base: str) -> list[BaseRoute]:
     """Return our own routes: at the root, and as Streamlit's are under the base path that the server has."""
-    assets = [Mount(f"/{name}", Assets(directory=ROOT / "assets" / name)) for name in SERVED]
+    assets: list[BaseRoute] = [Mount(f"/{name}", Assets(directory=ROOT / "assets" / name)) for name in SERVED]
+    assets.append(Mount("/script", routes=scripts.routes()))
     places = dict.fromkeys(("", f"/{base.strip('/')}".rstrip("/")))
     return [
         route

@@ -3,11 +3,12 @@
 import streamlit as st
 
 from models.machine.paths import ASSETS
-from pages.shared import cache, document, gate, history, notices, site, style
+from pages.shared import cache, document, gate, history, notices, parts, reading_bar, site, style
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
 
+CHOICES = ("layer", "head", "channel", "router_layer", "attention_layer", "state_layer")  # in the address, of any page
 ICON = ASSETS / "style" / "icon.svg"
 
 
@@ -51,6 +52,12 @@ def language_switch() -> None:
     )
 
 
+def tell_document(page: str) -> None:
+    """Give the document its language, and the address the visitor's choices."""
+    visit = session.current()
+    style.document(lang=visit.lang, page=page, query=visit.query(), restored=history.is_step())
+
+
 def run() -> None:
     """Draw the frame and run the page in it, when it is this script's turn."""
     with gate.entered():
@@ -66,13 +73,13 @@ def show() -> None:
     st.set_page_config(
         page_title=document.title(name, visit.lang), page_icon=ICON, layout="wide", initial_sidebar_state="collapsed"
     )
+    parts.begin()
     top_corner(pages[site.HOME])
     note = st.empty()  # in every run, so that the page keeps its place
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
-    style.document(lang=visit.lang, page=name, query=visit.query(), restored=visit.restored)
-    if visit.needs_rerun():
-        st.rerun()
+    reading_bar.ear()
+    parts.part("frame.address", lambda: tell_document(name), on=CHOICES)
     if visit.linked:
         with note:
             notices.answer_link(visit.missed())

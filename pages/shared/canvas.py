@@ -1,13 +1,15 @@
-"""Mount the canvas picture as a Streamlit component and return the click in it."""
+"""Mount the canvas picture as a Streamlit component and report the clicks that it asks the server about."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared import scripts
 from pages.shared.viewport import figure_height
-from viz.canvas import CanvasSpec, script, styles
+from viz.canvas import CanvasSpec
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
@@ -29,22 +31,24 @@ class Selection:
     token: int | None
 
 
-def canvas(spec: CanvasSpec, *, key: str) -> Selection | None:
-    """Draw a picture in place; return the click that caused this run, once, or None.
+def canvas(spec: CanvasSpec, *, key: str, picked: Callable[[Selection], None] | None = None) -> None:
+    """Draw a picture in place. picked: what a click does, called before the run that it causes.
 
-    Its place has the picture's height from the start; the script lets go of it when the picture is drawn.
+    Only pictures whose grid reports its clicks cause a run; tokens are chosen in the browser. The place of the picture
+    has its height from the start; the script lets go of it when the picture is drawn.
     """
-    result = _component()(key=key, data=spec.payload(), height=figure_height(spec), on_picked_change=_noted)
-    return _selection(result.get("picked"), spec)
+
+    def clicked() -> None:
+        selection = _selection(st.session_state[key].get("picked"), spec)
+        if picked is not None and selection is not None:
+            picked(selection)
+
+    _component()(key=key, data=spec.payload(), height=figure_height(spec), on_picked_change=clicked)
 
 
 @cache
 def _component() -> "ComponentRenderer":
-    return st.components.v2.component("contextscope_canvas", html=_HTML, css=styles(), js=script())
-
-
-def _noted() -> None:
-    """Subscribe to clicks; the value is read from the result."""
+    return st.components.v2.component("contextscope_canvas", html=_HTML, js=scripts.loader("canvas"))
 
 
 def _selection(picked: object, spec: CanvasSpec) -> Selection | None:

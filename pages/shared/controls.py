@@ -8,7 +8,7 @@ import streamlit as st
 from models.errors import ContextscopeError
 from models.limits import PROMPT_CHARACTERS
 from models.records.trace import ModelTrace
-from pages.shared import cache, model_picker, notices
+from pages.shared import cache, model_picker, notices, parts
 from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.i18n import t
@@ -129,15 +129,26 @@ def channel_picker(page: str, channels: Sequence[int], *, default: int, name: st
     return _pick(page, name, t("controls.channel"), tuple(channels), default, at)
 
 
+def chosen(name: str, options: Sequence[int], *, default: int) -> int:
+    """Return the layer, head, channel, ... that a picker elsewhere on this page has chosen."""
+    return session.current().selection(name, default=default, allowed=options)
+
+
+def choose(name: str, value: int) -> None:
+    """Choose a layer, head, channel, ... from a callback, and redraw what follows it."""
+    session.current().select(name, value)
+    parts.redraw(name)
+
+
 def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: int, at: str) -> int:
     visit = session.current()
     value = visit.selection(name, default=default, allowed=options)
     key = f"{page}.{name}.{at}" if at else f"{page}.{name}"
 
     def changed() -> None:
-        chosen = st.session_state[key]
-        if chosen in options:
-            visit.select(name, chosen)
+        value = st.session_state[key]
+        if value in options:
+            choose(name, value)
 
     if len(options) < 2:
         return value

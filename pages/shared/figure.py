@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import streamlit as st
 
-from models.alignment import covering
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import html
+from pages.shared import html, parts
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -23,7 +22,7 @@ from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
-from viz.canvas import CanvasSpec, Tiles
+from viz.canvas import CanvasSpec
 from viz.figure import Figure
 from viz.hero import HeroSpec
 from viz.ranking import Ranking
@@ -39,19 +38,19 @@ def show(
     check: Check | None = None,
     subtitle: str | None = None,
     note: str | None = None,
-    picks: bool = True,
-) -> Selection | None:
-    """Draw a figure in its card and return what was clicked in it.
+    picked: Callable[[Selection], None] | None = None,
+) -> None:
+    """Draw a figure in its card.
 
     key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; subtitle: plain
-    words beside the title; note: plain words under the picture, its own without them. picks: a click on a token
-    chooses it for every figure.
+    words beside the title; note: plain words under the picture, its own without them. picked: what a click does that
+    the picture reports.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
         html.show(html.title(facts.name[lang], subtitle, anchor=fig.id))
-        selection = _picture(fig, key)
+        _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
@@ -60,9 +59,6 @@ def show(
                 _definition(fig, facts, key, check)
                 _export(fig, key)
                 _link(key)
-    if picks and selection is not None and selection.token is not None:
-        session.current().pick(*_picked(fig, selection.token, selection.tile))
-    return selection
 
 
 def to_csv(data: Mapping[str, NamedArray]) -> bytes:
@@ -93,40 +89,23 @@ def scientific(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def _picture(fig: Figure, key: str) -> Selection | None:
+def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:
     if isinstance(fig.body, CanvasSpec):
-        return canvas(fig.body, key=f"{key}.canvas")
-    if isinstance(fig.body, HeroSpec):
+        canvas(fig.body, key=f"{key}.canvas", picked=picked)
+    elif isinstance(fig.body, HeroSpec):
         hero(fig.body, key=f"{key}.hero")
-        return None
-    if isinstance(fig.body, Ranking):
+    elif isinstance(fig.body, Ranking):
         ranking(fig.body, key=f"{key}.ranking")
-        return None
-    chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
-    with st.container(key=f"slot-{key}", height=_height(chart), border=False):  # freed by contextscope.css once drawn
-        st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
-    return None
+    else:
+        chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
+        with st.container(key=f"slot-{key}", height=_height(chart), border=False):  # freed by contextscope.css
+            st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
 
 
 def _height(chart: "alt.Chart") -> int | Literal["content"]:
     """Return the height of a chart that states one."""
     stated = getattr(chart, "height", None)
     return int(stated) if isinstance(stated, int | float) else "content"
-
-
-def _picked(fig: Figure, index: int, tile: int | None) -> tuple[int, tuple[int, int] | None]:
-    """Return the number of a clicked token and the characters it covers, where the picture knows its tokens."""
-    strip = fig.body.strip if isinstance(fig.body, CanvasSpec) else None
-    if strip is None or index >= len(strip.tokens):
-        return index, None
-    spans = covering([(token.start, token.end) for token in strip.tokens])
-    grid = fig.body.grid if isinstance(fig.body, CanvasSpec) else None
-    owners = grid.owners if isinstance(grid, Tiles) else ()
-    if not owners:
-        return index, spans[index]
-    own = owners[tile] if tile is not None and tile < len(owners) else tuple(range(len(spans)))
-    places = [place for place, owner in enumerate(own) if owner == own[index]] if own[index] >= 0 else [index]
-    return strip.tokens[index].index, (spans[places[0]][0], spans[places[-1]][1])
 
 
 def _badge(check: Check | None) -> str:
@@ -190,9 +169,15 @@ def _export(fig: Figure, key: str) -> None:
 
 
 def _link(key: str) -> None:
-    with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link"):
-        st.caption(t("figure.link_text"))
-        st.code(session.current().permalink(), language=None, wrap_lines=True)
+    """Offer the address of what is on screen when it is opened: choices of the browser may be newer than the card."""
+
+    def drawn() -> None:
+        with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link", on_change="rerun") as opened:
+            if opened.open:
+                st.caption(t("figure.link_text"))
+                st.code(session.current().permalink(), language=None, wrap_lines=True)
+
+    parts.part(f"{key}.address", drawn, on=())
 
 
 def _shape(array: NamedArray) -> str:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from models.errors import ContextscopeError
-from models.machine.paths import ASSETS
 from models.records.trace import ModelTrace
-from pages.shared import cache, continuing, gate, model_picker, notices, sampling
+from pages.shared import cache, continuing, gate, model_picker, notices, parts, sampling
 from pages.shared.panel import panel
 from pages.shared.state import session
 from pages.shared.words.i18n import t
@@ -22,7 +21,6 @@ Readers = tuple[tuple[str, str], ...]  # (architecture, the text that it reads)
 
 def section(page: str, traces: Sequence[ModelTrace]) -> None:
     """Ask what comes next: the distribution of every trace with its settings, then a text that the models write."""
-    st.html(ASSETS / "style" / "next_word.css")
     readers = tuple((trace.architecture, trace.prompt) for trace in traces)
     with st.container(key=f"next-{page}"):
         st.header(t("next_word.title"), anchor="next-word")
@@ -39,7 +37,7 @@ def section(page: str, traces: Sequence[ModelTrace]) -> None:
 
 def _figures(page: str, readers: Readers) -> None:
     with notices.guarded():
-        st.fragment(gate.gated(_distribution))(page, readers)
+        parts.figure(f"{page}.part.next_word", lambda: _distribution(page, readers), on=("token",))
     with notices.guarded():
         st.fragment(gate.gated(continuing.draw))(page, readers)
 
@@ -61,8 +59,6 @@ def _distribution(page: str, readers: Readers) -> None:
         next_word,
         list(traces),
         key=f"{page}.next_word",
-        follow=False,
-        picks=False,
         at=places,
         temperature=chosen.temperature,
         top_k=chosen.top_k,

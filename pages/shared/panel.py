@@ -26,14 +26,14 @@ def panel(
     *,
     key: str,
     subtitle: str | None = None,
-    follow: bool = True,
-    picks: bool = True,
+    follow: bool = False,
+    picked: Callable[[Selection], None] | None = None,
     **options: Any,
-) -> Selection | None:
-    """Call a figure function with the theme, the words and the selected token, check what it returns and show it.
+) -> None:
+    """Call a figure function with the theme and the words, check what it returns and show it.
 
-    key: <page>.<name>. follow: the figure takes `selected`. picks: a click
-    chooses a token for every figure. options go to the figure function.
+    key: <page>.<name>. follow: the figure is drawn for the chosen token here, as `selected`; pictures of the canvas
+    follow it in the browser. picked: what a click does that the picture reports. options go to the figure function.
     """
     if follow:
         first = trace if isinstance(trace, ModelTrace) else trace[0]
@@ -43,7 +43,7 @@ def panel(
         known = (key, language.current(), theme.mode, *sorted(options.items()))
         drawn = _figures.get(draw, trace, known, lambda: draw(trace, theme=theme, t=t, **options))
         checked = cache.check_of(drawn, trace, options)
-    return figure.show(drawn, key=key, check=checked, subtitle=subtitle, picks=picks)
+    figure.show(drawn, key=key, check=checked, subtitle=subtitle, picked=picked)
 
 
 def _large(shown: Any) -> bool:

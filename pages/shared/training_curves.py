@@ -15,7 +15,7 @@ from viz.charts.curves import training_curves
 def training_section(page: str) -> None:
     """Draw how the bundled models were trained, with the bits per byte that each needs on held-out text."""
     known, cards_of = cache.training(), list(cache.training_cards().values())
-    panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{page}.training", follow=False)
+    panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{page}.training")
     for words in {budget(card) for card in cards_of}:  # one text, as all had the same
         st.markdown(words)
     for name, (_, bits) in known.items():

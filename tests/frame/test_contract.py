@@ -26,6 +26,7 @@ FORBIDDEN = {
     "kernels": {"transformers", "streamlit", "viz", "models", "pages", "app"},
 }
 VIZ_SEES = {
+    "models.alignment",
     "models.generation.distribution",
     "models.looks",
     "models.reconstruction",

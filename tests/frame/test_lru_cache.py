@@ -122,13 +122,13 @@ def test_a_chosen_token_is_found_again_in_other_tokens(visit: Callable[..., sess
     assert visit(7).token_in(WORDS) is None and visit(None, (4, 9)).token_in(WORDS) is None
 
 
-def test_choosing_again_lets_go(visit: Callable[..., session.Session]) -> None:
+def test_a_token_is_chosen_with_its_characters_and_let_go(visit: Callable[..., session.Session]) -> None:
     visitor = visit(None)
     visitor.pick(1, (4, 9))
     assert (visitor.selected, visitor.span) == (1, (4, 9))
     visitor.pick(1, (4, 6))  # the same number in other tokens is another piece of text
     assert (visitor.selected, visitor.span) == (1, (4, 6))
-    visitor.pick(1, (4, 6))
+    visitor.pick(None)
     assert (visitor.selected, visitor.span) == (None, None)
 
 

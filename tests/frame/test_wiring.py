@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled check
 TEXT = "The old sailor tied the boat, and the old dog slept."
 TOKEN = 2
 LOOK: dict[str, Any] = {"theme": LIGHT, "t": i18n.translator("en")}
-PICKS = LOOK | {"selected": TOKEN}
+PICKS = LOOK | {"selected": TOKEN}  # of figures drawn for the chosen token here; others follow it in the browser
 
 Draw = Callable[..., Figure]
 Row = tuple[str, str, str, Callable[[ModelTrace], Figure], str | None]  # section, key, figure, picture, subtitle
@@ -50,16 +50,16 @@ def head_words(layer: int, head: int) -> str:
     return f"layer {layer}, head {head}"
 
 
-def of_layer(draw: Draw, layer: int) -> Callable[[ModelTrace], Figure]:
-    return lambda trace: draw(trace, layer=layer, **PICKS)
+def of_layer(draw: Draw, layer: int, *, follow: bool = False) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, layer=layer, **(PICKS if follow else LOOK))
 
 
 def of_head(draw: Draw, layer: int, head: int) -> Callable[[ModelTrace], Figure]:
-    return lambda trace: draw(trace, layer=layer, head=head, **PICKS)
+    return lambda trace: draw(trace, layer=layer, head=head, **LOOK)
 
 
-def of_text(draw: Draw, *, follow: bool = True, **options: Any) -> Callable[[ModelTrace], Figure]:
-    return lambda trace: draw(trace, **options, **(PICKS if follow else LOOK))
+def of_text(draw: Draw, **options: Any) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, **options, **LOOK)
 
 
 def of_channel(layer: int, channel: int, *, among: int | None = None) -> Callable[[ModelTrace], Figure]:
@@ -68,7 +68,7 @@ def of_channel(layer: int, channel: int, *, among: int | None = None) -> Callabl
     def draw(trace: ModelTrace) -> Figure:
         offered = offered_channels(trace, layer) if among else [channel]
         made = channel_mixing(trace.layer(layer), offered)
-        return matrix.channel_matrix(made, trace, layer=layer, channel=channel, index=offered.index(channel), **PICKS)
+        return matrix.channel_matrix(made, trace, layer=layer, channel=channel, index=offered.index(channel), **LOOK)
 
     return draw
 
@@ -94,7 +94,7 @@ def transformer(layer: int, head: int) -> list[Row]:
         ("hero", "transformer.hero", "head_matrix", of_head(attention.head_matrix, layer, head), words),
         following("transformer"),
         ("chapter1", "transformer.logits", "head_logits", of_head(attention.head_logits, layer, head), words),
-        ("chapter2", "transformer.mosaic", "head_mosaic", of_head(attention.head_mosaic, layer, head), None),
+        ("chapter2", "transformer.mosaic", "head_mosaic", of_text(attention.head_mosaic), None),
         ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
          words),
         *shared("transformer"),
@@ -109,7 +109,7 @@ def mamba(layer: int, channel: int) -> list[Row]:
         ("chapter1", "mamba.dt", "dt_map", of_layer(state.dt_map, layer), words),
         ("chapter2", "mamba.slice", "state_slice", of_layer(state.state_slice, layer), words),
         ("chapter3", "mamba.hidden", "hidden_attention", of_layer(state.hidden_attention, layer), words),
-        ("hood.half_life", "mamba.half_life", "half_life", of_text(decay.half_life, follow=False), None),
+        ("hood.half_life", "mamba.half_life", "half_life", of_text(decay.half_life), None),
         ("hood.channel_matrix", "mamba.channel", "channel_matrix", of_channel(layer, channel, among=8), None),
         *shared("mamba"),
     ]
@@ -118,9 +118,9 @@ def mamba(layer: int, channel: int) -> list[Row]:
 def rwkv(layer: int, channel: int) -> list[Row]:
     words = layer_words(layer)
     return [
-        ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer), words),
+        ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer, follow=True), words),
         following("rwkv"),
-        ("chapter1", "rwkv.spectrum", "half_life_spectrum", of_text(decay.half_life_spectrum, follow=False), None),
+        ("chapter1", "rwkv.spectrum", "half_life_spectrum", of_text(decay.half_life_spectrum), None),
         ("chapter2", "rwkv.effective", "effective_attention", of_layer(decay.effective_attention, layer), words),
         ("chapter3", "rwkv.receptance", "receptance_map", of_layer(decay.receptance_map, layer), words),
         ("hood.wkv_film", "rwkv.film", "wkv_film", of_layer(decay.wkv_film, layer), words),
@@ -130,14 +130,14 @@ def rwkv(layer: int, channel: int) -> list[Row]:
 
 
 def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
-    router_figure = of_text(routing.router_bars, follow=False, layer=router, position=TOKEN)
+    router_figure = of_text(routing.router_bars, layer=router, position=TOKEN)
     return [
         ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
         following("jamba"),
         ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
         ("chapter2", "jamba.router", "router_bars", router_figure, f"{layer_words(router)} · {label}"),
-        ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack, layer=None), None),
-        ("hood.expert_load", "jamba.load", "expert_load", of_text(routing.expert_load, follow=False), None),
+        ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack), None),
+        ("hood.expert_load", "jamba.load", "expert_load", of_text(routing.expert_load), None),
         ("hood.head_matrix", "jamba.head", "head_matrix", of_head(attention.head_matrix, 4, head),
          head_words(4, head)),
         ("hood.state_film", "jamba.film", "state_film", of_layer(state.state_film, state_layer),
@@ -205,11 +205,15 @@ def test_a_page_shows_the_figures_of_its_sections_as_the_address_chooses(monkeyp
     with noting(monkeypatch) as seen:
         at = opened(page, text=TEXT, token=str(TOKEN), **query)
     compare(seen, rows(trace), trace)
-    assert_links_lead_back(at, page, query)
+    assert_links_lead_back(at, [one.key for one in seen], page, query)
 
 
-def assert_links_lead_back(at: Any, page: str, query: Mapping[str, str]) -> None:
-    """Every card has the same link: this page, this language, this text, this token and every choice."""
+def assert_links_lead_back(at: Any, keys: list[str], page: str, query: Mapping[str, str]) -> None:
+    """Every card has the same link, written when it is opened: this page, this text, this token and every choice."""
+    assert [code.value for code in at.code if code.value.startswith(("/", "http"))] == []
+    for key in keys:
+        at.session_state[f"{key}.link"] = True
+    at.run()
     links = [code.value for code in at.code if code.value.startswith(("/", "http"))]
     assert len(links) == len([one for one in at.get("popover") if one.proto.popover.label == "Link"])
     for link in links:
@@ -298,7 +302,7 @@ def test_the_overview_shows_every_architecture_and_its_growth(monkeypatch) -> No
         for shape in shapes.values()
     ]
     assert_same_picture(seen[0].fig, reading(traces, carried=carried, **LOOK))
-    assert_same_picture(seen[1].fig, overview.architecture_maps(traces, **PICKS))
+    assert_same_picture(seen[1].fig, overview.architecture_maps(traces, **LOOK))
     assert_same_picture(seen[2].fig, next_word(traces, at=(TOKEN,) * len(traces), **LOOK))
     assert_same_picture(seen[3].fig, curves.growth(rows, at=here, **LOOK))
     assert_same_picture(seen[4].fig, curves.training_curves(logs, **LOOK))

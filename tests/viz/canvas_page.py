@@ -11,6 +11,7 @@ HARNESS = """
   const text = new TextDecoder().decode(Uint8Array.from(source, (c) => c.charCodeAt(0)));
   const module = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   window.picked = [];
+  window.store = module.selectionStore();
   window.show = (payload) => {
     const data = Uint8Array.from(atob(payload), (c) => c.charCodeAt(0));
     const setTriggerValue = (name, value) => window.picked.push([name, value]);
@@ -31,11 +32,16 @@ def drawn(page, figure, *, width: int):
     """Load the script into a page and draw a figure; uncaught errors are collected in page.errors."""
     page.errors = []
     page.on("pageerror", lambda error: page.errors.append(str(error)))
-    source = base64.b64encode(script().encode()).decode()
+    source = base64.b64encode(f"{script()}\nexport {{ selectionStore }};".encode()).decode()
     page.set_content(HARNESS % (styles(), width, source))
     page.wait_for_function("window.ready")
     again(page, figure)
     return page
+
+
+def follow(page, figure) -> None:
+    """Open the selection of the page for the text of a figure, as the reading bar does."""
+    page.evaluate("(reading) => window.store.open({ reading, page: 'test' })", figure.body.reading)
 
 
 def again(page, figure) -> None:

@@ -11,7 +11,7 @@ import pytest
 from viz.canvas import script
 
 CHROMIUM = Path("/usr/bin/chromium")
-NAMES = ["place", "imageOf", "layout", "readout", "drawLiveBars", "cellAt", "choose", "moved", "fit"]
+NAMES = ["place", "imageOf", "layout", "readout", "drawLiveBars", "cellAt", "choose", "moved", "fit", "newSelection"]
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
 
 # A view without a picture: the header of a test, planes of numbers, and type that is 10 px wide per character.
@@ -269,12 +269,21 @@ def test_a_pointer_finds_the_cell_that_the_plan_put_there(call):
     assert call(find, view=view, x=5, y=125)["token"] == 2  # the name of a row of two tokens: the first of them
 
 
+CLICK = """
+  const found = [];
+  view.pick = (one) => found.push(one);
+  view.store = f.newSelection();
+  f.choose(view, at);
+  return [view.store.get().token, found];
+"""
+
+
 @pytest.mark.parametrize(("picks", "token"), [("row", 2), ("column", 4), ("cell", None)])
-def test_a_click_on_a_block_reports_its_first_token_in_each_direction(call, picks, token):
-    view = pooled_view(PEAKS, picks=picks)
-    click = "const found = []; view.pick = (one) => found.push(one); f.choose(view, at); return found"
-    found = call(click, view=view, at={"zone": "grid", "tile": 0, "row": 1, "column": 2})
-    assert found == [{"row": 2, "column": 4, "tile": None, "token": token}]
+def test_a_click_on_a_block_chooses_its_first_token_in_each_direction(call, picks, token):
+    at = {"zone": "grid", "tile": 0, "row": 1, "column": 2}
+    assert call(CLICK, view=pooled_view(PEAKS, picks=picks), at=at) == [token, []]
+    chosen, reported = call(CLICK, view=pooled_view(PEAKS, picks=picks, reports=True), at=at)
+    assert (chosen, reported) == (token, [{"row": 2, "column": 4, "tile": None, "token": token}])
 
 
 def token(index: int) -> dict:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from canvas_page import again, layout, pixel
+from canvas_page import again, follow, layout, pixel
 
 from models.records.trace import Alignment
 from viz.canvas import decode
@@ -71,7 +71,9 @@ def test_tiles_with_tokens_of_their_own_name_and_mark_them(show, traces, english
     count = len(first.tokens)
     doubled = tuple(replace(token, piece=1, pieces=1) for token in (first.tokens[0], *first.tokens))
     axis = Alignment(doubled, ((0, *range(count)), (-1, *range(count))))
-    page = show(architecture_maps([first, second], theme=LIGHT, t=english, alignment=axis))
+    figure = architecture_maps([first, second], theme=LIGHT, t=english, alignment=axis)
+    page = show(figure)
+    follow(page, figure)
     labels = [token.label for token in first.tokens]
     pair = english("viz.matrix.pair", row="{row}", column="{column}")
     bottom, side = layout(page)["height"] - 9, 190 / (count + 1)
@@ -81,18 +83,84 @@ def test_tiles_with_tokens_of_their_own_name_and_mark_them(show, traces, english
         page.wait_for_selector(".tip.on")
         assert page.locator(".tip").inner_text().split("\n")[1] == pair.format(row=labels[-1], column=column)
     page.mouse.click(206 + 2.5 * side, bottom)
-    assert page.evaluate("window.picked.at(-1)")[1] == {"row": count, "column": 2, "tile": 1, "token": count}
+    chosen, last = page.evaluate("window.store.get()"), first.tokens[-1]
+    assert (chosen["token"], chosen["span"]) == (last.index, [last.start, last.end])
+    assert page.evaluate("window.picked") == []
     assert page.errors == []
 
 
 @pytest.mark.slow
-def test_a_click_reports_the_cell_and_its_token(show, traces, english):
-    page = show(film(traces["mamba"], english))
+def test_a_click_chooses_the_token_of_its_cell_and_the_server_hears_nothing(show, traces, english):
+    figure = film(traces["mamba"], english)
+    page = show(figure)
+    follow(page, figure)
     size = layout(page)
     page.mouse.click(size["width"] - 10, size["height"] - 4)
-    assert page.evaluate("window.picked") == [["picked", {"row": 7, "column": 10, "tile": None, "token": 10}]]
+    assert page.evaluate("window.store.get().token") == 10
     page.mouse.click(10, 20)
-    assert page.evaluate("window.picked.at(-1)")[1]["token"] == 0
+    assert page.evaluate("window.store.get().token") == 0
+    page.mouse.click(10, 20)
+    assert page.evaluate("window.store.get().token") is None, "the chosen one is let go"
+    assert page.evaluate("window.picked") == []
+
+
+@pytest.mark.slow
+def test_a_picture_of_another_text_keeps_its_own_selection(show, traces, english):
+    page = show(film(traces["mamba"], english))
+    page.evaluate("window.store.open({ reading: 'another', page: '' })")
+    picture = "['base', 'over'].map((name) => document.querySelector(`canvas.${name}`).toDataURL()).join()"
+    before = page.evaluate(picture)
+    page.evaluate("window.store.set({ token: 4 })")
+    assert page.evaluate(picture) == before
+    page.mouse.click(10, 20)
+    assert page.evaluate("window.store.get().token") == 4
+    assert page.evaluate(picture) != before
+
+
+@pytest.mark.slow
+def test_pictures_of_one_text_share_token_hover_and_time(show, traces, english):
+    figure = state.state_slice(traces["mamba"], theme=LIGHT, t=english, layer=0, channels=6)
+    page = show(figure)
+    follow(page, figure)
+    page.evaluate("window.store.set({ token: 3 })")
+    assert page.locator(".player input").input_value() == "3"
+    page.evaluate("window.store.set({ frame: 7 })")
+    assert page.locator(".player input").input_value() == "7"
+    over = "document.querySelector('canvas.over').toDataURL()"
+    before = page.evaluate(over)
+    page.evaluate("window.store.set({ hover: 2 })")
+    assert page.evaluate(over) != before
+    page.evaluate("window.store.set({ hover: null })")
+    assert page.evaluate(over) == before
+    again(page, state.state_slice(traces["mamba"], theme=DARK, t=english, layer=1, channels=6))
+    assert page.locator(".player input").input_value() == "7", "another layer keeps the time"
+    page.evaluate("window.store.open({ reading: 'another', page: '' })")
+    assert page.locator(".player input").input_value() == "10", "another text does not"
+    assert page.errors == []
+
+
+@pytest.mark.slow
+def test_the_tile_of_the_shown_head_is_outlined_in_the_browser(show, traces, english):
+    figure = attention.head_mosaic(traces["transformer"], theme=LIGHT, t=english)
+    page = show(figure)
+    pictures = []
+    for head in (0, 1):
+        where = {"reading": figure.body.reading, "page": "", "layer": 1, "head": head}
+        page.evaluate("(where) => window.store.open(where)", where)
+        pictures.append(page.evaluate("document.querySelector('canvas.base').toDataURL()"))
+    drawn = [attention.head_mosaic(traces["transformer"], theme=LIGHT, t=english, layer=1, head=n) for n in (0, 1)]
+    for picture, known in zip(pictures, drawn, strict=True):
+        assert show(known).evaluate("document.querySelector('canvas.base').toDataURL()") == picture
+
+
+@pytest.mark.slow
+def test_labels_lean_in_print_alone(show, traces, english):
+    page = show(tokens.token_strip(traces["transformer"], theme=LIGHT, t=english), width=200)
+    screen = layout(page)["height"]
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert layout(page)["height"] > screen
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert layout(page)["height"] == screen
 
 
 @pytest.mark.slow
@@ -107,14 +175,17 @@ def test_new_data_is_drawn_in_place_and_keeps_the_cursor(show, traces, english):
 
 @pytest.mark.slow
 def test_keyboard_reads_aloud_and_picks(show, traces, english):
-    page = show(film(traces["mamba"], english, selected=2))
+    figure = film(traces["mamba"], english)
+    page = show(figure)
+    follow(page, figure)
+    page.evaluate("window.store.set({ token: 2 })")
     page.locator(".stage").focus()
     page.keyboard.press("ArrowRight")
     assert "␣" in page.locator(".heard").inner_text()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    assert page.evaluate("window.picked.at(-1)")[1] == {"row": 0, "column": 3, "tile": None, "token": 3}
+    assert page.evaluate("window.store.get().token") == 3
     page.keyboard.press("Escape")
     assert page.locator(".tip.on").count() == 0
     assert page.locator(".stage").get_attribute("role") == "img"

@@ -125,6 +125,7 @@ class Matrix(Heatmap):
     texts (row, column) stand in the cells, "" for none: shortened where they do not fit, or all left out where one does
     not fit and whole_texts is set, as for numbers. cell_names (row, column) are for the hover text alone.
     row_tokens: rows are the tokens of the strip; triangle: only the past has cells. row_ramps: the ramp of each row.
+    token_notes (token, row): the small line under each row's label for each shown token, in place of rows.notes.
     row_height, max_height: pixels at most, of a row and of all.
     """
 
@@ -138,6 +139,7 @@ class Matrix(Heatmap):
     texts: tuple[tuple[str, ...], ...] = ()
     whole_texts: bool = False
     cell_names: tuple[tuple[str, ...], ...] = ()
+    token_notes: tuple[tuple[str, ...], ...] = ()
     selected_row: int | None = None
     lanes: Lanes | None = None
     baseline: float | None = None
@@ -155,7 +157,7 @@ class Matrix(Heatmap):
 
     def _own(self) -> dict[str, Any]:
         names = ("triangle", "row_tokens", "row_ramps", "row_height", "max_height", "selected_row", "baseline")
-        own = {name: getattr(self, name) for name in (*names, "texts", "whole_texts", "cell_names")}
+        own = {name: getattr(self, name) for name in (*names, "texts", "whole_texts", "cell_names", "token_notes")}
         return own | _axes(self.rows, self.columns)
 
 
@@ -185,6 +187,8 @@ class Tiles(Heatmap):
 
     tile_columns: tiles in a row, 0 for as many as fit; tile_column_labels, tile_row_labels: beside a fixed mosaic.
     marks: rows (first, last + 1) to outline in each tile, in original indices.
+    places: layer and head of each tile, by which the browser outlines the chosen one; reports: whether the server hears
+    of clicks.
     owners, owner_names: where every tile cuts the rows into tokens of its own, the token of each row, -1 for none, and
     the names of these tokens.
     """
@@ -195,6 +199,8 @@ class Tiles(Heatmap):
     tile_row_labels: tuple[str, ...] = ()
     selected_tile: int | None = None
     marks: tuple[tuple[int, int], ...] = ()
+    places: tuple[tuple[int, int], ...] = ()
+    reports: bool = False
     owners: tuple[tuple[int, ...], ...] = ()
     owner_names: tuple[tuple[str, ...], ...] = ()
 
@@ -207,7 +213,7 @@ class Tiles(Heatmap):
 
     def _own(self) -> dict[str, Any]:
         names = ("tile_columns", "tile_column_labels", "tile_row_labels", "selected_tile", "marks")
-        own = {name: getattr(self, name) for name in (*names, "owners", "owner_names")}
+        own = {name: getattr(self, name) for name in (*names, "owners", "owner_names", "places", "reports")}
         return own | {"tiles": [_fields(tile) for tile in self.tiles]}
 
 

@@ -7,7 +7,6 @@ estimated here from its letters, so the height is right to a line of text where 
 import math
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from viz.canvas.heatmap import Frames, Matrix, Tiles
 from viz.canvas.spec import CanvasSpec, Legend
@@ -16,17 +15,8 @@ _SMALL = 480  # pixels; narrower pictures have smaller type
 _MONO_EM, _TEXT_EM, _WIDE_EM = 0.6, 0.5, 0.87  # of a letter: JetBrains Mono, Pretendard, a syllable of Hangul
 _LINE = 17.55  # pixels of a line of 13 px
 _SMALL_LINE = 16.9  # of 12.5 px
-_FLAT = 36  # of a strip whose labels lie flat
+_STRIP = 36  # of the tokens above a picture
 _PLAYER = 12 + 32
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The pieces of one word in the strip: the first token, how many, and the width of the label."""
-
-    start: int
-    span: int
-    label: str
 
 
 def height(spec: CanvasSpec, width: int) -> int:
@@ -39,8 +29,8 @@ def height(spec: CanvasSpec, width: int) -> int:
 def _height(spec: CanvasSpec, width: int) -> int:
     left = _gutter(spec, width)
     tokens = len(spec.strip.tokens) if spec.strip else 0
-    token, y = _strip(spec, width, left)
-    y += len(spec.bars) * 66
+    token = min(76.0, (width - left) / max(tokens, 1))
+    y = (_STRIP if spec.strip else 0) + len(spec.bars) * 66.0
     grid = spec.grid
     if spec.strip and grid:
         y += 4 if spec.bars else 6
@@ -76,81 +66,6 @@ def _gutter(spec: CanvasSpec, width: int) -> int:
     named = max(_text(label, 11 if small else 12, _MONO_EM) for label in labels)
     noted = max((_text(note, 10 if small else 11, _TEXT_EM) for note in grid.rows.notes), default=0.0)
     return math.ceil(min(max(named, noted), 128, width * 0.24)) + 12 + (10 if grid.rows.colors else 0)
-
-
-def _strip(spec: CanvasSpec, width: int, left: int) -> tuple[float, float]:
-    """Return the width of a token and the height of the strip."""
-    if spec.strip is None:
-        return 0.0, 0.0
-    room, tokens = width - left, spec.strip.tokens
-    slot = min(76.0, room / max(len(tokens), 1))
-    groups: list[_Group] = []
-    for place, token in enumerate(tokens):
-        if token.piece > 1 and groups:
-            groups[-1] = _Group(groups[-1].start, groups[-1].span + 1, groups[-1].label)
-        else:
-            groups.append(_Group(place, 1, token.label))
-    small = width < _SMALL
-    for size in (12, 11) if small else (13, 12, 11.5):
-        if _spread([(group, _text(group.label, size, _MONO_EM)) for group in groups], slot, size * 0.4):
-            return slot, _FLAT
-    widths = [_text(group.label, 12 if small else 13, _MONO_EM) for group in groups]
-    fits = sum(wide + 6 <= group.span * slot for wide, group in zip(widths, groups, strict=True))
-    if slot >= 40 and fits >= len(groups) * 0.75:
-        return slot, _FLAT
-    return _leaning(groups, slot, room, len(tokens), small=small, selected=spec.strip.selected)
-
-
-def _leaning(
-    groups: Sequence[_Group], slot: float, room: float, tokens: int, *, small: bool, selected: int | None
-) -> tuple[float, float]:
-    for degrees, size, line in ((56, 12.0 if small else 13.0, 13.5), (70, 11.5, 12.2)):
-        lean = math.radians(degrees)
-        longest = min(max(_text(group.label, size, _MONO_EM) for group in groups), 74 if small else 96)
-        overhang = longest * math.cos(lean) + 4
-        token = min(slot, (room - max(0.0, overhang - slot / 2)) / tokens)
-        if degrees == 70 or not _touching(groups, token, line / math.sin(lean), selected):
-            break
-    return token, math.ceil(longest * math.sin(lean) + 24)
-
-
-def _touching(groups: Sequence[_Group], slot: float, pitch: float, selected: int | None) -> bool:
-    """Return whether leaning labels would have to be left out: browser/spread.js, thin."""
-
-    def at(group: _Group) -> float:
-        return (group.start + group.span / 2) * slot
-
-    kept = next((g for g in groups if selected is not None and g.start <= selected < g.start + g.span), None)
-    last, hidden = -math.inf, False
-    for group in groups:
-        free = at(group) - last >= pitch
-        free = free and (kept is None or group is kept or abs(at(group) - at(kept)) >= pitch)
-        if free or group is kept:
-            last = at(group)
-        else:
-            hidden = True
-    return hidden
-
-
-def _spread(groups: Sequence[tuple[_Group, float]], slot: float, gap: float) -> bool:
-    """Return whether flat labels can stand side by side: browser/spread.js, spread."""
-    blocks: list[tuple[list[tuple[_Group, float]], float, float]] = []
-    for group, width in groups:
-        members, left, total = [(group, width)], (group.start + group.span / 2) * slot - width / 2, width + gap
-        while blocks and blocks[-1][1] + blocks[-1][2] > left:
-            before, start, taken = blocks.pop()
-            n, m = len(before), len(members)
-            left = (start * n + (left - taken) * m) / (n + m)
-            members, total = before + members, taken + total
-        blocks.append((members, left, total))
-    limit = min(12.0, slot * 0.5)
-    for members, left, _ in blocks:
-        at = left
-        for group, width in members:
-            if abs(at + width / 2 - (group.start + group.span / 2) * slot) > limit:
-                return False
-            at += width + gap
-    return True
 
 
 def _rows(grid: Matrix | Frames, cell: float) -> float:

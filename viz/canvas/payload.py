@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Values = npt.NDArray[np.floating]
-VERSION = 2
+VERSION = 3
 
 
 class Planes:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from models.alignment import covering
 from models.records.trace import Token
 from viz.canvas.heatmap import Frames, Matrix, Tiles
 from viz.canvas.payload import Planes, Values, encode
@@ -16,6 +17,7 @@ class Strip:
 
     role: "columns" - the grid's columns are these tokens; "rows" - the rows of every tile are; "frames" - a frame each.
     chosen: first and last + 1 of a chosen run of tokens, where more than the selected one is meant.
+    selected, chosen: drawn until the visitor chooses in the browser.
     surprisal (token,) in bits, nan where unknown. readout: lines of the hover text, with {label} {index} {id} {bits}
     {p} {extra}; extra: one more line per token.
     """
@@ -34,6 +36,8 @@ class Strip:
             "labels": [token.label for token in self.tokens],
             "piece": [token.piece for token in self.tokens],
             "pieces": [token.pieces for token in self.tokens],
+            "spans": covering([(token.start, token.end) for token in self.tokens]),
+            "index": [token.index for token in self.tokens],
             "ids": [token.id for token in self.tokens],
             "surprisal": planes.add(self.surprisal),
             "selected": self.selected,
@@ -80,6 +84,8 @@ class Legend:
 class CanvasSpec:
     """A whole picture. alt: one sentence; accent: #rrggbb of selection; words: interface words the component shows.
 
+    reading: the id of the text whose selection the picture follows (viz.trace.tokens), "" for a selection of its own.
+    token_notes: the note for each shown token, in place of note.
     heights: what viz.canvas.height has found, width -> height in pixels.
     """
 
@@ -93,6 +99,8 @@ class CanvasSpec:
     legends: tuple[Legend, ...] = ()
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    reading: str = ""
+    token_notes: tuple[str, ...] = ()
     heights: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -125,6 +133,8 @@ class CanvasSpec:
             "legends": [asdict(legend) for legend in self.legends],
             "note": self.note,
             "words": dict(self.words),
+            "reading": self.reading,
+            "token_notes": self.token_notes,
         }
         return encode(header, planes)
 

@@ -56,7 +56,7 @@ def _words_error(figure: Figure, drawn: dict[str, Wide], trace: ModelTrace, choi
     at = number(choice, "selected")
     at = at if at is not None and 0 <= at < count else count - 1
     strip = spec_of(figure).strip
-    if not isinstance(grid, Matrix) or strip is None or strip.selected != at:
+    if not isinstance(grid, Matrix) or strip is None or strip.selected != at or grid.rows.notes != grid.token_notes[at]:
         return 1.0
     labels = [[trace.label_of(int(token)) for token in row] for row in drawn["lens_tokens"][..., 0]]
     said = [
@@ -64,9 +64,13 @@ def _words_error(figure: Figure, drawn: dict[str, Wide], trace: ModelTrace, choi
         for row, names in zip(labels, grid.cell_names, strict=True)
         for label, name in zip(row, names, strict=True)
     ]
-    ranks = np.stack([drawn["lens_rank_final"][:, at], drawn["lens_rank_next"][:, at]], axis=1)
+    ranks = np.stack([drawn["lens_rank_final"], drawn["lens_rank_next"]], axis=-1)  # (layer, token, rank)
     return max(
         float([list(row) for row in grid.texts] != labels or not all(said)),
         names_error(grid.rows.labels, [[one.index] if one.index >= 0 else [] for one in trace.stream]),
-        names_error(grid.rows.notes, [[int(rank) for rank in row if not np.isnan(rank)] for row in ranks]),
+        float(len(grid.token_notes) != count),
+        *(
+            names_error(notes, [[int(rank) for rank in row if not np.isnan(rank)] for row in ranks[:, place]])
+            for place, notes in enumerate(grid.token_notes)
+        ),
     )

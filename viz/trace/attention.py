@@ -258,6 +258,8 @@ def _mosaic_grid(
         picks="row",
         selected_tile=next((n for n, at in enumerate(places) if at == outlined), None),
         tiles=tiles,
+        places=tuple((at.layer, at.head) for at in places),
+        reports=True,
         tile_columns=len(across),
         tile_column_labels=across,
         tile_row_labels=down,

@@ -16,7 +16,7 @@ from viz.trace.matrix import matrix_picture
 from viz.trace.state import film_picture, map_picture
 from viz.trace.tokens import picture
 
-CURVE_POINTS = 120
+CURVE_POINTS = 32  # drawn as a smooth line; every one of them is sent for each chosen token
 
 
 @figure("decay_curves", needs=("decay_rate", "bonus", "half_life"))

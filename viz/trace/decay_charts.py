@@ -14,6 +14,7 @@ from viz.trace.channels import Floats, Indices
 
 CURVE_HEIGHT = 400
 ROW_HEIGHT = 40
+WIDE, NARROW = 13, 7.5  # pixels of a sign in 12 px mono type: Hangul, Latin
 TICKS_PER_LANE = 256
 
 
@@ -58,7 +59,7 @@ def fading_chart(
         for d, w in zip(distance, row, strict=True)
     ]
     dots = [{"channel": n, "distance": 0.0, "weight": float(w)} for n, w in zip(names, bonus, strict=True)]
-    curves = table(rows).mark_line(strokeWidth=2.25).encode(x=x, y=y, color=shades)
+    curves = table(rows).mark_line(strokeWidth=2.25, interpolate="monotone").encode(x=x, y=y, color=shades)
     now = table(dots).mark_point(size=64, strokeWidth=2, fill=theme.card, opacity=1).encode(x=x, y=y, color=shades)
     marks = table(_anchors(names, rate, float(distance[-1]), top, t=t))
     ends = marks.mark_point(filled=True, size=44, opacity=1).encode(x=x, y=y, color=shades)
@@ -139,15 +140,16 @@ def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, 
     """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
     shown = [trace.tokens[last - n] for n in range(last + 1)]
     words = [(token.label.removeprefix("␣") or token.label) if token.piece == 1 else "" for token in shown]
-    every = f"max(1, ceil({18 * (last + 1)} / width))"  # a leaning label needs some 18 pixels
+    longest = max(sum(WIDE if ord(sign) > 0x1100 else NARROW for sign in word) for word in words) + 12  # pixels
+    every = f"max(1, ceil({longest * (last + 1) * 1.18:.0f} / width))"  # the axis is so much longer than its words
     axis = alt.Axis(
         values=list(range(last + 1)),
         labelExpr=f"datum.value % {every} == 0 ? {json.dumps(words, ensure_ascii=False)}[datum.value] : ''",
-        labelAngle=-60 if last > 7 else 0,
+        labelAngle=0,
         labelFont=theme.mono,
         labelFontSize=12,
         labelOverlap=False,
-        labelLimit=110,
+        labelLimit=160,
     )
     scale = alt.Scale(domain=[-0.02 * reach, reach * 1.16], nice=False)
     return alt.X("distance:Q", title=t("viz.decay_curves.distance"), scale=scale, axis=axis)

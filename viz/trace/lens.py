@@ -20,8 +20,8 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
     """Draw the most likely next token after the embedding and after every layer, at every token of the text.
 
     Rows are the embedding, where the trace has it, and the layers, first to last; colour is the probability of the
-    token in the cell. Under the name of a row stand two ranks at the selected token (the last without selection): of
-    the model's final prediction there and of the token that really comes next.
+    token in the cell. Under the name of a row stand two ranks at the shown token (the last without selection): of the
+    model's final prediction there and of the token that really comes next.
     """
     stream, count = trace.stream, len(trace.tokens)
     at = selected if selected is not None and 0 <= selected < count else count - 1
@@ -30,6 +30,9 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
     names = tuple(
         t("viz.layer", layer=one.index) if one.index >= 0 else t("viz.logit_lens.embedding") for one in stream
     )
+    ranks = tuple(tuple(_ranks(shown, place, t) for shown in stream) for place in range(count))  # (token, layer)
+    noted = len(stream) * NOTED <= HEIGHT
+    notes = tuple(_note(trace, place, t) for place in range(count)) if noted else ()
     grid = Matrix(
         values=probs,
         scale=Scale(0.0, 1.0, kind="sqrt"),
@@ -38,11 +41,12 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
         rows=Axis(
             names=names,
             labels=names,
-            notes=tuple(_ranks(shown, at, t) for shown in stream),
+            notes=ranks[at],
             colors=tuple(theme.mixer_color(one.mixer) if one.index >= 0 else theme.muted for one in stream),
         ),
         texts=tuple(tuple(trace.label_of(int(token)) for token in row) for row in best),
         cell_names=_said(trace, stream, t),
+        token_notes=ranks,
         row_height=ROW,
         max_height=HEIGHT,
     )
@@ -60,7 +64,8 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
                 t("viz.logit_lens.quantity"), ((0.0, "0%"), (0.5, "25%"), (1.0, "100%")), t("viz.scope.picture_sqrt")
             ),
         ),
-        note=_note(trace, at, t) if len(stream) * NOTED <= HEIGHT else "",
+        note=notes[at] if notes else "",
+        token_notes=notes,
     )
     layers = NamedArray(np.array([shown.index for shown in stream]), ("layer",))
     return Figure("logit_lens", spec, {"layer": layers} | data, alt)

@@ -12,7 +12,7 @@ from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, sequential
 from viz.trace.channels import Floats
 from viz.trace.matrix import MIXING, mixing_of, mixing_part, pooled_note
-from viz.trace.tokens import strip_of, words
+from viz.trace.tokens import reading_of, strip_of, words
 
 TILE = 96  # rows and columns of a tile at most
 FULL_COLOUR = 0.98  # quantile of all shares from which the colour is full: the first rows are always near 1
@@ -52,6 +52,7 @@ def architecture_maps(
         legends=_legends(traces, high, t),
         note=" ".join(_note(traces, grid, alignment, t)),
         words=words(t),
+        reading=reading_of(traces[0]),
     )
     return Figure("four_machines", spec, _exported(traces, shares, alignment), alt)
 

@@ -1,5 +1,6 @@
 """The reader's tokens as a strip, alone or above another picture."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from typing import Literal
@@ -40,10 +41,18 @@ def picture(
     grid: Matrix | Frames | Tiles | None = None,
     legends: tuple[Legend, ...] = (),
     note: str = "",
+    token_notes: tuple[str, ...] = (),
 ) -> CanvasSpec:
     """Assemble a canvas picture of a trace: its accent is the architecture's colour, its words come from t."""
     accent = theme.color(trace.architecture)
-    return CanvasSpec(figure, alt, theme, accent, strip, bars, grid, legends, note, words(t))
+    return CanvasSpec(
+        figure, alt, theme, accent, strip, bars, grid, legends, note, words(t), reading_of(trace), token_notes
+    )
+
+
+def reading_of(trace: ModelTrace) -> str:
+    """Return the id of a text as one model reads it: pictures of the same reading share one selection."""
+    return hashlib.blake2s(f"{trace.checkpoint}\0{trace.prompt}".encode(), digest_size=8).hexdigest()
 
 
 def strip_of(

@@ -109,7 +109,7 @@ def pictures(run: Run) -> None:
 
 
 def _section(run: Run, key: str, draw: Callable[..., Figure]) -> None:
-    layout.section_of(PAGE, key, partial(panel, _kept(run, key, draw), (), key=f"{PAGE}.{key}", follow=False))
+    layout.section_of(PAGE, key, partial(panel, _kept(run, key, draw), (), key=f"{PAGE}.{key}"))
 
 
 def _kept(run: Run, name: str, draw: Callable[..., F]) -> Callable[..., F]:
@@ -230,10 +230,10 @@ def _memory(run: Run, rows: list[Measurement]) -> None:
     if shown == "parts":
         least = min(row.batch for row in rows)
         draw = partial(memory.memory_parts, [row for row in rows if row.batch == least])
-        panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts", follow=False)
+        panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts")
     else:
         draw = partial(memory.memory_vs_context, rows)
-        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", follow=False, peak=shown == "peak")
+        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", peak=shown == "peak")
 
 
 def _why(row: Measurement) -> str:

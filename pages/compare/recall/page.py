@@ -13,12 +13,12 @@ from viz.recall.maps import recall_against_bytes, recall_seeds
 def cost(record: Record, shown: Cells) -> None:
     """Draw what is recalled against what is carried; the record until the first cells are measured."""
     cells = shown if all(shown.values()) else record.bundled
-    panel(recall_against_bytes, cells, key=f"{PAGE}.bytes", follow=False, layout=record.layout)
+    panel(recall_against_bytes, cells, key=f"{PAGE}.bytes", layout=record.layout)
 
 
 def seeds(record: Record) -> None:
     """Draw the mean accuracy of every seed."""
-    panel(recall_seeds, record.runs, key=f"{PAGE}.seeds", follow=False, bundled=BUNDLED_SEED, guess=record.layout.guess)
+    panel(recall_seeds, record.runs, key=f"{PAGE}.seeds", bundled=BUNDLED_SEED, guess=record.layout.guess)
 
 
 def body(record: Record) -> None:

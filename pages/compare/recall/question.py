@@ -28,7 +28,7 @@ def question(record: Record) -> None:
     _sentence(record, found)
     _answers(found)
     traces = [answer.trace for answer in found.answers]
-    panel(recall_example, traces, key=f"{PAGE}.example", follow=False, picks=False,
+    panel(recall_example, traces, key=f"{PAGE}.example",
           asked_at=found.asked_at, answer_at=found.answer_at)  # fmt: skip
     what_ran(PAGE, traces)
 

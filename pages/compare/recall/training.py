@@ -28,7 +28,7 @@ def budget(record: Record) -> None:
         for name, entry in record.about["architectures"].items()
     ]
     st.dataframe(rows, key=f"{PAGE}.sizes", hide_index=True, width="stretch")
-    panel(recall_lessons, _logs(record.task, tuple(record.runs)), key=f"{PAGE}.lessons", follow=False)
+    panel(recall_lessons, _logs(record.task, tuple(record.runs)), key=f"{PAGE}.lessons")
 
 
 @st.cache_data(max_entries=3, show_spinner=False)

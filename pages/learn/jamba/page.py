@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices
+from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
 from viz.trace.attention import head_matrix
@@ -35,11 +35,16 @@ def ribbon(trace: ModelTrace) -> None:
 
 def stack(trace: ModelTrace) -> None:
     """Draw the mixing matrices of all layers."""
-    panel(hybrid_stack, trace, key=f"{PAGE}.stack", layer=None)
+    panel(hybrid_stack, trace, key=f"{PAGE}.stack")
 
 
 def head(trace: ModelTrace) -> None:
-    """Draw one head of the attention layer."""
+    """Draw one head of the attention layer, chosen beside it."""
+    parts.figure(f"{PAGE}.part.head", lambda: head_panel(trace), on=("attention_layer", "head"))
+
+
+def head_panel(trace: ModelTrace) -> None:
+    """Offer the head, and draw it."""
     best = controls.default_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     with st.container(horizontal=True, gap="medium"):
@@ -57,7 +62,12 @@ def head(trace: ModelTrace) -> None:
 
 
 def film(trace: ModelTrace) -> None:
-    """Draw the state of one Mamba layer."""
+    """Draw the state of one Mamba layer, chosen beside it."""
+    parts.figure(f"{PAGE}.part.film", lambda: film_panel(trace), on=("state_layer",))
+
+
+def film_panel(trace: ModelTrace) -> None:
+    """Offer the layer, and draw its state."""
     layers = [shown.index for shown in trace.layers_with("state")]
     layer = controls.layer_picker(PAGE, layers, default=widest_memory(trace), name="state_layer")
     panel(
@@ -73,6 +83,7 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
+    reading_bar.show(PAGE, reading)
     layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))

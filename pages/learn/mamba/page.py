@@ -2,8 +2,9 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout, next_word
+from pages.shared import controls, hood, layout, next_word, parts, reading_bar
 from pages.shared.panel import Draw, panel
+from pages.shared.reading_bar import Layers
 from pages.shared.words.i18n import t
 from viz.trace.channels import farthest_reaching, floats, quantile_channels, widest_memory
 from viz.trace.decay import half_life
@@ -13,15 +14,25 @@ from viz.trace.state import dt_map, hidden_attention, state_film, state_slice
 PAGE = "mamba"
 
 
-def choose(trace: ModelTrace, at: str) -> int:
-    """Offer the layer next to a figure; by default the one whose channels' memories differ most."""
+def layers_of(trace: ModelTrace) -> Layers:
+    """Name the layers of the page; by default the one whose channels' memories differ most."""
     layers = [shown.index for shown in trace.layers_with("state")]
-    return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
+    return Layers("layer", layers, widest_memory(trace))
 
 
-def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
-    """Draw one figure of the chosen layer."""
-    layer = choose(trace, at)
+def pickers(layers: Layers) -> None:
+    """Offer the layer, for the whole page."""
+    controls.layer_picker(PAGE, layers.options, default=layers.default)
+
+
+def by_layer(draw: Draw, trace: ModelTrace, layers: Layers, at: str) -> None:
+    """Draw one figure of the layer that the page shows."""
+    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, layers, at), on=("layer",))
+
+
+def layer_panel(draw: Draw, trace: ModelTrace, layers: Layers, at: str) -> None:
+    """Draw one figure, as it is now."""
+    layer = layers.shown
     panel(
         draw,
         trace,
@@ -31,9 +42,14 @@ def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
     )
 
 
-def one_channel(trace: ModelTrace) -> None:
+def one_channel(trace: ModelTrace, layers: Layers) -> None:
+    """Draw one channel, chosen beside it."""
+    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace, layers), on=("layer", "channel"))
+
+
+def channel_panel(trace: ModelTrace, layers: Layers) -> None:
     """Draw the signed weights of one channel."""
-    layer = choose(trace, "channel")
+    layer = layers.shown
     offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     mixing = channel_mixing(trace.layer(layer), offered)
     channel = controls.channel_picker(PAGE, offered, default=offered[farthest_reaching(mixing)], at="channel")
@@ -52,16 +68,18 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.first_figure(PAGE, lambda: by_layer(state_film, reading, "film"), traces=[reading])
+    layers = layers_of(reading)
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
+    layout.first_figure(PAGE, lambda: by_layer(state_film, reading, layers, "film"), traces=[reading])
     next_word.section(PAGE, [reading])
-    layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, "dt"))
-    layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, "slice"))
-    layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, "hidden"))
+    layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, layers, "dt"))
+    layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, layers, "slice"))
+    layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, layers, "hidden"))
     layout.under_the_hood(
         PAGE,
         [
-            ("half_life", lambda: panel(half_life, reading, key=f"{PAGE}.half_life", follow=False)),
-            ("channel_matrix", lambda: one_channel(reading)),
+            ("half_life", lambda: panel(half_life, reading, key=f"{PAGE}.half_life")),
+            ("channel_matrix", lambda: one_channel(reading, layers)),
             *hood.shared(PAGE, reading),
         ],
     )

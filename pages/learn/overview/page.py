@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from models.alignment import align_all, covering, same_tokens
+from models.alignment import align_all, same_tokens
 from models.errors import ContextscopeError
 from models.records.trace import ModelTrace
-from pages.shared import cache, controls, layout, model_picker, next_word, notices, training_curves
+from pages.shared import cache, controls, layout, model_picker, next_word, notices, reading_bar, training_curves
 from pages.shared.panel import panel
 from pages.shared.state import session
 from pages.shared.words.content import section
@@ -23,13 +23,8 @@ def draw_maps(traces: list[ModelTrace]) -> None:
     texts = [trace.tokens for trace in traces]
     if same_tokens(texts):
         panel(architecture_maps, traces, key=f"{PAGE}.machines")
-        return
-    visit, first = session.current(), texts[0]
-    index, span = visit.token_in(first), visit.span
-    if span is None and index is not None:
-        span = covering([(token.start, token.end) for token in first])[index]
-    aligned = align_all(traces[0].prompt, texts)
-    panel(architecture_maps, traces, key=f"{PAGE}.machines", alignment=aligned, span=span)
+    else:
+        panel(architecture_maps, traces, key=f"{PAGE}.machines", alignment=align_all(traces[0].prompt, texts))
 
 
 def draw_reading(traces: list[ModelTrace]) -> None:
@@ -37,7 +32,7 @@ def draw_reading(traces: list[ModelTrace]) -> None:
     texts = [trace.tokens for trace in traces]
     aligned = None if same_tokens(texts) else align_all(traces[0].prompt, texts)
     carried = tuple(cache.cache_bytes_until(trace.checkpoint, len(trace.tokens)) for trace in traces)
-    panel(reading, traces, key=f"{PAGE}.reading", follow=False, alignment=aligned, carried=carried)
+    panel(reading, traces, key=f"{PAGE}.reading", alignment=aligned, carried=carried)
 
 
 def others(first: ModelTrace) -> list[ModelTrace]:
@@ -85,13 +80,14 @@ def curves(traces: list[ModelTrace]) -> None:
     here = len(traces[0].tokens)
     lengths = sorted({*LENGTHS, here})
     rows = {trace.architecture: [(n, cache.cache_bytes(trace.checkpoint, n)) for n in lengths] for trace in traces}
-    panel(growth, rows, key=f"{PAGE}.growth", follow=False, at=here)
+    panel(growth, rows, key=f"{PAGE}.growth", at=here)
 
 
 layout.header(PAGE)
 first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
+    reading_bar.show(PAGE, first)
     every = others(first)
     with notices.guarded():
         draw_reading(every)

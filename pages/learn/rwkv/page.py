@@ -2,8 +2,9 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout, next_word
+from pages.shared import controls, hood, layout, next_word, parts, reading_bar
 from pages.shared.panel import Draw, panel
+from pages.shared.reading_bar import Layers
 from pages.shared.words.i18n import t
 from viz.trace.channels import floats, quantile_channels, widest_memory
 from viz.trace.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
@@ -12,19 +13,31 @@ from viz.trace.matrix import channel_matrix
 PAGE = "rwkv"
 
 
-def choose(trace: ModelTrace, at: str) -> int:
-    """Offer the layer next to a figure; by default the one whose channels' memories differ most."""
+def layers_of(trace: ModelTrace) -> Layers:
+    """Name the layers of the page; by default the one whose channels' memories differ most."""
     layers = [shown.index for shown in trace.layers_with("decay_rate")]
-    return controls.layer_picker(PAGE, layers, default=widest_memory(trace), at=at)
+    return Layers("layer", layers, widest_memory(trace))
 
 
-def by_layer(draw: Draw, trace: ModelTrace, at: str) -> None:
-    """Draw one figure of the chosen layer."""
-    layer = choose(trace, at)
+def pickers(layers: Layers) -> None:
+    """Offer the layer, for the whole page."""
+    controls.layer_picker(PAGE, layers.options, default=layers.default)
+
+
+def by_layer(draw: Draw, trace: ModelTrace, layers: Layers, at: str, *, follow: bool = False) -> None:
+    """Draw one figure of the chosen layer; follow: of the chosen token, too."""
+    on = ("layer", "token") if follow else ("layer",)
+    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, layers, at, follow=follow), on=on)
+
+
+def layer_panel(draw: Draw, trace: ModelTrace, layers: Layers, at: str, *, follow: bool) -> None:
+    """Draw one figure of the layer that the page shows."""
+    layer = layers.shown
     panel(
         draw,
         trace,
         key=f"{PAGE}.{at}",
+        follow=follow,
         layer=layer,
         subtitle=t("viz.layer", layer=layer),
     )
@@ -36,13 +49,17 @@ def spectrum(trace: ModelTrace) -> None:
         half_life_spectrum,
         trace,
         key=f"{PAGE}.spectrum",
-        follow=False,
     )
 
 
-def one_channel(trace: ModelTrace) -> None:
+def one_channel(trace: ModelTrace, layers: Layers) -> None:
+    """Draw one channel, chosen beside it."""
+    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace, layers), on=("layer", "channel"))
+
+
+def channel_panel(trace: ModelTrace, layers: Layers) -> None:
     """Draw the effective attention of one channel; by default the slowest of the layer."""
-    layer = choose(trace, "channel")
+    layer = layers.shown
     offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
     channel = controls.channel_picker(PAGE, offered, default=offered[0], at="channel")
     mixing = channel_mixing(trace.layer(layer), [channel])
@@ -59,16 +76,18 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, "decay"), traces=[reading])
+    layers = layers_of(reading)
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
+    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, layers, "decay", follow=True), traces=[reading])
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
-    layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, "effective"))
-    layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, "receptance"))
+    layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, layers, "effective"))
+    layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, layers, "receptance"))
     layout.under_the_hood(
         PAGE,
         [
-            ("wkv_film", lambda: by_layer(wkv_film, reading, "film")),
-            ("channel_matrix", lambda: one_channel(reading)),
+            ("wkv_film", lambda: by_layer(wkv_film, reading, layers, "film")),
+            ("channel_matrix", lambda: one_channel(reading, layers)),
             *hood.shared(PAGE, reading),
         ],
     )

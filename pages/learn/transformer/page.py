@@ -1,12 +1,15 @@
 """Transformer: every token looks back at every other."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, next_word
+from pages.shared import controls, experts, hood, layout, next_word, parts, reading_bar
+from pages.shared.canvas import Selection
 from pages.shared.panel import Draw, panel
+from pages.shared.reading_bar import Layers
 from pages.shared.state import session
 from pages.shared.words.i18n import t
 from viz.trace.attention import SCORES, head_logits, head_matrix, head_mosaic, mosaic_head, value_norm_matrix
@@ -14,23 +17,49 @@ from viz.trace.attention import SCORES, head_logits, head_matrix, head_mosaic, m
 PAGE = "transformer"
 
 
-def choose(trace: ModelTrace, at: str) -> tuple[int, int]:
-    """Offer the layer and the head next to a figure; by default the clearest one."""
+PLACE = ("layer", "head")  # the choices that the page follows
+
+
+class Heads(NamedTuple):
+    """The heads of a model, and the one that is shown until the visitor chooses."""
+
+    trace: ModelTrace
+    layers: Layers
+    best: int
+
+    def number(self) -> int:
+        """Count the heads of the shown layer."""
+        return self.trace.layer(self.layers.shown).parts["attention"].sizes["head"]
+
+    def shown(self) -> tuple[int, int]:
+        """Return the layer and the head that the page shows."""
+        return self.layers.shown, controls.chosen("head", range(self.number()), default=self.best)
+
+
+def heads_of(trace: ModelTrace) -> Heads:
+    """Name the layers with heads; by default the clearest head."""
     best = controls.default_head(trace)
-    layers = trace.layers_with("attention")
-    with st.container(horizontal=True, gap="medium"):
-        layer = controls.layer_picker(PAGE, [shown.index for shown in layers], default=best.layer, at=at)
-        heads = trace.layer(layer).parts["attention"].sizes["head"]
-        head = controls.head_picker(PAGE, heads, default=best.head, at=at)
-    return layer, head
+    layers = [shown.index for shown in trace.layers_with("attention")]
+    return Heads(trace, Layers("layer", layers, best.layer), best.head)
 
 
-def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
+def pickers(heads: Heads) -> None:
+    """Offer the layer and the head, for the whole page."""
+    controls.layer_picker(PAGE, heads.layers.options, default=heads.layers.default)
+    controls.head_picker(PAGE, heads.number(), default=heads.best)
+
+
+def one_head(draw: Draw, heads: Heads, at: str) -> None:
     """Draw one head over the reader's words."""
-    layer, head = choose(trace, at)
+    parts.figure(f"{PAGE}.part.{at}", lambda: head_panel(draw, heads, at), on=PLACE)
+
+
+def head_panel(draw: Draw, heads: Heads, at: str) -> None:
+    """Draw the head that the page shows."""
+    layer, head = heads.shown()
     panel(
         draw,
-        trace,
+        heads.trace,
         key=f"{PAGE}.{at}",
         layer=layer,
         head=head,
@@ -39,53 +68,54 @@ def one_head(draw: Draw, trace: ModelTrace, at: str) -> None:
 
 
 def all_heads(trace: ModelTrace) -> None:
-    """Draw every head as a tile; a click chooses it for the whole page."""
-    best, visit = controls.default_head(trace), session.current()
+    """Draw every head as a tile; a click chooses it for the whole page, and the browser outlines it."""
+    parts.figure(f"{PAGE}.part.mosaic", lambda: mosaic_panel(trace), on=())
+
+
+def mosaic_panel(trace: ModelTrace) -> None:
+    """Offer the scores under the tiles, and draw them."""
     score = st.segmented_control(
         t("controls.score"),
         SCORES,
         default=SCORES[0],
         required=True,
-        key=f"{PAGE}.score.{visit.lang}",
+        key=f"{PAGE}.score.{session.language()}",
         format_func=lambda name: t(f"viz.score.{name}"),
     )
-    layers = [shown.index for shown in trace.layers_with("attention")]
-    layer = visit.selection("layer", default=best.layer, allowed=layers)
-    head = visit.selection(
-        "head", default=best.head, allowed=range(trace.layer(layer).parts["attention"].sizes["head"])
-    )
-    clicked = panel(
-        head_mosaic,
-        trace,
-        key=f"{PAGE}.mosaic",
-        layer=layer,
-        head=head,
-        score=score or SCORES[0],
-    )
-    if clicked is not None and clicked.tile is not None:
-        chosen = mosaic_head(trace, clicked.tile)
-        if (chosen.layer, chosen.head) != (layer, head):
-            visit.select("layer", chosen.layer)
-            visit.select("head", chosen.head)
-            st.rerun()
+
+    def picked(click: Selection) -> None:
+        if click.tile is not None:
+            at = mosaic_head(trace, click.tile)
+            session.current().select("layer", at.layer)
+            controls.choose("head", at.head)
+
+    panel(head_mosaic, trace, key=f"{PAGE}.mosaic", picked=picked, score=score or SCORES[0])
 
 
 layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    layout.first_figure(PAGE, lambda: one_head(head_matrix, reading, "hero"), traces=[reading])
+    heads = heads_of(reading)
+    reading_bar.show(
+        PAGE,
+        reading,
+        pickers=lambda: pickers(heads),
+        layers=heads.layers,
+        place=heads.shown,
+    )
+    layout.first_figure(PAGE, lambda: one_head(head_matrix, heads, "hero"), traces=[reading])
     next_word.section(PAGE, [reading])
-    layout.chapter(PAGE, 1, lambda: one_head(head_logits, reading, "logits"))
+    layout.chapter(PAGE, 1, lambda: one_head(head_logits, heads, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
-    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, reading, "moved"))
-    parts: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
+    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, heads, "moved"))
+    further: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
-        parts += [
+        further += [
             ("expert_lanes", lambda: experts.lanes(PAGE, reading)),
             ("router_bars", lambda: experts.router(PAGE, reading)),
             ("expert_load", lambda: experts.load(PAGE, reading)),
         ]
-    layout.under_the_hood(PAGE, parts)
+    layout.under_the_hood(PAGE, further)
     layout.what_it_costs(PAGE, len(reading.tokens))
     layout.check_yourself(PAGE)

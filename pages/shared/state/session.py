@@ -25,6 +25,10 @@ _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the f
 _MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,5}")
 _FOLDER = "folder-"  # how the codes of folders begin
+TOLD = "frame.told"  # the key of the field in which the browser leaves the chosen token for the next run
+_TOLD = re.compile(
+    r"(?P<reading>[0-9a-f]{16}):(?:(?P<token>[0-9]{1,5})(?::(?P<start>[0-9]{1,5})-(?P<end>[0-9]{1,5}))?)?"
+)
 _SHOWN = 80  # characters of an address that a note repeats
 
 
@@ -58,8 +62,7 @@ class Session:
         text = text[:PROMPT_CHARACTERS]
         if text != self.prompt:
             _put("prompt", text)
-            _put("token", None)
-            _put("span", None)
+            self.pick(None)
 
     @property
     def selected(self) -> int | None:
@@ -70,6 +73,7 @@ class Session:
     @selected.setter
     def selected(self, index: int | None) -> None:
         _put("token", index)
+        _put("heard", st.session_state.get(TOLD))  # what the browser told before counts no longer
 
     @property
     def span(self) -> tuple[int, int] | None:
@@ -77,18 +81,26 @@ class Session:
         span = _get("span", None)
         return span if isinstance(span, tuple) and self.selected is not None else None
 
-    def pick(self, index: int, span: tuple[int, int] | None = None) -> None:
-        """Choose a token, or let go of it when it is the chosen one; the page is then drawn once more."""
-        again = index == self.selected and span == self.span
-        self.selected = None if again else index
-        _put("span", None if again else span)
-        _put("stale", True)
+    def pick(self, index: int | None, span: tuple[int, int] | None = None) -> None:
+        """Choose a token, with its characters where they are known, or none."""
+        self.selected = index
+        _put("span", None if index is None else span)
 
-    def needs_rerun(self) -> bool:
-        """Return, once, whether the page needs a rerun because a choice was made after parts of it were drawn."""
-        needed = bool(_get("stale", False))
-        _put("stale", False)
-        return needed
+    def reads(self, reading: str) -> None:
+        """Note the id of the text that the page reads; what the browser tells of another is not heard."""
+        _put("reading", (reading, self.prompt))
+
+    def hear(self) -> None:
+        """Take over the token that the browser told last, <reading>:<token>:<start>-<end>, of the text still shown."""
+        told = st.session_state.get(TOLD)
+        found = _TOLD.fullmatch(told) if isinstance(told, str) else None
+        if found is None or told == _get("heard", None):
+            return
+        _put("heard", told)
+        if _get("reading", None) != (found["reading"], self.prompt):
+            return
+        span = None if found["start"] is None else (int(found["start"]), int(found["end"]))
+        self.pick(None if found["token"] is None else int(found["token"]), span)
 
     def token(self, count: int) -> int | None:
         """Return the chosen token if a text of count tokens has it."""
@@ -173,7 +185,7 @@ class Session:
     @property
     def restored(self) -> bool:
         """Whether this run shows what the address said at an earlier time: the visitor went back or forward."""
-        return bool(_get("restored", False))
+        return history.is_step()
 
     def forget(self) -> None:
         """Return to the defaults of all that the address of this page says, before the one of another time is read."""
@@ -214,7 +226,7 @@ def start(page: str) -> Session:
     """Enter a page. The first call of a session reads the valid choices from the URL, and so does a step in history."""
     _put("page", page)
     session = current()
-    _put("restored", history.is_step())
+    session.hear()
     if not _get("started", False):
         _put("started", True)
         _read_url(session)

@@ -16,13 +16,14 @@ function drawLiveBars(view, ctx) {
   });
 }
 
-// The row that is meant: under the cursor, selected, or the last one.
+// The row that is meant: under the cursor here or elsewhere, shown, or the last one.
 function activeRow(view) {
   const { grid } = view.header;
   const at = view.cursor;
   if (at?.zone === "grid") return at.row;
   if (at?.zone === "strip") return Math.floor(at.token / grid.pool[0]);
-  return !Number.isInteger(grid.selected_row) ? grid.rows - 1 : Math.floor(grid.selected_row / grid.pool[0]);
+  const token = hoveredToken(view) ?? shownToken(view);
+  return token === null ? grid.rows - 1 : Math.min(grid.rows - 1, Math.floor(token / grid.pool[0]));
 }
 
 // One bar for every block of pool tokens.

@@ -1,7 +1,8 @@
 // One picture: token strip, bars and heatmap on a canvas, with hover, keyboard cursor, frames and mosaic.
-// Input: bytes written by viz/canvas/payload.py. Output: trigger "picked" {row, column, tile, token}. Everything else
-// (hover, frame, play) stays in the browser and survives new data. The files of this folder are one module, joined by
-// viz/canvas/source.py: a View (view.js) holds the state, all else are functions of it.
+// Input: bytes written by viz/canvas/payload.py. Output: trigger "picked" {row, column, tile, token}, of pictures whose
+// header asks for it. Token, hover and time stay in the browser, in the store of the page (store.js), and survive new
+// data. The files of this folder are one module, joined by viz/canvas/source.py: a View (view.js) holds the state, all
+// else are functions of it.
 
 const views = new WeakMap();
 
@@ -29,22 +30,30 @@ function letGo(parentElement) {
   if (place) place.style.height = "auto";
 }
 
-// Make a view that draws itself again when its width or the fonts change.
+// Make a view that draws itself again when its width, the fonts or the selection change, and for print.
 function open(root) {
   const view = new View(root);
   buildPlayer(view);
   listen(view);
+  const unfollow = followStores(view);
   const observer = new ResizeObserver(() => {
     const width = Math.floor(root.clientWidth);
     if (width > 0 && (width !== view.width || window.devicePixelRatio !== view.dpr)) paint(view);
   });
   const onFonts = () => paint(view);
+  const onPrint = ({ type }) => {
+    view.print = type === "beforeprint";
+    paint(view);
+  };
   observer.observe(root);
   document.fonts?.addEventListener("loadingdone", onFonts);
+  for (const name of ["beforeprint", "afterprint"]) window.addEventListener(name, onPrint);
   view.close = () => {
-    stop(view);
+    if (view.store === view.own) stop(view);
+    unfollow();
     observer.disconnect();
     document.fonts?.removeEventListener("loadingdone", onFonts);
+    for (const name of ["beforeprint", "afterprint"]) window.removeEventListener(name, onPrint);
   };
   return view;
 }
@@ -60,7 +69,12 @@ function update(view, data) {
   view.root.style.colorScheme = theme.mode;
   view.stage.setAttribute("aria-label", [alt, words.keys].filter(Boolean).join(" "));
   view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && grid.picks !== "none")));
-  keepFrame(view, before);
+  if (!before || before.id !== header.id || before.reading !== header.reading || before.strip?.selected !== strip?.selected) {
+    view.own.set({ token: null, frame: null, hover: null }, "data");
+  }
+  attach(view);
+  placeFrame(view);
+  writePlayer(view);
   if (view.cursor && !exists(header, view.cursor)) view.cursor = null;
   writeFoot(view);
   loadFonts(header);

@@ -2,10 +2,21 @@
 
 function drawCursor(view, ctx) {
   const at = view.cursor;
-  if (!at) return;
+  if (!at) {
+    const token = hoveredToken(view);
+    if (token !== null) drawTokenBands(view, ctx, token);
+    return;
+  }
   if (at.zone === "strip") drawTokenBands(view, ctx, at.token);
   else if (view.header.grid.mode === "tiles") drawTileCell(view, ctx, at);
   else drawMatrixCell(view, ctx, at);
+}
+
+// The token of the strip under a pointer in another picture; null for none.
+function hoveredToken(view) {
+  const { hover } = said(view);
+  if (view.cursor || hover === null || !view.header.strip) return null;
+  return runOf(view, hover, null)?.[0] ?? null;
 }
 
 function drawTokenBands(view, ctx, token) {

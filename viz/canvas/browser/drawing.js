@@ -1,6 +1,8 @@
 // Small drawing and writing that knows nothing of the picture.
 
 const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.substr(i, 2), 16));
+// A colour laid over another, as one that hides what is under it.
+const tint = (hex, ground, a) => `rgb(${rgb(hex).map((v, i) => Math.round(v * a + rgb(ground)[i] * (1 - a))).join(",")})`;
 const alpha = (hex, a) => `rgba(${rgb(hex).join(",")},${a})`;
 
 function shown(value) {
@@ -43,15 +45,17 @@ function outline(ctx, x, y, width, height, radius) {
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
 // Shorten a text with an ellipsis until it fits; "" when not even one sign does.
-function fit(ctx, text, room) {
-  if (ctx.measureText(text).width <= room) return text;
+const fit = (ctx, text, room) => shorten(text, room, (part) => ctx.measureText(part).width);
+
+function shorten(text, room, measure) {
+  if (measure(text) <= room) return text;
   const signs = Array.from(graphemes.segment(text), ({ segment }) => segment);
   const cut = (count) => signs.slice(0, count).join("") + "…";
   let low = 0;
   let high = signs.length;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (ctx.measureText(cut(middle)).width <= room) low = middle;
+    if (measure(cut(middle)) <= room) low = middle;
     else high = middle - 1;
   }
   return low ? cut(low) : "";

@@ -1,7 +1,8 @@
 // Under the picture: a note and the colour scales.
 
 function writeFoot(view) {
-  const { legends, note, grid } = view.header;
+  const { legends, grid } = view.header;
+  const note = noteOf(view);
   view.foot.replaceChildren();
   if (!note && !legends.length) return;
   element("div", "note", view.foot).textContent = note;
@@ -13,6 +14,14 @@ function writeFoot(view) {
     else writeRamp(box, [legend.ramp].flat().map((place) => grid.ramps[place]), legend.ticks);
     if (legend.scope) element("span", "scope", box).textContent = legend.scope;
   }
+}
+
+// The words under the picture, which may be those of the shown token.
+const noteOf = (view) => view.header.token_notes?.[shownToken(view)] ?? view.header.note;
+
+function writeNote(view) {
+  const box = view.foot.querySelector(".note");
+  if (box && view.header.token_notes?.length) box.textContent = noteOf(view);
 }
 
 function writeSwatches(box, swatches) {

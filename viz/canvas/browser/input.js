@@ -13,9 +13,23 @@ function listen(view) {
   };
 }
 
+// Point at a place; the other pictures of the page hear which token that is.
 function setCursor(view, at) {
   view.cursor = at;
-  if (view.plan) paintOver(view);
+  if (!view.plan) return;
+  const token = at && tokenAt(view, at);
+  const hover = token === null ? null : meant(view, token, at.tile).token;
+  if (view.store && hover !== said(view).hover) view.store.set({ hover }, view.header.id); // draws this one, too
+  else paintOver(view);
+}
+
+// The token of the strip that a place stands for; null for none.
+function tokenAt(view, at) {
+  const { grid } = view.header;
+  if (at.zone === "strip") return at.token;
+  const count = view.header.strip?.labels.length ?? 0;
+  const token = grid.picks === "row" ? at.row * grid.pool[0] : grid.picks === "column" ? at.column * grid.pool[1] : null;
+  return token !== null && token < count ? token : null;
 }
 
 // The token or cell under the pointer; null where there is none.
@@ -81,8 +95,8 @@ function key(view, event) {
 // Where the keyboard enters.
 function start(view) {
   const { grid, strip } = view.header;
-  if (strip) return { zone: "strip", token: strip.selected ?? 0 };
-  return { zone: "grid", tile: grid.selected_tile ?? 0, row: 0, column: 0 };
+  if (strip) return { zone: "strip", token: shownToken(view) ?? 0 };
+  return { zone: "grid", tile: shownTile(view) ?? 0, row: 0, column: 0 };
 }
 
 // One step of the keyboard; inside: within a tile, not to the next one.
@@ -94,35 +108,38 @@ function moved(view, at, [down, right], inside) {
     if (down <= 0 || !grid) return onStrip(clamp(at.token + right, strip.labels.length));
     const row = strip.role === "rows" ? Math.floor(at.token / grid.pool[0]) : 0;
     const column = strip.role === "columns" ? Math.floor(at.token / grid.pool[1]) : 0;
-    return { zone: "grid", tile: grid.selected_tile ?? 0, row, column };
+    return { zone: "grid", tile: shownTile(view) ?? 0, row, column };
   }
   const { tile, row, column } = at;
   if (grid.mode === "tiles" && !inside) {
     const next = tile + right + down * view.plan.tiles.columns;
-    if (next < 0 && strip) return onStrip(strip.selected ?? 0);
+    if (next < 0 && strip) return onStrip(shownToken(view) ?? 0);
     return { zone: "grid", tile: next < grid.count ? clamp(next, grid.count) : tile, row, column };
   }
   if (row + down < 0 && strip) {
-    return onStrip(strip.role === "columns" ? Math.min(strip.labels.length - 1, column * grid.pool[1]) : frameToken(view) ?? strip.selected ?? 0);
+    return onStrip(strip.role === "columns" ? Math.min(strip.labels.length - 1, column * grid.pool[1]) : frameToken(view) ?? shownToken(view) ?? 0);
   }
   return { zone: "grid", tile, row: clamp(row + down, grid.rows), column: clamp(column + right, grid.columns) };
 }
 
-// Report a token or a cell in original (unpooled) indices; a token of a film also chooses its frame.
+// Choose the token that a place stands for, or let go of it where it is the chosen one; where the header asks for it, the
+// server hears of the place in original (unpooled) indices.
 function choose(view, at) {
   const { grid, strip } = view.header;
+  const token = tokenAt(view, at);
+  if (token !== null && view.store) {
+    const next = meant(view, token, at.zone === "grid" ? at.tile : null);
+    const now = said(view);
+    const again = now.frame === null && now.token === next.token && equal(now.span, next.span);
+    view.store.set({ ...(again ? { token: null, span: null } : next), frame: null, playing: false }, view.header.id);
+  }
+  if (!grid?.reports) return;
   if (at.zone === "strip") {
-    if (strip.role === "frames") {
-      stop(view);
-      setFrame(view, Math.min(frameOf(view, at.token), grid.count - 1));
-    }
-    const row = strip.role === "rows" || grid?.row_tokens ? at.token : null;
-    view.pick({ row, column: strip.role === "columns" ? at.token : null, tile: null, token: at.token });
+    const row = strip.role === "rows" || grid.row_tokens ? at.token : null;
+    view.pick({ row, column: strip.role === "columns" ? at.token : null, tile: null, token });
     return;
   }
-  if (grid.picks === "none" && grid.mode !== "tiles") return;
   const row = at.row * grid.pool[0];
   const column = at.column * grid.pool[1];
-  const token = grid.picks === "row" ? row : grid.picks === "column" ? column : null;
   view.pick({ row, column, tile: grid.mode === "matrix" ? null : grid.mode === "frames" ? view.frame : at.tile, token });
 }

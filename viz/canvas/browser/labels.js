@@ -12,7 +12,7 @@ function drawRowLabels(view, ctx) {
   const colored = grid.row_colors.length > 0;
   ctx.textBaseline = "middle";
   ctx.textAlign = "right";
-  const selected = grid.row_tokens ? grid.selected_row : null;
+  const selected = grid.row_tokens ? shownToken(view) : null;
   labels.forEach((label, i) => {
     const y = gridY + (i / pool) * row + row / pool / 2;
     if (colored) {
@@ -26,14 +26,15 @@ function drawRowLabels(view, ctx) {
     ctx.font = chosen ? font.replace("500", "700") : font;
     const text = fit(ctx, label, left - 12 - (colored ? 8 : 0));
     if (!colored) return drawTokenText(ctx, text, left - 8, y, chosen ? theme.accent : theme.ink, "right", theme.muted);
-    const noted = grid.row_notes.length && row >= 26;
+    const notes = grid.token_notes?.[shownToken(view)] ?? grid.row_notes;
+    const noted = notes.length && row >= 26;
     ctx.textAlign = "left";
     ctx.fillStyle = theme.ink;
     ctx.fillText(text, 10, noted ? y - 6.5 : y);
     if (!noted) return;
     ctx.font = fonts.note;
     ctx.fillStyle = theme.muted;
-    ctx.fillText(fit(ctx, grid.row_notes[i], left - 16), 10, y + 7.5);
+    ctx.fillText(fit(ctx, notes[i], left - 16), 10, y + 7.5);
   });
   ctx.textAlign = "left";
 }

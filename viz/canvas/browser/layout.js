@@ -1,4 +1,4 @@
-// Where everything lies: the strip with flat or leaning labels, bars, rows or tiles, in a given width.
+// Where everything lies: the strip with flat labels, ticks or leaning labels, bars, rows or tiles, in a given width.
 
 // Return the plan of a view; reads its header, its width and measure(font, text), and changes nothing.
 function layout(view) {
@@ -55,8 +55,8 @@ function gutter(view, plan) {
   return Math.ceil(Math.min(wanted, limit)) + 12 + (grid.row_colors.length ? 10 : 0);
 }
 
-// Labels lie flat when they fit, lean when they do not, and thin out when even leaning ones would touch. Sets the fonts
-// of tokens in the plan and, where leaning ones need room at the right, the width of a token.
+// Labels lie flat where all have room. Else the screen has a tick for each token, and the labels of the shown and of the
+// hovered one are drawn above them (strip.js); print, which has no pointer, has leaning labels.
 function planLabels(view, plan, room) {
   const { strip, theme } = view.header;
   const groups = [];
@@ -69,23 +69,30 @@ function planLabels(view, plan, room) {
   const sized = (font) => groups.forEach((group) => (group.width = view.measure(font, group.label)));
   const use = (size) => Object.assign(plan.fonts, { token: weight(size, 500), tokenBold: weight(size, 700) });
   for (const size of plan.small ? [12, 11] : [13, 12, 11.5]) {
-    sized(weight(size, 500));
-    if (!spread(groups, slot, size * 0.4)) continue;
+    sized(weight(size, 700)); // any of them may be the shown one
+    if (!spread(groups, slot, size * 0.4, EDGE - plan.left, room - EDGE)) continue;
     use(size);
     return { groups, lean: 0, height: 36, loose: true };
   }
-  sized(plan.fonts.token);
-  const fits = groups.filter((group) => group.width + 6 <= group.span * slot).length;
-  if (slot >= 40 && fits >= groups.length * 0.75) return { groups, lean: 0, height: 36, loose: false };
-  // Leaning more steeply and in smaller type lets more labels stand side by side.
+  if (view.print) return planLeaning(view, plan, room, groups);
+  return { groups, lean: 0, height: 36, ticks: true };
+}
+
+const EDGE = 7; // between a label and the edge of the picture: the frame of the shown one stands there
+
+// Leaning more steeply and in smaller type lets more labels stand side by side. Sets the fonts of tokens in the plan and,
+// where leaning ones need room at the right, the width of a token.
+function planLeaning(view, plan, room, groups) {
+  const { strip, theme } = view.header;
   for (const [degrees, size, line] of [[56, plan.small ? 12 : 13, 13.5], [70, 11.5, 12.2]]) {
     const lean = (degrees * Math.PI) / 180;
-    sized(weight(size, 500));
+    const font = (heavy) => `${heavy} ${size}px ${theme.mono}`;
+    groups.forEach((group) => (group.width = view.measure(font(500), group.label)));
     const longest = Math.min(Math.max(...groups.map((group) => group.width)), plan.small ? 74 : 96);
     const overhang = longest * Math.cos(lean) + 4;
-    plan.token = Math.min(slot, (room - Math.max(0, overhang - slot / 2)) / strip.labels.length);
-    use(size);
-    const hidden = thin(groups, plan.token, line / Math.sin(lean), strip.selected);
+    plan.token = Math.min(plan.token, (room - Math.max(0, overhang - plan.token / 2)) / strip.labels.length);
+    Object.assign(plan.fonts, { token: font(500), tokenBold: font(700) });
+    const hidden = thin(groups, plan.token, line / Math.sin(lean), shownToken(view));
     if (!hidden || degrees === 70) return { groups, lean, longest, height: Math.ceil(longest * Math.sin(lean) + 24) };
   }
 }

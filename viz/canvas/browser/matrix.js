@@ -14,8 +14,9 @@ function drawMatrix(view, ctx) {
   if (grid.texts?.length) drawTexts(view, ctx);
   drawRowLabels(view, ctx);
   drawColumnLabels(view, ctx);
-  if (Number.isInteger(grid.selected_row) && !grid.lanes) {
-    const chosen = Math.floor(grid.selected_row / grid.pool[0]);
+  const token = grid.row_tokens ? shownToken(view) : grid.selected_row;
+  if (Number.isInteger(token) && !grid.lanes) {
+    const chosen = Math.floor(token / grid.pool[0]);
     ctx.strokeStyle = theme.accent;
     ctx.lineWidth = 1.5;
     ctx.strokeRect(left, snap(view, gridY + chosen * row), grid.triangle ? Math.min(gridWidth, (chosen + 1) * cell) : gridWidth, Math.max(row, 3));

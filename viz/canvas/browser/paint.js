@@ -31,6 +31,7 @@ function paintOver(view) {
   const ctx = cleared(view, view.over);
   drawLiveBars(view, ctx);
   drawCursor(view, ctx);
+  drawTickLabels(view, ctx);
   writeTip(view);
 }
 

@@ -1,6 +1,6 @@
 // Read the bytes written by viz/canvas/payload.py: 4-byte header length, JSON header, float32 planes.
 
-const VERSION = 2;
+const VERSION = 3;
 
 function decode(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);

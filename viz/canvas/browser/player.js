@@ -1,4 +1,4 @@
-// The frames of a film: which one is shown, the button and the slider.
+// The frames of a film: which one is shown, the button and the slider. The time is that of the store.
 
 function buildPlayer(view) {
   const button = element("button", "", view.player);
@@ -12,35 +12,33 @@ function buildPlayer(view) {
   const slider = element("input", "", view.player);
   slider.type = "range";
   slider.min = 0;
-  button.onclick = () => (view.timer ? stop(view) : play(view));
+  button.onclick = () => (said(view).playing ? stop(view) : play(view));
   slider.oninput = () => {
     stop(view);
-    setFrame(view, Number(slider.value));
+    view.store.set({ frame: tokenOf(view, Number(slider.value)) }, view.header.id);
   };
   view.controls = { button, icon, slider, output: element("output", "", view.player) };
 }
 
-// Choose the frame to show of new data: the selected token's when the selection moved, else the one shown before.
-function keepFrame(view, before) {
-  const { grid, strip, id } = view.header;
+// The frame to show: the time's, else the chosen token's, else the last.
+function placeFrame(view) {
+  const { grid, strip } = view.header;
   const frames = grid && grid.mode === "frames" ? grid.count : 0;
   view.player.hidden = frames < 2;
   if (!frames) {
-    stop(view);
     view.frame = null;
     return;
   }
-  const asked = strip && strip.selected !== null ? frameOf(view, strip.selected) : frames - 1;
-  const moved = !before || before.id !== id || before.strip?.selected !== strip?.selected;
-  view.frame = Math.min(moved || view.frame === null ? asked : view.frame, frames - 1);
+  const asked = strip ? shownToken(view) : said(view).frame ?? said(view).token;
+  view.frame = asked === null ? frames - 1 : Math.max(0, Math.min(frameOf(view, asked), frames - 1));
   view.controls.slider.max = frames - 1;
-  writePlayer(view);
 }
 
 const frameOf = (view, token) => Math.floor(token / view.header.grid.frame_pool);
+const tokenOf = (view, frame) => frame * view.header.grid.frame_pool;
 
 // The token after which the shown frame was taken; null for other pictures.
-const frameToken = (view) => (view.frame === null ? null : view.frame * view.header.grid.frame_pool);
+const frameToken = (view) => (view.frame === null ? null : tokenOf(view, view.frame));
 
 function writePlayer(view) {
   const { words, strip } = view.header;
@@ -48,37 +46,18 @@ function writePlayer(view) {
   if (view.frame === null) return;
   slider.value = view.frame;
   const token = frameToken(view);
+  const { playing } = said(view);
   output.textContent = fill(words.frame || "{index}", { index: token, label: strip ? strip.labels[token] : "" });
   slider.setAttribute("aria-valuetext", output.textContent);
   slider.setAttribute("aria-label", words.time || "");
-  button.setAttribute("aria-label", view.timer ? words.pause : words.play);
-  button.title = view.timer ? words.pause : words.play;
-  icon.setAttribute("d", view.timer ? "M3 2h3v10H3z M8 2h3v10H8z" : "M3.5 1.5 12 7l-8.5 5.5z");
-}
-
-function setFrame(view, frame) {
-  if (frame === view.frame) return;
-  view.frame = frame;
-  view.images.clear();
-  writePlayer(view);
-  paintBase(view);
-  paintOver(view);
+  button.setAttribute("aria-label", playing ? words.pause : words.play);
+  button.title = playing ? words.pause : words.play;
+  icon.setAttribute("d", playing ? "M3 2h3v10H3z M8 2h3v10H8z" : "M3.5 1.5 12 7l-8.5 5.5z");
 }
 
 function play(view) {
-  const last = view.header.grid.count - 1;
-  if (view.frame >= last) setFrame(view, 0);
-  const pace = Math.max(60, Math.min(320, 9000 / (last + 1)));
-  view.timer = setInterval(() => {
-    if (view.frame >= last) stop(view);
-    else setFrame(view, view.frame + 1);
-  }, pace);
-  writePlayer(view);
+  const { grid, id } = view.header;
+  playTime(view.store, tokenOf(view, grid.count - 1) + 1, grid.frame_pool, id);
 }
 
-function stop(view) {
-  if (!view.timer) return;
-  clearInterval(view.timer);
-  view.timer = 0;
-  if (view.header) writePlayer(view);
-}
+const stop = (view) => view.store?.set({ playing: false }, view.header?.id);

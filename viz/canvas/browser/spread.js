@@ -13,32 +13,29 @@ function thin(groups, slot, pitch, selected) {
   return groups.some((group) => group.hidden);
 }
 
-// Move flat labels sideways, as little as possible, until none touch; false when one would leave its column too far.
-function spread(groups, slot, gap) {
-  const blocks = [];
+// Move flat labels sideways within [low, high], as little as possible, until none touch: sets the shift of each from the
+// middle of its slots; false when they do not fit, or when one would leave its place by more than limit.
+function spread(groups, slot, gap, low, high, limit = Math.min(12, slot * 0.5)) {
+  const middle = (group) => (group.start + group.span / 2) * slot;
+  let before = 0; // the room that the labels to the left take
+  const blocks = []; // labels that touch; at: the mean of where they want to begin, less what stands before them
   for (const group of groups) {
-    const wish = (group.start + group.span / 2) * slot - group.width / 2;
-    blocks.push({ members: [group], left: wish, total: group.width + gap });
-    while (blocks.length > 1) {
-      const last = blocks[blocks.length - 1];
-      const before = blocks[blocks.length - 2];
-      if (before.left + before.total <= last.left) break;
-      blocks.pop();
-      const n = before.members.length;
-      const m = last.members.length;
-      before.left = (before.left * n + (last.left - before.total) * m) / (n + m);
-      before.members.push(...last.members);
-      before.total += last.total;
+    blocks.push({ at: middle(group) - group.width / 2 - before, count: 1 });
+    before += group.width + gap;
+    while (blocks.length > 1 && blocks[blocks.length - 1].at < blocks[blocks.length - 2].at) {
+      const last = blocks.pop();
+      const merged = blocks[blocks.length - 1];
+      merged.at = (merged.at * merged.count + last.at * last.count) / (merged.count + last.count);
+      merged.count += last.count;
     }
   }
-  const limit = Math.min(12, slot * 0.5);
-  for (const block of blocks) {
-    let at = block.left;
-    for (const group of block.members) {
-      group.shift = at + group.width / 2 - (group.start + group.span / 2) * slot;
-      if (Math.abs(group.shift) > limit) return false;
-      at += group.width + gap;
-    }
-  }
-  return true;
+  const most = high - Math.max(0, before - gap);
+  if (most < low - 0.5) return false;
+  const places = blocks.flatMap(({ at, count }) => Array(count).fill(Math.max(low, Math.min(most, at))));
+  let left = 0;
+  groups.forEach((group, i) => {
+    group.shift = places[i] + left + group.width / 2 - middle(group);
+    left += group.width + gap;
+  });
+  return groups.every((group) => Math.abs(group.shift) <= limit);
 }

@@ -3,15 +3,15 @@
 function drawStrip(view, ctx) {
   const { strip, theme } = view.header;
   const { left, labels, token, stripY, fonts } = view.plan;
-  const selected = strip.role === "frames" && view.frame !== null ? frameToken(view) : strip.selected;
+  const run = frameRun(view) ?? shownRun(view);
   const bottom = stripY + labels.height;
   ctx.textBaseline = "middle";
   labels.groups.forEach((group) => {
-    const [first, after] = strip.chosen ?? [selected, selected + 1];
-    const chosen = selected !== null && first < group.start + group.span && after > group.start;
+    const chosen = touches(group, run);
     const x = left + group.start * token;
     const width = group.span * token;
-    if (chosen) drawChosenToken(view, ctx, group, x, width, bottom);
+    if (labels.ticks) drawTick(view, ctx, group, x, width, bottom, chosen);
+    else if (chosen) drawChosenToken(view, ctx, group, x, width, bottom);
     else if (!group.hidden) drawToken(view, ctx, group, x, width, bottom, fonts.token);
     if (group.span > 1) drawBracket(view, ctx, x, width, bottom);
   });
@@ -22,21 +22,76 @@ function drawStrip(view, ctx) {
   const half = Math.max(1, Math.min(token * 0.36, 24));
   bits.forEach((b, i) => {
     if (!(b > 0) || !most) return;
-    ctx.fillStyle = alpha(theme.muted, i === selected ? 0.95 : 0.6);
+    ctx.fillStyle = alpha(theme.muted, i >= run[0] && i < run[1] ? 0.95 : 0.6);
     const w = Math.max(1.5, 2 * half * (b / most));
     round(ctx, left + (i + 0.5) * token - w / 2, bottom - 9, w, 3, 1.5);
   });
 }
 
+// Of a film the token of its frame; null for other pictures.
+function frameRun(view) {
+  const token = view.header.strip.role === "frames" ? frameToken(view) : null;
+  return token === null ? null : [token, token + 1];
+}
+
+const touches = (group, [first, after]) => first < group.start + group.span && after > group.start;
+
+// A token without room for its label.
+function drawTick(view, ctx, group, x, width, bottom, chosen) {
+  const { accent, muted } = view.header.theme;
+  ctx.fillStyle = chosen ? accent : alpha(muted, 0.45);
+  const tall = chosen ? 6 : 4;
+  round(ctx, x + width / 2 - (chosen ? 1 : 0.5), bottom - 11 - tall, chosen ? 2 : 1, tall, 0);
+}
+
+// Above the ticks of the upper layer: the labels of the shown and of the hovered token, apart and within the picture.
+function drawTickLabels(view, ctx) {
+  const { strip, theme } = view.header;
+  const { labels } = view.plan ?? {};
+  if (!strip || !labels?.ticks) return;
+  const { stripY, fonts } = view.plan;
+  ctx.font = fonts.tokenBold;
+  ctx.textBaseline = "middle";
+  for (const { text, at, chosen, room } of tickLabels(view, (text) => ctx.measureText(text).width)) {
+    ctx.font = chosen ? fonts.tokenBold : fonts.token;
+    ctx.fillStyle = chosen ? tint(theme.accent, theme.card, 0.13) : theme.card;
+    ctx.strokeStyle = chosen ? theme.accent : theme.hairline;
+    ctx.lineWidth = chosen ? 1.25 : 1;
+    outline(ctx, at - room / 2 - 5, stripY + 1, room + 10, 19, 6);
+    drawTokenText(ctx, text, at, stripY + 11, theme.ink, "center", theme.muted);
+  }
+}
+
+// Where these labels stand: their middle and their room, from left to right.
+function tickLabels(view, measure) {
+  const { left, width, token, labels } = view.plan;
+  const run = frameRun(view) ?? shownRun(view);
+  const under = pointedToken(view);
+  const chosen = labels.groups.filter((group) => touches(group, run)).slice(0, 1);
+  const hovered = labels.groups.filter((group) => under !== null && touches(group, [under, under + 1]) && !chosen.includes(group));
+  const most = (width - 4 * EDGE - 14) / 2;
+  const shown = [...chosen, ...hovered]
+    .map((group) => {
+      const text = shorten(group.label, most, measure);
+      return { group, text, chosen: chosen.includes(group), room: measure(text), start: group.start, span: group.span };
+    })
+    .sort((a, b) => a.start - b.start);
+  shown.forEach((one) => (one.width = one.room + 10));
+  spread(shown, token, 4, 1 - left, width - left - 1, Infinity);
+  return shown.map((one) => ({ ...one, at: left + (one.start + one.span / 2) * token + one.shift }));
+}
+
+// The token of the strip under the pointer, here or in another picture; null for none.
+function pointedToken(view) {
+  return view.cursor ? tokenAt(view, view.cursor) : hoveredToken(view);
+}
+
 function drawToken(view, ctx, group, x, width, bottom, font) {
-  const { labels, width: all } = view.plan;
+  const { labels } = view.plan;
   const { ink, muted } = view.header.theme;
   ctx.font = font;
   if (!labels.lean) {
-    const text = labels.loose ? group.label : fit(ctx, group.label, width - 4);
-    const half = ctx.measureText(text).width / 2;
-    const middle = Math.max(half, Math.min(all - half, x + width / 2 + (labels.loose ? group.shift : 0)));
-    drawTokenText(ctx, text, middle, bottom - 22, ink, "center", muted);
+    drawTokenText(ctx, group.label, x + width / 2 + group.shift, bottom - 22, ink, "center", muted);
     return;
   }
   ctx.save();
@@ -54,8 +109,8 @@ function drawChosenToken(view, ctx, group, x, width, bottom) {
   ctx.lineWidth = 1.25;
   ctx.font = fonts.tokenBold;
   if (!labels.lean) {
-    const room = Math.max(width - 1, labels.loose ? ctx.measureText(group.label).width + 12 : 0);
-    const middle = Math.max(room / 2 + 1, Math.min(all - room / 2 - 1, x + width / 2 + (labels.loose ? group.shift : 0)));
+    const room = Math.max(width - 1, ctx.measureText(group.label).width + 12);
+    const middle = Math.max(room / 2 + 1, Math.min(all - room / 2 - 1, x + width / 2 + group.shift));
     outline(ctx, middle - room / 2, bottom - 35, room, 32, 8);
     drawToken(view, ctx, group, x, width, bottom, fonts.tokenBold);
     return;

@@ -11,14 +11,16 @@ function drawTiles(view, ctx) {
   grid.tile_column_labels.forEach((label, i) => ctx.fillText(label, tileBox(plan, i).x + size / 2, plan.gridY + top - 11));
   ctx.textAlign = "left";
   grid.tile_row_labels.forEach((label, i) => ctx.fillText(label, 0, tileBox(plan, i * columns).y + size / 2));
+  const shown = shownTile(view);
   grid.tiles.forEach((tile, i) => {
     const { x, y } = tileBox(plan, i);
     drawMap(view, ctx, i, x, y, size, size);
-    const chosen = i === grid.selected_tile;
+    const chosen = i === shown;
     ctx.lineWidth = chosen ? 2 : 1;
     ctx.strokeStyle = chosen ? tile.color : theme.hairline;
     ctx.strokeRect(snap(view, x) - 0.5, snap(view, y) - 0.5, snap(view, size) + 1, snap(view, size) + 1);
-    if (grid.marks.length) drawMarkedRows(view, ctx, grid.marks[i], x, y, size);
+    const rows = shownRows(view, i);
+    if (rows) drawMarkedRows(view, ctx, rows, x, y, size);
     if (head) {
       ctx.font = plan.fonts.row;
       ctx.fillStyle = chosen ? tile.color : theme.ink;

@@ -25,8 +25,10 @@ class View {
     this.images = new Map(); // painted maps (cells.js)
     this.cursor = null; // {zone: "strip", token} or {zone: "grid", tile, row, column}; x, y where the pointer put it
     this.frame = null; // of a film; null for other pictures
-    this.timer = 0; // while a film plays
-    this.pick = () => {}; // reports a click
+    this.own = null; // the store of this picture, and the one that it follows: this or that of the page (follow.js)
+    this.store = null;
+    this.print = false; // while the page is printed
+    this.pick = () => {}; // reports a click to the server
   }
 
   // The width of a text in a font, in pixels.
