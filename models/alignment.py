@@ -89,7 +89,7 @@ def readable(text: str) -> str:
 
 
 def same_tokens(texts: Sequence[Sequence[Token]]) -> bool:
-    """Tell whether all texts were cut into the same tokens, by number and by characters."""
+    """Return whether all texts were cut into the same tokens, by number and by characters."""
     cut = [[(token.id, token.start, token.end) for token in text] for text in texts]
     return all(text == cut[0] for text in cut)
 

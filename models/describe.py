@@ -1,4 +1,4 @@
-"""Say what a model is and carries, from any name that resolving understands. Reads no weights, imports no torch."""
+"""Describe a model by name: layers, parameters, memory. Reads no weights, imports no torch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

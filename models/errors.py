@@ -13,7 +13,7 @@ _ALLOCATION = re.compile(r"can't allocate memory|not enough memory|out of memory
 
 
 class ContextscopeError(Exception):
-    """Say what happened, the value, and what to do; pages translate it by key, the command line prints it.
+    """State what happened, the value, and what to do; pages translate it by key, the command line prints it.
 
     key: a whole key of assets/words, which starts with "errors.".
     """
@@ -41,6 +41,6 @@ class CellError(ContextscopeError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory could not be given, by Python, torch or a library on the GPU."""
+    """Return whether an exception says that memory could not be given, by Python, torch or a library on the GPU."""
     named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     return named or _ALLOCATION.search(str(error)) is not None

@@ -1,4 +1,4 @@
-"""How long a prompt may be: one limit in tokens for what is run, one in characters for what is taken in at all."""
+"""The limits of a prompt: in tokens for a forward pass, in characters for input."""
 
 # All figures of a page read one record, which holds maps of tokens by tokens for every head: at 256 tokens these can be
 # read and a page answers at once. The limit lies within the training windows of the bundled models, 512 tokens in their

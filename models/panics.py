@@ -1,4 +1,4 @@
-"""Tell a panic of compiled Rust code from what Python itself raises. Imports no torch."""
+"""Distinguish a panic of compiled Rust code from an exception of Python. Imports no torch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from models.errors import SourceError
 
 
 def is_panic(error: BaseException) -> bool:
-    """Tell whether an exception is a Rust panic: a BaseException, so that no `except Exception` catches it."""
+    """Return whether an exception is a Rust panic: a BaseException, so that no `except Exception` catches it."""
     return any((kind.__module__, kind.__name__) == ("pyo3_runtime", "PanicException") for kind in type(error).__mro__)
 
 

@@ -85,12 +85,12 @@ def weight_bytes(source: str) -> int:
 
 
 def is_here(source: str) -> bool:
-    """Tell whether a source lies on this machine: bundled, a folder, or complete in the hub's cache."""
+    """Return whether a source lies on this machine: bundled, a folder, or complete in the hub's cache."""
     return Path(weights.locate(source)).is_dir()
 
 
 def is_documented(name: str) -> bool:
-    """Tell whether a bundled checkpoint has its card and the log of its training."""
+    """Return whether a bundled checkpoint has its card and the log of its training."""
     return card(name).is_file() and (resolve.CHECKPOINTS / name / "log.jsonl").is_file()
 
 

@@ -1,4 +1,4 @@
-"""Say in numbers what a head attends to and what a router goes by: numpy only, for figures and for cards."""
+"""Score attention heads and routers by pattern: numpy only, for figures and for model cards."""
 
 import numpy as np
 import numpy.typing as npt

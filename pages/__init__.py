@@ -1,1 +1,1 @@
-"""What a visitor sees. Pages are scripts that the frame runs; only pages.shared is imported."""
+"""The pages: scripts that the frame runs. Only pages.shared is imported."""

@@ -1,4 +1,4 @@
-"""What every figure function returns, and the table in which these functions register themselves."""
+"""The figure that every figure function returns, and the registry of figure functions."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ class Registered:
     also: tuple[str, ...]
 
     def allowed(self, trace: ModelTrace) -> bool:
-        """Tell whether a trace shows everything that the figure needs."""
+        """Return whether a trace shows everything that the figure needs."""
         return all(trace.layers_with(part) for part in self.needs)
 
 

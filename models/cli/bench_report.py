@@ -1,4 +1,4 @@
-"""Say in a terminal what a benchmark plans, how far it is, what it found, and which cells can be told apart."""
+"""Print plans, progress, rows, verdicts and failures of a benchmark."""
 
 import shutil
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def print_rows(rows: Sequence[Measurement], *, as_json: bool) -> None:
 
 
 def print_failures(run: Run, *, file: TextIO) -> None:
-    """Say why cells have no measurement, and how to try them again."""
+    """State why cells have no measurement, and how to try them again."""
     for row in run.current:
         if not row.measured:
             print(f"{row.cell_id}: {row.state}, {row.reason}", file=file)
@@ -91,7 +91,7 @@ def print_failures(run: Run, *, file: TextIO) -> None:
 
 
 def whole(run: Run) -> bool:
-    """Tell whether every planned cell of a run was measured, and no other one failed."""
+    """Return whether every planned cell of a run was measured, and no other one failed."""
     measured = {row.cell_id for row in run.current if row.measured}
     return all(row.measured for row in run.current) and {cell.cell_id for cell in remeasure.cells_of(run)} <= measured
 
@@ -114,7 +114,7 @@ def verdict_lines(rows: Sequence[Measurement]) -> list[str]:
 
 
 def sentence(a: str, b: str, found: Verdict) -> str:
-    """Say which of two took less time, and by how much."""
+    """State which of two took less time, and by how much."""
     if found.rounds < 3:
         return f"{a} and {b}: too few rounds ({found.rounds}), nothing can be told apart"
     apart = found.kind != "indistinguishable"

@@ -32,7 +32,7 @@ EVERY_S = 20.0  # between lines where there is no terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     what = parser.add_argument_group("what is measured")
     what.add_argument(
         "--preset", choices=sorted(PRESETS), default="quick", help="contexts, batches, steps, rounds and time (quick)"

@@ -8,7 +8,7 @@ from models.describe import Description
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("source", help=SOURCES)
     parser.add_argument("--context", type=int, default=4096, metavar="TOKENS", help="tokens in the cache (4096)")
     parser.add_argument("--batch", type=int, default=1, help="sequences at once (1)")

@@ -1,4 +1,4 @@
-"""End a long command as its user, its session or its system asks: with what it has so far."""
+"""End a long command on SIGINT, SIGTERM or SIGHUP and keep its results so far."""
 
 import signal
 import threading

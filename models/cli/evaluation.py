@@ -14,7 +14,7 @@ ROWS = 128
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("sources", nargs="*", metavar="MODEL", help=f"each {SOURCES} (all bundled)")
     parser.add_argument("--corpus", type=Path, required=True, help="folder with stories_en.txt and reviews_ko.txt")
     parser.add_argument("--context", type=int, help=f"tokens per row (those of the model's card, else {CONTEXT})")

@@ -13,7 +13,7 @@ from models.machine import facts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("--device", default="cpu", help=f"one of {', '.join(facts.devices())} (cpu)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="fewest rounds of each row (5)")
     parser.add_argument("--quick", action="store_true", help="small shapes: shows that it works, not how fast")

@@ -12,7 +12,7 @@ from models.sources.downloadable import Offer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--offered", action="store_true", help="only the models that the app offers to download")
 

@@ -1,4 +1,4 @@
-"""Print what a command found: JSON for programs, aligned columns for people."""
+"""Print results: JSON for programs, aligned columns for people."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""python -m models recall train|evaluate: train the micro-models and measure what they recall."""
+"""python -m models recall train|evaluate: train the micro-models and measure their recall."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     actions = parser.add_subparsers(dest="action", metavar="train|evaluate", required=True)
     train = actions.add_parser(
         "train",

@@ -19,7 +19,7 @@ DATA_FORMATS = ("jsonl", "csv", "parquet")  # those for people are written by th
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     does = parser.add_subparsers(dest="does", metavar="what")
     listed = does.add_parser("list", help="list the runs, newest first")
     listed.add_argument("--json", action="store_true", help="print JSON")

@@ -9,7 +9,7 @@ from models.cli.output import SOURCES, print_json, print_table, quiet_errors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument("source", help=SOURCES)
     parser.add_argument("--text", required=True, help="the text to read")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:0 (cpu)")
@@ -102,7 +102,7 @@ FAILED = {
 
 
 def _verdict(layer: dict[str, Any], name: str, limit: float) -> str:
-    """Say how a part stands up, nothing for a part without a check."""
+    """State how a part stands up, nothing for a part without a check."""
     if name not in layer["checks"]:
         return ""
     check, error = layer["checks"][name], layer["reconstruction_errors"][name]

@@ -1,4 +1,4 @@
-"""What a configuration may leave out, and other names that its fields have, by family."""
+"""Default values and alternative names of configuration fields, by family."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The sizes of a model, whatever family it is of: what all counts start from."""
+"""The sizes of a model of any family, from which parameters and bytes are counted."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Record the machine and the versions a measurement was made with, and what memory is free. Imports no torch."""
+"""Record the machine, the versions and the free memory of a measurement. Imports no torch."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Tell which GPUs torch will see, by the driver's own list, without starting CUDA in this process.
+"""List the GPUs that torch will see, from the driver and without starting CUDA in this process.
 
 CUDA_VISIBLE_DEVICES hides and reorders them for torch, not for the driver: both are brought together by identity.
 """

@@ -1,4 +1,4 @@
-"""Name folders for what libraries write, where theirs cannot be written: a read-only disk, a user without a home."""
+"""Name writable folders for the caches of libraries, also on a read-only disk or without a home."""
 
 import contextlib
 import os
@@ -82,12 +82,12 @@ def _made(folder: Path) -> bool:
 
 
 def _may_write(folder: Path) -> bool:
-    """Tell whether a folder can be written, or made where it is missing; a read-only disk counts for root as well."""
+    """Return whether a folder can be written, or made where it is missing; a read-only disk counts for root as well."""
     return os.access(folder if folder.is_dir() else folder.parent, os.W_OK)
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether a folder and the one above it are this user's own, so that nobody else can put a file there."""
+    """Return whether a folder and the one above it are this user's own, so that nobody else can put a file there."""
     return os.name == "nt" or all(_owned(one) for one in (folder, folder.parent))
 
 

@@ -54,7 +54,7 @@ class Row:
 
     @property
     def equal(self) -> bool:
-        """Tell whether both implementations gave the same values; False for values that are no numbers."""
+        """Return whether both implementations gave the same values; False for values that are no numbers."""
         return self.difference <= self.tolerance
 
 

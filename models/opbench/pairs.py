@@ -63,7 +63,7 @@ class Case:
     cuda_only: bool = False
 
     def runs_on(self, device: str) -> bool:
-        """Tell whether the row can be measured on a device."""
+        """Return whether the row can be measured on a device."""
         return device != "cpu" or not self.cuda_only
 
 

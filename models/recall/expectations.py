@@ -1,4 +1,4 @@
-"""What theory expects of a task, and a verdict from the measured accuracy: yes, no or unclear."""
+"""The theoretical expectations of a task, and a verdict from the measured accuracy: yes, no or unclear."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Recompute in float64 what a layer's record claims, from what was captured of the run; numpy only."""
+"""Recompute the recorded parts of a layer in float64 from the captured run; numpy only."""
 
 from models.reconstruction.check import LIMITS, Check, limit_of, relative, worst
 from models.reconstruction.layers import checks, half_lives, reconstruction_errors

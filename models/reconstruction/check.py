@@ -1,4 +1,4 @@
-"""The verdict on a drawn array: how far it lies from what rebuilds or recomputes it, and how far it may lie."""
+"""The check of a drawn array: its error against a reference, and the allowed error."""
 
 import math
 from collections.abc import Mapping

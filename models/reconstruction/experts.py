@@ -1,4 +1,4 @@
-"""A mixture of experts in float64: its router, and what chosen experts give beside the captured output."""
+"""A mixture of experts in float64: router, and chosen experts beside the captured output."""
 
 import numpy as np
 

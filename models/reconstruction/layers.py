@@ -1,4 +1,4 @@
-"""How well the recorded parts of one layer stand up against float64 and against what the run captured."""
+"""The reconstruction errors of the recorded parts of one layer."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

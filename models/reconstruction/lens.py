@@ -1,4 +1,4 @@
-"""What the logit lens shows of the last layer, against the probabilities that the model itself gave."""
+"""The error of the logit lens of the last layer against the model's own probabilities."""
 
 import numpy as np
 

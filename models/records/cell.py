@@ -1,4 +1,4 @@
-"""Name what is measured and what is expected of it: a cell of a run and its prediction."""
+"""A cell of a benchmark run: its settings, and its prediction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -18,5 +18,5 @@ class Interval:
     high: float
 
     def excludes(self, number: float) -> bool:
-        """Tell whether a number lies outside the interval."""
+        """Return whether a number lies outside the interval."""
         return not self.low <= number <= self.high

@@ -1,4 +1,4 @@
-"""One measured cell as a flat, self-describing row: what was asked, what came out, where, by which code."""
+"""One measured cell as a flat row: settings, results, machine and implementation."""
 
 import dataclasses
 import typing
@@ -130,12 +130,12 @@ class Measurement:
 
     @property
     def measured(self) -> bool:
-        """Tell whether the row carries samples."""
+        """Return whether the row carries samples."""
         return self.state in MEASURED
 
     @property
     def captured(self) -> bool:
-        """Tell whether decoding steps were replayed from a graph, not launched one by one."""
+        """Return whether decoding steps were replayed from a graph, not launched one by one."""
         return self.graph == CAPTURED
 
     @property

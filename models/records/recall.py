@@ -1,4 +1,4 @@
-"""What was measured of recall in one cell of a task."""
+"""The measured recall of one cell of a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

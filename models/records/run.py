@@ -1,4 +1,4 @@
-"""A run of the benchmark: what was planned, and what came out."""
+"""A run of the benchmark: its planned cells and its rows."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What one forward pass leaves behind: frozen records of numpy arrays with named dimensions. No torch here."""
+"""The record of one forward pass: frozen numpy arrays with named dimensions. Imports no torch."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping

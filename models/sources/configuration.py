@@ -1,4 +1,4 @@
-"""Read the configuration of a model folder, or say what the folder holds instead of a model. Imports no torch."""
+"""Read and check the configuration of a model folder. Imports no torch."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -56,7 +56,7 @@ def refuse_other_kinds(folder: Path, *, name: str) -> None:
 
 
 def is_pointer(path: Path) -> bool:
-    """Tell whether a file is what git leaves in the place of a large file that it did not fetch (git-lfs)."""
+    """Return whether a file is what git leaves in the place of a large file that it did not fetch (git-lfs)."""
     with path.open("rb") as file:
         return file.read(len(_POINTER)) == _POINTER
 

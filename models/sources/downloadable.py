@@ -1,4 +1,4 @@
-"""The published models of assets/offered.yaml: what each is, how large, under which licence, what it needs to run."""
+"""The published models of assets/offered.yaml: size, licence and requirements."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

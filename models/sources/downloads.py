@@ -1,4 +1,4 @@
-"""Download a hub model when somebody asks for it: in the background, shared by all, with its progress, cancellable.
+"""Download hub models in the background, with shared progress, resumption and cancellation.
 
 Only configuration, tokenizer and safetensors are taken. A download that was interrupted goes on where it stopped: the
 part that came is kept beside the cache's own files and is checked against the hub's SHA-256 when it is whole.

@@ -1,4 +1,4 @@
-"""The local Hugging Face cache: what is complete in it, which files are ever taken, and errors in one sentence."""
+"""The local Hugging Face cache: complete models, files to download, and errors in one sentence."""
 
 import errno
 import json
@@ -74,7 +74,7 @@ def config_folder(hub_id: str) -> Path:
 
 
 def downloaded(model: str) -> bool:
-    """Tell whether a hub model lies complete in the local cache."""
+    """Return whether a hub model lies complete in the local cache."""
     return folder_of(model) is not None
 
 
@@ -116,13 +116,13 @@ def translated(source: str, error: Exception) -> ContextscopeError:
 
 
 def has_tokenizer(names: Iterable[str]) -> bool:
-    """Tell whether files hold a whole tokenizer, in one of the forms that are taken."""
+    """Return whether files hold a whole tokenizer, in one of the forms that are taken."""
     present = set(names)
     return any(files <= present for files in _TOKENIZERS)
 
 
 def _is_unreached(error: BaseException) -> bool:
-    """Tell whether an error is one of the connection, or an answer that says the hub is out of order."""
+    """Return whether an error is one of the connection, or an answer that says the hub is out of order."""
     if any(kind.__name__ in _UNREACHED for kind in type(error).__mro__):
         return True
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -130,7 +130,7 @@ def _is_unreached(error: BaseException) -> bool:
 
 
 def _is_complete(snapshot: Path) -> bool:
-    """Tell whether a snapshot has its configuration, its tokenizer and all of its weights."""
+    """Return whether a snapshot has its configuration, its tokenizer and all of its weights."""
     names = {path.name for path in snapshot.iterdir() if path.is_file()} if snapshot.is_dir() else set()
     if "config.json" not in names or not has_tokenizer(names):
         return False

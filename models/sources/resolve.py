@@ -95,7 +95,7 @@ def offered(name: str) -> Offer | None:
 
 
 def is_bundled(name: str) -> bool:
-    """Tell whether a name is that of a bundled checkpoint that is present."""
+    """Return whether a name is that of a bundled checkpoint that is present."""
     return _is_part(name) and name not in (".", "..") and (CHECKPOINTS / name / configuration.NAME).is_file()
 
 
@@ -105,7 +105,7 @@ def bundled_names() -> tuple[str, ...]:
 
 
 def is_hub_id(name: str) -> bool:
-    """Tell whether a name is written like a hub id, owner/name."""
+    """Return whether a name is written like a hub id, owner/name."""
     parts = name.split("/")
     return len(parts) == 2 and len(name) <= HUB_LIMIT and all(map(_is_part, parts)) and ".." not in name
 
@@ -163,7 +163,7 @@ def clipped(text: str) -> str:
 
 
 def _refuse(text: str) -> NoReturn:
-    """Say why a name means nothing here."""
+    """State why a name means nothing here."""
     shown = clipped(text)
     try:
         path = Path(text).expanduser()

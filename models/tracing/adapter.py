@@ -1,4 +1,4 @@
-"""What an architecture must offer to take part: one adapter over its transformers classes."""
+"""The adapter of an architecture over its transformers classes."""
 
 import threading
 from abc import ABC, abstractmethod

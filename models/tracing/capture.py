@@ -1,4 +1,4 @@
-"""Watch one forward pass: what chosen modules received and returned, and what attention was computed from."""
+"""Capture inputs and outputs of chosen modules, and queries and keys of attention, in one forward pass."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The T x T operator of single channels, rebuilt from a recorded layer: what one channel mixes from where."""
+"""The T x T mixing matrix of single channels, computed from a recorded layer."""
 
 from collections.abc import Sequence
 

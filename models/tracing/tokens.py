@@ -1,4 +1,4 @@
-"""Turn a prompt into ids and readable tokens, and say what is unusual about it."""
+"""Encode a prompt as ids and readable tokens, with remarks on unusual text."""
 
 import threading
 import unicodedata

@@ -1,4 +1,4 @@
-"""Compare a trained model with the models of the same recipe and text: what is equal, and the factors between them."""
+"""Compare a trained model with the models of the same recipe and text."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -106,7 +106,7 @@ def default_head(trace: ModelTrace) -> Head:
 
 
 def layer_picker(page: str, layers: Sequence[int], *, default: int, name: str = "layer", at: str = "") -> int:
-    """Let the visitor choose one of some layers; name tells several choices of one page apart.
+    """Offer a choice of layers; name tells several choices of one page apart.
 
     at tells apart the several places of a page where the same choice is offered; all of them follow it.
     """
@@ -114,12 +114,12 @@ def layer_picker(page: str, layers: Sequence[int], *, default: int, name: str = 
 
 
 def head_picker(page: str, count: int, *, default: int, name: str = "head", at: str = "") -> int:
-    """Let the visitor choose one of count heads."""
+    """Offer a choice of count heads."""
     return _pick(page, name, t("controls.head"), tuple(range(count)), default, at)
 
 
 def channel_picker(page: str, channels: Sequence[int], *, default: int, name: str = "channel", at: str = "") -> int:
-    """Let the visitor choose one of some channels."""
+    """Offer a choice of channels."""
     return _pick(page, name, t("controls.channel"), tuple(channels), default, at)
 
 

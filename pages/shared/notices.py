@@ -1,4 +1,4 @@
-"""Show errors as sentences in the visitor's language: what happened, and what to do."""
+"""Show errors in the visitor's language: cause, value and remedy."""
 
 import logging
 from collections.abc import Iterator, Sequence

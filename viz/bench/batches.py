@@ -1,4 +1,4 @@
-"""What a batch buys: throughput at the largest batch, and the trade between one user's speed and the device's."""
+"""Figures of batches: the largest batch that fits, and throughput against latency."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the device did: how near its roofline peaks, how long it waited, what it drew, and whether it kept its pace."""
+"""Figures of the device: share of the roofline, waiting, energy, and steadiness."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence

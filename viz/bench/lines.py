@@ -1,4 +1,4 @@
-"""From benchmark rows to lines over context, a panel per batch: medians, middle halves, samples, and what failed."""
+"""Lines of benchmark rows over context, a panel per batch: medians, quartiles, samples and failures."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -28,7 +28,7 @@ class Series:
 
     @property
     def reference(self) -> bool:
-        """Tell whether the series ran on reference kernels."""
+        """Return whether the series ran on reference kernels."""
         return self.rows[0].kernels == "reference"
 
 
@@ -52,7 +52,7 @@ def batches_of(rows: Iterable[Measurement]) -> list[int]:
 
 
 def is_degraded(row: Measurement) -> bool:
-    """Tell whether a row is drawn hollow: it ran in another way than its neighbours, or its times are unusable.
+    """Return whether a row is drawn hollow: it ran in another way than its neighbours, or its times are unusable.
 
     In another way: on reference kernels, or on a GPU step by step where others replay a graph.
     """

@@ -1,4 +1,4 @@
-"""What it costs by formula and in training: bytes carried, their growth, and the loss of the bundled models."""
+"""Curves of bytes carried against length, and of the training loss."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Build every registered figure from the sample records, and say what is missing for it."""
+"""Build every registered figure from the sample records, and list missing samples."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The rest of a record: what checks and the logit lens read, added to the sample traces by the dimensions of PARTS."""
+"""Add the inputs of checks and the logit lens to the sample traces, by the dimensions of PARTS."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What figures that draw no single trace are called with in the gallery: fixed rows, cells and curves."""
+"""Fixed rows, cells and curves for gallery figures that draw no single trace."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

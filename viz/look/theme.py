@@ -26,7 +26,8 @@ MONO = "'JetBrains Mono Variable', 'JetBrains Mono', 'Pretendard Variable', Pret
 class Theme:
     """One mode of the look. Colours are #rrggbb; colors, markers and dashes are keyed by architecture.
 
-    experts: categorical colours for numbered experts, apart in lightness as well as in hue.
+    experts: categorical colours for numbered experts, apart from each other, also for red-green colour blindness, and
+    from the colours of architectures. negative: the end of the signed ramp below zero; the end above zero is ink.
     """
 
     mode: Literal["light", "dark"]
@@ -38,6 +39,7 @@ class Theme:
     chip: str
     colors: Mapping[str, str]
     experts: tuple[str, ...]
+    negative: str
     markers: Mapping[str, str] = field(default_factory=lambda: {key: look.marker for key, look in looks().items()})
     dashes: Mapping[str, tuple[int, ...]] = field(
         default_factory=lambda: {key: look.dash for key, look in looks().items()}
@@ -68,7 +70,8 @@ LIGHT = Theme(
     muted="#5C6570",
     chip="#F1F1EC",
     colors={key: look.colors["light"] for key, look in looks().items()},
-    experts=("#2F6DB3", "#E0A030", "#2E9C82", "#B2487A", "#7FB4E0", "#8A5A2B", "#9BC46B", "#5B4A9E"),
+    experts=("#896FB6", "#989139", "#422667", "#C8C16A", "#554F61", "#B0A9BE", "#755E18", "#44360D"),
+    negative="#B3261E",
 )
 DARK = Theme(
     mode="dark",
@@ -79,7 +82,8 @@ DARK = Theme(
     muted="#9AA5B1",
     chip="#1F262E",
     colors={key: look.colors["dark"] for key, look in looks().items()},
-    experts=("#5B9BE0", "#F2BE5C", "#3FBFA0", "#DD6FA3", "#A9D2F5", "#B98450", "#B9DE8A", "#8F7FDB"),
+    experts=("#987EC7", "#A2A074", "#413A7D", "#E9E28A", "#526471", "#D6C1FF", "#7A7311", "#4D4700"),
+    negative="#FF8A7A",
 )
 
 
@@ -113,8 +117,8 @@ def mixer_ramp(mixer: str, theme: Theme) -> tuple[str, ...]:
 
 
 def diverging(theme: Theme) -> tuple[str, ...]:
-    """Return 256 colours from RWKV orange (negative) through card to Mamba green (positive)."""
-    return ramp_between(theme.colors["rwkv"], theme.card, theme.colors["mamba"])
+    """Return 256 colours from red (negative) through card to ink (positive); no architecture has either colour."""
+    return ramp_between(theme.negative, theme.card, theme.ink)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> alt.Chart:

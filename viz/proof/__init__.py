@@ -1,4 +1,4 @@
-"""Check a figure by what it draws: the arrays of its picture against the run, and the words of its rows and tiles.
+"""Check a figure by its drawn arrays and by the names of its rows and tiles.
 
 Each check takes the finished figure, never the values that it was made from; so a transposed, shifted or mislabelled
 picture fails, and so does one of another layer or head than the visitor chose.

@@ -1,1 +1,1 @@
-"""Figures of what the micro-models recall."""
+"""Figures of recall in the micro-models."""

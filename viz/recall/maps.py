@@ -1,4 +1,4 @@
-"""What is recalled: accuracy over distance and load, beside the bytes that are carried to get it."""
+"""Figures of recall: accuracy over distance and number of pairs, beside the bytes carried."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Attention heads: one unfolded, all at a glance, and what each of them moves."""
+"""Figures of attention heads: one head, all heads, and value norms."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -153,7 +153,7 @@ def uniform_scores(trace: ModelTrace) -> NamedArray:
 
 
 def structure(trace: ModelTrace) -> NamedArray:
-    """Say how clear a head's clearest pattern is beyond what uniform attention scores on this text, (layer, head).
+    """State how clear a head's clearest pattern is beyond what uniform attention scores on this text, (layer, head).
 
     The patterns are previous token, duplicate and induction: a sink needs no structure. Uniform attention has 0.
     """
@@ -210,13 +210,13 @@ def _order(trace: ModelTrace, part: str) -> list[Head]:
 
 
 def _layers_across(trace: ModelTrace, part: str) -> bool:
-    """Tell whether a column of the mosaic is a layer; with fewer layers than heads a row is."""
+    """Return whether a column of the mosaic is a layer; with fewer layers than heads a row is."""
     layers = trace.layers_with(part)
     return len(layers) >= layers[0].parts[part].sizes["head"]
 
 
 def _mosaic_note(trace: ModelTrace, even: Matrix, grid: Tiles, *, part: str, score: str, t: Translate) -> Iterator[str]:
-    """Say which way the layers run, what the bar means, and what uniform attention (layer,) scores on this text."""
+    """State which way the layers run, what the bar means, and what uniform attention (layer,) scores on this text."""
     yield t("viz.head_mosaic.layers_across" if _layers_across(trace, part) else "viz.head_mosaic.layers_down")
     yield t("viz.head_mosaic.note", score=t(f"viz.score.{score}"), meaning=t(f"viz.score.{score}.meaning"))
     low, high = f"{even.min():.2f}", f"{even.max():.2f}"

@@ -1,4 +1,4 @@
-"""Fading memory: decay curves, half-lives, and what an RWKV layer therefore reads."""
+"""Figures of RWKV decay: decay curves, half-lives, and effective attention."""
 
 import math
 from collections.abc import Sequence

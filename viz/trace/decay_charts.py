@@ -1,4 +1,4 @@
-"""The two charts of viz.decay that are lines and ticks: fading weights, and half-lives layer by layer."""
+"""The charts of viz.trace.decay: decay curves, and half-lives by layer."""
 
 import json
 import math

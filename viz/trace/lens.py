@@ -1,4 +1,4 @@
-"""The logit lens: what the model's own final norm and head read in the residual stream after every layer."""
+"""The logit lens: the final norm and the output head applied to the residual stream after every layer."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Token-by-token pictures: who reads whom, for any architecture that can be written as a lower-triangular matrix."""
+"""Token-by-token matrices of any architecture that has a lower-triangular mixing matrix."""
 
 import numpy as np
 
@@ -28,8 +28,8 @@ def channel_matrix(
 ) -> Figure:
     """Draw one channel's token-by-token weights: signed for a state space, shares for RWKV.
 
-    mixing: (channel, query, key) of models.mixing.channel_mixing; index: which of its channels to draw; channel: its
-    number in the model.
+    mixing: (channel, query, key) of models.tracing.mixing.channel_mixing; index: which of its channels to draw;
+    channel: its number in the model.
     """
     values = mixing.values[index]
     color = theme.mixer_color(trace.layer(layer).mixer)

@@ -1,4 +1,4 @@
-"""A hybrid with experts: its layers as a ribbon, who routes where, and all its mixing matrices side by side."""
+"""Figures of a hybrid with experts: layers, routing, and all mixing matrices side by side."""
 
 import altair as alt
 import numpy as np

@@ -1,4 +1,4 @@
-"""The state of a selective state space: what it holds, how strongly each token writes, and what that lets it read."""
+"""Figures of a selective state space: state, step size, and hidden attention."""
 
 import numpy as np
 
@@ -248,7 +248,7 @@ def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
 
 
 def _has_components(shown: LayerTrace) -> bool:
-    """Tell whether the channels of a layer have components that decay at rates of their own (Mamba, not RWKV)."""
+    """Return whether the channels of a layer have components that decay at rates of their own (Mamba, not RWKV)."""
     return "decay_rates" in shown.parts
 
 
@@ -257,7 +257,7 @@ def _order_note(shown: LayerTrace, *, t: Translate) -> str:
 
 
 def _rows_note(shown: LayerTrace, drawn: int, *, t: Translate) -> str:
-    """Say in which order the rows stand, and how many of all channels they are."""
+    """State in which order the rows stand, and how many of all channels they are."""
     count = shown.parts["half_life"].sizes["channel"]
     return " ".join([_order_note(shown, t=t), *([t("viz.rows.some", shown=drawn, all=count)] if drawn < count else [])])
 

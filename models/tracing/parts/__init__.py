@@ -1,4 +1,4 @@
-"""Turn captured activations into the parts of records.PARTS, and keep what models.reconstruction compares."""
+"""Turn captured activations into the parts of records.PARTS, and keep the inputs of models.reconstruction."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Attention weights, their logits and what each weight moves, rebuilt from the query, key and value of the real run."""
+"""Attention weights, logits and value norms, computed from the captured query, key and value."""
 
 from typing import Any
 

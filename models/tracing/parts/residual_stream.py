@@ -1,4 +1,4 @@
-"""The residual stream around every block, and the logit lens: what the model's own norm and head read in it."""
+"""The residual stream around every block, and its logit lens: the model's own final norm and head."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

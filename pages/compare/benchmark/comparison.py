@@ -103,8 +103,9 @@ def _speed(rows: Sequence[Measurement]) -> str:
         return ""
     decode = spread(last.decode_ms_samples)
     read = last.batch * last.context / last.ttft_ms_med * 1e3
-    return t("benchmark.measured.speed", tokens=units.count(last.context), read=f"{read:,.0f}", median=f"{decode.median:.2f}",
-             low=f"{decode.low:.2f}", high=f"{decode.high:.2f}", count=decode.count)  # fmt: skip
+    return t("benchmark.measured.speed", tokens=units.count(last.context), read=f"{read:,.0f}",
+             median=f"{decode.median:.2f}", low=f"{decode.low:.2f}", high=f"{decode.high:.2f}",
+             count=decode.count)  # fmt: skip
 
 
 def _parameters(rows: Sequence[Measurement]) -> str:

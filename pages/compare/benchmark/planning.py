@@ -1,4 +1,4 @@
-"""Choose what to measure: a preset or single settings. The plan is shown before anything runs."""
+"""The settings of a run: a preset or single choices, and the plan before it starts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -158,7 +158,7 @@ def _how(device: str) -> dict[str, Any]:
 
 def _how_much() -> dict[str, object]:
     asked: dict[str, object] = {
-        "contexts": _many("contexts", settings_codec.CONTEXTS, lambda n: units.count(n)),
+        "contexts": _many("contexts", settings_codec.CONTEXTS, units.count),
         "batches": _many("batches", settings_codec.BATCHES, str),
     }
     steps = {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}

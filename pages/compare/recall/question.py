@@ -21,7 +21,7 @@ _QUESTIONS: LruCache[Opened] = LruCache(KEPT)  # each weighs one
 
 
 def question(record: Record) -> None:
-    """Let the visitor choose a cell and a question, and draw it."""
+    """Offer a choice of a cell and a question, and draw it."""
     at, number = _chosen(record)
     with gate.released():
         found = _opened(record.task, tuple(at.items()), int(record.about["held_out_seed"]) - 1, number)

@@ -1,4 +1,4 @@
-"""Mamba: a state that chooses what to keep."""
+"""The page of Mamba: the selective state space."""
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing

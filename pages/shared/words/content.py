@@ -129,7 +129,7 @@ def figure_ids() -> frozenset[str]:
 
 
 def in_every_language(text: object) -> bool:
-    """Tell whether a text is a sentence in every language and in no other."""
+    """Return whether a text is a sentence in every language and in no other."""
     return (
         isinstance(text, Mapping)
         and text.keys() == set(language.LANGS)
