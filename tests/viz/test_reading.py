@@ -87,7 +87,7 @@ def test_cells_are_attention_averaged_over_layers_and_heads(name: str, runs, sen
     trace, cells = of(runs, name), lane_of(sent, name)["cells"]
     maps = [head for layer in trace.layers_with("attention") for head in layer.part("attention")]
     drawn = iter(sent[1][cells["plane"]])
-    assert cells["pool"] == 1 and cells["tall"] == len(trace.layers_with("attention"))
+    assert cells["pool"] == 1 and len(maps) == 8 * len(trace.layers_with("attention"))
     for t in range(len(trace.tokens)):
         for j in range(t + 1):
             assert next(drawn) == pytest.approx(np.mean([head[t, j] for head in maps]), rel=1e-3, abs=1e-7)

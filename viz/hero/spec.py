@@ -17,20 +17,19 @@ Span = tuple[int, int]  # characters of the text, half open
 class Cells:
     """A row of cells, one laid for each token: weights (token, cell), how much the newest token reads each.
 
-    pool: tokens in a cell, whose weights are added up. high: the weight from which the colour is full. tall: how many
-    layers lay such a cell.
+    pool: tokens in a cell, whose weights are added up. high: the weight from which the colour is full. about: what
+    the weights are.
     """
 
     weights: Array
     pool: int
     high: float
     about: str
-    tall: int
 
     def header(self, planes: Planes) -> dict[str, Any]:
         """Describe the cells for the browser: row t has as many cells as t + 1 tokens fill."""
         filled = [row[: t // self.pool + 1] for t, row in enumerate(self.weights)]
-        own = {"pool": self.pool, "high": self.high, "about": self.about, "tall": self.tall}
+        own = {"pool": self.pool, "high": self.high, "about": self.about}
         return {"plane": planes.add(np.concatenate(filled), "f2")} | own
 
 

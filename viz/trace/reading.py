@@ -158,7 +158,7 @@ def _cells(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> Cells
     laid = np.concatenate([row[: i // pool + 1] for i, row in enumerate(drawn)])
     heads = sum(layer.parts["attention"].sizes["head"] for layer in layers)
     about = t("viz.reading.cells", layers=_listed(layers, t), heads=heads)
-    return Cells(drawn, pool, float(np.quantile(laid, FULL_COLOUR)), about, len(layers))
+    return Cells(drawn, pool, float(np.quantile(laid, FULL_COLOUR)), about)
 
 
 def _tile(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> Tile:

@@ -3,17 +3,19 @@
 // The last token of a lane that has been read; -1 before any.
 const readBy = (view, lane) => (lane.steps ? lane.steps[view.shown] : view.shown);
 
+function drawCarried(view, own) {
+  const token = readBy(view, own.lane);
+  if (own.cells) drawCells(view, own, token);
+  if (own.tile) drawTile(view, own, token);
+  for (const ink of own.ink) drawInk(view, own, ink, token);
+  if (own.doors) drawDoors(view, own, token);
+}
+
 function writeCarried(view, own) {
   const { lane } = own;
   const token = readBy(view, lane);
   own.bytes.textContent = lane.carried.length ? (token < 0 ? "–" : lane.carried[token]) : "";
-  if (own.cells) drawCells(view, own, token);
-  if (own.tile) {
-    drawTile(view, own, token);
-    writeShare(view, own, token);
-  }
-  for (const ink of own.ink) drawInk(view, own, ink, token);
-  if (own.doors) drawDoors(view, own, token);
+  if (own.tile) writeShare(view, own, token);
 }
 
 // Clear a canvas at the size that it has on screen; null while it has none.

@@ -65,13 +65,15 @@ function update(view, data) {
   playFirst(view);
 }
 
-// Write everything that depends on the time.
+// Show everything that depends on the time: first the canvases, whose sizes are read, then what is written, so that the
+// page is laid out once.
 function show(view) {
   if (!view.header) return;
-  writeText(view);
+  for (const own of view.lanes) drawCarried(view, own);
   for (const own of view.lanes) {
     writeCarried(view, own);
     writeGuesses(view, own);
   }
   writePlayer(view);
+  writeText(view);
 }
