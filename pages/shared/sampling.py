@@ -43,7 +43,7 @@ def _dial(page: str, name: str, options: tuple[int, ...], *, default: int) -> No
             visit.select(name, st.session_state[key])
 
     st.session_state[key] = visit.selection(name, default=default, allowed=options)
-    with st.container(key=f"dial-{page}-{name}", width=200):
+    with st.container(key=f"dial-{page}-{name}", width=170):
         st.select_slider(
             t(f"next_word.{name}"), options, key=key, format_func=_WRITTEN[name].__getitem__, on_change=changed
         )

@@ -1,7 +1,9 @@
 """The next token as drawn: the numbers of the logits, every place of the text, and a badge that sees what is wrong."""
 
+import base64
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,3 +163,50 @@ def test_every_word_of_the_lists_is_there(t) -> None:
     header, _ = decode(figure.body.payload())  # type: ignore[union-attr]
     assert json.dumps(header["words"]).count("viz.") == 0
     assert "{rank}" in header["words"]["came"] and "{share}" in header["words"]["kept"]
+
+
+PAGE = """<div id="host"><div class="root"></div></div>
+<script type="module">
+const heard = new Set();
+let state = { token: null, span: null, frame: null };
+window.contextscope = { selection: { get: () => state, on: (f) => (heard.add(f), () => heard.delete(f)) } };
+window.choose = (next) => {
+  state = { ...state, ...next };
+  heard.forEach((f) => f({ state, changed: new Set(Object.keys(next)) }));
+};
+window.listeners = () => heard.size;
+const source = new TextDecoder().decode(Uint8Array.from(atob("SCRIPT"), (c) => c.charCodeAt(0)));
+const board = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+const data = Uint8Array.from(atob("DATA"), (c) => c.charCodeAt(0));
+window.close_board = board.default({ data, parentElement: document.getElementById("host") });
+window.ready = true;
+</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no Chromium")
+def test_the_lists_follow_the_selection_without_the_server(traces: dict[str, ModelTrace], english, chromium) -> None:
+    """A token, a moment and characters of another cut choose the place; a number out of range changes nothing."""
+    trace = traces["mamba"]
+    figure = next_word([trace], theme=LIGHT, t=english, at=(2,))
+    coded = [base64.b64encode(part).decode() for part in (script().encode(), figure.body.payload())]  # type: ignore[union-attr]
+    page = chromium.new_page()
+    page.set_content(PAGE.replace("SCRIPT", coded[0]).replace("DATA", coded[1]))
+    page.wait_for_function("window.ready === true")
+
+    def shown(**chosen: Any) -> str:
+        page.evaluate("(next) => window.choose(next)", chosen)
+        return page.locator(".after").inner_text()
+
+    assert page.locator(".after").inner_text() == f"after “{trace.tokens[2].label}”"
+    assert page.locator("tbody tr").count() == BEST
+    assert shown(token=5) == f"after “{trace.tokens[5].label}”"
+    assert trace.tokens[6].label in page.locator(".came").inner_text() or trace.label_of(trace.tokens[6].id) in (
+        page.locator(".came").inner_text()
+    )
+    assert shown(frame=1) == f"after “{trace.tokens[1].label}”"
+    assert shown(frame=None, token=0, span=[8, 9]) == f"after “{trace.tokens[8].label}”"
+    assert shown(token=99, span=None) == f"after “{trace.tokens[2].label}”"
+    page.evaluate("window.close_board()")
+    assert page.evaluate("window.listeners()") == 0
+    page.close()

@@ -49,7 +49,8 @@ function drawBoard(board) {
   if (board.shown === String(at)) return; // the pointer moved, not the place
   board.shown = String(at);
   root.classList.toggle("several", header.columns.length > 1);
-  root.replaceChildren(...header.columns.map((column, i) => drawColumn(header, column, at[i])));
+  const key = header.changed ? [make("p", "key", header.words.bars)] : [];
+  root.replaceChildren(...header.columns.map((column, i) => drawColumn(header, column, at[i])), ...key);
 }
 
 // The list of a column that is shown: the index into its places.
@@ -86,7 +87,6 @@ function drawColumn(header, column, place) {
   box.append(table);
   box.append(make("p", "came", Number.isNaN(came.label) ? words.end : sentenceOf(words.came, column, came)));
   if (header.changed) {
-    box.append(make("p", "kept", words.bars));
     const share = percent(column.mass[place]);
     box.append(make("p", "kept", fill(words.kept, { kept: count(column.kept[place]), vocabulary: count(column.vocabulary), share })));
   }
