@@ -183,6 +183,22 @@ def test_four_other_models_with_other_tokenizers_are_aligned(open_page, folder_o
     assert not any(folder_of("gpt2").name in caption.value.replace("\\", "") for caption in at.caption)
 
 
+@pytest.mark.slow
+def test_one_other_model_is_named_and_its_bytes_are_counted(open_page, folder_of, monkeypatch) -> None:
+    folder, counted, real = folder_of("mamba one layer"), set(), cache.cache_bytes
+    monkeypatch.setattr(cache, "cache_bytes", lambda source, tokens: (counted.add(source), real(source, tokens))[1])
+    at = type_folder(open_page("mamba"), "mamba", folder)
+    counted.clear()
+    at.run()
+    bundled = [source for name, source in cache.architectures().items() if name != "mamba"]
+    assert counted == {str(folder), *bundled}, "the bars and the costs are those of the model that reads"
+    at.switch_page(str(site.page("overview").script)).run()
+    assert_calm(at)
+    readers = [caption.value for caption in at.caption if folder.name in caption.value.replace("\\", "")]
+    assert len(readers) == 1, "one other model is enough to name who reads"
+    at.button(key="overview.all_bundled")
+
+
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_folder_of_another_family_is_refused_by_name(open_page, folder_of, lang: str) -> None:
     at = type_folder(open_page("mamba", browser=lang), "mamba", folder_of("rwkv deep"))

@@ -87,10 +87,10 @@ layout.header(PAGE)
 first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
-    reading_bar.show(PAGE, first)
     every = others(first)
     with notices.guarded():
         draw_reading(every)
+    reading_bar.show(PAGE, first)  # from here on: the figure above has the sentence itself
     st.header(section(PAGE, "maps.title"), anchor="maps")
     layout.first_figure(PAGE, lambda: draw_maps(every), traces=every)
     next_word.section(PAGE, every)
