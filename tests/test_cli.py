@@ -199,14 +199,16 @@ def test_a_run_that_broke_off_goes_on_from_the_command_line(capsys, data, stand_
 
 
 def test_the_file_holds_every_finished_cell_while_others_are_measured(capsys, data, stand_ins, monkeypatch):
-    """The second row is stored only when the file with the first one has been written."""
-    out, seen = data / "run.jsonl", []
+    """A row is stored only when a file with all rows before it has been written."""
+    out, seen, before = data / "run.jsonl", [], []
     write, append = benchmark.write_file, Store.append
     deadline = time.monotonic() + 60
 
     def in_turn(store, row):
-        while len(store.run(row.run_id).rows) not in seen and time.monotonic() < deadline:
+        stored = len(store.run(row.run_id).rows)
+        while max(seen, default=-1) < stored and time.monotonic() < deadline:
             time.sleep(0.02)
+        before.append((stored, max(seen, default=-1)))
         return append(store, row)
 
     monkeypatch.setattr(Store, "append", in_turn)
@@ -214,7 +216,9 @@ def test_the_file_holds_every_finished_cell_while_others_are_measured(capsys, da
     words = ("bench", "--sources", "rwkv", "--contexts", "16,32", "--decode", "4", "--rounds", "2")
     assert run(capsys, *words, "--out", str(out))[0] == 0
     assert seen[0] == 0, "there is a file from the start"
-    assert list(dict.fromkeys(seen)) == [0, 1, 2]
+    assert [stored for stored, _ in before] == [0, 1]
+    assert all(written >= stored for stored, written in before), before
+    assert seen[-1] == 2 and seen == sorted(seen)
     assert [path.name for path in data.glob(".run*")] == []
 
 
