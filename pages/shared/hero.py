@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from pages.shared import viewport
 from viz.hero import HeroSpec, script, styles
 
 if TYPE_CHECKING:
@@ -14,8 +15,11 @@ _HTML = '<div class="root hero">\n</div>'
 
 
 def hero(spec: HeroSpec, *, key: str) -> None:
-    """Draw the picture in place; time and choice stay in the browser, in the store of viz/canvas/browser/store.js."""
-    _component()(key=key, data=spec.payload())
+    """Draw the picture in place; time and choice stay in the browser, in the store of viz/canvas/browser/store.js.
+
+    Its place has about the picture's height from the start; the script lets go of it when the picture is drawn.
+    """
+    _component()(key=key, data=spec.payload(), height=viewport.hero_height())
 
 
 @cache

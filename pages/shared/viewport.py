@@ -31,3 +31,13 @@ def figure_width(window: int) -> int:
 def figure_height(spec: CanvasSpec) -> int:
     """Return how high a picture will be in the visitor's window."""
     return height(spec, figure_width(window()))
+
+
+def hero_height() -> int:
+    """Return about how high the picture of four models that read a short text will be in the visitor's window.
+
+    Measured in Chromium with the first example of both languages, by the widths at which viz/hero/browser/component.css
+    sets lanes and their parts under one another.
+    """
+    width = window()
+    return 1598 if width <= 640 else 1168 if width <= 940 else 560

@@ -51,11 +51,11 @@ def settled(page: Page) -> None:
 
 
 def layer_buttons(page: Page):
-    return page.locator(".st-key-transformer-layer-hero button")
+    return page.locator(".st-key-transformer-layer button")
 
 
 def chosen_layer(page: Page):
-    return page.locator(".st-key-transformer-layer-hero button[aria-checked='true']")
+    return page.locator(".st-key-transformer-layer button[aria-checked='true']")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ _kept: Memo[tuple[html.Html, html.Html | None, str]] = Memo(8)  # of the last pl
 def draw(plan: Plan) -> None:
     """Draw the plan with its notes."""
     table, largest, caption = _kept.get(session.language(), (plan,), lambda: _drawn(plan))
-    html.show(table)
+    with st.container(key="benchmark-grid"):  # bench.css keeps the place of an ordinary plan free
+        html.show(table)
     if largest is not None:
         html.show(largest)
     st.caption(caption)

@@ -22,14 +22,6 @@ export default function (component) {
   };
 }
 
-// The server kept the picture's place free at a height that it estimated (pages/shared/viewport.py). From now on the
-// place is as high as the picture.
-function letGo(parentElement) {
-  const host = parentElement.host ?? parentElement;
-  const place = host.closest('[data-testid="stElementContainer"]');
-  if (place) place.style.height = "auto";
-}
-
 // Make a view that draws itself again when its width, the fonts or the selection change, and for print.
 function open(root) {
   const view = new View(root);

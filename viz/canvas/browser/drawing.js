@@ -60,3 +60,11 @@ function shorten(text, room, measure) {
   }
   return low ? cut(low) : "";
 }
+
+// The server kept the picture's place free at a height that it estimated (pages/shared/viewport.py). From now on the
+// place is as high as the picture.
+function letGo(parentElement) {
+  const host = parentElement.host ?? parentElement;
+  const place = host.closest('[data-testid="stElementContainer"]');
+  if (place) place.style.height = "auto";
+}

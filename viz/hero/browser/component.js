@@ -13,6 +13,7 @@ export default function (component) {
     views.set(parentElement, view);
   }
   update(view, data);
+  letGo(parentElement);
   return () => {
     view.close();
     views.delete(parentElement);
