@@ -9,6 +9,9 @@ const FLEETING = ["token"];
 const ABSENT = ["text", "token", "model"]; // leave the address when the visitor returns to the default
 const BOX = '[class*="st-key-prompt-"] input';
 const EXAMPLE = '[class*="st-key-chips-"] .stButton button';
+const CHOSEN_PAGE = '[data-testid="stSidebarNavLink"]';
+const CLOSE = '[data-testid="stSidebarCollapseButton"] button';
+const PHONE = window.matchMedia("(max-width: 767px)"); // as in touch.css
 const NOT_SENT_MS = 500; // by then the script runs, or there was nothing to send
 let last = null; // {page, query} of the run before
 
@@ -63,5 +66,9 @@ function watchTexts(app) {
     before = target.value;
     sent();
   });
-  app.addEventListener("click", ({ target }) => target.closest(EXAMPLE) && sent());
+  app.addEventListener("click", ({ target }) => {
+    if (target.closest(EXAMPLE)) sent();
+    // On a phone the list of pages lies over the page: it closes once one is chosen.
+    if (PHONE.matches && target.closest(CHOSEN_PAGE)) setTimeout(() => app.querySelector(CLOSE)?.click());
+  });
 }
