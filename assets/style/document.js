@@ -29,6 +29,7 @@ export default function ({ data, setTriggerValue }) {
   }
 
   watchTexts(app);
+  seek();
 
   const url = new URL(window.location.href);
   for (const name of ABSENT) if (!(name in data.query)) url.searchParams.delete(name);
@@ -38,6 +39,28 @@ export default function ({ data, setTriggerValue }) {
   if (url.href === window.location.href) return;
   if (chosen) window.history.pushState({}, "", url);
   else window.history.replaceState(window.history.state, "", url);
+}
+
+// An address may name a figure (#head_mosaic): show it when it is there, and again while places above it change their
+// height, until the visitor moves.
+const SEEK_MS = 20_000;
+const MOVES = ["wheel", "touchstart", "pointerdown", "keydown"];
+let sought = window.location.hash.slice(1);
+
+function seek() {
+  if (!sought) return;
+  const name = sought;
+  sought = "";
+  let shown = null; // where its title was left
+  const timer = setInterval(() => {
+    const title = document.getElementById(name);
+    if (!title || title.getBoundingClientRect().top === shown) return;
+    title.scrollIntoView({ block: "start" });
+    shown = title.getBoundingClientRect().top;
+  }, 100);
+  const stop = () => clearInterval(timer);
+  for (const move of MOVES) window.addEventListener(move, stop, { once: true, passive: true });
+  setTimeout(stop, SEEK_MS);
 }
 
 function deliberate(query) {
