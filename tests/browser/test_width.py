@@ -1,4 +1,4 @@
-"""The page uses the window: every page is named in the navigation, and a page at twice its size shows its first figure."""
+"""The page uses the window: the navigation names every page, and at twice its size a page shows its first figure."""
 
 import pytest
 
