@@ -9,6 +9,9 @@ const FLEETING = ["token"];
 const ABSENT = ["text", "token", "model"]; // leave the address when the visitor returns to the default
 const BOX = '[class*="st-key-prompt-"] input';
 const EXAMPLE = '[class*="st-key-chips-"] .stButton button';
+const CHOSEN_PAGE = '[data-testid="stSidebarNavLink"]';
+const CLOSE = '[data-testid="stSidebarCollapseButton"] button';
+const PHONE = window.matchMedia("(max-width: 767px)"); // as in touch.css
 const NOT_SENT_MS = 500; // by then the script runs, or there was nothing to send
 let last = null; // {page, query} of the run before
 
@@ -26,6 +29,7 @@ export default function ({ data, setTriggerValue }) {
   }
 
   watchTexts(app);
+  seek();
 
   const url = new URL(window.location.href);
   for (const name of ABSENT) if (!(name in data.query)) url.searchParams.delete(name);
@@ -35,6 +39,28 @@ export default function ({ data, setTriggerValue }) {
   if (url.href === window.location.href) return;
   if (chosen) window.history.pushState({}, "", url);
   else window.history.replaceState(window.history.state, "", url);
+}
+
+// An address may name a figure (#head_mosaic): show it when it is there, and again while places above it change their
+// height, until the visitor moves.
+const SEEK_MS = 20_000;
+const MOVES = ["wheel", "touchstart", "pointerdown", "keydown"];
+let sought = window.location.hash.slice(1);
+
+function seek() {
+  if (!sought) return;
+  const name = sought;
+  sought = "";
+  let shown = null; // where its title was left
+  const timer = setInterval(() => {
+    const title = document.getElementById(name);
+    if (!title || title.getBoundingClientRect().top === shown) return;
+    title.scrollIntoView({ block: "start" });
+    shown = title.getBoundingClientRect().top;
+  }, 100);
+  const stop = () => clearInterval(timer);
+  for (const move of MOVES) window.addEventListener(move, stop, { once: true, passive: true });
+  setTimeout(stop, SEEK_MS);
 }
 
 function deliberate(query) {
@@ -63,5 +89,9 @@ function watchTexts(app) {
     before = target.value;
     sent();
   });
-  app.addEventListener("click", ({ target }) => target.closest(EXAMPLE) && sent());
+  app.addEventListener("click", ({ target }) => {
+    if (target.closest(EXAMPLE)) sent();
+    // On a phone the list of pages lies over the page: it closes once one is chosen.
+    if (PHONE.matches && target.closest(CHOSEN_PAGE)) setTimeout(() => app.querySelector(CLOSE)?.click());
+  });
 }

@@ -58,7 +58,7 @@ def show(
             with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
                 _definition(fig, facts, key, check)
                 _export(fig, key)
-                _link(key)
+                _link(fig, key)
 
 
 def to_csv(data: Mapping[str, NamedArray]) -> bytes:
@@ -168,14 +168,14 @@ def _export(fig: Figure, key: str) -> None:
             )
 
 
-def _link(key: str) -> None:
-    """Offer the address of what is on screen when it is opened: choices of the browser may be newer than the card."""
+def _link(fig: Figure, key: str) -> None:
+    """Offer the address of this figure when it is opened: choices of the browser may be newer than the card."""
 
     def drawn() -> None:
         with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link", on_change="rerun") as opened:
             if opened.open:
                 st.caption(t("figure.link_text"))
-                st.code(session.current().permalink(), language=None, wrap_lines=True)
+                st.code(f"{session.current().permalink()}#{fig.id}", language=None, wrap_lines=True)
 
     parts.part(f"{key}.address", drawn, on=())
 

@@ -10,6 +10,7 @@ USUAL = 1280  # pixels of a window whose width is not known
 
 _NARROWEST, _WIDEST = 240, 8192
 _STACKED = 640  # Streamlit sets columns under one another up to this width
+_BLOCK, _FLUID, _MOST = 1280, 0.94, 1680  # the page fills a window so wide, then a share of it, up to a limit
 _COLUMN, _GAP = 0.7, 16  # the figure's share of a row of the page (layout.py), less half the space between columns
 
 
@@ -23,7 +24,7 @@ def figure_width(window: int) -> int:
     """Return the width of a picture in its card beside the words; the lengths are those of contextscope.css."""
     edge = 16 if window < 768 else 24 if window <= 1100 else 40
     padding = 17 if window < 768 else 25
-    content = min(window, 1280) - 2 * edge
+    content = max(min(window, _BLOCK), min(window * _FLUID, _MOST)) - 2 * edge
     column = content if window <= _STACKED else content * _COLUMN - _GAP
     return int(column) - 2 * padding
 

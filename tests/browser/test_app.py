@@ -247,3 +247,18 @@ def test_definition_export_and_link_open(server, visit) -> None:
     drawer.get_by_text(i18n.say("en", "figure.link")).click()
     expect(body.locator("code")).to_contain_text("text=The+wolf+and+the+fox", timeout=LOOK_MS)
     assert seen.console_errors == []
+
+
+def test_a_link_to_a_figure_opens_the_page_there(server, visit) -> None:
+    seen = visit(address(server.url, "transformer", "?layer=2#head_mosaic"))
+    await_figure(seen.page)
+    title = seen.page.locator("#head_mosaic")
+    expect(title).to_be_in_viewport(timeout=LOOK_MS)
+    await_end(seen.page)
+    expect(title).to_be_in_viewport(timeout=LOOK_MS)
+    assert seen.page.url.endswith("#head_mosaic")
+    seen.page.mouse.move(400, 600)
+    seen.page.mouse.wheel(0, -20_000)
+    expect(title).not_to_be_in_viewport(timeout=LOOK_MS)
+    seen.page.wait_for_timeout(600)
+    expect(title).not_to_be_in_viewport(timeout=LOOK_MS)  # whoever scrolls is left alone

@@ -188,7 +188,8 @@ def test_keyboard_reads_aloud_and_picks(show, traces, english):
     assert page.evaluate("window.store.get().token") == 3
     page.keyboard.press("Escape")
     assert page.locator(".tip.on").count() == 0
-    assert page.locator(".stage").get_attribute("role") == "img"
+    assert page.locator(".stage").get_attribute("role") == "application", "keys reach it through a screen reader"
+    assert page.locator(".stage").get_attribute("aria-roledescription") == "picture with values"
     assert page.locator(".stage").get_attribute("aria-label")
 
 

@@ -69,7 +69,7 @@ def test_a_note_wraps_and_legends_stand_beside_it():
     assert height(spec(note="word", legends=(legend,)), 324) == pytest.approx(12 + 17.55 + 8 + 24 + 1, abs=1)
 
 
-@pytest.mark.parametrize(("window", "width"), [(1280, 774), (1920, 774), (390, 324)])
+@pytest.mark.parametrize(("window", "width"), [(1280, 774), (1440, 825), (1920, 1054), (2560, 1054), (390, 324)])
 def test_a_figure_is_as_wide_as_its_card_leaves(window, width):
     """The numbers are those of Chromium."""
     assert viewport.figure_width(window) == width

@@ -68,9 +68,9 @@ def recall_map(
     tiles = done.mark_rect(cornerRadius=4).encode(
         x=frame.x(t), y=frame.y(t), color=alt.Color("color:N", scale=None), tooltip=tip
     )
-    small: Any = alt.ExprRef("width < 420 ? 11 : width < 620 ? 10 : 13")
-    upright: Any = alt.ExprRef("width < 420 ? 270 : 0")  # on a phone cells are higher than wide
-    numbers = done.mark_text(font=theme.mono, fontSize=small, angle=upright).encode(
+    small: Any = alt.ExprRef("width < 420 ? (length(datum.short) > 2 ? 8 : 11) : width < 620 ? 10 : 13")
+    face: Any = alt.ExprRef(f"width < 420 ? {theme.font!r} : {theme.mono!r}")  # its digits are narrower
+    numbers = done.mark_text(font=face, fontSize=small).encode(
         x=frame.x(t), y=frame.y(t), text="short:N", color=alt.Color("ink:N", scale=None), tooltip=tip
     )
     layers = [alt.layer(ground, tiles, numbers), *_titles(cells, frame, theme, t)]

@@ -87,6 +87,7 @@ def words(t: Translate) -> Mapping[str, str]:
         "pause": t("viz.words.pause"),
         "time": t("viz.words.time"),
         "frame": template(t, "viz.words.frame", "index", "label"),
+        "picture": t("viz.words.picture"),
         "keys": t("viz.words.keys"),
         "summed": t("viz.words.summed"),
         "strongest": t("viz.words.strongest"),

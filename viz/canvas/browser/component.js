@@ -60,6 +60,7 @@ function update(view, data) {
   for (const name of ["card", "hairline", "ink", "muted", "chip", "accent", "font", "mono"]) view.root.style.setProperty(`--${name}`, theme[name]);
   view.root.style.colorScheme = theme.mode;
   view.stage.setAttribute("aria-label", [alt, words.keys].filter(Boolean).join(" "));
+  view.stage.setAttribute("aria-roledescription", words.picture);
   view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && grid.picks !== "none")));
   if (!before || before.id !== header.id || before.reading !== header.reading || before.strip?.selected !== strip?.selected) {
     view.own.set({ token: null, frame: null, hover: null }, "data");

@@ -8,7 +8,7 @@ function drawTiles(view, ctx) {
   ctx.font = plan.fonts.number;
   ctx.fillStyle = theme.muted;
   ctx.textAlign = "center";
-  grid.tile_column_labels.forEach((label, i) => ctx.fillText(label, tileBox(plan, i).x + size / 2, plan.gridY + top - 11));
+  shortened(ctx, grid.tile_column_labels, size).forEach((label, i) => ctx.fillText(label, tileBox(plan, i).x + size / 2, plan.gridY + top - 11));
   ctx.textAlign = "left";
   grid.tile_row_labels.forEach((label, i) => ctx.fillText(label, 0, tileBox(plan, i * columns).y + size / 2));
   const shown = shownTile(view);
@@ -28,6 +28,12 @@ function drawTiles(view, ctx) {
     }
     if (foot && tile.score !== null) drawScore(view, ctx, tile, x, y + size);
   });
+}
+
+// Names above columns: only their numbers where one of them would run into the next.
+function shortened(ctx, labels, room) {
+  const apart = labels.every((label) => ctx.measureText(label).width <= room);
+  return apart ? labels : labels.map((label) => /\d+/.exec(label)?.[0] ?? fit(ctx, label, room));
 }
 
 // The bar under a tile, with its number where there is room.

@@ -12,7 +12,7 @@ class View {
     this.foot = element("div", "foot", root);
     this.heard = element("div", "heard", root);
     this.stage.tabIndex = 0;
-    this.stage.setAttribute("role", "img");
+    this.stage.setAttribute("role", "application"); // a screen reader passes the keys on
     this.tip.setAttribute("aria-hidden", "true");
     this.heard.setAttribute("aria-live", "polite");
     this.bytes = null; // the payload shown

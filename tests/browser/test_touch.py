@@ -1,0 +1,80 @@
+"""On a phone: the list of pages closes, its arrow can be tapped, fingers find what they aim at, nothing is cut off."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from pages.shared import site
+
+LOOK_MS = 60_000
+FINGER = 40  # pixels
+FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
+OPENED = "[data-testid='stSidebar'][data-collapsed='false']"
+OPEN, CLOSE = "[data-testid='stExpandSidebarButton']", "[data-testid='stSidebarCollapseButton'] button"
+
+SMALL = """(finger) => [...document.querySelectorAll(".stApp button, .stApp summary, [data-testid='stPageLink'] a")]
+  .filter((one) => one.checkVisibility({ visibilityProperty: true }) && one.innerText.trim())
+  .map((one) => [one.innerText.trim().slice(0, 20), one.getBoundingClientRect()])
+  .filter(([, { width, height }]) => width && Math.min(width, height) < finger)
+  .map(([words, { width, height }]) => `${words}: ${Math.round(width)} x ${Math.round(height)}`)"""
+ON_TOP = """(selector) => {
+  const one = document.querySelector(selector);
+  const { x, y, width, height } = one.getBoundingClientRect();
+  return one.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}"""
+
+
+@pytest.fixture
+def phone(server, chromium: Browser) -> Iterator:
+    """Give a function that opens a page on a phone with a touch screen."""
+    made = []
+
+    def opened(page: str) -> Page:
+        context = chromium.new_context(
+            viewport={"width": 390, "height": 844}, locale="ko-KR", has_touch=True, is_mobile=True
+        )
+        made.append(context)
+        shown = context.new_page()
+        shown.goto(f"{server.url}/{site.page(page).url_path}")
+        shown.locator(FIGURE).first.wait_for(state="visible", timeout=LOOK_MS)
+        shown.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+        return shown
+
+    yield opened
+    for context in made:
+        context.close()
+
+
+def test_the_list_of_pages_closes_when_one_is_chosen(phone) -> None:
+    page = phone("transformer")
+    page.locator(OPEN).tap()
+    expect(page.locator(OPENED)).to_have_count(1, timeout=LOOK_MS)
+    page.locator("[data-testid='stSidebarNavLink']").nth(2).tap()
+    page.wait_for_url("**/mamba**", timeout=LOOK_MS)
+    expect(page.locator(OPENED)).to_have_count(0, timeout=LOOK_MS)
+
+
+def test_the_arrow_of_the_list_closes_it_and_leaves_the_language(phone) -> None:
+    page = phone("transformer")
+    page.locator(OPEN).tap()
+    page.locator(CLOSE).wait_for(state="visible", timeout=LOOK_MS)
+    expect(page.locator(OPENED)).to_have_count(1, timeout=LOOK_MS)
+    page.wait_for_timeout(500)  # the sheet slides in
+    assert page.evaluate(ON_TOP, CLOSE)
+    page.locator(CLOSE).tap()
+    expect(page.locator(OPENED)).to_have_count(0, timeout=LOOK_MS)
+    assert page.evaluate("document.documentElement.lang") == "ko"
+
+
+@pytest.mark.parametrize("page", site.KEYS)
+def test_fingers_find_what_they_aim_at_and_nothing_is_cut_off(phone, page: str) -> None:
+    shown = phone(page)
+    assert shown.evaluate(SMALL, FINGER) == []
+    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_small_targets_are_noticed(phone) -> None:
+    page = phone("transformer")
+    page.add_style_tag(content=".stApp [class*='st-key-'][class*='st-key-'] button { all: unset !important }")
+    assert page.evaluate(SMALL, FINGER)
