@@ -52,13 +52,13 @@ def figure(key: str, draw: Callable[[], object], *, on: Collection[str]) -> None
         part(key, draw, on=on)
 
 
-def redraw(*choices: str) -> None:
+def redraw(*changed: str) -> None:
     """Redraw the parts that follow some choices, in place of the whole page. Only a widget's callback may call this.
 
     Returns, so that the whole page is redrawn, where no part follows them.
     """
     shown = _shown()
-    keys = [key for key, on in shown.follows.items() if not on.isdisjoint(choices)]
+    keys = [key for key, on in shown.follows.items() if not on.isdisjoint(changed)]
     sight = _in_sight()
     now = [key for key in keys if not sight or shown.names.get(key, "") in {"", *sight}]
     shown.late |= set(keys) - set(now)

@@ -15,7 +15,7 @@ from models.units import size
 from viz import proof
 from viz.figure import Figure
 from viz.hero import HeroSpec, decode
-from viz.hero.payload import VERSION, Planes, encode
+from viz.hero.payload import VERSION, TypedPlanes, encode
 from viz.look.theme import DARK, LIGHT
 from viz.proof.reading import carried as carried_by_live_tensors
 from viz.trace import carried as carrying
@@ -208,7 +208,7 @@ def repacked(figure: Figure, payload: bytes) -> Figure:
 
 
 def packed(header: dict, planes: list[np.ndarray]) -> bytes:
-    written = Planes()
+    written = TypedPlanes()
     for plane, (kind, _) in zip(planes, header["planes"], strict=True):
         written.add(plane, kind)
     return encode({key: value for key, value in header.items() if key not in ("version", "planes")}, written)

@@ -9,7 +9,7 @@ from figure_words import figure_words
 
 from models.records.trace import PARTS
 from viz.canvas import script
-from viz.canvas.source import BROWSER
+from viz.canvas.source import BAR_FILES, BROWSER, bar_script
 from viz.canvas.source import SCRIPT_FILES as FILES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,16 @@ CHANCE = {
     "urandom",
 }
 WITH_SECRET = ("pages/shared/journal.py", "pages/shared/state/session.py")  # a key under which they hash
-ALLOWED_OF_OURS = ("models.looks", "models.reconstruction", "models.records", "models.scores", "models.units", "viz")
+ALLOWED_OF_OURS = (
+    "models.alignment",
+    "models.generation.distribution",
+    "models.looks",
+    "models.reconstruction",
+    "models.records",
+    "models.scores",
+    "models.units",
+    "viz",
+)
 OURS = ("models", "pages", "seqops", "app", "viz")
 FORBIDDEN = ("streamlit", "torch", "transformers", "requests", "urllib", "http", "socket", "plotly")
 
@@ -76,8 +85,9 @@ def test_the_scan_would_see_chance():
 
 
 def test_every_part_of_the_component_is_joined_once():
-    assert sorted(f"{name}.js" for name in FILES) == sorted(path.name for path in BROWSER.glob("*.js"))
-    assert script().count("export default") == 1
+    assert len(FILES) == len(set(FILES)) and len(BAR_FILES) == len(set(BAR_FILES))
+    assert {f"{name}.js" for name in (*FILES, *BAR_FILES)} == {path.name for path in BROWSER.glob("*.js")}
+    assert script().count("export default") == bar_script().count("export default") == 1
 
 
 def test_the_component_is_functions_of_one_view():

@@ -2,6 +2,6 @@
 
 from viz.hero.payload import decode
 from viz.hero.source import script, styles
-from viz.hero.spec import Cells, Doors, Guesses, HeroSpec, Ink, Lane, Tile
+from viz.hero.spec import Cells, Doors, Guesses, HeroSpec, Ink, ModelLane, StateTile
 
-__all__ = ["Cells", "Doors", "Guesses", "HeroSpec", "Ink", "Lane", "Tile", "decode", "script", "styles"]
+__all__ = ["Cells", "Doors", "Guesses", "HeroSpec", "Ink", "ModelLane", "StateTile", "decode", "script", "styles"]

@@ -18,7 +18,7 @@ Kind = Literal["f4", "f2", "u1", "u4"]
 VERSION = 1
 
 
-class Planes:
+class TypedPlanes:
     """The arrays of one payload, in order."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Planes:
         return b"".join(self._parts)
 
 
-def encode(header: dict[str, Any], planes: Planes) -> bytes:
+def encode(header: dict[str, Any], planes: TypedPlanes) -> bytes:
     """Write a header, with the version and the sizes of the planes added to it, and the planes."""
     full = {"version": VERSION} | header | {"planes": planes.kinds}
     text = json.dumps(full, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.records.trace import Array
-from viz.hero.payload import Planes, encode
+from viz.hero.payload import TypedPlanes, encode
 from viz.look.theme import Theme
 
 Span = tuple[int, int]  # characters of the text, half open
@@ -26,7 +26,7 @@ class Cells:
     high: float
     about: str
 
-    def header(self, planes: Planes) -> dict[str, Any]:
+    def header(self, planes: TypedPlanes) -> dict[str, Any]:
         """Describe the cells for the browser: row t has as many cells as t + 1 tokens fill."""
         filled = [row[: t // self.pool + 1] for t, row in enumerate(self.weights)]
         own = {"pool": self.pool, "high": self.high, "about": self.about}
@@ -34,7 +34,7 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class StateTile:
     """A state of fixed size, drawn after each token.
 
     values (token, row, column) >= 0: each cell is coloured up to its highest. written (token,): the share of the
@@ -47,7 +47,7 @@ class Tile:
     about: str
     share: str
 
-    def header(self, planes: Planes) -> dict[str, Any]:
+    def header(self, planes: TypedPlanes) -> dict[str, Any]:
         """Describe the tile for the browser."""
         _, rows, columns = self.values.shape
         return {
@@ -72,7 +72,7 @@ class Ink:
     names: tuple[str, ...]
     about: tuple[str, ...]
 
-    def header(self, planes: Planes) -> dict[str, Any]:
+    def header(self, planes: TypedPlanes) -> dict[str, Any]:
         """Describe the inks for the browser."""
         past = [row[:, : t + 1].ravel() for t, row in enumerate(self.shares)]  # of no token before the first
         return {
@@ -97,7 +97,7 @@ class Doors:
     name: str
     about: tuple[str, ...]
 
-    def header(self, planes: Planes) -> dict[str, Any]:
+    def header(self, planes: TypedPlanes) -> dict[str, Any]:
         """Describe the doors for the browser."""
         return {
             "chosen": planes.add(self.chosen, "u1"),
@@ -122,7 +122,7 @@ class Guesses:
     rank: Array
     prob: Array
 
-    def header(self, planes: Planes) -> dict[str, Any]:
+    def header(self, planes: TypedPlanes) -> dict[str, Any]:
         """Describe the guesses for the browser; a label that occurs often is written once."""
         known = {label: place for place, label in enumerate(dict.fromkeys(w for row in self.labels for w in row))}
         return {
@@ -135,7 +135,7 @@ class Guesses:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ModelLane:
     """One model: its look, its tokens, and what it carries.
 
     labels, spans: its own tokens; steps: its last token that is read whole when token i of the text has been read, -1
@@ -154,11 +154,11 @@ class Lane:
     carried: tuple[str, ...]
     summary: str
     cells: Cells | None = None
-    tile: Tile | None = None
+    tile: StateTile | None = None
     ink: Ink | None = None
     doors: Doors | None = None
 
-    def header(self, planes: Planes) -> dict[str, Any]:
+    def header(self, planes: TypedPlanes) -> dict[str, Any]:
         """Describe the lane for the browser."""
         parts = {"cells": self.cells, "tile": self.tile, "ink": self.ink, "doors": self.doors}
         names = ("key", "name", "color", "marker", "labels", "spans", "steps", "carried", "summary")
@@ -183,7 +183,7 @@ class HeroSpec:
     prompt: str
     labels: tuple[str, ...]
     spans: tuple[Span, ...]
-    lanes: tuple[Lane, ...]
+    lanes: tuple[ModelLane, ...]
     finding: str = ""
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
@@ -196,7 +196,7 @@ class HeroSpec:
         return self._encoded[0]
 
     def _encode(self) -> bytes:
-        planes = Planes()
+        planes = TypedPlanes()
         names = ("mode", "ground", "card", "hairline", "ink", "muted", "chip", "font", "mono")
         header = {
             "id": self.id,

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.records.trace import Alignment, LayerTrace, ModelTrace, NamedArray, Token
 from viz.figure import Figure, figure
-from viz.hero import Cells, Doors, Guesses, HeroSpec, Ink, Lane, Tile
+from viz.hero import Cells, Doors, Guesses, HeroSpec, Ink, ModelLane, StateTile
 from viz.look.labels import Translate, short, size, template
 from viz.look.theme import Theme
 from viz.trace import carried as carrying
@@ -21,6 +21,13 @@ ATTENTION = ("attention",)
 STATE = ("state", "dt", "scan_input", "write_proj", "half_life")
 WKV = ("key", "decay_rate", "wkv_den", "wkv_max", "half_life")
 EXPERTS = ("chosen_experts", "chosen_weights", "router_probs")
+WORD = "word_"  # how the names of words that the browser shows begin
+CARRIES = {  # what a lane draws -> the words for it
+    "cells": "viz.reading.carries_cells",
+    "tile": "viz.reading.carries_tile",
+    "ink": "viz.reading.carries_ink",
+    "doors": "viz.reading.carries_doors",
+}
 
 
 @figure("reading", of="traces", also=(*ATTENTION, *STATE, *WKV, *EXPERTS))
@@ -105,7 +112,7 @@ def _lane(
     data: dict[str, NamedArray],
     theme: Theme,
     t: Translate,
-) -> Lane:
+) -> ModelLane:
     """Build the lane of one model from the parts that its layers show, and export what it draws."""
     name = trace.architecture
     own: dict[str, NamedArray] = {}
@@ -118,8 +125,8 @@ def _lane(
         own["bytes"] = NamedArray(np.array(counted, np.int64), ("token",))
     data.update({f"{name}_{key}": array for key, array in own.items()})
     parts = {"cells": cells, "tile": tile, "ink": ink, "doors": doors}
-    said = [t(f"viz.reading.carries_{part}") for part, drawn in parts.items() if drawn is not None]
-    return Lane(
+    said = [t(CARRIES[part]) for part, drawn in parts.items() if drawn is not None]
+    return ModelLane(
         key=name,
         name=t(f"viz.architecture.{name}"),
         color=theme.color(name),
@@ -161,7 +168,7 @@ def _cells(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> Cells
     return Cells(drawn, pool, float(np.quantile(laid, FULL_COLOUR)), about)
 
 
-def _tile(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> Tile:
+def _tile(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> StateTile:
     """Draw the state of the layer whose memories differ most; smaller beside a cache, and in long texts."""
     layer = trace.layer(_recurrent_layer(trace, "state"))
     coarse = len(trace.tokens) > LONG or bool(trace.layers_with("attention"))
@@ -181,7 +188,7 @@ def _tile(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> Tile:
         for run in runs
     )
     about = t("viz.reading.tile", layer=layer.index)
-    return Tile(values, written, names, about, t("viz.reading.written", layer=layer.index))
+    return StateTile(values, written, names, about, t("viz.reading.written", layer=layer.index))
 
 
 def _ink(trace: ModelTrace, own: dict[str, NamedArray], t: Translate) -> Ink:
@@ -254,7 +261,7 @@ def _note(traces: Sequence[ModelTrace], alignment: Alignment | None, t: Translat
 def _words(t: Translate) -> dict[str, str]:
     """Collect what the script itself shows or speaks."""
     names = ("play", "pause", "step", "speed", "time", "text", "before", "carried", "kept", "wrote", "keys", "unread")
-    words = {name: t(f"viz.reading.word_{name}") for name in names}
+    words = {name: t(f"viz.reading.{WORD}{name}") for name in names}
     filled = {
         "at": ("index", "count", "label"),
         "came": ("label", "rank", "p"),
@@ -269,4 +276,4 @@ def _words(t: Translate) -> dict[str, str]:
         "value": ("value",),
         "range": ("first", "last"),
     }
-    return words | {name: template(t, f"viz.reading.word_{name}", *values) for name, values in filled.items()}
+    return words | {name: template(t, f"viz.reading.{WORD}{name}", *values) for name, values in filled.items()}
