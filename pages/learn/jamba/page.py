@@ -79,6 +79,18 @@ def film_panel(trace: ModelTrace) -> None:
     )
 
 
+def mixture(trace: ModelTrace) -> dict[str, str]:
+    """Count the layers of each kind, for the answers."""
+    attention = [shown.index for shown in trace.layers_with("attention")]
+    layers = len(trace.layers)
+    return {
+        "attention": str(len(attention)),
+        "state": str(len(trace.layers_with("state"))),
+        "at": ", ".join(map(str, attention)),
+        "share": f"{len(attention) / layers:.1%}",
+    }
+
+
 layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
@@ -99,4 +111,4 @@ if found is not None:
         ],
     )
     layout.what_it_costs(PAGE, len(reading.tokens))
-    layout.check_yourself(PAGE)
+    layout.check_yourself(PAGE, mixture(reading))

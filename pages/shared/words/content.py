@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -16,7 +16,8 @@ FIGURES = ASSETS / "figures"
 
 _HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)
 _QUESTION = re.compile(r"^- +(.+)$")
-_ANSWER = re.compile(r"^→ *(\S+)$")
+_PART = re.compile(r"^(→|=) +(.+)$")
+_PARTS = {"→": "place", "=": "answer"}  # the lines under a question
 
 
 class ContentError(LookupError):
@@ -45,16 +46,39 @@ def sections(lang: str, page: str) -> Mapping[str, str]:
     return MappingProxyType({key: body.strip() for key, body in zip(pieces[1::2], pieces[2::2], strict=True)})
 
 
-def questions(page: str) -> list[tuple[str, str | None]]:
-    """Return the page's checkpoint questions, each with what answers it: a figure id, page#section, or None."""
-    found: list[tuple[str, str | None]] = []
+class Question(NamedTuple):
+    """A question of the course. place: what answers it, a figure id or page#section; answer: a few sentences."""
+
+    asked: str
+    place: str
+    answer: str
+
+
+def questions(page: str) -> list[Question]:
+    """Return the page's checkpoint questions: a line `- question`, under it `→ place` and `= answer`.
+
+    Raises ContentError for a question without a place or an answer, and for a line that is none of these.
+    """
+    found: list[dict[str, str]] = []
     for raw in section(page, "check", optional=True).splitlines():
         line = raw.strip()
         if asked := _QUESTION.match(line):
-            found.append((asked[1], None))
-        elif (answer := _ANSWER.match(line)) and found:
-            found[-1] = (found[-1][0], answer[1])
-    return found
+            found.append({"asked": asked[1]})
+        elif (part := _PART.match(line)) and found and _PARTS[part[1]] not in found[-1]:
+            found[-1][_PARTS[part[1]]] = part[2]
+        elif line:
+            raise ContentError(f"{_check_of(page)}: {line!r} belongs to no question")
+    for question in found:
+        for mark, part in _PARTS.items():
+            if part not in question:
+                raise ContentError(
+                    f"{_check_of(page)}: {question['asked']!r} has no {part}, a line that begins with {mark}"
+                )
+    return [Question(**question) for question in found]
+
+
+def _check_of(page: str) -> str:
+    return f"assets/content/{language.current()}/{page}.md, check"
 
 
 Text = Mapping[str, str]  # by language
