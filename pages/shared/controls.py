@@ -8,7 +8,7 @@ import streamlit as st
 from models.errors import ContextscopeError
 from models.limits import PROMPT_CHARACTERS
 from models.records.trace import ModelTrace
-from pages.shared import cache, model_picker, notices, parts
+from pages.shared import attempts, cache, model_picker, notices, parts
 from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.i18n import t
@@ -81,6 +81,7 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
             return model_picker.read(name, good[page])[0]
         return None  # type: ignore[unreachable]  # guarded turns an error into a notice
     good[page] = prompt
+    attempts.settle(trace)
     for remark in trace.remarks:
         st.caption(t(f"remarks.{remark.key}", **remark.values))
     return trace

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import cache, html, implementation, model_picker, notices, pointing, site
+from pages.shared import attempts, cache, html, implementation, model_picker, notices, pointing, site
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import content, language, units
@@ -175,9 +175,11 @@ def moment_text(ns: int, *, seconds: bool = False) -> str:
 
 
 def _try(page: str, key: str) -> None:
-    if text := section(page, f"{key}.try", optional=True):
+    if attempt := content.attempt(page, key):
         with st.container(key=f"try-{page}-{key}"):
-            st.markdown(f"**{t('layout.try')}** {text}")
+            st.markdown(f"**{t('layout.try')}** {attempt.text}")
+            if attempt.sets:
+                st.button(t("layout.try_it"), key=f"{page}.try.{key}", on_click=attempts.begin, args=(page, attempt))
 
 
 def _cache_note(traces: Sequence[ModelTrace]) -> str:

@@ -180,6 +180,16 @@ class Session:
         page, anchor, turn = self._pointed()
         return (anchor, turn) if page == self.page else None
 
+    @property
+    def attempt(self) -> dict[str, str]:
+        """What the visitor tries and the page has not set yet: choice -> rule."""
+        asked: dict[str, str] = st.session_state.get(f"{_PREFIX}attempt", {})
+        return asked
+
+    @attempt.setter
+    def attempt(self, sets: dict[str, str]) -> None:
+        _put("attempt", sets)
+
     def _pointed(self) -> tuple[str, str, int]:
         told: tuple[str, str, int] = st.session_state.get(f"{_PREFIX}pointed", ("", "", 0))
         return told

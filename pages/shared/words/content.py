@@ -18,6 +18,7 @@ _HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)
 _QUESTION = re.compile(r"^- +(.+)$")
 _PART = re.compile(r"^(→|=) +(.+)$")
 _PARTS = {"→": "place", "=": "answer"}  # the lines under a question
+_SETS = re.compile(r"= ((?:[a-z]+=[a-z_]+ )+)→ ([a-z_]+)")
 
 
 class ContentError(LookupError):
@@ -69,12 +70,38 @@ def questions(page: str) -> list[Question]:
         elif line:
             raise ContentError(f"{_check_of(page)}: {line!r} belongs to no question")
     for question in found:
-        for mark, part in _PARTS.items():
-            if part not in question:
+        for mark, name in _PARTS.items():
+            if name not in question:
                 raise ContentError(
-                    f"{_check_of(page)}: {question['asked']!r} has no {part}, a line that begins with {mark}"
+                    f"{_check_of(page)}: {question['asked']!r} has no {name}, a line that begins with {mark}"
                 )
     return [Question(**question) for question in found]
+
+
+class Attempt(NamedTuple):
+    """What a page invites to try. sets: choice -> rule that a button sets, empty without one; place: a figure id."""
+
+    text: str
+    sets: Mapping[str, str]
+    place: str
+
+
+def attempt(page: str, key: str) -> Attempt | None:
+    """Return the section <key>.try, None where there is none; its last line may be `= choice=rule ... → figure`.
+
+    Raises ContentError for such a line of another form.
+    """
+    text = section(page, f"{key}.try", optional=True)
+    if not text:
+        return None
+    *lines, last = text.splitlines()
+    if not last.startswith("="):
+        return Attempt(text, {}, "")
+    if not (found := _SETS.fullmatch(last)) or not lines:
+        where = f"assets/content/{language.current()}/{page}.md, {key}.try"
+        raise ContentError(f"{where}: {last!r} is not of the form `= choice=rule → figure`, under a text")
+    sets = dict(pair.split("=") for pair in found[1].split())
+    return Attempt("\n".join(lines), MappingProxyType(sets), found[2])
 
 
 def _check_of(page: str) -> str:
