@@ -6,7 +6,6 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -109,12 +108,15 @@ def _height(chart: "alt.Chart") -> int | Literal["content"]:
 
 
 def _badge(check: Check | None) -> str:
+    """Write in a few words how a figure was checked; opened, it says in a sentence what that means."""
     if check is None:
         return ""
     key = f"figure.{check.kind}" if check.passed else f"figure.{check.kind}_not"
-    words = t(key, value=scientific(check.error) if math.isfinite(check.error) else t("figure.no_number"))
+    error = scientific(check.error) if math.isfinite(check.error) else t("figure.no_number")
     mark, kind = ("✓", "good") if check.passed else ("✕", "bad")
-    return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
+    badge = html.badge(kind, mark, t(key, value=error))
+    meaning = t(f"{key}_means", error=error, limit=scientific(check.limit))
+    return html.disclosure(badge, meaning, class_="cs-proof")
 
 
 @lru_cache(128)
