@@ -48,7 +48,8 @@ def show(
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id))
+        finding = html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
+        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id), finding)
         _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)

@@ -9,7 +9,7 @@ from models.records.trace import ModelTrace
 from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
-from viz.trace.attention import head_matrix
+from viz.trace.attention import head_matrix, most_telling_head
 from viz.trace.channels import widest_memory
 from viz.trace.routing import hybrid_stack, layer_ribbon
 from viz.trace.state import state_film
@@ -45,7 +45,7 @@ def head(trace: ModelTrace) -> None:
 
 def head_panel(trace: ModelTrace) -> None:
     """Offer the head, and draw it."""
-    best = controls.default_head(trace)
+    best = most_telling_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")
