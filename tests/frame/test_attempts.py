@@ -84,3 +84,10 @@ def test_a_rule_that_finds_nothing_sets_nothing() -> None:
     assert attempts.token(trace, "stop") is None
     with pytest.raises(KeyError):
         attempts.token(trace, "first")
+
+
+def test_the_example_of_copying_says_what_the_card_says() -> None:
+    (example,) = [one for one in content.examples("transformer") if one.id == "passage_twice"]
+    assert "none" in example.watch["en"] and "없습니다" in example.watch["ko"]
+    (finding,) = [one for one in cache.structure("transformer")["findings"] if one["id"] == "induction"]
+    assert not finding["holds"]
