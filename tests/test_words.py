@@ -74,7 +74,8 @@ def bilingual(entry: Any) -> bool:
 def is_a_place(lang: str, place: str) -> bool:
     """Tell whether a pointer names a figure, or a section with a title of a page (page#section)."""
     page, _, key = place.partition("#")
-    return f"{key}.title" in sections(lang, page) if key else (ASSETS / "figures" / f"{place}.yaml").is_file()
+    costs = key == "cost" and "cost.text" in sections(lang, page)
+    return costs or f"{key}.title" in sections(lang, page) if key else (ASSETS / "figures" / f"{place}.yaml").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -112,10 +113,11 @@ def test_a_chapter_asks_one_question(page: str, lang: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_question_points_to_a_figure(lang: str, page: str) -> None:
     lines = [line.strip() for line in sections(lang, page)["check"].splitlines() if line.strip()]
-    asked, answers = lines[::2], lines[1::2]
-    assert len(asked) == len(answers) >= 3
+    asked, places, answers = lines[::3], lines[1::3], lines[2::3]
+    assert len(asked) == len(places) == len(answers) >= 3
+    assert all(line.startswith("= ") for line in answers)
     assert all(line.startswith("- ") and line.endswith(("?", ".")) for line in asked)
-    assert [line for line in answers if not is_a_place(lang, line.removeprefix("→ "))] == []
+    assert [line for line in places if not is_a_place(lang, line.removeprefix("→ "))] == []
 
 
 @pytest.mark.parametrize("lang", LANGS)
@@ -126,7 +128,7 @@ def test_every_question_points_to_a_figure(lang: str, page: str) -> None:
 def test_a_question_points_to_what_answers_it(lang: str, page: str, number: int, place: str) -> None:
     """Quality stands in the comparison table, a gain by batch in the figure of the largest batch."""
     lines = [line.strip() for line in sections(lang, page)["check"].splitlines() if line.strip()]
-    assert lines[1::2][number] == f"→ {place}"
+    assert lines[1::3][number] == f"→ {place}"
     assert not is_a_place(lang, "benchmark#nowhere") and not is_a_place(lang, "no_figure")
 
 

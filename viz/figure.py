@@ -24,7 +24,7 @@ class Figure:
 
     id: name of its file in assets/figures (formula, shape, paper, words). data: exactly the arrays drawn, for export
     and for the test that a displayed value is a tensor value. alt: one sentence in the reader's language. note: plain
-    words under the picture that say how to read its marks.
+    words under the picture that say how to read its marks. finding: what the drawn numbers show, in one sentence.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Figure:
     data: Mapping[str, NamedArray]
     alt: str
     note: str = ""
+    finding: str = ""
 
 
 F = TypeVar("F", bound=Figure | None)

@@ -30,6 +30,7 @@ export default function ({ data, setTriggerValue }) {
 
   watchTexts(app);
   seek();
+  if (data.pointed) point(...data.pointed);
 
   const url = new URL(window.location.href);
   for (const name of ABSENT) if (!(name in data.query)) url.searchParams.delete(name);
@@ -94,4 +95,33 @@ function watchTexts(app) {
     // On a phone the list of pages lies over the page: it closes once one is chosen.
     if (PHONE.matches && target.closest(CHOSEN_PAGE)) setTimeout(() => app.querySelector(CLOSE)?.click());
   });
+}
+
+// Show what the server points at: scroll to it when it is there, outline its card for a moment, and give it the focus, so
+// that the keyboard goes on from there. turn: another number for each time that it points.
+const PATIENCE_MS = 8000; // a figure under the hood is computed first
+const OUTLINED_MS = 2500;
+let turned = 0;
+
+function point(anchor, turn) {
+  if (turn === turned) return;
+  turned = turn;
+  const until = performance.now() + PATIENCE_MS;
+  const look = () => {
+    if (turn !== turned) return;
+    const name = CSS.escape(anchor);
+    const title = document.querySelector(`.cs-title#${name}`) ?? document.querySelector(`#${name}`);
+    if (title) outline(title.closest('[class*="st-key-card-"], [class*="st-key-cost-"]') ?? title);
+    else if (performance.now() < until) setTimeout(look, 100);
+  };
+  look();
+}
+
+function outline(block) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  block.tabIndex = -1;
+  block.focus({ preventScroll: true });
+  block.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
+  block.dataset.pointed = "";
+  setTimeout(() => delete block.dataset.pointed, OUTLINED_MS);
 }

@@ -55,7 +55,7 @@ def language_switch() -> None:
 def tell_document(page: str) -> None:
     """Give the document its language, and the address the visitor's choices."""
     visit = session.current()
-    style.document(lang=visit.lang, page=page, query=visit.query(), restored=history.is_step())
+    style.document(lang=visit.lang, page=page, query=visit.query(), restored=history.is_step(), pointed=visit.pointed)
 
 
 def run() -> None:
@@ -79,7 +79,7 @@ def show() -> None:
     with st.container(key=f"page-{name}", gap="medium"), notices.guarded():
         page.run()
     reading_bar.ear()
-    parts.part("frame.address", lambda: tell_document(name), on=CHOICES)
+    parts.part("frame.address", lambda: tell_document(name), on=(*CHOICES, "place"))
     if visit.linked:
         with note:
             notices.answer_link(visit.missed())

@@ -8,13 +8,11 @@ import streamlit as st
 from models.errors import ContextscopeError
 from models.limits import PROMPT_CHARACTERS
 from models.records.trace import ModelTrace
-from pages.shared import cache, model_picker, notices, parts
+from pages.shared import attempts, model_picker, notices, parts
 from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.i18n import t
-from viz.trace.attention import Head, most_structured_head
 
-NAMED_HEADS = ("previous_token", "punctuation", "induction")  # findings of a card that make a first figure, best first
 _SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
 _GOOD = "contextscope.good"  # page -> the last text that could be traced there
 _SKELETON_HEIGHT = 460
@@ -81,6 +79,7 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
             return model_picker.read(name, good[page])[0]
         return None  # type: ignore[unreachable]  # guarded turns an error into a notice
     good[page] = prompt
+    attempts.settle(trace)
     for remark in trace.remarks:
         st.caption(t(f"remarks.{remark.key}", **remark.values))
     return trace
@@ -97,18 +96,6 @@ def traced_by(architecture: str, prompt: str) -> ModelTrace:
     if trouble is not None:
         notices.explain(trouble, also=t("models.kept_bundled"))
     return trace
-
-
-def default_head(trace: ModelTrace) -> Head:
-    """Return the head that the model's card names, measured on held-out text; else the clearest one of this text."""
-    known = cache.structure(trace.checkpoint)
-    holds = {finding["id"] for finding in known.get("findings", ()) if finding["holds"]}
-    for name in NAMED_HEADS:
-        if name in holds:
-            head = Head(known["heads"][name]["layer"], known["heads"][name]["head"])
-            if any(head.layer == layer.index for layer in trace.layers_with("attention")):
-                return head
-    return most_structured_head(trace)
 
 
 def layer_picker(page: str, layers: Sequence[int], *, default: int, name: str = "layer", at: str = "") -> int:

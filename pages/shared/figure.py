@@ -6,7 +6,6 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -49,7 +48,8 @@ def show(
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id))
+        finding = html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
+        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id), finding)
         _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)
@@ -109,12 +109,15 @@ def _height(chart: "alt.Chart") -> int | Literal["content"]:
 
 
 def _badge(check: Check | None) -> str:
+    """Write in a few words how a figure was checked; opened, it says in a sentence what that means."""
     if check is None:
         return ""
     key = f"figure.{check.kind}" if check.passed else f"figure.{check.kind}_not"
-    words = t(key, value=scientific(check.error) if math.isfinite(check.error) else t("figure.no_number"))
+    error = scientific(check.error) if math.isfinite(check.error) else t("figure.no_number")
     mark, kind = ("✓", "good") if check.passed else ("✕", "bad")
-    return f'<span class="cs-badge cs-{kind}"><span aria-hidden="true">{mark}</span> {escape(words)}</span>'
+    badge = html.badge(kind, mark, t(key, value=error))
+    meaning = t(f"{key}_means", error=error, limit=scientific(check.limit))
+    return html.disclosure(badge, meaning, class_="cs-proof")
 
 
 @lru_cache(128)

@@ -96,6 +96,11 @@ def badge(kind: str, mark: str, words: str) -> Html:
     return element("span", element("span", mark, aria_hidden="true"), " ", words, class_=f"cs-badge cs-{kind}")
 
 
+def disclosure(summary: Child, body: Child, **attributes: Attribute) -> Html:
+    """Make a summary that unfolds a body, in the browser alone."""
+    return element("details", element("summary", summary), element("p", body), **attributes)
+
+
 def named(words: str) -> Html:
     """Write the name of an architecture, in its colour where it stands within an element of that class."""
     return element("span", words, class_="cs-name")

@@ -1,12 +1,13 @@
 """Sections of a page: header, first figure with its words, chapters, further figures, costs, questions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import cache, html, implementation, model_picker, notices, site
+from pages.shared import attempts, cache, html, implementation, model_picker, notices, pointing, site
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import content, language, units
@@ -85,7 +86,7 @@ def _hood_words(page: str, name: str, part: str) -> str:
 def what_it_costs(page: str, tokens: int) -> None:
     """Compare the bytes that the four architectures carry at this length and at longer ones."""
     with st.container(key=f"cost-{page}"):
-        st.header(t("layout.cost"), anchor="cost")
+        st.header(t("layout.cost"), anchor=pointing.COST)
         st.markdown(section(page, "cost.text"))
         with st.container(border=True, key=f"card-{page}.cost"), notices.guarded():
             lengths = (tokens, *(length for length in COMPARED_LENGTHS if length > tokens))
@@ -99,23 +100,30 @@ def what_it_costs(page: str, tokens: int) -> None:
         st.page_link(benchmark, label=t("cost.measure"), icon=":material/arrow_forward:", icon_position="right")
 
 
-def check_yourself(page: str) -> None:
-    """List the questions of the course, each with the figure, or the section of a page, that answers it."""
+def check_yourself(page: str, facts: Mapping[str, str] = MappingProxyType({})) -> None:
+    """List the questions of the course, each with the way to what answers it and an answer that unfolds.
+
+    facts: the computed words that the answers name in braces.
+    """
     asked = content.questions(page)
     if not asked:
         return
     with st.container(key=f"check-{page}"):
         st.header(t("layout.check"), anchor=False)
-        for question, place in asked:
-            answer = f"  \n:small[→ {_name_of(place)}]" if place else ""
-            st.markdown(f"- {question}{answer}")
+        for number, question in enumerate(asked):
+            with st.container(key=f"question-{page}-{number}", gap="xsmall"):
+                st.markdown(f"- {question.asked}")
+                pointing.button(page, question.place, t("layout.show_me", name=_name_of(question.place)),
+                                key=f"{page}.show.{number}")  # fmt: skip
+                html.show(html.disclosure(t("layout.answer"), question.answer.format_map(facts), class_="cs-answer"))
 
 
 def _name_of(place: str) -> str:
     """Name where an answer is found: a figure by its id, or the section of a page, as in benchmark#table."""
     page, _, key = place.partition("#")
     if key:
-        return f"{t(f'nav.{page}')}: {section(page, f'{key}.title')}"
+        name = t("layout.cost") if key == pointing.COST else section(page, f"{key}.title")
+        return f"{t(f'nav.{page}')}: {name}"
     return str(content.figure_facts(place).name[session.language()])
 
 
@@ -135,8 +143,13 @@ def link_to(page: str) -> None:
 
 def cache_bars(tokens: int) -> None:
     """Draw what each architecture carries after so many tokens, as bars with their bytes."""
-    rows = tuple((name, cache.cache_bytes(model_picker.chosen_here(name), tokens)) for name in cache.architectures())
+    rows = tuple((name, carried_by(name, tokens)) for name in cache.architectures())
     html.show(_bars.get((language.current(), rows), (), lambda: _bars_of(rows)))
+
+
+def carried_by(architecture: str, tokens: int) -> int:
+    """Return the bytes that the chosen model of an architecture carries after so many tokens."""
+    return cache.cache_bytes(model_picker.chosen_here(architecture), tokens)
 
 
 def _bars_of(rows: Sequence[tuple[str, int]]) -> html.Html:
@@ -162,9 +175,11 @@ def moment_text(ns: int, *, seconds: bool = False) -> str:
 
 
 def _try(page: str, key: str) -> None:
-    if text := section(page, f"{key}.try", optional=True):
+    if attempt := content.attempt(page, key):
         with st.container(key=f"try-{page}-{key}"):
-            st.markdown(f"**{t('layout.try')}** {text}")
+            st.markdown(f"**{t('layout.try')}** {attempt.text}")
+            if attempt.sets:
+                st.button(t("layout.try_it"), key=f"{page}.try.{key}", on_click=attempts.begin, args=(page, attempt))
 
 
 def _cache_note(traces: Sequence[ModelTrace]) -> str:

@@ -39,12 +39,15 @@ def theme() -> Theme:
     return theme_for(st.context.theme.type or "light")
 
 
-def document(*, lang: str, page: str, query: dict[str, str], restored: bool) -> None:
+def document(
+    *, lang: str, page: str, query: dict[str, str], restored: bool, pointed: tuple[str, int] | None = None
+) -> None:
     """Set the document's language, page and colour scheme, and write the visitor's choices into the address.
 
-    restored: the choices are those of a step in the browser's history, which must not become a new one.
+    restored: the choices are those of a step in the browser's history, which must not become a new one. pointed: the
+    anchor to scroll to, with a number that is another for each time that somebody asks.
     """
-    told = {"lang": lang, "page": page, "query": query, "restored": restored}
+    told = {"lang": lang, "page": page, "query": query, "restored": restored, "pointed": pointed}
     _component()(key="frame.document", data=told, on_mode_change=_noted)
 
 

@@ -54,6 +54,21 @@ def test_a_badge_says_its_kind_and_is_red_when_it_fails(kind: str, lang: str, mo
     assert good not in others and figure._badge(None) == ""
 
 
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_an_opened_badge_says_in_a_sentence_what_was_checked(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figure, "t", i18n.translator(lang))
+    sentences = []
+    for kind in KINDS:
+        for error in (2.1e-6, 3e-2, float("nan")):
+            badge = figure._badge(Check(kind, error, 1e-4))  # type: ignore[arg-type]
+            (told,) = re.findall(r"<details class=\"cs-proof\"><summary>.*</summary><p>(.*)</p></details>", badge)
+            assert "1.0e-4" in told and "nan" not in told.lower()
+            assert ("3.0e-2" in told) == (error == 3e-2) and ("2.1e-6" in told) == (error == 2.1e-6)
+            assert told.startswith({"en": "Checked", "ko": "확인됨"}[lang]) == (error < 1e-4)
+            sentences.append(told)
+    assert len(set(sentences)) == len(sentences)
+
+
 def test_a_limit_is_stated_for_every_number_type(trace: ModelTrace) -> None:
     drawn = hidden_attention(trace, theme=LIGHT, t=i18n.translator("en"), layer=2)
     for dtype, limit in (("float32", 1e-4), ("float16", 5e-2), ("bfloat16", 2.5e-1)):

@@ -92,17 +92,6 @@ def test_an_error_without_a_sentence_speaks_for_itself() -> None:
     assert notices.sentence(PromptError("errors.no_such_error", "the text is odd")) == "the text is odd"
 
 
-@pytest.mark.parametrize("page", site.KEYS)
-def test_questions_are_read_with_their_figures(page: str) -> None:
-    for lang in i18n.LANGS:
-        assert content.section(page, "check", lang=lang)
-    found = content.questions(page)
-    assert found
-    for _, place in found:
-        named, _, key = str(place).partition("#")  # a figure, or a section of a page
-        assert content.section(named, f"{key}.title", lang="en") if key else place in content.figure_ids()
-
-
 def test_a_missing_section_is_an_error() -> None:
     with pytest.raises(content.ContentError):
         content.section("mamba", "no.such.section", lang="en")

@@ -223,12 +223,14 @@ def assert_links_lead_back(at: Any, keys: list[str], page: str, query: Mapping[s
         assert said == {"lang": "en", "text": TEXT, "token": str(TOKEN), **query}
 
 
-def clearest(trace: ModelTrace) -> tuple[int, int]:
-    """Return the head that the page of the transformer begins with, read from the model's card."""
-    card = json.loads(registry.card(trace.checkpoint).read_text(encoding="utf-8"))["structure"]
-    holds = {finding["id"] for finding in card["findings"] if finding["holds"]}
-    named = next(name for name in ("previous_token", "punctuation", "induction") if name in holds)
-    return card["heads"][named]["layer"], card["heads"][named]["head"]
+def telling(trace: ModelTrace) -> tuple[int, int]:
+    """Return the head that a page begins with: the largest weight from the last token on one before its neighbour."""
+    found = {
+        (layer.index, head): float(weights[-1, 1:-2].max())
+        for layer in trace.layers_with("attention")
+        for head, weights in enumerate(layer.part("attention"))
+    }
+    return max(found, key=found.__getitem__)
 
 
 def widest(trace: ModelTrace) -> int:
@@ -247,13 +249,13 @@ def reaching(trace: ModelTrace, layer: int) -> int:
 
 
 DEFAULT: Mapping[str, Callable[[ModelTrace], list[Row]]] = {
-    "transformer": lambda trace: transformer(*clearest(trace)),
+    "transformer": lambda trace: transformer(*telling(trace)),
     "mamba": lambda trace: mamba(widest(trace), reaching(trace, widest(trace))),
     "rwkv": lambda trace: rwkv(widest(trace), offered_channels(trace, widest(trace))[0]),
     "jamba": lambda trace: jamba(
         most_selective_layer(trace),
         widest(trace),
-        attention.most_structured_head(trace).head,
+        telling(trace)[1],
         trace.tokens[TOKEN].label,
     ),
 }

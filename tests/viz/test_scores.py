@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
+from pages.shared.words import i18n
 from viz.look.labels import seconds, short, size, spread_apart
-from viz.trace.attention import SCORES, head_scores, most_structured_head
+from viz.look.theme import LIGHT
+from viz.trace.attention import SCORES, head_matrix, head_scores, most_structured_head, most_telling_head
 from viz.trace.channels import binned, longest_first, most_varied, quantile_channels
 from viz.trace.matrix import look_back
 
@@ -73,6 +75,36 @@ def test_most_structured_head_is_not_a_sink(traces):
     layers = (LayerTrace(0, "attention", "dense", {"attention": part}),)
     trace = dataclasses.replace(traces["transformer"], tokens=tokens, layers=layers)
     assert most_structured_head(trace) == (0, 1)
+
+
+def with_heads(trace, *heads):
+    part = NamedArray(np.stack(heads).astype(np.float32), ("head", "query", "key"))
+    tokens = tuple(Token(i, i, str(i), i, i + 1) for i in range(len(heads[0])))
+    return dataclasses.replace(trace, tokens=tokens, layers=(LayerTrace(0, "attention", "dense", {"attention": part}),))
+
+
+def test_most_telling_head_looks_beyond_itself_the_one_before_and_the_first(traces):
+    first, previous, itself, far = ([0, 0, 0, 0, n] for n in (0, 3, 4, 2))
+    trace = with_heads(traces["transformer"], *map(one_hot, (first, previous, itself, far)))
+    assert most_telling_head(trace) == (0, 3)
+    short = with_heads(traces["transformer"], one_hot([0, 0, 0]), one_hot([0, 0, 1]))
+    assert most_telling_head(short) == most_structured_head(short)
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([0, 0, 1, 2, 3, 0], "75% of its attention to the token before"),
+        ([0, 0, 0, 0, 0, 4], "75% of its attention to the first token"),
+        ([0, 0, 2, 3, 4, 0], "75% of its attention to the token itself"),
+        ([0, 0, 0, 1, 2, 1], "75% of its attention to tokens between"),
+        ([0, 0], ""),
+    ],
+)
+def test_a_head_says_where_its_attention_goes(traces, rows, told):
+    trace = with_heads(traces["transformer"], one_hot(rows))
+    finding = head_matrix(trace, theme=LIGHT, t=i18n.translator("en"), layer=0, head=0).finding
+    assert told in finding and bool(told) == bool(finding)
 
 
 def test_look_back_of_known_patterns():

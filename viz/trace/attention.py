@@ -168,6 +168,40 @@ def most_structured_head(trace: ModelTrace) -> Head:
     return Head(trace.layers_with("attention")[int(layer)].index, int(head))
 
 
+def most_telling_head(trace: ModelTrace) -> Head:
+    """Return the head whose last token gives most to one token that is not itself, the one before or the first.
+
+    A text of fewer than four tokens has no such token; then the most structured head.
+    """
+    layers = trace.layers_with("attention")
+    if len(trace.tokens) < 4:
+        return most_structured_head(trace)
+    between = np.stack([floats(shown, "attention")[:, -1, 1:-2].max(-1) for shown in layers])  # (layer, head)
+    layer, head = np.unravel_index(int(between.argmax()), between.shape)
+    return Head(layers[int(layer)].index, int(head))
+
+
+def _finding(weights: Matrix, t: Translate) -> str:
+    """Say where the weights (query, key) of one head go: to the token before, the first, the token itself, or others.
+
+    Named is the largest of these four mean shares, over the queries from the third on, for which they are different
+    tokens; "" for a shorter text.
+    """
+    if len(weights) < 3:
+        return ""
+    rows = weights[2:].astype(np.float64)
+    query = np.arange(len(rows))
+    shares = {
+        "previous": float(rows[query, query + 1].mean()),
+        "first": float(rows[:, 0].mean()),
+        "itself": float(rows[query, query + 2].mean()),
+    }
+    most = max(shares, key=shares.__getitem__)
+    if shares[most] <= 1 - sum(shares.values()):
+        return t("viz.head_matrix.gives_others", share=f"{1 - sum(shares.values()):.0%}")
+    return t(f"viz.head_matrix.gives_{most}", share=f"{shares[most]:.0%}")
+
+
 def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:
     if layer is not None and head is not None:
         return Head(layer, head)
@@ -197,7 +231,8 @@ def _head_picture(
         figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt, additive=additive
     )
     data: Mapping[str, NamedArray] = {part: NamedArray(values, ("query", "key"))}
-    return Figure(figure, spec, data, alt)
+    finding = _finding(values, t) if part == "attention" else ""
+    return Figure(figure, spec, data, alt, finding=finding)
 
 
 def _order(trace: ModelTrace, part: str) -> list[Head]:

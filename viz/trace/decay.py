@@ -101,7 +101,8 @@ def half_life_spectrum(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figu
         "half_life": NamedArray(half_life, ("layer", "rank")),
         "channel": NamedArray(np.stack(order), ("layer", "rank")),
     }
-    return Figure("half_life_spectrum", spec, data, alt_text)
+    finding = _longest(half_life, layers, t)
+    return Figure("half_life_spectrum", spec, data, alt_text, finding=finding)
 
 
 @figure("half_life", needs=("half_life",), also=("half_distance", "decay_rates"))
@@ -133,7 +134,15 @@ def half_life(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         lanes = [Lane(name, row, color) for name, row in zip(names, values, strict=True)]
         title, alt_key, note = t("viz.half_life.axis"), "viz.half_life.alt", _ticks_note(values, t)
     chart = half_life_chart(lanes, length, title=title, theme=theme, t=t)
-    return Figure("half_life", chart, data, t(alt_key, layers=len(layers), low=low, high=high), note)
+    slowest = "decay_rates" in layers[0].parts  # of several components
+    finding = _longest(values, layers, t, word="slowest_of_all" if slowest else "longest")
+    return Figure("half_life", chart, data, t(alt_key, layers=len(layers), low=low, high=high), note, finding)
+
+
+def _longest(half_life: Floats, layers: Sequence[LayerTrace], t: Translate, *, word: str = "longest") -> str:
+    """Say how long the longest half-life (layer, channel) is, and in which layer."""
+    layer = int(half_life.max(1).argmax())
+    return t(f"viz.half_life.{word}", tokens=short(float(half_life[layer].max())), layer=layers[layer].index)
 
 
 def _layer_names(layers: Sequence[LayerTrace], t: Translate) -> list[str]:

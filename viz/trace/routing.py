@@ -221,7 +221,9 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
         note=t("viz.expert_load.uniform", share=f"{uniform:.1%}"),
     )
-    return Figure("expert_load", spec, {"load": NamedArray(load, ("layer", "expert"))}, alt_text)
+    busiest, expert = np.unravel_index(int(load.argmax()), load.shape)
+    finding = t("viz.expert_load.busiest", layer=layers[int(busiest)].index, expert=int(expert), share=f"{high:.0%}")
+    return Figure("expert_load", spec, {"load": NamedArray(load, ("layer", "expert"))}, alt_text, finding=finding)
 
 
 @figure("hybrid_stack", also=MIXING)

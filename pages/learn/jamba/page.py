@@ -9,7 +9,7 @@ from models.records.trace import ModelTrace
 from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
-from viz.trace.attention import head_matrix
+from viz.trace.attention import head_matrix, most_telling_head
 from viz.trace.channels import widest_memory
 from viz.trace.routing import hybrid_stack, layer_ribbon
 from viz.trace.state import state_film
@@ -45,7 +45,7 @@ def head(trace: ModelTrace) -> None:
 
 def head_panel(trace: ModelTrace) -> None:
     """Offer the head, and draw it."""
-    best = controls.default_head(trace)
+    best = most_telling_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     with st.container(horizontal=True, gap="medium"):
         layer = controls.layer_picker(PAGE, layers, default=best.layer, name="attention_layer")
@@ -79,6 +79,18 @@ def film_panel(trace: ModelTrace) -> None:
     )
 
 
+def mixture(trace: ModelTrace) -> dict[str, str]:
+    """Count the layers of each kind, for the answers."""
+    attention = [shown.index for shown in trace.layers_with("attention")]
+    layers = len(trace.layers)
+    return {
+        "attention": str(len(attention)),
+        "state": str(len(trace.layers_with("state"))),
+        "at": ", ".join(map(str, attention)),
+        "share": f"{len(attention) / layers:.1%}",
+    }
+
+
 layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
@@ -99,4 +111,4 @@ if found is not None:
         ],
     )
     layout.what_it_costs(PAGE, len(reading.tokens))
-    layout.check_yourself(PAGE)
+    layout.check_yourself(PAGE, mixture(reading))

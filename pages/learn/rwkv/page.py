@@ -5,6 +5,7 @@ from models.tracing.mixing import channel_mixing
 from pages.shared import controls, hood, layout, next_word, parts, reading_bar
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
+from pages.shared.words import units
 from pages.shared.words.i18n import t
 from viz.trace.channels import floats, quantile_channels, widest_memory
 from viz.trace.decay import decay_curves, effective_attention, half_life_spectrum, receptance_map, wkv_film
@@ -92,4 +93,4 @@ if found is not None:
         ],
     )
     layout.what_it_costs(PAGE, len(reading.tokens))
-    layout.check_yourself(PAGE)
+    layout.check_yourself(PAGE, {"carried": units.size(layout.carried_by(PAGE, len(reading.tokens)))})

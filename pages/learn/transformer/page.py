@@ -12,7 +12,15 @@ from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
 from pages.shared.state import session
 from pages.shared.words.i18n import t
-from viz.trace.attention import SCORES, head_logits, head_matrix, head_mosaic, mosaic_head, value_norm_matrix
+from viz.trace.attention import (
+    SCORES,
+    head_logits,
+    head_matrix,
+    head_mosaic,
+    mosaic_head,
+    most_telling_head,
+    value_norm_matrix,
+)
 
 PAGE = "transformer"
 
@@ -37,8 +45,8 @@ class Heads(NamedTuple):
 
 
 def heads_of(trace: ModelTrace) -> Heads:
-    """Name the layers with heads; by default the clearest head."""
-    best = controls.default_head(trace)
+    """Name the layers with heads; by default the one with most to see at the last token."""
+    best = most_telling_head(trace)
     layers = [shown.index for shown in trace.layers_with("attention")]
     return Heads(trace, Layers("layer", layers, best.layer), best.head)
 

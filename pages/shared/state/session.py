@@ -169,6 +169,31 @@ class Session:
             raise ValueError(f"selection {name!r}: expected one of {_SELECTABLE.pattern}")
         self._selections()[name] = int(value)
 
+    def point(self, page: str, anchor: str) -> None:
+        """Ask the document to show the figure or section with an anchor on a page."""
+        _, _, turn = self._pointed()
+        _put("pointed", (page, anchor, turn + 1))
+
+    @property
+    def pointed(self) -> tuple[str, int] | None:
+        """The anchor that the document of this page has to show, and the how many-th it is in this visit."""
+        page, anchor, turn = self._pointed()
+        return (anchor, turn) if page == self.page else None
+
+    @property
+    def attempt(self) -> dict[str, str]:
+        """What the visitor tries and the page has not set yet: choice -> rule."""
+        asked: dict[str, str] = st.session_state.get(f"{_PREFIX}attempt", {})
+        return asked
+
+    @attempt.setter
+    def attempt(self, sets: dict[str, str]) -> None:
+        _put("attempt", sets)
+
+    def _pointed(self) -> tuple[str, str, int]:
+        told: tuple[str, str, int] = st.session_state.get(f"{_PREFIX}pointed", ("", "", 0))
+        return told
+
     def query(self) -> dict[str, str]:
         """Return what the URL has to say to come back here; defaults are left out."""
         written: dict[str, str] = {}

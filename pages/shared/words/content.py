@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -16,7 +16,9 @@ FIGURES = ASSETS / "figures"
 
 _HEADING = re.compile(r"^## +(\S+)\s*$", re.MULTILINE)
 _QUESTION = re.compile(r"^- +(.+)$")
-_ANSWER = re.compile(r"^→ *(\S+)$")
+_PART = re.compile(r"^(→|=) +(.+)$")
+_PARTS = {"→": "place", "=": "answer"}  # the lines under a question
+_SETS = re.compile(r"= ((?:[a-z]+=[a-z_]+ )+)→ ([a-z_]+)")
 
 
 class ContentError(LookupError):
@@ -45,16 +47,65 @@ def sections(lang: str, page: str) -> Mapping[str, str]:
     return MappingProxyType({key: body.strip() for key, body in zip(pieces[1::2], pieces[2::2], strict=True)})
 
 
-def questions(page: str) -> list[tuple[str, str | None]]:
-    """Return the page's checkpoint questions, each with what answers it: a figure id, page#section, or None."""
-    found: list[tuple[str, str | None]] = []
+class Question(NamedTuple):
+    """A question of the course. place: what answers it, a figure id or page#section; answer: a few sentences."""
+
+    asked: str
+    place: str
+    answer: str
+
+
+def questions(page: str) -> list[Question]:
+    """Return the page's checkpoint questions: a line `- question`, under it `→ place` and `= answer`.
+
+    Raises ContentError for a question without a place or an answer, and for a line that is none of these.
+    """
+    found: list[dict[str, str]] = []
     for raw in section(page, "check", optional=True).splitlines():
         line = raw.strip()
         if asked := _QUESTION.match(line):
-            found.append((asked[1], None))
-        elif (answer := _ANSWER.match(line)) and found:
-            found[-1] = (found[-1][0], answer[1])
-    return found
+            found.append({"asked": asked[1]})
+        elif (part := _PART.match(line)) and found and _PARTS[part[1]] not in found[-1]:
+            found[-1][_PARTS[part[1]]] = part[2]
+        elif line:
+            raise ContentError(f"{_check_of(page)}: {line!r} belongs to no question")
+    for question in found:
+        for mark, name in _PARTS.items():
+            if name not in question:
+                raise ContentError(
+                    f"{_check_of(page)}: {question['asked']!r} has no {name}, a line that begins with {mark}"
+                )
+    return [Question(**question) for question in found]
+
+
+class Attempt(NamedTuple):
+    """What a page invites to try. sets: choice -> rule that a button sets, empty without one; place: a figure id."""
+
+    text: str
+    sets: Mapping[str, str]
+    place: str
+
+
+def attempt(page: str, key: str) -> Attempt | None:
+    """Return the section <key>.try, None where there is none; its last line may be `= choice=rule ... → figure`.
+
+    Raises ContentError for such a line of another form.
+    """
+    text = section(page, f"{key}.try", optional=True)
+    if not text:
+        return None
+    *lines, last = text.splitlines()
+    if not last.startswith("="):
+        return Attempt(text, {}, "")
+    if not (found := _SETS.fullmatch(last)) or not lines:
+        where = f"assets/content/{language.current()}/{page}.md, {key}.try"
+        raise ContentError(f"{where}: {last!r} is not of the form `= choice=rule → figure`, under a text")
+    sets = dict(pair.split("=") for pair in found[1].split())
+    return Attempt("\n".join(lines), MappingProxyType(sets), found[2])
+
+
+def _check_of(page: str) -> str:
+    return f"assets/content/{language.current()}/{page}.md, check"
 
 
 Text = Mapping[str, str]  # by language
