@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.errors import ContextscopeError
 from models.records.trace import ModelTrace
-from pages.shared import cache, continuing, gate, model_picker, notices, parts, sampling
+from pages.shared import cache, continuing, gate, model_picker, notices, parts, reading_bar, sampling
 from pages.shared.panel import panel
 from pages.shared.state import session
 from pages.shared.words.i18n import t
@@ -48,7 +48,12 @@ def _distribution(page: str, readers: Readers) -> None:
     places = tuple(_place(trace) for trace in traces)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key=f"dials-{page}"):
         sampling.dials(page)
-        first = st.toggle(t("next_word.guess_first"), key=f"{page}.guess_first", help=t("next_word.guess_help"))
+        first = st.toggle(
+            t("next_word.guess_first"),
+            key=reading_bar.guess_key(page),
+            on_change=_follow,
+            help=t("next_word.guess_help"),
+        )
     told = _guess(page, traces, places) if first else None
     if first and told is None:
         with st.container(border=True, key=f"card-{page}.guess", height=300):
@@ -66,6 +71,11 @@ def _distribution(page: str, readers: Readers) -> None:
         alone=first,
         guesses=told or (),
     )
+
+
+def _follow() -> None:
+    """Let the reading bar ask the server about tokens from now on, or no more."""
+    parts.redraw("token")
 
 
 def _place(trace: ModelTrace) -> int:

@@ -35,6 +35,11 @@ class Layers(NamedTuple):
         return controls.chosen(self.name, self.options, default=self.default)
 
 
+def guess_key(page: str) -> str:
+    """Return the key of the switch that hides the distribution over the next token until the reader has guessed."""
+    return f"{page}.guess_first"
+
+
 def ear() -> None:
     """Place fields in which the browser leaves what the next run has to know; writing into them causes none.
 
@@ -52,18 +57,21 @@ def show(
     pickers: Callable[[], object] | None = None,
     layers: Layers | None = None,
     place: Callable[[], tuple[int, int]] | None = None,
+    tokens_asked: bool = False,
 ) -> None:
     """Set the reading bar of a page over its first trace.
 
     pickers: draws the choices of the page. layers: the choice that shift with arrows walks through. place: the shown
-    layer and head, of which pictures outline the tile.
+    layer and head, of which pictures outline the tile. tokens_asked: whether some part of the page is drawn by the
+    server for another token; so is the place of a guess (next_word.py).
     """
     session.current().reads(reading_of(trace))
 
     def told() -> dict[str, object]:
         layer, head = place() if place else (None, None)
         walks = layers is not None and len(layers.options) > 1
-        more = {"layer": layer, "head": head, "layers": walks, "late": parts.late()}
+        asks = tokens_asked or bool(st.session_state.get(guess_key(page)))
+        more = {"layer": layer, "head": head, "layers": walks, "asks": asks, "late": parts.late()}
         return _data(page, trace) | more
 
     with st.container(key="reading-bar"):

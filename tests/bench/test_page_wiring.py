@@ -111,8 +111,9 @@ IDS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["carried", "peak", "parts"])
 def test_every_picture_of_a_run_stands_in_its_section(monkeypatch, run, quantity):
+    links_opened = {f"{key}.link": True for key in IDS}
     with noting(monkeypatch) as seen:
-        at = opened("benchmark", run=run.run_id, state={"benchmark.quantity": quantity})
+        at = opened("benchmark", run=run.run_id, state={"benchmark.quantity": quantity} | links_opened)
     key, drawn = memory(run, quantity)
     figures = {("memory", key): drawn} | expected(run)
     assert [(one.section, one.key) for one in seen] == list(figures)

@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # Style sheets, the empty roots of three components, the head of the document, and the badge of a figure, which
 # test_hostile_text.py looks at.
 OTHERS = {
-    *(f"pages/shared/{name}.py" for name in ("style", "canvas", "hero", "document", "figure")),
+    *(
+        f"pages/shared/{name}.py"
+        for name in ("style", "canvas", "hero", "document", "figure", "ranking", "ticker", "reading_bar")
+    ),
     *(f"pages/compare/{name}/page.py" for name in ("benchmark", "recall")),
 }
 

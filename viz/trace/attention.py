@@ -17,6 +17,12 @@ from viz.trace.channels import floats
 from viz.trace.matrix import matrix_picture, pooled_note
 from viz.trace.tokens import picture, strip_of
 
+GIVES = {  # where most of a head's weight goes -> the words for it
+    "previous": "viz.head_matrix.gives_previous",
+    "first": "viz.head_matrix.gives_first",
+    "itself": "viz.head_matrix.gives_itself",
+    "others": "viz.head_matrix.gives_others",
+}
 SCORES = PATTERNS
 _STRUCTURED = [PATTERNS.index(name) for name in ("previous_token", "duplicate", "induction")]
 _FIGURES = {"attention": "head_matrix", "value_norm": "value_norm_matrix"}  # part: the figure that names it
@@ -196,10 +202,9 @@ def _finding(weights: Matrix, t: Translate) -> str:
         "first": float(rows[:, 0].mean()),
         "itself": float(rows[query, query + 2].mean()),
     }
+    shares["others"] = 1 - sum(shares.values())
     most = max(shares, key=shares.__getitem__)
-    if shares[most] <= 1 - sum(shares.values()):
-        return t("viz.head_matrix.gives_others", share=f"{1 - sum(shares.values()):.0%}")
-    return t(f"viz.head_matrix.gives_{most}", share=f"{shares[most]:.0%}")
+    return t(GIVES[most], share=f"{shares[most]:.0%}")
 
 
 def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:

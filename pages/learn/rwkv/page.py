@@ -78,7 +78,7 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layers = layers_of(reading)
-    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers, tokens_asked=True)
     layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, layers, "decay", follow=True), traces=[reading])
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))

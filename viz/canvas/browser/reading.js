@@ -1,5 +1,5 @@
 // The reading bar: the sentence as real text with the chosen word, and the time. Input: {page, reading, text, spans,
-// labels, token, span, layer, head, layers, words}; spans: the characters (code points) of every token, gaps
+// labels, token, span, layer, head, layers, asks, words}; spans: the characters (code points) of every token, gaps
 // closed. Output: trigger "step" -1 or 1 through the layers; trigger "token" where the server draws for the chosen token.
 // The chosen token itself goes into the address, and into a field that the next run of the page reads; so do the names of
 // the figures in sight. Trigger "near" [name]: figures that the server has not drawn again (data.late) come into sight.
@@ -160,7 +160,7 @@ function tell(bar) {
     if (token === null) url.searchParams.delete("token");
     else url.searchParams.set("token", token);
     if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url);
-    bar.tell("token", told);
+    if (bar.data.asks) bar.tell("token", told);
   }, WAIT);
 }
 
