@@ -31,8 +31,9 @@ print(seen, os.environ.get("OMP_WAIT_POLICY"))
 
 
 @pytest.fixture
-def three() -> Iterator[None]:
-    """Give torch three threads, whatever this machine has."""
+def three(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give torch three threads, whatever this machine has and whatever another test has served."""
+    monkeypatch.setattr(threads, "_all", 0)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield
