@@ -37,7 +37,7 @@ def section(page: str, traces: Sequence[ModelTrace]) -> None:
 
 def _figures(page: str, readers: Readers) -> None:
     with notices.guarded():
-        parts.figure(f"{page}.part.next_word", lambda: _distribution(page, readers), on=("token",))
+        parts.figure(f"{page}.part.next_word", lambda: _distribution(page, readers), on=("guess",))
     with notices.guarded():
         st.fragment(gate.gated(continuing.draw))(page, readers)
 
@@ -75,7 +75,7 @@ def _distribution(page: str, readers: Readers) -> None:
 
 def _follow() -> None:
     """Let the reading bar ask the server about tokens from now on, or no more."""
-    parts.redraw("token")
+    parts.redraw("guess")
 
 
 def _place(trace: ModelTrace) -> int:

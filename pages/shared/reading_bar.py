@@ -67,19 +67,24 @@ def show(
     """
     session.current().reads(reading_of(trace))
 
+    def guesses() -> bool:
+        return bool(st.session_state.get(guess_key(page)))
+
     def told() -> dict[str, object]:
         layer, head = place() if place else (None, None)
         walks = layers is not None and len(layers.options) > 1
-        asks = tokens_asked or bool(st.session_state.get(guess_key(page)))
+        asks = tokens_asked or guesses()
         more = {"layer": layer, "head": head, "layers": walks, "asks": asks, "late": parts.late()}
         return _data(page, trace) | more
 
     with st.container(key="reading-bar"):
-        follows = ("token", "layer", "head", "channel", "router_layer", "attention_layer", "state_layer")
-        parts.part("part.reading", lambda: _bar(told(), pickers, layers), on=follows)
+        follows = ("token", "guess", "layer", "head", "channel", "router_layer", "attention_layer", "state_layer")
+        parts.part("part.reading", lambda: _bar(told(), pickers, layers, guesses=guesses()), on=follows)
 
 
-def _bar(data: dict[str, object], pickers: Callable[[], object] | None, layers: Layers | None) -> None:
+def _bar(
+    data: dict[str, object], pickers: Callable[[], object] | None, layers: Layers | None, *, guesses: bool
+) -> None:
     def walked() -> None:
         step = st.session_state[KEY].get("step")
         if layers is not None and step in (-1, 1):
@@ -88,7 +93,7 @@ def _bar(data: dict[str, object], pickers: Callable[[], object] | None, layers: 
 
     def told() -> None:
         session.current().hear()
-        parts.redraw("token")
+        parts.redraw("token", *(("guess",) if guesses else ()))
 
     def near() -> None:
         names = st.session_state[KEY].get("near")

@@ -11,6 +11,8 @@ CARD = "[class*='st-key-card-']"
 FIGURE = f"{CARD} :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
 MOST_SHIFT = 0.1  # what counts as good (web.dev, Cumulative Layout Shift)
 MOST_BYTES = 1.6 * 2**20  # of a first visit to a page of figures
+WITH_VEGA = {"overview", "rwkv"}  # their charts bring 256 KiB
+MOST_BYTES_WITH_VEGA = 1.75 * 2**20
 PLANNING = ("benchmark", 390)  # its settings are not calm on a phone yet: 0.13 to 0.20
 PLACE_PX = 36  # by which a place may miss its picture: two lines of words
 SENTENCE = "The little fox went down to the river and the fox sang."
@@ -120,7 +122,7 @@ def test_a_first_visit_fetches_little(server, visit, page: str) -> None:
     seen.page.on("request", lambda request: asked.append(request.url))
     seen.page.goto(address(server.url, page))
     settled(seen.page)
-    assert 2**19 < sum(sizes.values()) < MOST_BYTES
+    assert 2**19 < sum(sizes.values()) < (MOST_BYTES_WITH_VEGA if page in WITH_VEGA else MOST_BYTES)
     assert not [url for url in asked if "SourceSans" in url or "Plotly" in url]
     if page in ("transformer", "mamba"):
         assert not [url for url in asked if "Vega" in url], "nothing on this page is drawn with it"

@@ -154,7 +154,7 @@ function tell(bar) {
   const first = bar.told === undefined || !bar.told.startsWith(`${reading}:`);
   bar.told = told;
   clearTimeout(bar.timer);
-  if (first) return; // what the server has just said
+  if (first && token === (bar.data.token ?? null)) return; // what the server has just said
   bar.timer = setTimeout(() => {
     const url = new URL(window.location.href);
     if (token === null) url.searchParams.delete("token");
