@@ -1,12 +1,13 @@
 """S-a: what a figure draws is what the trace holds; payloads and chart data are decoded and compared."""
 
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
 
-from models.records.trace import ModelTrace, NamedArray
+from models.records.trace import ModelTrace, NamedArray, Token
 from viz.canvas import CanvasSpec, decode
 from viz.gallery.figures import figures_of, gallery
 from viz.look.theme import DARK, LIGHT
@@ -163,6 +164,21 @@ def test_drawn_curves_halve_at_the_half_life(traces, english):
             assert math.exp(np.interp(half, distance, weight)) == pytest.approx(0.5, rel=1e-5), channel
             halved += 1
     assert halved, "no drawn channel halves within the text"
+
+
+@pytest.mark.parametrize("half_life", [0.0347, 0.3, 1.6, 12.0, 180.0])
+@pytest.mark.parametrize("reach", [4, 36, 250])
+def test_straight_pieces_between_the_points_of_a_curve_stay_near_it(traces, english, half_life, reach):
+    """The browser joins the points; what it draws between them was not computed, so they must be dense enough."""
+    layer = traces["rwkv"].layer(0)
+    parts = dict(layer.parts)
+    parts["decay_rate"] = NamedArray(np.full_like(layer.part("decay_rate"), math.log(2) / half_life), ("channel",))
+    tokens = tuple(Token(i, i, f"w{i}", i, i + 1) for i in range(reach + 1))
+    trace = dataclasses.replace(traces["rwkv"], layers=(dataclasses.replace(layer, parts=parts),), tokens=tokens)
+    found = decay.decay_curves(trace, theme=LIGHT, t=english, layer=0, channels=2).data
+    distance = np.linspace(1, reach, 5000)
+    joined = np.interp(distance, found["distance"].values, found["weight"].values[0])
+    assert np.abs(joined - np.exp(-(distance - 1) * math.log(2) / half_life)).max() < 0.05
 
 
 def test_receptance_map(traces, english):

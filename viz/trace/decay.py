@@ -17,6 +17,7 @@ from viz.trace.state import film_picture, map_picture
 from viz.trace.tokens import picture
 
 CURVE_POINTS = 32  # drawn as a smooth line; every one of them is sent for each chosen token
+NEAREST = 0.02  # tokens beyond the first to the next point; points are dense where the steepest channels fall
 
 
 @figure("decay_curves", needs=("decay_rate", "bonus", "half_life"))
@@ -39,7 +40,7 @@ def decay_curves(
     chosen = quantile_channels(floats(shown, "half_life"), count=channels)
     last = selected if selected is not None and 0 < selected < len(trace.tokens) else len(trace.tokens) - 1
     reach = max(last, 4)
-    distance = np.linspace(1, reach, CURVE_POINTS)
+    distance = 1 + np.append(0, np.geomspace(NEAREST, reach - 1, CURVE_POINTS - 1))
     weight = np.exp(-(distance[None] - 1) * rate[chosen, None])  # (channel, distance)
     now, color = np.exp(bonus[chosen]), theme.mixer_color(shown.mixer)
     chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, last, color, theme=theme, t=t)
