@@ -82,7 +82,7 @@ DARK = Theme(
     muted="#9AA5B1",
     chip="#1F262E",
     colors={key: look.colors["dark"] for key, look in looks().items()},
-    experts=("#987EC7", "#A2A074", "#413A7D", "#E9E28A", "#526471", "#D6C1FF", "#7A7311", "#4D4700"),
+    experts=("#987EC7", "#989139", "#5C569D", "#E9E28A", "#5C7575", "#D9D9FF", "#6B6400", "#ADADAD"),
     negative="#FF8A7A",
 )
 

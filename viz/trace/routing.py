@@ -160,7 +160,7 @@ def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: The
     color = alt.Color(
         "expert:N", scale=alt.Scale(domain=names, range=[expert_color(e, theme) for e in order]), legend=None
     )
-    opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.28))
+    opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.45))
     bars = base.mark_bar(cornerRadiusEnd=3).encode(x=x, y=y, color=color, opacity=opacity)
     texts = base.mark_text(align="left", dx=6, font=theme.mono, fontSize=12, color=theme.ink)
     edge = table([{"expert": str(order[len(chosen) - 1]), "text": kept}])
