@@ -1,11 +1,9 @@
 """Let models write on in the browser: tokens appear by themselves, Stop stops, and the rest of the page stays."""
 
 import re
-from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from pages.shared.words import i18n
 
@@ -54,17 +52,15 @@ def test_four_models_write_and_the_text_goes_into_the_figures(server, visit) -> 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_stop_keeps_what_is_written(server, visit, lang: str) -> None:
-    seen = opened(server, visit, "mamba", f"&length=64&draw=1&seed=3&lang={lang}")
+    """Four models write 256 tokens in turns, which takes long enough for a click."""
+    seen = opened(server, visit, "", f"&length=64&draw=1&seed=3&lang={lang}")
     page = seen.page
     page.get_by_role("button", name=i18n.say(lang, "next_word.go"), exact=True).click()
-    stop = page.get_by_role("button", name=i18n.say(lang, "next_word.stop"), exact=True)
     expect(page.locator(".cs-written .cs-piece").first).to_be_attached(timeout=LOOK_MS)  # it may be a line end
-    with suppress(PlaywrightTimeout):  # a quick machine may be done by now, or by the time of the click
-        stop.click(timeout=3_000)
+    page.get_by_role("button", name=i18n.say(lang, "next_word.stop"), exact=True).click()
     expect(page.get_by_role("button", name=i18n.say(lang, "next_word.go"), exact=True)).to_be_visible(timeout=LOOK_MS)
-    assert 1 <= page.locator(".cs-written .cs-piece").count() <= 64
-    said = "|".join(i18n.say(lang, f"next_word.{word}") for word in ("stopped", "done"))
-    expect(page.locator(".cs-pen strong")).to_have_text(re.compile(said), timeout=LOOK_MS)
+    assert 1 <= page.locator(".cs-written .cs-piece").count() < 4 * 64
+    expect(page.locator(".cs-pen strong")).to_have_text(i18n.say(lang, "next_word.stopped"), timeout=LOOK_MS)
     assert seen.console_errors == []
 
 
