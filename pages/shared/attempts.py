@@ -1,15 +1,12 @@
 """Do what a page invites to try: set the text, the token or the head by a rule, and lead to the figure."""
 
-import numpy as np
-
 from models import alignment
 from models.records.trace import ModelTrace
-from models.scores import PATTERNS
 from pages.shared import pointing
 from pages.shared.state import session
 from pages.shared.words import content
 from pages.shared.words.content import Attempt
-from viz.trace.attention import Head, head_scores
+from viz.trace.attention import clearest_head
 
 STOPS = (".", "!", "?")
 
@@ -31,7 +28,7 @@ def settle(trace: ModelTrace) -> None:
     if "token" in asked and (index := token(trace, asked["token"])) is not None:
         visit.pick(index, alignment.covering([(one.start, one.end) for one in trace.tokens])[index])
     if "head" in asked:
-        chosen = head(trace, asked["head"])
+        chosen = clearest_head(trace, asked["head"])
         visit.select("layer", chosen.layer)
         visit.select("head", chosen.head)
 
@@ -50,10 +47,3 @@ def token(trace: ModelTrace, rule: str) -> int | None:
         "stop": [n for n in range(count - 1) if texts[n].strip().endswith(STOPS)],
     }[rule]
     return next(iter(found), None)
-
-
-def head(trace: ModelTrace, rule: str) -> Head:
-    """Find the head of a trace that scores most in a pattern of models.scores on this text."""
-    scores = head_scores(trace).values[:, :, PATTERNS.index(rule)]
-    layer, number = np.unravel_index(int(scores.argmax()), scores.shape)
-    return Head(trace.layers_with("attention")[layer].index, int(number))

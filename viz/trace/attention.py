@@ -169,9 +169,12 @@ def structure(trace: ModelTrace) -> NamedArray:
 
 def most_structured_head(trace: ModelTrace) -> Head:
     """Return the head with the clearest pattern that is not merely a sink, beyond what uniform attention scores."""
-    strength = structure(trace).values
-    layer, head = np.unravel_index(int(strength.argmax()), strength.shape)
-    return Head(trace.layers_with("attention")[int(layer)].index, int(head))
+    return _highest(trace, structure(trace).values)
+
+
+def clearest_head(trace: ModelTrace, pattern: str) -> Head:
+    """Return the head that scores most in one of SCORES on this text. Raises ValueError for an unknown pattern."""
+    return _highest(trace, head_scores(trace).values[:, :, SCORES.index(pattern)])
 
 
 def most_telling_head(trace: ModelTrace) -> Head:
@@ -182,9 +185,13 @@ def most_telling_head(trace: ModelTrace) -> Head:
     layers = trace.layers_with("attention")
     if len(trace.tokens) < 4:
         return most_structured_head(trace)
-    between = np.stack([floats(shown, "attention")[:, -1, 1:-2].max(-1) for shown in layers])  # (layer, head)
-    layer, head = np.unravel_index(int(between.argmax()), between.shape)
-    return Head(layers[int(layer)].index, int(head))
+    return _highest(trace, np.stack([floats(shown, "attention")[:, -1, 1:-2].max(-1) for shown in layers]))
+
+
+def _highest(trace: ModelTrace, values: Matrix) -> Head:
+    """Return the head with the highest of values (layer, head), where layers are those with attention."""
+    layer, head = np.unravel_index(int(values.argmax()), values.shape)
+    return Head(trace.layers_with("attention")[int(layer)].index, int(head))
 
 
 def _finding(weights: Matrix, t: Translate) -> str:
