@@ -8,9 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 
 FOLDER = ASSETS / "architectures"
 MODES = ("light", "dark")
@@ -55,7 +54,7 @@ def name_of(architecture: str, lang: str) -> str:
 
 
 def _read(path: Path) -> ArchitectureLook:
-    raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw: Any = read_yaml(path)
     if not isinstance(raw, dict) or raw.keys() != _FIELDS:
         raise ValueError(f"{path}: expected the fields {sorted(_FIELDS)}")
     checks = {

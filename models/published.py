@@ -7,12 +7,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 from models.sources import catalogue
 
 UNITS: Mapping[str, int] = MappingProxyType({"": 1, "M": 10**6, "B": 10**9, "GiB": 2**30})
@@ -180,11 +179,11 @@ FORMULAS: Mapping[str, Callable[[Shape], int]] = MappingProxyType(
 
 @lru_cache(maxsize=1)
 def _published() -> Mapping[str, Mapping[str, Any]]:
-    tables: dict[str, Mapping[str, Any]] = yaml.safe_load((ASSETS / "published.yaml").read_text(encoding="utf-8"))
+    tables: dict[str, Mapping[str, Any]] = read_yaml(ASSETS / "published.yaml")
     return MappingProxyType(tables)
 
 
 @lru_cache(maxsize=1)
 def _papers() -> Mapping[str, Mapping[str, Any]]:
-    papers: dict[str, Mapping[str, Any]] = yaml.safe_load((ASSETS / "papers.yaml").read_text(encoding="utf-8"))
+    papers: dict[str, Mapping[str, Any]] = read_yaml(ASSETS / "papers.yaml")
     return MappingProxyType(papers)

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 
 CATALOGUE = ASSETS / "models.yaml"
 
@@ -53,14 +52,12 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "mixtral": (*NEEDED_BY_ATTENTION, "moe"),
     "jamba": (*NEEDED_BY_ATTENTION, "moe", "state"),
 }
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @lru_cache(maxsize=1)
 def entries() -> tuple[Mapping[str, Any], ...]:
     """Read the catalogue, once per process."""
-    with CATALOGUE.open(encoding="utf-8") as file:
-        return tuple(yaml.load(file, Loader=_LOADER))  # noqa: S506  # a safe loader, in C where there is one
+    return tuple(read_yaml(CATALOGUE))
 
 
 def ids() -> tuple[str, ...]:

@@ -6,13 +6,12 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from models.counting import accounting
 from models.counting.accounting import Shape
 from models.errors import SourceError
 from models.limits import PROMPT_TOKENS
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 from models.sources import catalogue
 
 OFFERED = ASSETS / "offered.yaml"
@@ -51,8 +50,7 @@ class Offer:
 @lru_cache(maxsize=1)
 def offers() -> tuple[Offer, ...]:
     """Read the offered models, once per process; SourceError for an entry whose sizes do not give its parameters."""
-    with OFFERED.open(encoding="utf-8") as file:
-        return tuple(_offer(entry) for entry in yaml.safe_load(file))
+    return tuple(_offer(entry) for entry in read_yaml(OFFERED))
 
 
 def find(source: str) -> Offer | None:

@@ -12,10 +12,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from models.errors import SettingError, SourceError
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 
 LADDER = ASSETS / "ladder.yaml"
 TIERS = ("bundled", "130m", "1.4b", "2.8b", "7b")  # the keys of the file, from small to large
@@ -54,8 +53,7 @@ class Tier:
 @lru_cache(maxsize=1)
 def tiers() -> Mapping[str, Tier]:
     """Read the ladder, once per process."""
-    with LADDER.open(encoding="utf-8") as file:
-        return MappingProxyType({entry["key"]: _tier(entry) for entry in yaml.safe_load(file)["rungs"]})
+    return MappingProxyType({entry["key"]: _tier(entry) for entry in read_yaml(LADDER)["rungs"]})
 
 
 def tier(key: str) -> Tier:

@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-import yaml
-
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 from models.tracing.adapter import Checkpoint
 from models.training import corpus
 from models.training.structure import LONG, SHORT, HeadScore, Memory, Routing, Steps, Structure, measure
@@ -27,7 +26,7 @@ class CardFinding:
 @cache
 def table() -> Mapping[str, Any]:
     """Read the thresholds and sentences."""
-    known: Mapping[str, Any] = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    known: Mapping[str, Any] = read_yaml(TABLE)
     return known
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from figure_words import read
 
 from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from models.scores import chance, head_patterns, uniform
@@ -18,7 +18,7 @@ from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.overview import architecture_maps
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-FACTS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ASSETS / "figures").glob("*.yaml")}
+FACTS = {path.stem: read(path) for path in (ASSETS / "figures").glob("*.yaml")}
 SCALES = {
     "sqrt": {"en": r"square root|square-root", "ko": "제곱근"},
     "log": {"en": "logarithm", "ko": "로그(?!램)"},

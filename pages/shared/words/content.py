@@ -7,9 +7,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-import yaml
-
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 from pages.shared.words import language
 
 FIGURES = ASSETS / "figures"
@@ -168,7 +167,7 @@ def figure_facts(figure_id: str) -> FigureFacts:
     if figure_id not in figure_ids():
         raise ContentError(f"assets/figures has no {figure_id}.yaml: every figure needs a file of that name")
     try:
-        return FigureFacts(**yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
+        return FigureFacts(**read_yaml(path))
     except TypeError as error:  # a field that is missing or that nobody reads, or a text without a language
         raise ContentError(f"assets/figures/{path.name}: {error}") from error
 
@@ -211,7 +210,7 @@ def first_example(lang: str) -> str:
 def table(name: str) -> Any:
     """Read assets/<name>.yaml once."""
     path = ASSETS / f"{name}.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_yaml(path) if path.is_file() else {}
 
 
 def _record(file: str, key: str, entry: Mapping[str, Any] | None, kind: Callable[..., R]) -> R:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 
-import yaml
-
 from models.looks import looks
 from models.machine.paths import ASSETS
+from models.machine.yaml_file import read_yaml
 from pages.shared.words import content, language
 
 FOLDER = ASSETS / "words"
@@ -82,7 +81,7 @@ def pairs() -> Mapping[str, Mapping[str, str]]:
     """
     found: dict[str, Mapping[str, str]] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
-        for key, pair in yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader).items():
+        for key, pair in read_yaml(path).items():
             if not content.in_every_language(pair):
                 raise ValueError(f"{path.name}: {key!r} needs a sentence in each of {', '.join(LANGS)}")
             _add(found, key, pair, path.name)
