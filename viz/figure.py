@@ -5,15 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, ParamSpec, TypeVar
 
-import altair as alt
-
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
+from viz.charts.vega import VegaSpec
 from viz.hero import HeroSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | HeroSpec | Ranking | alt.TopLevelMixin
+Body = CanvasSpec | HeroSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 P = ParamSpec("P")
 

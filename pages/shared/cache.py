@@ -12,9 +12,7 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-import altair as alt
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
@@ -24,10 +22,7 @@ from pages.shared import gate
 from pages.shared.lru_cache import LruCache
 from pages.shared.words import units
 from viz import proof
-from viz.canvas import CanvasSpec
 from viz.figure import Figure
-from viz.hero import HeroSpec
-from viz.ranking import Ranking
 
 T = TypeVar("T")
 
@@ -147,30 +142,10 @@ def checked_pictures() -> dict[tuple[object, ...], tuple[list[weakref.ref[ModelT
 def _print_of(figure: Figure) -> bytes:
     """Return a digest of everything that a figure draws and exports."""
     found = hashlib.blake2b(figure.id.encode(), digest_size=16)
-    body = figure.body
-    found.update(body.payload() if isinstance(body, CanvasSpec | HeroSpec | Ranking) else _chart_bytes(body))
+    found.update(figure.body.payload())
     for name, array in figure.data.items():
         found.update(name.encode() + np.ascontiguousarray(array.values).tobytes())
     return found.digest()
-
-
-def _chart_bytes(chart: Any) -> bytes:
-    """Write a chart and its rows as bytes.
-
-    Altair's own writer refuses more than 5,000 rows, and what it does with rows is a setting of the whole process,
-    which Streamlit changes while it draws: the rows are therefore taken out before.
-    """
-    rows: list[bytes] = []
-    bare = chart.copy(deep=True)  # data frames are not copied
-    waiting = [bare]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part.data, pd.DataFrame):
-            columns = ",".join(map(str, part.data.columns))
-            rows.append(columns.encode() + pd.util.hash_pandas_object(part.data, index=False).to_numpy().tobytes())
-            part.data = alt.NamedData(name=f"rows{len(rows)}")
-        waiting += getattr(part, "layer", ())
-    return b"".join([bare.to_json().encode(), *rows])
 
 
 def cache_bytes(source: str, tokens: int) -> int:

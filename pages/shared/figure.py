@@ -6,7 +6,7 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -25,9 +25,6 @@ from viz.canvas import CanvasSpec
 from viz.figure import Figure
 from viz.hero import HeroSpec
 from viz.ranking import Ranking
-
-if TYPE_CHECKING:
-    import altair as alt
 
 
 def show(
@@ -97,15 +94,9 @@ def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) 
     elif isinstance(fig.body, Ranking):
         ranking(fig.body, key=f"{key}.ranking")
     else:
-        chart = cast("alt.Chart", fig.body)  # any of the kinds that Streamlit lists, which have no common name
-        with st.container(key=f"slot-{key}", height=_height(chart), border=False):  # freed by contextscope.css
-            st.altair_chart(chart, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
-
-
-def _height(chart: "alt.Chart") -> int | Literal["content"]:
-    """Return the height of a chart that states one."""
-    stated = getattr(chart, "height", None)
-    return int(stated) if isinstance(stated, int | float) else "content"
+        with st.container(key=f"slot-{key}", height=fig.body.height, border=False):  # freed by contextscope.css
+            spec = {**fig.body.spec, "datasets": fig.body.rows}
+            st.vega_lite_chart(spec, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
 
 
 def _badge(check: Check | None) -> str:

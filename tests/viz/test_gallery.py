@@ -5,13 +5,17 @@ import importlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import altair as alt
 import numpy as np
 import pytest
 from figure_words import strict
+from jsonschema import ValidationError
 
 from models.records import trace as records
 from models.records.trace import PARTS
+from viz.charts.vega import VegaSpec
 from viz.figure import Registered
 from viz.gallery import __main__ as gallery_command
 from viz.gallery import build as building
@@ -45,6 +49,30 @@ def test_every_registered_figure_is_built_and_nothing_is_missing(lang: str, them
     found = built(lang=lang, theme=theme)
     assert found.faults == []
     assert [figure.id for figure in found.figures] == sorted(every())
+
+
+def checked(spec: Mapping[str, Any]) -> None:
+    """Hold a chart against the schema, layer by layer: as a whole it is tried as every kind of chart there is."""
+    for layer in spec["layer"]:
+        checked(layer) if "layer" in layer else alt.UnitSpec.from_dict(layer, validate=True)
+    around = {key: value for key, value in spec.items() if key != "layer"}
+    alt.TopLevelLayerSpec.from_dict(around | {"layer": []}, validate=True) if "config" in spec else None
+
+
+@pytest.mark.slow
+def test_every_chart_is_valid_vega_lite() -> None:
+    charts = [figure.body.spec for figure in built().figures if isinstance(figure.body, VegaSpec)]
+    assert len(charts) > 10
+    for chart in charts:
+        checked(chart)
+
+
+def test_a_chart_that_is_no_vega_lite_is_refused() -> None:
+    spec = built({"growth": every()["growth"]}).figures[0].body.spec
+    checked(spec)
+    spec["layer"][0]["mark"]["strokeDash"] = "4 4"
+    with pytest.raises(ValidationError):
+        checked(spec)
 
 
 def test_a_quantity_without_figure_and_sample_fails_the_gallery(

@@ -14,9 +14,10 @@ from models.records.trace import NamedArray
 from viz.bench.rows import Series, is_degraded, series_of
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import ChartStrip, strips_chart
+from viz.charts.vega import table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
-from viz.look.theme import Theme, table
+from viz.look.theme import Theme
 
 
 @figure("largest_batch", of="rows")
@@ -74,10 +75,12 @@ def pareto(rows: Iterable[Measurement], *, theme: Theme, t: Translate, context: 
     lines = [_trade(each) for each in series]
     x = ChartAxis(t("viz.pareto.user"), "many", log=True)
     y = ChartAxis(t("viz.pareto.device"), "many", log=True)
-    chart = lines_chart(lines, x=x, y=y, theme=theme, height=380)
     front = _frontier([point for line in lines for point in line.points])
-    chart.layer.insert(0, _pale(front, chart, theme))
-    chart.layer.extend(_batches(series, chart, theme))
+
+    def around(across: alt.X, up: alt.Y) -> tuple[list[alt.Chart], list[alt.Chart]]:
+        return [_pale(front, across, up, theme)], _batches(series, across, up, theme)
+
+    chart = lines_chart(lines, x=x, y=y, theme=theme, height=380, around=around)
     data = {
         line.key: NamedArray(
             np.array([(*p, b) for p, b in zip(line.points, _batch_order(s), strict=True)]),
@@ -150,13 +153,13 @@ def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return sorted(best)
 
 
-def _pale(front: Sequence[tuple[float, float]], chart: alt.LayerChart, theme: Theme) -> alt.Chart:
-    rows = [{"x": x, "y": y} for x, y in front]
+def _pale(front: Sequence[tuple[float, float]], x: alt.X, y: alt.Y, theme: Theme) -> alt.Chart:
+    rows = [{"x": user, "y": device} for user, device in front]
     line: alt.Chart = table(rows).mark_line(color=theme.hairline, strokeWidth=14, strokeCap="round", strokeJoin="round")
-    return line.encode(x=chart.layer[0].encoding.x, y=chart.layer[0].encoding.y)
+    return line.encode(x=x, y=y)
 
 
-def _batches(series: Sequence[Series], chart: alt.LayerChart, theme: Theme) -> list[alt.Chart]:
+def _batches(series: Sequence[Series], x: alt.X, y: alt.Y, theme: Theme) -> list[alt.Chart]:
     """Write the batch over the points that have more than one text, largest first, where no other is written near."""
     points = [(_device_rate(row) / row.batch, _device_rate(row), row.batch, s) for s in series for row in _ordered(s)]
     spans = [
@@ -176,8 +179,7 @@ def _batches(series: Sequence[Series], chart: alt.LayerChart, theme: Theme) -> l
     style: dict[str, Any] = {"fontSize": 12, "font": theme.mono, "dy": -14}
     halo = table(rows).mark_text(**style, stroke=theme.card, strokeWidth=3, strokeJoin="round")
     text = table(rows).mark_text(**style)
-    x, y = chart.layer[1].encoding.x, chart.layer[1].encoding.y
     return [
-        halo.encode(x=x, y=y, text="text:N"),
-        text.encode(x=x, y=y, text="text:N", color=alt.Color("color:N", scale=None)),
+        halo.encode(x=x, y=y, text=alt.Text("text:N")),
+        text.encode(x=x, y=y, text=alt.Text("text:N"), color=alt.Color("color:N", scale=None)),
     ]

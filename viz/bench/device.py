@@ -11,9 +11,10 @@ from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.rows import Series, batches_of, is_degraded, series_of
 from viz.charts.strips import ChartStrip, strips_chart
+from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
-from viz.look.theme import Theme, styled, table
+from viz.look.theme import Theme
 
 Value = Callable[[Measurement], float | None]
 
@@ -92,7 +93,7 @@ def sentinel_strip(rows: Iterable[Measurement], *, limit: float, theme: Theme, t
          "name": t(f"viz.architecture.{row.architecture}"), "context": f"{row.context:,}", "drift": f"{moved:.1%}"}
         for i, (row, (before, after), moved) in enumerate(zip(timed, pace, drift, strict=True))
     ]  # fmt: skip
-    chart = styled(alt.LayerChart(layer=_pace(marks, limit, theme, t)), theme, height=190)
+    chart = styled(_pace(marks, limit, theme, t), theme, height=190)
     moved = int((drift > limit).sum())
     words = t("viz.sentinel_strip.alt", count=len(timed), moved=moved, limit=f"{limit:.0%}")
     data = {"milliseconds": NamedArray(readings, ("cell", "before_after")), "drift": NamedArray(drift, ("cell",))}
@@ -111,9 +112,9 @@ def _pace(marks: Sequence[dict[str, Any]], limit: float, theme: Theme, t: Transl
     color = alt.Color("color:N", scale=None)
     tip = [alt.Tooltip(f"{name}:N", title=t(f"viz.sentinel_strip.tip.{name}")) for name in ("name", "context", "drift")]
     band = table([{"before": -limit, "high": limit}]).mark_rect(color=theme.chip)
-    layers = [band.encode(x=alt.value(0), x2=alt.value("width"), y=y, y2="high:Q")]
+    layers = [band.encode(x=alt.value(0), x2=alt.value("width"), y=y, y2=alt.Y2("high:Q"))]
     base = table(marks)
-    layers.append(base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=x, y=y, y2="after:Q", color=color))
+    layers.append(base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=x, y=y, y2=alt.Y2("after:Q"), color=color))
     point = base.mark_point(size=46, strokeWidth=2, opacity=1, fill=theme.card)
     layers.append(point.encode(x=x, y=after, color=color, shape=alt.Shape("shape:N", scale=None), tooltip=tip))
     if any(mark["moved"] for mark in marks):

@@ -11,9 +11,10 @@ from models.records.trace import NamedArray
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import Series, batches_of, series_of
 from viz.charts.series import ChartAxis
+from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
-from viz.look.theme import Theme, ramp_between, styled, table
+from viz.look.theme import Theme, ramp_between
 
 COMPONENTS = ("weights", "cache", "logits", "rest")
 ROW, HEAD, KEY = 22, 30, 34  # pixels: a bar with its gap, the name over a group, the key on top
@@ -54,7 +55,7 @@ def memory_parts(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> 
         *_bars(bars, x, theme),
         *_texts(bars, heads, theme),
     ]
-    chart = styled(alt.LayerChart(layer=layers), theme, height=max(top, 120))
+    chart = styled(layers, theme, height=max(top, 120))
     data = {
         b["key"]: NamedArray(np.array([*b["parts"], b["predicted"]], np.float64), ("part",)) for b in bars
     }  # weights, cache, logits, rest, predicted
@@ -116,7 +117,7 @@ def _bars(bars: Sequence[dict[str, Any]], x: alt.X, theme: Theme) -> list[alt.Ch
     y, y2 = (alt.Y("top:Q", scale=None, axis=None), alt.Y2("foot:Q"))
     if stacked:
         rect = table(stacked).mark_rect()
-        layers.append(rect.encode(x=x, x2="to:Q", y=y, y2=y2, color=alt.Color("tint:N", scale=None)))
+        layers.append(rect.encode(x=x, x2=alt.X2("to:Q"), y=y, y2=y2, color=alt.Color("tint:N", scale=None)))
     if ticks:
         rule = table(ticks).mark_rule(color=theme.ink, strokeWidth=2)
         layers.append(rule.encode(x=x, y=y, y2=y2))
@@ -134,9 +135,9 @@ def _texts(bars: Sequence[dict[str, Any]], heads: Sequence[dict[str, Any]], them
     named = [{**head, "color": theme.color(head["architecture"])} for head in heads]
     over = table(named).mark_text(align="left", baseline="middle", fontSize=14, fontWeight=600)
     return [
-        left.encode(x=alt.value(0), y=y, text="label:N"),
-        right.encode(x=alt.value("width"), y=y, text="text:N"),
-        over.encode(x=alt.value(0), y=y, text="name:N", color=alt.Color("color:N", scale=None)),
+        left.encode(x=alt.value(0), y=y, text=alt.Text("label:N")),
+        right.encode(x=alt.value("width"), y=y, text=alt.Text("text:N")),
+        over.encode(x=alt.value(0), y=y, text=alt.Text("name:N"), color=alt.Color("color:N", scale=None)),
     ]
 
 
@@ -152,7 +153,7 @@ def _key(architecture: str, theme: Theme, t: Translate) -> list[alt.Chart]:
         else:
             mark = base.mark_square(size=110, color=tints[name], opacity=1).encode(x=here, y=alt.value(11))
         word = base.mark_text(align="left", baseline="middle", dx=10, fontSize=12, color=theme.muted)
-        layers += [mark, word.encode(x=here, y=alt.value(11), text="text:N")]
+        layers += [mark, word.encode(x=here, y=alt.value(11), text=alt.Text("text:N"))]
     return layers
 
 

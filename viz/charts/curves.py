@@ -8,9 +8,10 @@ import numpy as np
 
 from models.records.trace import NamedArray
 from viz.charts.series import ChartAxis, Line, lines_chart
+from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
-from viz.look.theme import Theme, styled, table
+from viz.look.theme import Theme
 
 SMOOTHED = 40  # a log is smoothed over this share of its length
 
@@ -34,9 +35,9 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
     track = base.mark_bar(color=theme.hairline, opacity=0.55, height=8, cornerRadius=4).encode(x=whole_x, y=y)
     bars = base.mark_bar(height=8, cornerRadius=4).encode(x=bytes_x, y=y, color=color)
     numbers = base.mark_text(align="right", font=theme.mono, fontSize=13, color=theme.muted)
-    texts = numbers.encode(x=alt.value("width"), y=y, text="text:N")
+    texts = numbers.encode(x=alt.value("width"), y=y, text=alt.Text("text:N"))
     alt_text = t("viz.carried_bytes.alt", list=", ".join(f"{row['name']} {row['text']}" for row in data))
-    chart = styled(alt.LayerChart(layer=[track, bars, texts]), theme, height=32 * max(len(rows), 1) + 8)
+    chart = styled([track, bars, texts], theme, height=32 * max(len(rows), 1) + 8)
     return Figure(
         "carried_bytes",
         chart,
@@ -57,19 +58,23 @@ def growth(
         Line(a, t(f"viz.architecture.{a}"), tuple((float(x), float(y)) for x, y in points if x > 0 and y > 0))
         for a, points in curves.items()
     ]
+
+    def here(across: alt.X, _: alt.Y) -> tuple[list[alt.Chart], list[alt.Chart]]:
+        if not at:
+            return [], []
+        base = table([{"x": float(at), "text": t("viz.growth.here", count=at)}])
+        rule = base.mark_rule(color=theme.muted, strokeDash=[4, 4])
+        text = base.mark_text(align="left", dx=6, y=8, fontSize=12, color=theme.muted)
+        return [rule.encode(x=across)], [text.encode(x=across, text=alt.Text("text:N"))]
+
     chart = lines_chart(
         lines,
         x=ChartAxis(t("viz.axis.context"), "count", log=True),
         y=ChartAxis(t("viz.axis.carried"), "bytes", log=True),
         theme=theme,
         markers=False,
+        around=here,
     )
-    if at:
-        rule = table([{"x": float(at), "text": t("viz.growth.here", count=at)}])
-        chart.layer.insert(0, rule.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x="x:Q"))
-        chart.layer.append(
-            rule.mark_text(align="left", dx=6, y=8, fontSize=12, color=theme.muted).encode(x="x:Q", text="text:N")
-        )
     return Figure("growth", chart, _drawn(lines), t("viz.growth.alt"))
 
 

@@ -1,20 +1,22 @@
 """Lines of several architectures on one chart: marker, dash, colour and name on the line itself, spread as a ribbon."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
+from viz.charts.vega import Layer, VegaSpec, styled, table
 from viz.look.axes import ChartAxis, Unit, channel
 from viz.look.labels import spread_apart
-from viz.look.theme import Theme, styled, table
+from viz.look.theme import Theme
 
 __all__ = ["ChartAxis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
 
 Point = tuple[float, float]
-Layers = list[alt.Chart | alt.LayerChart]
+Layers = list[alt.Chart]
+Around = Callable[[alt.X, alt.Y], tuple[Layers, Layers]]  # what is drawn behind and before lines, from their channels
 
 HEAD = 34  # pixels: the title above a panel
 FOOT = 48  # pixels: the x axis with its title
@@ -52,15 +54,23 @@ class Panel:
 
 
 def lines_chart(
-    lines: Sequence[Line], *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int = 340, markers: bool = True
-) -> alt.LayerChart:
-    """Draw lines with their names at the right end, kept apart; an empty sequence draws an empty pair of axes."""
-    return _one(Panel("", tuple(lines)), x=x, y=y, theme=theme, height=height, markers=markers)
+    lines: Sequence[Line],
+    *,
+    x: ChartAxis,
+    y: ChartAxis,
+    theme: Theme,
+    height: int = 340,
+    markers: bool = True,
+    around: Around | None = None,
+) -> VegaSpec:
+    """Draw lines with their names at the right end, kept apart; an empty sequence draws an empty pair of axes.
+
+    around: gives what is drawn behind the lines and before them.
+    """
+    return _one(Panel("", tuple(lines)), x=x, y=y, theme=theme, height=height, markers=markers, around=around)
 
 
-def panels_chart(
-    panels: Sequence[Panel], *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int = 250
-) -> alt.LayerChart:
+def panels_chart(panels: Sequence[Panel], *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int = 250) -> VegaSpec:
     """Draw panels above each other on the same two scales, so that heights compare; height is that of each.
 
     A single panel has no title of its own.
@@ -69,7 +79,7 @@ def panels_chart(
         return _one(panels[0] if panels else Panel("", ()), x=x, y=y, theme=theme, height=360, markers=True)
     xs, ys = _reach(panels)
     across = channel("x", x, xs, room=_label_room([line for panel in panels for line in panel.lines]))
-    layers: Layers = []
+    layers: list[Layer] = []
     for i, panel in enumerate(panels):
         top = f"height * {i} / {len(panels)}"
         within = [alt.ExprRef(f"height * {i + 1} / {len(panels)} - 4"), alt.ExprRef(f"{top} + {HEAD}")]
@@ -79,17 +89,19 @@ def panels_chart(
         head = table([{"text": title}]).mark_text(
             align="left", baseline="middle", dx=-24, fontSize=13, color=theme.muted
         )
-        drawn.append(head.encode(x=alt.value(0), y=alt.value(alt.ExprRef(f"{top} + 14")), text="text:N"))
-        layers.append(alt.LayerChart(layer=drawn))
-    chart: alt.LayerChart = alt.LayerChart(layer=layers).resolve_scale(y="independent")
-    return styled(chart, theme, height=height * len(panels) + FOOT)
+        drawn.append(head.encode(x=alt.value(0), y=alt.value(alt.ExprRef(f"{top} + 14")), text=alt.Text("text:N")))
+        layers.append(drawn)
+    return styled(layers, theme, height=height * len(panels) + FOOT, free_y=True)
 
 
-def _one(panel: Panel, *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int, markers: bool) -> alt.LayerChart:
+def _one(
+    panel: Panel, *, x: ChartAxis, y: ChartAxis, theme: Theme, height: int, markers: bool, around: Around | None = None
+) -> VegaSpec:
     xs, ys = _reach([panel])
     across, up = channel("x", x, xs, room=_label_room(panel.lines)), channel("y", y, ys)
     drawn = _layers(panel, across, up, y, ys, theme, room=max(height - 90, 60), markers=markers)
-    return styled(alt.LayerChart(layer=drawn), theme, height=height)
+    behind, before = around(across, up) if around else ([], [])
+    return styled([*behind, *drawn, *before], theme, height=height)
 
 
 def _reach(panels: Sequence[Panel]) -> tuple[list[float], list[float]]:
@@ -112,10 +124,10 @@ def _layers(
     layers: Layers = _band(panel, x, y, theme)
     if ribbons := [_row(line, x=a, y=low, high=high) for line in lines for a, low, high in line.ribbon]:
         ribbon = table(ribbons).mark_area(opacity=0.14, line=False)
-        layers.append(ribbon.encode(x=x, y=y, y2="high:Q", color=color, detail="series:N"))
+        layers.append(ribbon.encode(x=x, y=y, y2=alt.Y2("high:Q"), color=color, detail=alt.Detail("series:N")))
     if floor := [_row(line, x=a, y=b) for line in lines for a, b in line.floor]:
         fine = table(floor).mark_line(strokeWidth=1.25, strokeDash=[2, 3], opacity=0.9)
-        layers.append(fine.encode(x=x, y=y, color=color, detail="series:N"))
+        layers.append(fine.encode(x=x, y=y, color=color, detail=alt.Detail("series:N")))
     if samples := [_row(line, x=a, y=b) for line in lines for a, b in line.samples]:
         layers.append(table(samples).mark_circle(size=16, opacity=0.28).encode(x=x, y=y, color=color))
     layers.extend(_strokes(lines, names, x, y, color, theme, markers=markers))
@@ -137,8 +149,8 @@ def _band(panel: Panel, x: Any, y: Any, theme: Theme) -> Layers:
     halo = said.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     text = said.mark_text(**style, color=theme.muted)
     return [
-        rect.encode(x=x, x2="end:Q", y=y, y2="high:Q"),
-        *(each.encode(x=x, y=y, text="text:N") for each in (halo, text)),
+        rect.encode(x=x, x2=alt.X2("end:Q"), y=y, y2=alt.Y2("high:Q")),
+        *(each.encode(x=x, y=y, text=alt.Text("text:N")) for each in (halo, text)),
     ]
 
 
@@ -163,7 +175,7 @@ def _strokes(
         ]
     )
     stroke = points.mark_line(strokeWidth=2.25, strokeJoin="round")
-    drawn: Layers = [stroke.encode(x=x, y=y, color=color, strokeDash=dash, detail="series:N")]
+    drawn: Layers = [stroke.encode(x=x, y=y, color=color, strokeDash=dash, detail=alt.Detail("series:N"))]
     if markers:
         marks = points.mark_point(size=58, strokeWidth=2, opacity=1)
         drawn.append(marks.encode(x=x, y=y, color=color, shape=shape, fill=alt.Fill("fill:N", scale=None)))
@@ -201,7 +213,7 @@ def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color) -> Layers:
     if not gaps:
         return [cross]
     way = table(gaps).mark_line(strokeWidth=1, strokeDash=[1, 4], opacity=0.8)
-    return [way.encode(x=x, y=y, color=color, detail="series:N"), cross]
+    return [way.encode(x=x, y=y, color=color, detail=alt.Detail("series:N")), cross]
 
 
 def _names(
@@ -240,7 +252,7 @@ def _names(
     named = base.transform_filter("datum.kind == 'name'").mark_text(**style, fontSize=13, fontWeight=600)
     reason = base.transform_filter("datum.kind != 'name'").mark_text(**style, fontSize=12, color=theme.muted)
     return [
-        halo.encode(x=x, y=y, text="text:N"),
-        named.encode(x=x, y=y, text="text:N", color=color),
-        reason.encode(x=x, y=y, text="text:N"),
+        halo.encode(x=x, y=y, text=alt.Text("text:N")),
+        named.encode(x=x, y=y, text=alt.Text("text:N"), color=color),
+        reason.encode(x=x, y=y, text=alt.Text("text:N")),
     ]

@@ -6,7 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from viz.look.theme import Theme, styled, table
+from viz.charts.vega import VegaSpec, styled, table
+from viz.look.theme import Theme
 
 ROW, HEAD, GAP = 24, 26, 12  # pixels: a strip, the name over a group, the space below it
 CAP = 5  # pixels by which the round end of a bar reaches out
@@ -34,7 +35,7 @@ class ChartStrip:
 
 def strips_chart(
     strips: Sequence[ChartStrip], *, theme: Theme, end: float | None = None, limit: tuple[float, str] | None = None
-) -> alt.LayerChart:
+) -> VegaSpec:
     """Draw strips on a linear scale up to end (without it, the largest value); limit: a value to mark and its words."""
     most = max([v for strip in strips for v in _values(strip)] + ([end] if end else []), default=1.0) or 1.0
     top = 22 if limit else 0
@@ -46,8 +47,8 @@ def strips_chart(
     layers = [*_limit(limit, rows, x, theme), *_tracks(rows, x, most, theme), *_marks(rows, x, theme)]
     layers += [*_words(rows, theme), *_heads(heads, theme)]
     if not layers:
-        layers = [table([{"text": ""}]).mark_text().encode(text="text:N")]
-    return styled(alt.LayerChart(layer=layers), theme, height=max(height, 60))
+        layers = [table([{"text": ""}]).mark_text().encode(text=alt.Text("text:N"))]
+    return styled(layers, theme, height=max(height, 60))
 
 
 def _placed(
@@ -88,10 +89,10 @@ def _limit(
     if limit is None or not rows:
         return []
     marks = [{"value": limit[0], "y": y - ROW / 2, "foot": y + ROW / 2} for _, y in rows]
-    rule = table(marks).mark_rule(color=theme.muted, strokeDash=[3, 3]).encode(x=x, y=_y(), y2="foot:Q")
+    rule = table(marks).mark_rule(color=theme.muted, strokeDash=[3, 3]).encode(x=x, y=_y(), y2=alt.Y2("foot:Q"))
     said = table([{"value": limit[0], "text": limit[1]}])
     text = said.mark_text(align="right", baseline="middle", fontSize=12, color=theme.muted, dx=4)
-    return [rule, text.encode(x=x, y=alt.value(10), text="text:N")]
+    return [rule, text.encode(x=x, y=alt.value(10), text=alt.Text("text:N"))]
 
 
 def _tracks(rows: Sequence[tuple[ChartStrip, float]], x: alt.X, most: float, theme: Theme) -> list[alt.Chart]:
@@ -107,7 +108,7 @@ def _tracks(rows: Sequence[tuple[ChartStrip, float]], x: alt.X, most: float, the
             rule = table(found).mark_rule(
                 color=theme.hairline, strokeWidth=width, strokeCap="round" if thick else "butt"
             )
-            layers.append(rule.encode(x=x, x2="end:Q", y=_y()))
+            layers.append(rule.encode(x=x, x2=alt.X2("end:Q"), y=_y()))
     return layers
 
 
@@ -128,9 +129,9 @@ def _marks(rows: Sequence[tuple[ChartStrip, float]], x: alt.X, theme: Theme) -> 
     layers = []
     if bars:
         bar = table(bars).mark_rule(strokeWidth=2 * CAP, strokeCap="round")
-        layers.append(bar.encode(x=x, x2="end:Q", y=_y(), color=color))
+        layers.append(bar.encode(x=x, x2=alt.X2("end:Q"), y=_y(), color=color))
     if whiskers:
-        layers.append(table(whiskers).mark_rule(color=theme.ink, strokeWidth=2).encode(x=x, x2="end:Q", y=_y()))
+        layers.append(table(whiskers).mark_rule(color=theme.ink, strokeWidth=2).encode(x=x, x2=alt.X2("end:Q"), y=_y()))
     if dots:
         layers.append(table(dots).mark_circle(size=34, opacity=0.4).encode(x=x, y=_y(), color=color))
     if mains:
@@ -144,10 +145,10 @@ def _words(rows: Sequence[tuple[ChartStrip, float]], theme: Theme) -> list[alt.C
     layers = []
     if left := [{"y": y, "text": strip.label} for strip, y in rows if strip.label]:
         text = table(left).mark_text(align="left", baseline="middle", fontSize=13, color=theme.muted)
-        layers.append(text.encode(x=alt.value(0), y=_y(), text="text:N"))
+        layers.append(text.encode(x=alt.value(0), y=_y(), text=alt.Text("text:N")))
     if right := [{"y": y, "text": strip.text} for strip, y in rows if strip.text]:
         text = table(right).mark_text(align="right", baseline="middle", fontSize=13, font=theme.mono, color=theme.ink)
-        layers.append(text.encode(x=alt.value("width"), y=_y(), text="text:N"))
+        layers.append(text.encode(x=alt.value("width"), y=_y(), text=alt.Text("text:N")))
     return layers
 
 
@@ -158,6 +159,6 @@ def _heads(heads: Sequence[tuple[ChartStrip, float]], theme: Theme) -> list[alt.
     name = table(rows).mark_text(align="left", baseline="middle", fontSize=14, fontWeight=600)
     beside = table(rows).mark_text(align="right", baseline="middle", fontSize=12, color=theme.muted)
     return [
-        name.encode(x=alt.value(0), y=_y(), text="text:N", color=alt.Color("color:N", scale=None)),
-        beside.encode(x=alt.value("width"), y=_y(), text="head:N"),
+        name.encode(x=alt.value(0), y=_y(), text=alt.Text("text:N"), color=alt.Color("color:N", scale=None)),
+        beside.encode(x=alt.value("width"), y=_y(), text=alt.Text("head:N")),
     ]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from string import Template
 from typing import Any, cast
 
-import altair as alt
 import numpy as np
 
 from models.records.trace import NamedArray
 from viz import hero
 from viz.canvas import CanvasSpec, script, styles
+from viz.charts.vega import VegaSpec
 from viz.figure import Figure
 from viz.look.theme import Theme
 from viz.ranking import Ranking
@@ -84,7 +84,7 @@ def _drawn(spec: CanvasSpec | hero.HeroSpec) -> str:
 
 def _chart(figure: Figure) -> str:
     """Tell a chart: its arrays and its specification. Vega itself would add megabytes to the page."""
-    spec = cast("alt.Chart", figure.body).to_dict()
+    spec = cast("VegaSpec", figure.body).to_dict()
     text = html.escape(json.dumps(spec, ensure_ascii=False, indent=1, default=str))
     return f"{_rows(figure)}<details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
 

@@ -1,18 +1,14 @@
 """The look of every figure: colours, markers, dashes, type and colour ramps, in light and in dark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal
 
-import altair as alt
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from models.looks import looks
-
-_C = TypeVar("_C", alt.Chart, alt.LayerChart)
 
 RAMP_LENGTH = 256
 PADDING = {"left": 0, "top": 4, "right": 4, "bottom": 0}  # Streamlit adds 20 px below a chart that names none
@@ -119,49 +115,6 @@ def mixer_ramp(mixer: str, theme: Theme) -> tuple[str, ...]:
 def diverging(theme: Theme) -> tuple[str, ...]:
     """Return 256 colours from red (negative) through card to ink (positive); no architecture has either colour."""
     return ramp_between(theme.negative, theme.card, theme.ink)
-
-
-def table(rows: Sequence[Mapping[str, object]]) -> alt.Chart:
-    """Start a chart on rows; a data frame, since altair checks inline values one by one (a second for a thousand)."""
-    return alt.Chart(pd.DataFrame(list(rows)))
-
-
-def styled(chart: _C, theme: Theme, *, height: int) -> _C:
-    """Give a chart the house look: no frame, transparent ground, quiet axes, house fonts; width follows the card.
-
-    height is that of the whole chart with its axes: Streamlit fits both ways.
-    """
-    sized = chart.properties(width="container", height=height, background="transparent", padding=PADDING)
-    return cast("_C", sized.configure(**_config(theme)))
-
-
-def _config(theme: Theme) -> dict[str, Any]:
-    axis = {
-        "domain": False,
-        "ticks": False,
-        "grid": False,
-        "gridColor": theme.hairline,
-        "labelColor": theme.muted,
-        "titleColor": theme.muted,
-        "labelFont": theme.font,
-        "titleFont": theme.font,
-        "labelFontSize": 13,
-        "titleFontSize": 13,
-        "titleFontWeight": 400,
-        "labelPadding": 6,
-        "titlePadding": 10,
-        "labelOverlap": "greedy",
-    }
-    return {
-        "font": theme.font,
-        "view": {"stroke": None},
-        "axis": axis,
-        "axisX": {"titleAnchor": "end"},
-        "axisY": {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleX": 0, "titleY": -12},
-        "text": {"color": theme.ink, "font": theme.font, "fontSize": 13},
-        "legend": {"disable": True},
-        "autosize": {"type": "fit-x", "contains": "padding"},
-    }
 
 
 def _linear(color: str) -> npt.NDArray[np.float64]:

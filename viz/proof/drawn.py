@@ -153,9 +153,8 @@ def descent_error(values: Wide) -> float:
 def chart_rows(figure: Figure, mark: str, column: str) -> pd.DataFrame:
     """Return the rows that the first layer of a chart with this mark and column draws; KeyError without one."""
     chart: Any = figure.body
-    for layer in chart.layer:
-        kind = layer.mark if isinstance(layer.mark, str) else layer.mark.type
-        data = layer.data if isinstance(layer.data, pd.DataFrame) else chart.data
-        if kind == mark and column in data.columns:
-            return data
+    for layer in chart.spec["layer"]:
+        rows: pd.DataFrame = chart.rows[layer["data"]["name"]]
+        if layer["mark"]["type"] == mark and column in rows.columns:
+            return rows
     raise KeyError(f"{figure.id} draws no {column!r} as {mark}")

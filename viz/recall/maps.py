@@ -10,9 +10,10 @@ import numpy as np
 from models.records.recall import Accuracy
 from models.records.trace import NamedArray
 from viz.charts.series import ChartAxis, Line, lines_chart
+from viz.charts.vega import Layer, styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
-from viz.look.theme import Theme, sequential, styled, table
+from viz.look.theme import Theme, sequential
 
 CELL = 44  # pixels high
 TITLE = 62  # pixels: name and mean above a map
@@ -71,14 +72,14 @@ def recall_map(
     small: Any = alt.ExprRef("width < 420 ? (length(datum.short) > 2 ? 8 : 11) : width < 620 ? 10 : 13")
     face: Any = alt.ExprRef(f"width < 420 ? {theme.font!r} : {theme.mono!r}")  # its digits are narrower
     numbers = done.mark_text(font=face, fontSize=small).encode(
-        x=frame.x(t), y=frame.y(t), text="short:N", color=alt.Color("ink:N", scale=None), tooltip=tip
+        x=frame.x(t), y=frame.y(t), text=alt.Text("short:N"), color=alt.Color("ink:N", scale=None), tooltip=tip
     )
-    layers = [alt.layer(ground, tiles, numbers), *_titles(cells, frame, theme, t)]
+    layers: list[Layer] = [[ground, tiles, numbers], *_titles(cells, frame, theme, t)]
     if bars := _bars(cells, frame, theme, t):
-        layers.append(alt.layer(*bars))
+        layers.append(bars)
     if layout.trained_to < layout.places[-1]:
         layers.append(_border(frame, theme, t))
-    chart = styled(alt.LayerChart(layer=layers).resolve_scale(y="independent"), theme, height=frame.height + 48)
+    chart = styled(layers, theme, height=frame.height + 48, free_y=True)
     text = t("viz.recall_map.alt_live" if live else "viz.recall_map.alt", list=_summary(cells, t))
     return Figure("recall_map", chart, _arrays(cells, layout), text)
 
@@ -161,8 +162,8 @@ def recall_seeds(
     line = table([{"accuracy": guessed, "text": t("viz.recall.guess", share=f"{guessed:.0%}")}])
     rule = line.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
     said = line.mark_text(align="left", baseline="top", dx=6, color=theme.muted, fontSize=12)
-    named = said.encode(x=x, y=alt.value(0), text="text:N")
-    chart = styled(alt.LayerChart(layer=[rule, named, span, marks]), theme, height=44 * max(len(runs), 1) + 66)
+    named = said.encode(x=x, y=alt.value(0), text=alt.Text("text:N"))
+    chart = styled([rule, named, span, marks], theme, height=44 * max(len(runs), 1) + 66)
     array = np.array([[_mean(cells, "accuracy") for _, cells in every] for every in runs.values()])
     data = {
         "accuracy": NamedArray(array, ("architecture", "seed")),
@@ -264,10 +265,10 @@ def _titles(cells: Mapping[str, Sequence[Accuracy]], frame: _Frame, theme: Theme
     style: dict[str, Any] = {"align": "left", "baseline": "top"}
     return [
         base.mark_text(**style, fontSize=alt.ExprRef("width < 420 ? 11 : 15"), fontWeight=600).encode(
-            x=x, y=alt.value(0), text="name:N", color=alt.Color("color:N", scale=None)
+            x=x, y=alt.value(0), text=alt.Text("name:N"), color=alt.Color("color:N", scale=None)
         ),
         base.mark_text(**style, fontSize=alt.ExprRef("width < 420 ? 10 : 13"), color=theme.muted).encode(
-            x=x, y=alt.value(21), text="mean:N"
+            x=x, y=alt.value(21), text=alt.Text("mean:N")
         ),
     ]
 
@@ -292,7 +293,7 @@ def _bars(cells: Mapping[str, Sequence[Accuracy]], frame: _Frame, theme: Theme, 
     )
     small: Any = alt.ExprRef("width < 620 ? (width < 420 ? 0 : 8) : 11")
     text = base.mark_text(font=theme.mono, fontSize=small, baseline="bottom", dy=-3, color=theme.muted)
-    return [bar, text.encode(x=x, y=y, text="text:N")]
+    return [bar, text.encode(x=x, y=y, text=alt.Text("text:N"))]
 
 
 def _border(frame: _Frame, theme: Theme, t: Translate) -> alt.Chart:

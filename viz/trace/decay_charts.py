@@ -8,8 +8,9 @@ import altair as alt
 import numpy as np
 
 from models.records.trace import ModelTrace
+from viz.charts.vega import VegaSpec, styled, table
 from viz.look.labels import Translate, short, spread_apart
-from viz.look.theme import Theme, ramp_between, styled, table
+from viz.look.theme import Theme, ramp_between
 from viz.trace.channels import Floats, Indices
 
 CURVE_HEIGHT = 400
@@ -38,7 +39,7 @@ def fading_chart(
     *,
     theme: Theme,
     t: Translate,
-) -> alt.LayerChart:
+) -> VegaSpec:
     """Layer curves (channel, distance), bonus dots at distance 0 and a label on each curve at a height of its own.
 
     rate, bonus: one per drawn channel. last: the token from which distances count back.
@@ -70,12 +71,16 @@ def fading_chart(
     key = table([{"text": "○ " + t("viz.decay_curves.bonus")}]).mark_text(
         align="left", baseline="top", fontSize=12.5, color=theme.muted
     )
-    layers = [halo.encode(x=x, y=place, text="text:N"), ends, text.encode(x=x, y=place, text="text:N")]
-    layers.append(key.encode(x=alt.value(6), y=alt.value(0), text="text:N"))
-    return styled(_layered(curves, now, *layers), theme, height=CURVE_HEIGHT)
+    layers = [
+        halo.encode(x=x, y=place, text=alt.Text("text:N")),
+        ends,
+        text.encode(x=x, y=place, text=alt.Text("text:N")),
+    ]
+    layers.append(key.encode(x=alt.value(6), y=alt.value(0), text=alt.Text("text:N")))
+    return styled([curves, now, *layers], theme, height=CURVE_HEIGHT)
 
 
-def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme, t: Translate) -> alt.LayerChart:
+def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme, t: Translate) -> VegaSpec:
     """Draw every channel of every lane as one fine tick, the median as a ring, the prompt's length as a line.
 
     A lane of more than 256 channels shows 256 of them, evenly through their order, the extremes included. A channel
@@ -103,8 +108,10 @@ def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme,
     base = table([_median(lane, length) for lane in lanes])
     rings = base.mark_point(fill=theme.card, size=80, strokeWidth=2, opacity=1).encode(x=x, y=y, color=shade)
     style: dict[str, Any] = {"dy": -15, "fontSize": 12, "font": theme.mono}
-    halo = base.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round").encode(x=x, y=y, text="text:N")
-    texts = base.mark_text(**style, color=theme.ink).encode(x=x, y=y, text="text:N")
+    halo = base.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round").encode(
+        x=x, y=y, text=alt.Text("text:N")
+    )
+    texts = base.mark_text(**style, color=theme.ink).encode(x=x, y=y, text=alt.Text("text:N"))
     here = table([{"half_life": float(length), "text": t("viz.half_life.prompt", count=length)}])
     rule = here.mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(x=x)
     left = math.log(length / low) < 0.6 * math.log(high / low)
@@ -112,8 +119,8 @@ def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme,
         align="left" if left else "right", dx=6 if left else -6, baseline="bottom", fontSize=12, color=theme.muted
     )
     marks = ticks.encode(x=x, y=y, color=shade)
-    chart = _layered(rule, marks, halo, rings, texts, note.encode(x=x, y=alt.value(-2), text="text:N"))
-    return styled(chart, theme, height=ROW_HEIGHT * len(lanes) + 72)
+    here_named = note.encode(x=x, y=alt.value(-2), text=alt.Text("text:N"))
+    return styled([rule, marks, halo, rings, texts, here_named], theme, height=ROW_HEIGHT * len(lanes) + 72)
 
 
 def spread_through(values: Floats) -> Floats:
@@ -130,10 +137,6 @@ def _median(lane: Lane, length: int) -> dict[str, str | float]:
     place = middle if math.isfinite(middle) else float(length)
     text = short(middle) if math.isfinite(middle) else f"> {max(length - 2, 0)}" if len(known) else "–"
     return {"name": lane.name, "half_life": place, "text": text, "shade": lane.color}
-
-
-def _layered(*charts: alt.Chart) -> alt.LayerChart:
-    return alt.LayerChart(layer=list(charts))
 
 
 def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, t: Translate) -> alt.X:

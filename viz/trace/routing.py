@@ -6,9 +6,10 @@ import numpy as np
 from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
+from viz.charts.vega import VegaSpec, styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
-from viz.look.theme import Theme, mixer_ramp, sequential, styled, table
+from viz.look.theme import Theme, mixer_ramp, sequential
 from viz.trace.channels import Floats
 from viz.trace.experts import (
     chosen_names,
@@ -138,7 +139,7 @@ def router_bars(
     return Figure("router_bars", chart, data, alt_text)
 
 
-def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: Theme, t: Translate) -> alt.LayerChart:
+def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: Theme, t: Translate) -> VegaSpec:
     """Draw one bar per expert, chosen ones first and solid, with a line after the last chosen one."""
     order = sorted(range(len(probs)), key=lambda e: (e not in chosen, -float(probs[e])))
     rows = [
@@ -168,9 +169,9 @@ def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: The
     gap = 0.2 * ROUTER_ROW  # half the space between two bars
     cut = edge.mark_rule(color=theme.muted, strokeDash=[4, 4], yOffset=gap).encode(y=after)
     note = edge.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
-    named = note.encode(x=alt.value("width"), y=alt.value(-12), text="text:N")
-    layers = [bars, cut, texts.encode(x=x, y=y, text="text:N"), named]
-    return styled(alt.LayerChart(layer=layers), theme, height=ROUTER_ROW * len(rows) + 64)
+    named = note.encode(x=alt.value("width"), y=alt.value(-12), text=alt.Text("text:N"))
+    layers = [bars, cut, texts.encode(x=x, y=y, text=alt.Text("text:N")), named]
+    return styled(layers, theme, height=ROUTER_ROW * len(rows) + 64)
 
 
 @figure("expert_load", needs=("chosen_experts", "router_probs"))
