@@ -116,23 +116,52 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
+@pytest.fixture(scope="session")
+def surroundings(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Give browser contexts by language, theme and width: what one has fetched and compiled, its later pages have."""
+    known: dict[tuple[str, bool, int], BrowserContext] = {}
+
+    def chosen(lang: str, dark: bool, width: int) -> BrowserContext:
+        key = (lang, dark, width)
+        if key not in known:
+            known[key] = context_of(chromium, lang, dark, width)
+        return known[key]
+
+    yield chosen
+    for context in known.values():
+        context.close()
+
+
+def context_of(chromium: Browser, lang: str, dark: bool, width: int) -> BrowserContext:
+    """Open a browser profile that has visited nothing."""
+    return chromium.new_context(
+        viewport={"width": width, "height": 900}, locale=LOCALES[lang], color_scheme="dark" if dark else "light"
+    )
+
+
 @pytest.fixture
-def visit(chromium: Browser) -> Iterator[Visitor]:
-    """Give a function that opens an address as a new visitor: visit(url, lang="ko", dark=True, width=390)."""
+def visit(chromium: Browser, surroundings: Callable[..., BrowserContext]) -> Iterator[Visitor]:
+    """Give a function that opens an address as a new visitor: visit(url, lang="ko", dark=True, width=390).
+
+    cold: with nothing fetched before; else what earlier tests fetched is in the browser's cache. What pages keep
+    (cookies, storage of the tab) is new in either.
+    """
+    pages: list[Page] = []
     contexts: list[BrowserContext] = []
 
-    def opened(url: str, *, lang: str = "en", dark: bool = False, width: int = 1280) -> Visit:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900},
-            locale=LOCALES[lang],
-            color_scheme="dark" if dark else "light",
-        )
-        contexts.append(context)
+    def opened(url: str, *, lang: str = "en", dark: bool = False, width: int = 1280, cold: bool = False) -> Visit:
+        if cold:
+            contexts.append(context_of(chromium, lang, dark, width))
+        context = contexts[-1] if cold else surroundings(lang, dark, width)
         made = Visit(context.new_page())
+        pages.append(made.page)
         made.listen()
         made.page.goto(url, wait_until="commit")
         return made
 
     yield opened
+    for page in pages:
+        page.context.clear_cookies()
+        page.close()
     for context in contexts:
         context.close()

@@ -16,7 +16,7 @@ __all__ = ["ChartAxis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
 
 Point = tuple[float, float]
 Layers = list[alt.Chart]
-Around = Callable[[alt.X, alt.Y], tuple[Layers, Layers]]  # what is drawn behind and before lines, from their channels
+Around = Callable[[Any, Any], tuple[Layers, Layers]]  # what is drawn behind and before lines, from their channels
 
 HEAD = 34  # pixels: the title above a panel
 FOOT = 48  # pixels: the x axis with its title

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import ModelTrace, NamedArray
+from models.records.trace import Array, ModelTrace, NamedArray
 from models.scores import PATTERNS, chance, head_patterns, reach
 from viz.canvas import Legend, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
@@ -188,7 +188,7 @@ def most_telling_head(trace: ModelTrace) -> Head:
     return _highest(trace, np.stack([floats(shown, "attention")[:, -1, 1:-2].max(-1) for shown in layers]))
 
 
-def _highest(trace: ModelTrace, values: Matrix) -> Head:
+def _highest(trace: ModelTrace, values: Array) -> Head:
     """Return the head with the highest of values (layer, head), where layers are those with attention."""
     layer, head = np.unravel_index(int(values.argmax()), values.shape)
     return Head(trace.layers_with("attention")[int(layer)].index, int(head))
