@@ -9,6 +9,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, mixer_ramp
 from viz.trace.channels import Floats, Indices, binned, floats, longest_first, most_varied
+from viz.trace.findings import TAKES, film_finding, frames_finding, row_finding, step_finding
 from viz.trace.matrix import matrix_picture
 from viz.trace.tokens import picture, strip_of
 
@@ -43,7 +44,7 @@ def state_film(
         "channel": NamedArray(chosen, ("channel",)),
         "dt_mean": NamedArray(dt, ("token",)),
     }
-    return Figure("state_film", spec, data, alt)
+    return Figure("state_film", spec, data, alt, finding=film_finding(film, trace.tokens, t))
 
 
 def film_picture(
@@ -115,9 +116,8 @@ def dt_map(
         low=low,
         log=True,
     )
-    return Figure(
-        "dt_map", spec, {"dt": NamedArray(rows, ("row", "token")), "dt_mean": NamedArray(mean, ("token",))}, alt
-    )
+    data = {"dt": NamedArray(rows, ("row", "token")), "dt_mean": NamedArray(mean, ("token",))}
+    return Figure("dt_map", spec, data, alt, finding=step_finding(mean, trace.tokens, t))
 
 
 def map_picture(
@@ -220,12 +220,8 @@ def state_slice(
         legends=(legend,),
         note=" ".join([_rows_note(shown, len(chosen), t=t), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
     )
-    return Figure(
-        "state_slice",
-        spec,
-        {"state": NamedArray(frames, ("token", "channel", "d_state")), "channel": NamedArray(chosen, ("channel",))},
-        alt,
-    )
+    data = {"state": NamedArray(frames, ("token", "channel", "d_state")), "channel": NamedArray(chosen, ("channel",))}
+    return Figure("state_slice", spec, data, alt, finding=frames_finding(frames, trace.tokens, every, t))
 
 
 @figure("hidden_attention", needs=("hidden_attention",))
@@ -237,7 +233,8 @@ def hidden_attention(
     alt = t("viz.hidden_attention.alt", layer=shown.index)
     values, color = floats(shown, "hidden_attention"), theme.mixer_color(shown.mixer)
     spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
-    return Figure("hidden_attention", spec, {"hidden_attention": shown.parts["hidden_attention"]}, alt)
+    data = {"hidden_attention": shown.parts["hidden_attention"]}
+    return Figure("hidden_attention", spec, data, alt, finding=row_finding(values, TAKES, t))
 
 
 def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
