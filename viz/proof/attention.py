@@ -88,7 +88,8 @@ def _score_error(figure: Figure, trace: ModelTrace, part: str, score: str, place
     ids = [token.id for token in trace.tokens]
     chance = np.array([_chance(weights[[at == layer for at, _ in places]], ids, score) for layer in layers])
     even = np.abs(exported(figure, "uniform") - chance)
-    return worst(np.abs(tiles - known), np.abs(told - known), same(tiles, told), even)
+    one = np.ones(1)
+    return worst(relative(tiles, known, one), relative(told, known, one), same(tiles, told), even)
 
 
 def _chance(weights: Wide, ids: list[int], score: str) -> float:

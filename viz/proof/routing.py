@@ -65,7 +65,7 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
     if drawn.shape != known.shape:
         return 1.0
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
-    return worst(np.abs(drawn - known), *errors, names, picture_error(figure, drawn[None]))
+    return worst(relative(drawn, known, np.ones(1)), *errors, names, picture_error(figure, drawn[None]))
 
 
 def told_error(figure: Figure, trace: ModelTrace) -> float:
