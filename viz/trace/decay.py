@@ -28,7 +28,7 @@ def decay_curves(
     theme: Theme,
     t: Translate,
     layer: int | None = None,
-    channels: int = 8,
+    channels: int = 5,
     selected: int | None = None,
 ) -> Figure:
     """Draw how the weight of a past token fades with distance, exp(-(n - 1) w), for channels over all half-lives.
@@ -53,7 +53,7 @@ def decay_curves(
         "channel": NamedArray(chosen, ("channel",)),
     }
     finding = decay_finding(rate[chosen], float(distance[-1]), t)
-    return Figure("decay_curves", chart, data, alt_text, finding=finding)
+    return Figure("decay_curves", chart, data, alt_text, t("viz.decay_curves.note"), finding)
 
 
 @figure("half_life_spectrum", needs=("half_life",))
