@@ -13,6 +13,14 @@ from viz.trace.findings import TAKES, film_finding, frames_finding, row_finding,
 from viz.trace.matrix import matrix_picture
 from viz.trace.tokens import picture, strip_of
 
+FULL_COLOUR = 0.995  # quantile of |h| from which a colour of state_slice is full
+FILM_SCOPES = (  # words of the two scales of state_slice, and of the buttons that lead to them
+    "viz.scope.frames_sqrt",
+    "viz.scope.frame_sqrt",
+    "viz.scope.to_film",
+    "viz.scope.to_frame",
+)
+
 
 @figure("state_film", needs=("state", "half_life", "dt"), also=("decay_rates",))
 def state_film(
@@ -179,14 +187,15 @@ def state_slice(
 ) -> Figure:
     """Draw the state h itself, one frame per token: rows are channels (longest memory first), columns its components.
 
-    A prompt too long for the payload shows every n-th token. The signed colour range is the same in every frame.
+    A prompt too long for the payload shows every n-th token. The signed colour range ends at a quantile of all |h|, or,
+    as the reader switches, of those of the frame: a few strong cells, which get a dot, must not pale all others.
     """
     shown = _layer(trace, "state", layer)
     state = floats(shown, "state")  # (token, channel, d_state)
     chosen = most_varied(floats(shown, "half_life"), state.sum(-1), count=channels)
     every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
     frames = state[::every][:, chosen]  # (frame, channel, d_state)
-    high = float(np.abs(frames).max())
+    high = robust_end(frames)
     grid = Frames(
         values=frames.astype(np.float32),
         scale=Scale(0.0, high, kind="sqrt", signed=True),
@@ -197,6 +206,8 @@ def state_slice(
             template(t, "viz.value", "value", name=t("viz.state_slice.quantity")),
         ),
         frame_pool=every,
+        frame_highs=np.array([robust_end(frame) for frame in frames], np.float32),
+        scopes=tuple(t(key) for key in FILM_SCOPES),
         rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
         columns=Axis(labels=tuple(str(n) for n in range(state.shape[2])), title=t("viz.state_slice.columns")),
         row_height=8,
@@ -206,8 +217,8 @@ def state_slice(
     alt = t("viz.state_slice.alt", layer=shown.index, channels=len(chosen), components=state.shape[2])
     legend = Legend(
         t("viz.state_slice.quantity"),
-        ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")),
-        t("viz.scope.frames_sqrt"),
+        ((0.0, f"≤ −{short(high)}"), (0.5, "0"), (1.0, f"≥ +{short(high)}")),
+        t(FILM_SCOPES[0]),
     )
     spec = picture(
         "state_slice",
@@ -235,6 +246,12 @@ def hidden_attention(
     spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
     data = {"hidden_attention": shown.parts["hidden_attention"]}
     return Figure("hidden_attention", spec, data, alt, finding=row_finding(values, TAKES, t))
+
+
+def robust_end(values: Floats) -> float:
+    """Return the quantile FULL_COLOUR of the magnitudes, from which a colour is full; of mostly zeros the largest."""
+    size = np.abs(values)
+    return float(np.quantile(size, FULL_COLOUR)) or float(size.max())
 
 
 def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:
