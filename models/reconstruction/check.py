@@ -89,6 +89,11 @@ def relative(found: Numbers, expected: Numbers, scale: Numbers) -> Wide:
     return _compared(wide(found), wide(expected), wide(scale), output=False)
 
 
+def absolute(found: Numbers, expected: Numbers) -> Wide:
+    """Return |found - expected| of numbers that are shares of one, element by element."""
+    return relative(found, expected, np.ones(1))
+
+
 def against_output(rebuilt: Wide, output: Wide, terms: Wide) -> Wide:
     """Return relative(rebuilt, output) where scale is the size of the summed terms, or of the output if larger.
 

@@ -96,7 +96,7 @@ def test_a_few_strong_cells_of_a_film_do_not_pale_the_others(traces, english):
     trace = dataclasses.replace(traces["mamba"], layers=(dataclasses.replace(layer, parts=parts),))
     calm, loud = (state.state_slice(one, theme=LIGHT, t=english, layer=0).body.grid for one in (traces["mamba"], trace))
     assert loud.scale.high == pytest.approx(calm.scale.high, rel=0.1), "one cell of hundreds"
-    assert np.abs(loud.values).max() > 100 * loud.scale.high
+    assert np.abs(loud.values).max() > 50 * loud.scale.high
     assert np.delete(loud.frame_highs, 3) == pytest.approx(np.delete(calm.frame_highs, 3))
     assert state.robust_end(np.array([0.0] * 999 + [2.0])) == 2.0, "of mostly zeros the largest"
     assert state.robust_end(np.zeros(3)) == 0.0

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
-from proof_cases import DRAWN, RED, another, drawn, nothing, spoiled, token_before, verdict
+from proof_cases import DRAWN, RED, another, drawn, english, nothing, spoiled, token_before, verdict
 
 from models.reconstruction.check import against_output, relative, watching
 from models.records.trace import ModelTrace
+from viz import proof
+from viz.gallery.figures import every
+from viz.look.theme import LIGHT
 from viz.proof.curves import POINTS, _kept, curves
 
 # Figures whose error is of no two arrays in this run, and why.
@@ -47,6 +50,15 @@ def test_numbers_that_are_none_are_shown_as_gaps(runs: dict[str, ModelTrace]) ->
     found = curves(made, trace, **DRAWN["head_matrix"][2])
     assert np.isnan(verdict("head_matrix", made, trace).error)
     assert found and np.isnan(found[0].error).any()
+
+
+@pytest.mark.parametrize("name", ["four_machines", "reading", "next_word"])
+def test_figures_of_several_runs_have_curves_too(name: str, runs: dict[str, ModelTrace]) -> None:
+    traces = list(runs.values())
+    made = every()[name].draw(traces, theme=LIGHT, t=english)
+    check, found = proof.check(made, traces), curves(made, traces)
+    assert check is not None and check.passed
+    assert max(pair.error.max() for pair in found) == check.error
 
 
 def test_a_figure_that_nothing_checks_has_no_curves(runs: dict[str, ModelTrace]) -> None:

@@ -43,7 +43,7 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
         chart,
         {"bytes": NamedArray(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
         alt_text,
-        finding=_carries([(row["name"], row["bytes"]) for row in data], t),
+        finding=_carries([(t(f"viz.architecture.{a}"), float(n)) for a, n in rows], t),
     )
 
 

@@ -172,9 +172,10 @@ def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Tra
     value = np.exp(-(at - 1) * rate)
     place, gap = value.copy(), 0.065 * top
     level, before = 0, math.inf
-    for i in sorted(np.flatnonzero(crosses), key=lambda i: -at[i]):
+    early = [int(i) for i in np.flatnonzero(crosses)]
+    for i in sorted(early, key=lambda i: -float(at[i])):
         level = level + 1 if before - at[i] < LABEL * reach else 1
-        place[i], before = max(0.5 - gap * level, 0.0), at[i]
+        place[i], before = max(0.5 - gap * level, 0.0), float(at[i])
     late = [int(i) for i in np.flatnonzero(~crosses)]
     for i, moved in zip(late, spread_apart([float(place[i]) for i in late], gap=gap), strict=True):
         place[i] = moved

@@ -115,7 +115,7 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         note=" ".join(lanes_note(layers, t)),
     )
     data = routes(trace)
-    finding = lanes_finding(data["chosen_experts"].values, experts, t)
+    finding = lanes_finding(np.asarray(data["chosen_experts"].values, np.intp), experts, t)
     return Figure("expert_lanes", spec, data, alt_text, finding=finding)
 
 

@@ -27,7 +27,7 @@ def token_strip(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int 
         strip=strip_of(trace, t=t, selected=selected),
         note=" ".join([t("viz.token_strip.note"), _blind_guess(trace, t)]),
     )
-    finding = surprisal_finding(trace.surprisal.values, trace.tokens, t)
+    finding = surprisal_finding(np.asarray(trace.surprisal.values, np.float64), trace.tokens, t)
     return Figure("token_strip", spec, {"surprisal": trace.surprisal}, spec.alt, finding=finding)
 
 
