@@ -94,7 +94,7 @@ def _carried(traces: Sequence[ModelTrace]) -> None:
     tokens = len(traces[0].tokens)
     if len(traces) == 1:
         carried = units.size(carried_by(traces[0].architecture, tokens))
-        st.markdown(f"{t('layout.carried_here', bytes=carried)} [{t('layout.cost')} ↓](#{pointing.COST})")
+        st.markdown(f"{t('layout.carried_here', bytes=carried)} [{t('layout.cost')}](#{pointing.COST})")
     else:
         st.header(t("layout.carried"), anchor=False)
         cache_bars(tokens)
