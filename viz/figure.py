@@ -2,8 +2,8 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, ParamSpec, TypeVar
+from dataclasses import dataclass, replace
+from typing import Literal, ParamSpec, TypeVar, cast
 
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
@@ -81,12 +81,21 @@ def figure(
             made = draw(*args, **options)
             if made is not None and made.id != figure_id:
                 raise ValueError(f"{_place(draw)} is registered as {figure_id!r} and returned {made.id!r}")
-            return made
+            return made if made is None or not made.finding else cast("F", _told(made))
 
         _TABLE[figure_id] = Registered(figure_id, drawn, of, tuple(needs), tuple(also))
         return drawn
 
     return register
+
+
+def _told(made: Figure) -> Figure:
+    """Add the finding to the sentence that stands for the picture, where a screen reader meets it."""
+    alt_text = f"{made.alt} {made.finding}"
+    body = made.body
+    if isinstance(body, CanvasSpec | Ranking):
+        body = replace(body, alt=alt_text)
+    return replace(made, alt=alt_text, body=body)
 
 
 def registered() -> Mapping[str, Registered]:

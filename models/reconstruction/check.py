@@ -1,10 +1,12 @@
 """The check of a drawn array: its error against a reference, and the allowed error."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,38 @@ class Check:
         return self.error < self.limit  # false for nan
 
 
+class Compared(NamedTuple):
+    """Two arrays that a check compared, element by element.
+
+    found: drawn, or rebuilt from what is drawn; expected: its reference; scale: what their difference is divided by.
+    output: whether the reference is what the model itself computed.
+    """
+
+    found: Wide
+    expected: Wide
+    scale: Wide
+    output: bool
+
+    @property
+    def errors(self) -> Wide:
+        """Return |found - expected| / scale, the very numbers that the check takes the worst of."""
+        return _errors(self.found, self.expected, self.scale)
+
+
+_watched: ContextVar[list[Compared] | None] = ContextVar("watched", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[list[Compared]]:
+    """Keep every comparison that is made in the block, in this thread alone; without it none is kept."""
+    kept: list[Compared] = []
+    token = _watched.set(kept)
+    try:
+        yield kept
+    finally:
+        _watched.reset(token)
+
+
 def wide(values: Numbers) -> Wide:
     """Return numbers in float64."""
     return np.asarray(values, np.float64)
@@ -52,8 +86,12 @@ def limit_of(dtype: str) -> float:
 
 def relative(found: Numbers, expected: Numbers, scale: Numbers) -> Wide:
     """Return |found - expected| / scale, element by element; nan where one is nan. scale is at least TINY."""
-    difference = np.abs(wide(found) - wide(expected))
-    return wide(difference / np.maximum(wide(scale), TINY))
+    return _compared(wide(found), wide(expected), wide(scale), output=False)
+
+
+def absolute(found: Numbers, expected: Numbers) -> Wide:
+    """Return |found - expected| of numbers that are shares of one, element by element."""
+    return relative(found, expected, np.ones(1))
 
 
 def against_output(rebuilt: Wide, output: Wide, terms: Wide) -> Wide:
@@ -62,7 +100,19 @@ def against_output(rebuilt: Wide, output: Wide, terms: Wide) -> Wide:
     It is at least FLOOR of the largest output: what the model itself rounds to nothing in 16 bit is no error.
     """
     size = np.abs(output)
-    return relative(rebuilt, output, np.maximum(np.maximum(terms, size), FLOOR * size.max(initial=0.0)))
+    scale = np.maximum(np.maximum(terms, size), FLOOR * size.max(initial=0.0))
+    return _compared(wide(rebuilt), wide(output), wide(scale), output=True)
+
+
+def _compared(found: Wide, expected: Wide, scale: Wide, *, output: bool) -> Wide:
+    kept = _watched.get()
+    if kept is not None:
+        kept.append(Compared(found, expected, scale, output))
+    return _errors(found, expected, scale)
+
+
+def _errors(found: Wide, expected: Wide, scale: Wide) -> Wide:
+    return wide(np.abs(found - expected) / np.maximum(scale, TINY))
 
 
 def worst(*errors: Numbers | float) -> float:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, partial
@@ -13,7 +12,7 @@ import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import html, parts
+from pages.shared import html, parts, proof, style
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -32,15 +31,16 @@ def show(
     *,
     key: str,
     check: Check | None = None,
+    compare: proof.Compare | None = None,
     subtitle: str | None = None,
     note: str | None = None,
     picked: Callable[[Selection], None] | None = None,
 ) -> None:
     """Draw a figure in its card.
 
-    key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; subtitle: plain
-    words beside the title; note: plain words under the picture, its own without them. picked: what a click does that
-    the picture reports.
+    key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; compare: makes
+    the two curves of its error when the badge is opened. subtitle: plain words beside the title; note: plain words
+    under the picture, its own without them. picked: what a click does that the picture reports.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
@@ -50,12 +50,7 @@ def show(
         _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.html(_badge(check) + _inline(facts.inline), width="content")
-            with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
-                _definition(fig, facts, key, check)
-                _export(fig, key)
-                _link(fig, key)
+        parts.part(f"{key}.foot", lambda: _foot(fig, key, facts, check, compare), on=())
 
 
 def to_csv(data: Mapping[str, NamedArray]) -> bytes:
@@ -80,12 +75,6 @@ def to_npz(data: Mapping[str, NamedArray]) -> bytes:
     return out.getvalue()
 
 
-def scientific(value: float) -> str:
-    """Write a small number with two digits: 2.1e-6."""
-    mantissa, _, exponent = f"{value:.1e}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
-
-
 def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:
     if isinstance(fig.body, CanvasSpec):
         canvas(fig.body, key=f"{key}.canvas", picked=picked)
@@ -99,16 +88,34 @@ def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) 
             st.vega_lite_chart(spec, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
 
 
-def _badge(check: Check | None) -> str:
-    """Write in a few words how a figure was checked; opened, it says in a sentence what that means."""
-    if check is None:
-        return ""
-    key = f"figure.{check.kind}" if check.passed else f"figure.{check.kind}_not"
-    error = scientific(check.error) if math.isfinite(check.error) else t("figure.no_number")
-    mark, kind = ("✓", "good") if check.passed else ("✕", "bad")
-    badge = html.badge(kind, mark, t(key, value=error))
-    meaning = t(f"{key}_means", error=error, limit=scientific(check.limit))
-    return html.disclosure(badge, meaning, class_="cs-proof")
+def _foot(fig: Figure, key: str, facts: FigureFacts, check: Check | None, compare: proof.Compare | None) -> None:
+    """Set the badge and the formula beside the definition, the export and the link: a part of its own.
+
+    What the badge and the link show is made when they are opened.
+    """
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        with st.container(
+            horizontal=True, vertical_alignment="center", gap="small", width="content", key=f"proof-{key}"
+        ):
+            if check is not None:
+                _badge(key, check, compare)
+            if facts.inline:
+                st.html(_inline(facts.inline), width="content")
+        with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
+            _definition(fig, facts, key, check)
+            _export(fig, key)
+            _link(fig, key)
+
+
+def _badge(key: str, check: Check, compare: proof.Compare | None) -> None:
+    """Write in a few words how a figure was checked; opened, it says what that means and shows the two curves."""
+    kind = "good" if check.passed else "bad"
+    with (
+        st.container(key=f"badge-{kind}-{key}", width="content"),
+        st.popover(proof.label(check), type="tertiary", key=f"{key}.badge", on_change="rerun") as opened,
+    ):
+        if opened.open:
+            html.show(proof.opened(check, compare() if compare is not None else (), style.theme()))
 
 
 @lru_cache(128)
@@ -133,7 +140,7 @@ def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str
     yield f"**{t('figure.shape')}** {facts.shape}: {sizes}"
     if check is not None:
         meaning = t(f"figure.check.{check.kind}")
-        yield f":gray[{meaning} {t('figure.check.limit', limit=scientific(check.limit))}]"
+        yield f":gray[{meaning} {t('figure.check.limit', limit=proof.scientific(check.limit))}]"
     if facts.paper is not None:
         paper = content.paper(facts.paper)
         yield f"**{t('figure.paper')}** [{paper.title}]({paper.url}) · {paper.authors} · {paper.year}"
@@ -164,14 +171,10 @@ def _export(fig: Figure, key: str) -> None:
 
 def _link(fig: Figure, key: str) -> None:
     """Offer the address of this figure when it is opened: choices of the browser may be newer than the card."""
-
-    def drawn() -> None:
-        with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link", on_change="rerun") as opened:
-            if opened.open:
-                st.caption(t("figure.link_text"))
-                st.code(f"{session.current().permalink()}#{fig.id}", language=None, wrap_lines=True)
-
-    parts.part(f"{key}.address", drawn, on=())
+    with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link", on_change="rerun") as opened:
+        if opened.open:
+            st.caption(t("figure.link_text"))
+            st.code(f"{session.current().permalink()}#{fig.id}", language=None, wrap_lines=True)
 
 
 def _shape(array: NamedArray) -> str:

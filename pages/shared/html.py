@@ -12,7 +12,7 @@ Child: TypeAlias = "str | Iterable[Child] | None"
 Attribute = str | int | bool | None
 
 _REVERSING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_VOID = frozenset({"br"})
+_VOID = frozenset({"br", "img"})
 
 
 class Html(str):

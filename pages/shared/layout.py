@@ -1,5 +1,6 @@
 """Sections of a page: header, first figure with its words, chapters, further figures, costs, questions."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -15,7 +16,10 @@ from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 
 COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
+SHORT = 50  # words beside a figure that are shown at once
+LEAST = 5  # words of a lead
 _WIDTHS = (0.7, 0.3)
+_SENTENCE = re.compile(r"[.!?](?=\s|$)")
 
 _bars: Memo[html.Html] = Memo(128)
 
@@ -28,19 +32,20 @@ def header(page: str) -> None:
 
 
 def first_figure(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
-    """Set the first picture beside what to see in it, what to try, what is carried at this length, and what ran."""
+    """Set the first picture beside what to see in it, what to try, what is carried at this length, and what ran.
+
+    One trace: its bytes in a line, since what_it_costs compares them; several: all of them as bars.
+    """
     left, right = st.columns(_WIDTHS, gap="medium")
     with left, notices.guarded():
         draw()
     with right, st.container(key=f"words-{page}-hero"):
         st.header(t("layout.see"), anchor=False)
-        st.markdown(section(page, "hero.see"))
+        beside(section(page, "hero.see"))
         _try(page, "hero")
         if traces:
-            st.header(t("layout.carried"), anchor=False)
             with notices.guarded():
-                cache_bars(len(traces[0].tokens))
-                st.caption(_cache_note(traces))
+                _carried(traces)
             implementation.what_ran(page, traces)
 
 
@@ -57,8 +62,43 @@ def section_of(page: str, key: str, draw: Callable[[], object]) -> None:
         with left, notices.guarded():
             draw()
         with right, st.container(key=f"words-{page}-{key}"):
-            st.markdown(section(page, f"{key}.text"))
+            beside(section(page, f"{key}.text"))
             _try(page, key)
+
+
+def beside(words: str) -> None:
+    """Write the words beside a figure: the beginning in bold, and the rest behind "more" where all are many."""
+    lead, rest = lead_of(words)
+    if len(words.split()) <= SHORT:
+        st.markdown(f"**{lead}** {rest}".strip())
+        return
+    st.markdown(f"**{lead}**")
+    with st.expander(t("layout.more")):
+        st.markdown(rest)
+
+
+def lead_of(words: str) -> tuple[str, str]:
+    """Split words after the first sentence, or after the next one where that is shorter than LEAST words.
+
+    The lead has no markup of its own for bold type, which it is set in.
+
+    >>> lead_of("It can. Unrolled, the *scan* is a **sum** over inputs. More follows.")
+    ('It can. Unrolled, the *scan* is a sum over inputs.', 'More follows.')
+    """
+    end = next((m.end() for m in _SENTENCE.finditer(words) if len(words[: m.end()].split()) >= LEAST), len(words))
+    return words[:end].strip().replace("**", ""), words[end:].strip()
+
+
+def _carried(traces: Sequence[ModelTrace]) -> None:
+    """State what is carried after this text: of one model in a line, of several as bars."""
+    tokens = len(traces[0].tokens)
+    if len(traces) == 1:
+        carried = units.size(carried_by(traces[0].architecture, tokens))
+        st.markdown(f"{t('layout.carried_here', bytes=carried)} [{t('layout.cost')}](#{pointing.COST})")
+    else:
+        st.header(t("layout.carried"), anchor=False)
+        cache_bars(tokens)
+    st.caption(_cache_note(traces))
 
 
 def under_the_hood(page: str, parts: Sequence[tuple[str, Callable[[], object]]]) -> None:

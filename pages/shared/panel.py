@@ -14,6 +14,7 @@ from pages.shared.state import session
 from pages.shared.words import language
 from pages.shared.words.i18n import t
 from viz.figure import Figure
+from viz.proof.curves import Curves, curves
 
 Draw = Callable[..., Figure]
 
@@ -43,7 +44,12 @@ def panel(
         known = (key, language.current(), theme.mode, *sorted(options.items()))
         drawn = _figures.get(draw, trace, known, lambda: draw(trace, theme=theme, t=t, **options))
         checked = cache.check_of(drawn, trace, options)
-    figure.show(drawn, key=key, check=checked, subtitle=subtitle, picked=picked)
+
+    def compare() -> tuple[Curves, ...]:
+        with gate.released() if _large(trace) else nullcontext():
+            return curves(drawn, trace, **options)
+
+    figure.show(drawn, key=key, check=checked, compare=compare, subtitle=subtitle, picked=picked)
 
 
 def _large(shown: Any) -> bool:

@@ -11,7 +11,8 @@ READABLE = 4.5  # WCAG 2.2, 1.4.3
 SEEN = 3.0  # WCAG 2.2, 1.4.11: rings and edges
 INK = {False: "rgb(27, 31, 36)", True: "rgb(233, 236, 239)"}
 WORDS = (
-    ".cs-badge, [class*='st-key-pick-'] button p, [data-testid='stBaseButton-primary']:not(:disabled) p, .cs-plan td,"
+    ".cs-badge, [class*='st-key-badge-'] button p,"
+    " [class*='st-key-pick-'] button p, [data-testid='stBaseButton-primary']:not(:disabled) p, .cs-plan td,"
     " .cs-check td,"
     " [class*='st-key-chips-'] button p, .cs-inline,"
     " [class*='st-key-drawer-'] button p, [data-testid='stTopNavLink'] p,"
@@ -81,8 +82,9 @@ def test_words_are_legible_on_their_ground(server, visit, page: str, dark: bool)
 
 def test_faint_words_are_noticed(server, visit) -> None:
     page = opened(server, visit, "transformer", dark=False)
-    page.evaluate("document.querySelector('.cs-badge').style.opacity = 0.5")
-    assert [words for words, *rest in page.evaluate(COLOURS, ".cs-badge") if contrast(*rest) < READABLE]
+    badge = "[class*='st-key-badge-'] button p"
+    page.evaluate("(badge) => { document.querySelector(badge).style.opacity = 0.5 }", badge)
+    assert [words for words, *rest in page.evaluate(COLOURS, badge) if contrast(*rest) < READABLE]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -5,6 +5,8 @@ import gc
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,12 +15,14 @@ from streamlit.testing.v1 import AppTest
 from models import registry
 from models.reconstruction import Check
 from models.records.trace import PARTS, ModelTrace, NamedArray
-from pages.shared import cache, figure, hood
+from pages.shared import cache, hood
+from pages.shared import proof as badge
 from pages.shared.words import i18n
 from viz import proof
 from viz.charts.vega import styled, table
 from viz.figure import registered_as
 from viz.look.theme import LIGHT
+from viz.proof.curves import Curves
 from viz.trace.state import hidden_attention
 
 Open = Callable[..., AppTest]
@@ -37,36 +41,73 @@ def trace() -> ModelTrace:
 
 
 def badges(at: AppTest) -> list[str]:
-    found = [element.proto.body for element in at.get("html") if 'class="cs-badge' in element.proto.body]
-    return [body for body in found if "cs-expected" not in body and "cs-answers" not in body]
+    """List what stands on the badges of a page."""
+    found, waiting = [], [at._tree]
+    while waiting:
+        node: Any = waiting.pop()
+        waiting += getattr(node, "children", {}).values()
+        if node.type == "popover" and node.proto.id.endswith(".badge"):
+            found.append(node.proto.popover.label)
+    return found
+
+
+def opened_badges(at: AppTest) -> list[str]:
+    return [element.proto.body for element in at.get("html") if 'class="cs-proof"' in element.proto.body]
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_badge_says_its_kind_and_is_red_when_it_fails(kind: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figure, "t", i18n.translator(lang))
-    good, bad, none = (figure._badge(Check(kind, error, 1e-4)) for error in (2.1e-6, 3e-2, float("nan")))  # type: ignore[arg-type]
-    assert "cs-good" in good and "✓" in good and "2.1e-6" in good
+def test_a_badge_says_its_kind_and_whether_it_fails(kind: str, lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(badge, "t", i18n.translator(lang))
+    good, bad, none = (badge.label(Check(kind, error, 1e-4)) for error in (2.1e-6, 3e-2, float("nan")))  # type: ignore[arg-type]
+    assert good.startswith("✓ ") and "2.1e-6" in good
     for red in (bad, none):
-        assert "cs-bad" in red and "✕" in red and "cs-good" not in red and "✓" not in red
+        assert red.startswith("✕ ") and "✓" not in red
     assert "3.0e-2" in bad and "nan" not in none.lower()
-    others = [figure._badge(Check(other, 2.1e-6, 1e-4)) for other in KINDS if other != kind]  # type: ignore[arg-type]
-    assert good not in others and figure._badge(None) == ""
+    others = [badge.label(Check(other, 2.1e-6, 1e-4)) for other in KINDS if other != kind]  # type: ignore[arg-type]
+    assert good not in others
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_an_opened_badge_says_in_a_sentence_what_was_checked(lang: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figure, "t", i18n.translator(lang))
+    monkeypatch.setattr(badge, "t", i18n.translator(lang))
     sentences = []
     for kind in KINDS:
         for error in (2.1e-6, 3e-2, float("nan")):
-            badge = figure._badge(Check(kind, error, 1e-4))  # type: ignore[arg-type]
-            (told,) = re.findall(r"<details class=\"cs-proof\"><summary>.*</summary><p>(.*)</p></details>", badge)
+            told = badge.meaning(Check(kind, error, 1e-4))  # type: ignore[arg-type]
             assert "1.0e-4" in told and "nan" not in told.lower()
             assert ("3.0e-2" in told) == (error == 3e-2) and ("2.1e-6" in told) == (error == 2.1e-6)
             assert told.startswith({"en": "Checked", "ko": "확인됨"}[lang]) == (error < 1e-4)
             sentences.append(told)
     assert len(set(sentences)) == len(sentences)
+
+
+def test_an_opened_badge_draws_every_pair_of_curves_and_their_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(badge, "t", i18n.translator("en"))
+    own, error = np.array([0.0, 1.0, np.nan, 2.0]), np.array([0.0, 0.5, np.nan, 0.25])
+    pair = Curves(own, own + 1, error, 400, output=True, along_text=True)
+    written = badge.opened(Check("rebuilds", 0.5, 1e-4), (pair, dataclasses.replace(pair, output=False)), LIGHT)
+    pictures = [unquote(text) for text in re.findall(r'src="data:image/svg\+xml,([^"]*)"', written)]
+    assert [picture.count("<path") for picture in pictures] == [2, 1, 2, 1]
+    assert len(written) < 8192
+    for picture in pictures:
+        root = ET.fromstring(picture)  # written by us
+        for path in root:
+            assert path.attrib["d"].count("M") == 2, "the number that is none is a gap"
+    first, second = (re.findall(r"[\d.]+", path.attrib["d"]) for path in ET.fromstring(pictures[0]))
+    assert first[0::2] == second[0::2] and float(first[1]) > float(second[1]), "alike across, the larger one higher"
+    assert "400 tokens" in written and "4 of them" in written and "the worst of all comparisons" in written
+    nothing = badge.opened(Check("rebuilds", 0.5, 1e-4), (), LIGHT)
+    assert "no two curves" in nothing and "<img" not in nothing
+
+
+def test_curves_are_made_and_sent_only_for_a_badge_that_is_open(open_page: Open) -> None:
+    at = open_page("transformer")
+    assert badges(at) and not opened_badges(at)
+    at.session_state["transformer.hero.badge"] = True
+    at.run()
+    (told,) = opened_badges(at)
+    assert not at.exception and told.count("<img") in (2, 4) and len(told) < 32768
 
 
 def test_a_limit_is_stated_for_every_number_type(trace: ModelTrace) -> None:
@@ -129,7 +170,7 @@ def test_every_figure_of_a_run_carries_a_green_badge(open_page: Open, page: str)
     assert not at.exception
     found = badges(at)
     assert len(found) >= OPEN[page], found
-    assert all("cs-good" in badge for badge in found), found
+    assert all(words.startswith("✓") for words in found), found
 
 
 @pytest.mark.slow
@@ -143,7 +184,7 @@ def test_every_figure_under_the_hood_carries_a_green_badge(open_page: Open, page
     assert not at.exception
     found = badges(at)
     assert len(found) == before + len(HOOD[page])
-    assert all("cs-good" in badge for badge in found), found
+    assert all(words.startswith("✓") for words in found), found
 
 
 SPOILED = {"transformer": "attention", "mamba": "state", "rwkv": "effective_attention", "jamba": "chosen_weights"}
@@ -170,7 +211,7 @@ def test_a_page_of_a_spoiled_record_shows_a_red_badge(
     monkeypatch.setattr(cache, "trace_for", shifted)
     at = open_page(page)
     assert not at.exception
-    assert any("cs-bad" in badge for badge in badges(at))
+    assert any(words.startswith("✕") for words in badges(at))
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

@@ -10,12 +10,12 @@ import pytest
 from pages.shared import html
 
 ROOT = Path(__file__).resolve().parents[2]
-# Style sheets, the empty roots of three components, the head of the document, and the badge of a figure, which
-# test_hostile_text.py looks at.
+# Style sheets, the empty roots of components, the head of the document, the curves of a badge (numbers alone), and the
+# card of a figure, which test_hostile_text.py looks at.
 OTHERS = {
     *(
         f"pages/shared/{name}.py"
-        for name in ("style", "canvas", "hero", "document", "figure", "ranking", "ticker", "reading_bar")
+        for name in ("style", "canvas", "hero", "document", "figure", "ranking", "ticker", "reading_bar", "proof")
     ),
     *(f"pages/compare/{name}/page.py" for name in ("benchmark", "recall")),
 }

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from models.errors import PromptError
 from models.records.trace import NamedArray
-from pages.shared import figure, notices, site
+from pages.shared import figure, notices, proof, site
 from pages.shared.document import DocumentHead
 from pages.shared.words import content, i18n, units
 
@@ -50,7 +50,7 @@ def test_npz_holds_the_arrays_and_their_names() -> None:
     ("value", "text"), [(2.1e-6, "2.1e-6"), (0.0, "0.0e0"), (3.14e-12, "3.1e-12"), (float("nan"), "nan")]
 )
 def test_small_numbers(value: float, text: str) -> None:
-    assert figure.scientific(value) == text
+    assert proof.scientific(value) == text
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,28 @@ def test_frames_step_and_play_without_the_server(show, traces, english):
 
 
 @pytest.mark.slow
+def test_a_film_switches_between_the_scale_of_all_frames_and_that_of_each(show, traces, english):
+    page = show(state.state_slice(traces["mamba"], theme=LIGHT, t=english, layer=0, channels=6))
+    picture = "document.querySelector('canvas.base').toDataURL()"
+    ticks = "[...document.querySelectorAll('.legend .ticks span')].map((tick) => tick.textContent).join()"
+    button, said = page.locator(".scope button"), page.locator(".scope span")
+    film, ends = page.evaluate(picture), page.evaluate(ticks)
+    assert said.inner_text() == english("viz.scope.frames_sqrt") and button.inner_text() == english(
+        "viz.scope.to_frame"
+    )
+    button.click()
+    assert said.inner_text() == english("viz.scope.frame_sqrt") and button.inner_text() == english("viz.scope.to_film")
+    frame, own = page.evaluate(picture), page.evaluate(ticks)
+    assert frame != film and own != ends
+    page.locator(".player input").press("Home")
+    assert page.evaluate(ticks) != own, "every frame has a scale of its own"
+    page.locator(".player input").press("End")
+    assert (page.evaluate(picture), page.evaluate(ticks)) == (frame, own)
+    button.press("Enter")
+    assert (page.evaluate(picture), page.evaluate(ticks)) == (film, ends)
+
+
+@pytest.mark.slow
 def test_mosaic_reports_the_tile(show, traces, english):
     figure = attention.head_mosaic(traces["transformer"], theme=LIGHT, t=english)
     page = show(figure)

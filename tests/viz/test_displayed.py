@@ -11,6 +11,7 @@ from models.records.trace import ModelTrace, NamedArray, Token
 from viz.canvas import CanvasSpec, decode
 from viz.gallery.figures import figures_of, gallery
 from viz.look.theme import DARK, LIGHT
+from viz.proof.drawn import chart_rows
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.channels import longest_first
 from viz.trace.matrix import channel_matrix, look_back
@@ -85,6 +86,22 @@ def test_state_slice_frames(traces, english):
     figure = state.state_slice(trace, theme=DARK, t=english, layer=2, channels=10)
     grid, _, _ = drawn(figure)
     np.testing.assert_allclose(grid, trace.layer(2).part("state")[:, figure.data["channel"].values], **EXACT)
+
+
+def test_a_few_strong_cells_of_a_film_do_not_pale_the_others(traces, english):
+    layer = traces["mamba"].layer(0)
+    strong = np.array(layer.part("state"))
+    strong[3, 7, 1] *= 1000
+    parts = dict(layer.parts) | {"state": NamedArray(strong, layer.parts["state"].dims)}
+    trace = dataclasses.replace(traces["mamba"], layers=(dataclasses.replace(layer, parts=parts),))
+    calm, loud = (state.state_slice(one, theme=LIGHT, t=english, layer=0).body.grid for one in (traces["mamba"], trace))
+    assert loud.scale.high == pytest.approx(calm.scale.high, rel=0.1), "one cell of hundreds"
+    assert np.abs(loud.values).max() > 50 * loud.scale.high
+    assert np.delete(loud.frame_highs, 3) == pytest.approx(np.delete(calm.frame_highs, 3))
+    assert state.robust_end(np.array([0.0] * 999 + [2.0])) == 2.0, "of mostly zeros the largest"
+    assert state.robust_end(np.zeros(3)) == 0.0
+    with pytest.raises(ValueError, match="four words"):
+        dataclasses.replace(loud, scopes=("a",))
 
 
 @pytest.mark.parametrize(
@@ -164,6 +181,25 @@ def test_drawn_curves_halve_at_the_half_life(traces, english):
             assert math.exp(np.interp(half, distance, weight)) == pytest.approx(0.5, rel=1e-5), channel
             halved += 1
     assert halved, "no drawn channel halves within the text"
+
+
+def test_a_curve_is_marked_where_it_crosses_one_half_or_at_its_right_end(traces, english):
+    figure = decay.decay_curves(traces["rwkv"], theme=LIGHT, t=english, layer=0)
+    reach = float(figure.data["distance"].values[-1])
+    marks = chart_rows(figure, "text", "place").to_dict("records")
+    assert len(marks) == len(figure.data["channel"].values) == 5
+    halves = traces["rwkv"].layer(0).part("half_life")
+    for mark in marks:
+        half = float(halves[int(mark["channel"])])
+        if 1 + half <= reach:
+            assert (mark["distance"], mark["weight"]) == (pytest.approx(1 + half), pytest.approx(0.5))
+            assert mark["place"] < 0.5, "below the guide no slower curve is in the way"
+        else:
+            assert mark["distance"] == reach and mark["weight"] > 0.5
+    places = [(mark["distance"], mark["place"]) for mark in marks]
+    near = [(a, b) for n, a in enumerate(places) for b in places[:n] if abs(a[0] - b[0]) < 0.17 * reach]
+    assert all(abs(a[1] - b[1]) > 0.06 for a, b in near), places
+    assert {1 + float(halves[int(mark["channel"])]) <= reach for mark in marks} == {True, False}
 
 
 @pytest.mark.parametrize("half_life", [0.0347, 0.3, 1.6, 12.0, 180.0])

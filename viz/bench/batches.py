@@ -11,6 +11,7 @@ import numpy as np
 from models.records.interval import Interval
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
+from viz.bench.findings import strips_finding, trade_finding
 from viz.bench.rows import Series, is_degraded, series_of
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import ChartStrip, strips_chart
@@ -55,7 +56,9 @@ def largest_batch(
     note = t("viz.largest_batch.note", context=f"{context:,}")
     if any(strip.whisker for strip in strips):
         note += " " + t("viz.largest_batch.note_interval")
-    return Figure("largest_batch", strips_chart(strips, theme=theme), data, alt_text, note)
+    found = strips_finding(strips, "")
+    finding = t("viz.largest_batch.finding", **found._asdict()) if found else ""
+    return Figure("largest_batch", strips_chart(strips, theme=theme), data, alt_text, note, finding)
 
 
 @figure("pareto", of="rows")
@@ -90,7 +93,13 @@ def pareto(rows: Iterable[Measurement], *, theme: Theme, t: Translate, context: 
     }
     data["frontier"] = NamedArray(np.array(front), ("point", "user_device"))
     note = t("viz.pareto.note", context=f"{context:,}")
-    return Figure("pareto", chart, data, t("viz.pareto.alt", count=len(lines), context=f"{context:,}"), note)
+    alt_text = t("viz.pareto.alt", count=len(lines), context=f"{context:,}")
+    points = [
+        (each.name, batch, *point)
+        for each, line in zip(series, lines, strict=True)
+        for batch, point in zip(_batch_order(each), line.points, strict=True)
+    ]
+    return Figure("pareto", chart, data, alt_text, note, trade_finding(points, t))
 
 
 def _step_ms(row: Measurement) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
+from viz.bench.findings import strips_finding
 from viz.bench.rows import Series, batches_of, is_degraded, series_of
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.charts.vega import styled, table
@@ -31,7 +32,10 @@ def achieved(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figu
     quantities: tuple[tuple[str, Value], ...] = (("decode", lambda row: row.mbu), ("prefill", lambda row: row.mfu))
     strips, data = _shares(rows, quantities, "achieved", t)
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.achieved.ceiling")))
-    return Figure("achieved", chart, data, t("viz.achieved.alt", list=_list(strips)), _roofline_peaks(rows, t))
+    found = strips_finding(strips, _label("achieved", "decode", rows, t))
+    finding = t("viz.achieved.finding", **found._asdict()) if found else ""
+    alt_text = t("viz.achieved.alt", list=_list(strips))
+    return Figure("achieved", chart, data, alt_text, _roofline_peaks(rows, t), finding)
 
 
 @figure("launches", of="rows")
@@ -50,7 +54,10 @@ def launches(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figu
     counts = [(float(r.batch), float(r.context), float(r.ops_per_token)) for r in rows if r.ops_per_token is not None]
     data["operators"] = NamedArray(np.array(counts).reshape(-1, 3), ("cell", "batch_context_operators"))
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.launches.whole")))
-    return Figure("launches", chart, data, t("viz.launches.alt", list=_list(strips)), t("viz.launches.note"))
+    found = strips_finding(strips, _label("launches", "waiting", rows, t))
+    finding = t("viz.launches.finding", **found._asdict()) if found else ""
+    alt_text = t("viz.launches.alt", list=_list(strips))
+    return Figure("launches", chart, data, alt_text, t("viz.launches.note"), finding)
 
 
 @figure("energy", of="rows")
@@ -68,9 +75,20 @@ def energy(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figure
                                      bar=joules, drawn_hollow=is_degraded(row)))  # fmt: skip
             values.append((float(batch), float(row.context), joules))
     data = {"energy": NamedArray(np.array(values), ("series_batch", "batch_context_joules"))}
-    return Figure(
-        "energy", strips_chart(strips, theme=theme), data, t("viz.energy.alt", list=_list(strips)), t("viz.energy.note")
-    )
+    alt_text, finding = t("viz.energy.alt", list=_list(strips)), _least_energy(strips, values, t)
+    return Figure("energy", strips_chart(strips, theme=theme), data, alt_text, t("viz.energy.note"), finding)
+
+
+def _least_energy(strips: Sequence[ChartStrip], values: Sequence[tuple[float, float, float]], t: Translate) -> str:
+    """Name who takes most and least for a token at the smallest batch; "" where the contexts there are not one.
+
+    values: (batch, context, joules) of each strip.
+    """
+    batch = min(each[0] for each in values)
+    if len({context for own, context, _ in values if own == batch}) > 1:
+        return ""
+    found = strips_finding(strips, f"×{batch:.0f}")
+    return t("viz.energy.finding", batch=f"{batch:.0f}", **found._asdict()) if found else ""
 
 
 @figure("sentinel_strip", of="rows")
@@ -97,7 +115,9 @@ def sentinel_strip(rows: Iterable[Measurement], *, limit: float, theme: Theme, t
     moved = int((drift > limit).sum())
     words = t("viz.sentinel_strip.alt", count=len(timed), moved=moved, limit=f"{limit:.0%}")
     data = {"milliseconds": NamedArray(readings, ("cell", "before_after")), "drift": NamedArray(drift, ("cell",))}
-    return Figure("sentinel_strip", chart, data, words, t("viz.sentinel_strip.note", limit=f"{limit:.0%}"))
+    said = {"moved": moved, "count": len(timed), "limit": f"{limit:.0%}"}
+    finding = t("viz.sentinel_strip.finding" if moved else "viz.sentinel_strip.finding_none", **said)
+    return Figure("sentinel_strip", chart, data, words, t("viz.sentinel_strip.note", limit=f"{limit:.0%}"), finding)
 
 
 def _pace(marks: Sequence[dict[str, Any]], limit: float, theme: Theme, t: Translate) -> list[alt.Chart]:
@@ -153,6 +173,12 @@ def _shares(
                     key = f"{series.key}_{name}" + (f"_b{batch}" if several else "")
                     data[key] = NamedArray(np.array(found, np.float64), ("context", "x_y"))
     return strips, data
+
+
+def _label(figure: str, name: str, rows: Sequence[Measurement], t: Translate) -> str:
+    """Return the label of the strips of a quantity at the smallest batch."""
+    batches = batches_of(rows)
+    return t(f"viz.{figure}.{name}") + (f" ×{batches[0]}" if len(batches) > 1 else "")
 
 
 def _percent(share: float) -> str:

@@ -59,11 +59,12 @@ def context_figure(
     theme: Theme,
     t: Translate,
     notes: Sequence[str] = (),
+    finding: str = "",
 ) -> Figure:
     """Put panels over one axis of context."""
     chart = panels_chart(panels, x=ChartAxis(t("viz.axis.context"), "count", log=True), y=y, theme=theme)
     names = {line.architecture for panel in panels for line in panel.lines}
-    return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(notes))
+    return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(notes), finding)
 
 
 def drawn(parts: Sequence[Part], panels: Sequence[Panel]) -> dict[str, NamedArray]:

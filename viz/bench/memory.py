@@ -8,6 +8,7 @@ import numpy as np
 
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
+from viz.bench.findings import context_finding, part_finding
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import Series, batches_of, series_of
 from viz.charts.series import ChartAxis
@@ -33,7 +34,9 @@ def memory_vs_context(rows: Iterable[Measurement], *, theme: Theme, t: Translate
 
     panels = panels_of(parts, values, t=t)
     axis = ChartAxis(t("viz.axis.peak" if peak else "viz.axis.carried"), "bytes", log=True)
-    return context_figure("memory_vs_context", panels, drawn(parts, panels), axis, theme=theme, t=t)
+    finding = context_finding(panels, [batch for batch, _ in parts], "viz.memory_vs_context.finding", size, t)
+    data = drawn(parts, panels)
+    return context_figure("memory_vs_context", panels, data, axis, theme=theme, t=t, finding=finding)
 
 
 @figure("memory_parts", of="rows")
@@ -59,7 +62,10 @@ def memory_parts(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> 
     data = {
         b["key"]: NamedArray(np.array([*b["parts"], b["predicted"]], np.float64), ("part",)) for b in bars
     }  # weights, cache, logits, rest, predicted
-    return Figure("memory_parts", chart, data, t("viz.memory_parts.alt", count=len(heads)), t("viz.memory_parts.note"))
+    known = [(b["name"], b["label"], b["text"], b["parts"]) for b in bars if b["measured"]]
+    finding = part_finding(known, [t(f"viz.memory_parts.{name}") for name in COMPONENTS], t)
+    alt_text, note = t("viz.memory_parts.alt", count=len(heads)), t("viz.memory_parts.note")
+    return Figure("memory_parts", chart, data, alt_text, note, finding)
 
 
 def _known(row: Measurement) -> tuple[float, float, float, float] | None:
@@ -89,8 +95,8 @@ def _placed(
             total = size(sum(parts)) if known else t(f"viz.state.{row.state}")
             key = f"{each.key}_{row.context}" + (f"_b{row.batch}" if several else "")
             bars.append(
-                {"key": key, "architecture": each.architecture, "y": y + ROW / 2, "label": label, "text": total,
-                 "parts": parts, "predicted": float(row.pred_bytes or 0), "measured": known is not None}
+                {"key": key, "name": each.name, "architecture": each.architecture, "y": y + ROW / 2, "label": label,
+                 "text": total, "parts": parts, "predicted": float(row.pred_bytes or 0), "measured": known is not None}
             )  # fmt: skip
             y += ROW
     return bars, heads, y + 8

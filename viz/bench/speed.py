@@ -9,11 +9,12 @@ import numpy as np
 from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.trace import NamedArray
+from viz.bench.findings import context_finding
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
 from viz.bench.rows import Series, is_degraded
 from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
-from viz.look.labels import Translate
+from viz.look.labels import Translate, seconds
 from viz.look.theme import Theme
 
 Fit = Callable[[Sequence[float], Sequence[Sequence[float]]], Interval]
@@ -32,9 +33,9 @@ def decode_vs_context(
     rows = list(rows)
     parts = parts_of(rows, t=t)
     panels = panels_of(parts, _decode_seconds, floors=floors, t=t)
-    waits = [(float(r.batch), float(r.context), seconds) for r in rows if (seconds := _wait(r))]
+    waits = [(float(r.batch), float(r.context), waited) for r in rows if (waited := _wait(r))]
     for i, (batch, _) in enumerate(parts):
-        if here := [seconds for b, _, seconds in waits if b == batch]:
+        if here := [waited for b, _, waited in waits if b == batch]:
             band = min(here), max(here), t("viz.decode_vs_context.band")
             panels[i] = dataclasses.replace(panels[i], band=band)
     data = drawn(parts, panels)
@@ -45,7 +46,9 @@ def decode_vs_context(
     notes += [t("viz.decode_vs_context.note_band")] if waits else []
     axis = ChartAxis(t("viz.axis.decode"), "seconds", log=True)
     notes += _hollow_note(rows, t)
-    return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes)
+    batches = [batch for batch, _ in parts]
+    finding = context_finding(panels, batches, "viz.decode_vs_context.finding", seconds, t)
+    return context_figure("decode_vs_context", panels, data, axis, theme=theme, t=t, notes=notes, finding=finding)
 
 
 @figure("prefill_vs_context", of="rows")
@@ -68,7 +71,9 @@ def prefill_vs_context(rows: Iterable[Measurement], *, theme: Theme, t: Translat
                 data[f"{data_key(series, batch, parts)}_exponent"] = NamedArray(values, ("value_low_high",))
     words = [*([t("viz.prefill_vs_context.note")] if found else []), *_hollow_note(rows, t)]
     axis = ChartAxis(t("viz.axis.prefill"), "seconds", log=True)
-    return context_figure("prefill_vs_context", panels, data, axis, theme=theme, t=t, notes=words)
+    batches = [batch for batch, _ in parts]
+    finding = context_finding(panels, batches, "viz.prefill_vs_context.finding", seconds, t)
+    return context_figure("prefill_vs_context", panels, data, axis, theme=theme, t=t, notes=words, finding=finding)
 
 
 def _decode_seconds(row: Measurement) -> list[float]:

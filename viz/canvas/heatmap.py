@@ -163,18 +163,30 @@ class Matrix(Heatmap):
 
 @dataclass(frozen=True, slots=True)
 class Frames(Heatmap):
-    """A film of maps (frame, row, column) with a slider: frame_pool tokens per frame. readout also with {frame}."""
+    """A film of maps (frame, row, column) with a slider: frame_pool tokens per frame. readout also with {frame}.
+
+    frame_highs: the end of the scale of each frame by itself, to which the reader may switch; scopes: the words of the
+    two scales and of the two switches to them, for the whole film first. A cell beyond the end of its scale gets a dot.
+    """
 
     rows: Axis = Axis()
     columns: Axis = Axis()
     frame_pool: int = 1
     row_height: float = 9
     max_height: float = 440
+    frame_highs: Values | None = None
+    scopes: tuple[str, ...] = ()
 
     mode = "frames"
 
     def __post_init__(self) -> None:
         _check_shape(self, 3)
+        if self.frame_highs is not None and (self.frame_highs.shape != self.values.shape[:1] or len(self.scopes) != 4):
+            raise ValueError("a film with scales of its frames takes one end for each frame and four words")
+
+    def header(self, planes: Planes) -> dict[str, Any]:
+        """Describe the film for the browser."""
+        return Heatmap.header(self, planes) | {"frame_highs": planes.add(self.frame_highs), "scopes": self.scopes}
 
     def _own(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("frame_pool", "row_height", "max_height")}

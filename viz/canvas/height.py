@@ -93,6 +93,9 @@ def _foot(spec: CanvasSpec, width: int) -> float:
     if not spec.note and not spec.legends:
         return 0.0
     boxes = [_legend(legend, width) for legend in spec.legends]
+    if isinstance(spec.grid, Frames) and spec.grid.scopes:  # the button beside the scope
+        wide, high = boxes[0]
+        boxes[0] = min(width, wide + 26 + _text(spec.grid.scopes[3], 12.5, _TEXT_EM)), high + 4
     beside = sum(wide for wide, _ in boxes) + 22 * max(len(boxes) - 1, 0)
     if not spec.note:
         return 12 + _flowed(boxes, width)

@@ -10,7 +10,8 @@ from models.records.trace import NamedArray
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
-from viz.look.labels import Translate, size
+from viz.look.extremes import extremes
+from viz.look.labels import Translate, short, size
 from viz.look.theme import Theme
 
 SMOOTHED = 40  # a log is smoothed over this share of its length
@@ -43,6 +44,7 @@ def carried_bytes(rows: Sequence[tuple[str, int]], *, theme: Theme, t: Translate
         chart,
         {"bytes": NamedArray(np.array([n for _, n in rows], dtype=np.int64), ("architecture",))},
         alt_text,
+        finding=_carries([(t(f"viz.architecture.{a}"), float(n)) for a, n in rows], t),
     )
 
 
@@ -75,7 +77,7 @@ def growth(
         markers=False,
         around=here,
     )
-    return Figure("growth", chart, _drawn(lines), t("viz.growth.alt"))
+    return Figure("growth", chart, _drawn(lines), t("viz.growth.alt"), finding=_grown(lines, t))
 
 
 @figure("training_curves", of="other")
@@ -96,7 +98,27 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
     logged = {
         f"{a}_logged": NamedArray(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()
     }
-    return Figure("training_curves", chart, _drawn(lines) | logged, t("viz.training_curves.alt"))
+    found = extremes(last_of(lines), short)
+    finding = t("viz.training_curves.finding", **found._asdict()) if found else ""
+    return Figure("training_curves", chart, _drawn(lines) | logged, t("viz.training_curves.alt"), finding=finding)
+
+
+def last_of(lines: Sequence[Line]) -> list[tuple[str, float]]:
+    """Return the name and the last height of every line that has points."""
+    return [(line.name, line.points[-1][1]) for line in lines if line.points]
+
+
+def _carries(named: Sequence[tuple[str, float]], t: Translate) -> str:
+    """Say who carries most and who least of (name, bytes) pairs."""
+    found = extremes(named, size)
+    return t("viz.carried_bytes.finding", **found._asdict()) if found else ""
+
+
+def _grown(lines: Sequence[Line], t: Translate) -> str:
+    """Say who carries most and least at the right end, where all lines end at one length."""
+    ends = {line.points[-1][0] for line in lines if line.points}
+    found = extremes(last_of(lines), size) if len(ends) == 1 else None
+    return t("viz.growth.finding", count=f"{ends.pop():,.0f}", **found._asdict()) if found else ""
 
 
 def _running_mean(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

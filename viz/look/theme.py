@@ -11,7 +11,12 @@ import numpy.typing as npt
 from models.looks import looks
 
 RAMP_LENGTH = 256
-PADDING = {"left": 0, "top": 4, "right": 4, "bottom": 0}  # Streamlit adds 20 px below a chart that names none
+PADDING = {
+    "left": 0,
+    "top": 4,
+    "right": 4,
+    "bottom": 6,
+}  # of descenders; Streamlit adds 20 px below a chart that names none
 FONT = (
     "'Pretendard Variable', Pretendard, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', system-ui, sans-serif"
 )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction import attention as reconstruction
-from models.reconstruction.check import Wide, relative, wide, worst
+from models.reconstruction.check import Wide, absolute, relative, wide, worst
 from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import Choice, exported, matrix, mosaic_of, names_error, number, picture_error, same
@@ -87,8 +87,8 @@ def _score_error(figure: Figure, trace: ModelTrace, part: str, score: str, place
     told = wide(np.array([table[layers.index(layer), head] for layer, head in places]))
     ids = [token.id for token in trace.tokens]
     chance = np.array([_chance(weights[[at == layer for at, _ in places]], ids, score) for layer in layers])
-    even = np.abs(exported(figure, "uniform") - chance)
-    return worst(np.abs(tiles - known), np.abs(told - known), same(tiles, told), even)
+    even = absolute(exported(figure, "uniform"), chance)
+    return worst(absolute(tiles, known), absolute(told, known), same(tiles, told), even)
 
 
 def _chance(weights: Wide, ids: list[int], score: str) -> float:

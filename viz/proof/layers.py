@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.reconstruction import maps, state_space, time_mix
-from models.reconstruction.check import Numbers, Wide, relative, wide, worst
+from models.reconstruction.check import Numbers, Wide, absolute, relative, wide, worst
 from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import (
@@ -90,7 +90,7 @@ def architecture_maps(figure: Figure, traces: Sequence[ModelTrace], choice: Choi
         known, recorded = shares(trace.layers, rows), recorded_shares(trace.layers)
         if values.shape != recorded.shape:
             return 1.0
-        errors += [worst(np.abs(values[rows] - known)), worst(np.abs(values - recorded))]
+        errors += [worst(absolute(values[rows], known)), worst(absolute(values, recorded))]
     owners = getattr(alignment, "owners", None) or [range(len(values)) for values in drawn]
     whole = np.stack([_spread(values, owner) for values, owner in zip(drawn, owners, strict=True)])
     pool = heatmap_of(figure).pool
@@ -108,7 +108,7 @@ def recall_example(figure: Figure, traces: Sequence[ModelTrace], choice: Choice)
     if drawn.shape != known.shape:
         return 1.0
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
-    return worst(np.abs(drawn - known), names, picture_error(figure, drawn[None]))
+    return worst(absolute(drawn, known), names, picture_error(figure, drawn[None]))
 
 
 def token_strip(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:

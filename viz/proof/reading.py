@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.reconstruction import attention, experts, half_lives, state_space, time_mix
-from models.reconstruction.check import Numbers, Wide, relative, wide, worst
+from models.reconstruction.check import Numbers, Wide, absolute, relative, wide, worst
 from models.records.trace import Array, LayerTrace, ModelTrace, NamedArray
 from viz.figure import Figure
 from viz.hero import HeroSpec, decode
@@ -140,7 +140,7 @@ def _tile_error(own: dict[str, NamedArray], tile: dict[str, Any], layer: LayerTr
         h, mass = old + new, kept * mass + np.abs(new)
         share = np.abs(new).sum() / max(np.abs(new).sum() + np.abs(old).sum(), 1e-300)
         pooled = relative(drawn[t], down @ np.abs(h) @ across.T, down @ mass @ across.T)
-        errors.append(worst(pooled, abs(float(wrote[t]) - float(share))))
+        errors.append(worst(pooled, absolute(wrote[t : t + 1], np.array([share]))))
     channels = list(range(0, len(rates), max(1, len(rates) // ANCHORS)))
     anchor = state_space.read_error(state_space.scan(layer, channels).state, layer, channels)
     return worst(*errors, anchor)

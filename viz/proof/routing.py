@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction import experts as reconstruction
-from models.reconstruction.check import relative, wide, worst
+from models.reconstruction.check import absolute, relative, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.canvas import Lanes
 from viz.figure import Figure
@@ -65,7 +65,7 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
     if drawn.shape != known.shape:
         return 1.0
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
-    return worst(np.abs(drawn - known), *errors, names, picture_error(figure, drawn[None]))
+    return worst(absolute(drawn, known), *errors, names, picture_error(figure, drawn[None]))
 
 
 def told_error(figure: Figure, trace: ModelTrace) -> float:

@@ -9,6 +9,7 @@ from viz.canvas import Axis, CanvasSpec, Legend, Matrix, Scale, Strip
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, sequential
+from viz.recall.findings import answer_finding
 from viz.trace.matrix import MIXING, mixing_of
 from viz.trace.tokens import words
 
@@ -70,4 +71,5 @@ def recall_example(
     )
     spec = CanvasSpec("recall_example", alt, theme, theme.ink, strip, (), grid, legends,
                       t("viz.recall_example.note"), words(t))  # fmt: skip
-    return Figure("recall_example", spec, {"share": NamedArray(values, ("row", "token"))}, alt)
+    data = {"share": NamedArray(values, ("row", "token"))}
+    return Figure("recall_example", spec, data, alt, finding=answer_finding(values[:, answer_at], labels, t))

@@ -9,11 +9,14 @@ import numpy as np
 
 from models.records.recall import Accuracy
 from models.records.trace import NamedArray
+from viz.charts.curves import last_of
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.vega import Layer, styled, table
 from viz.figure import Figure, figure
-from viz.look.labels import Translate, size
+from viz.look.extremes import extremes
+from viz.look.labels import Translate, short, size
 from viz.look.theme import Theme, sequential
+from viz.recall.findings import far_finding, map_finding, seeds_finding
 
 CELL = 44  # pixels high
 TITLE = 62  # pixels: name and mean above a map
@@ -81,7 +84,7 @@ def recall_map(
         layers.append(_border(frame, theme, t))
     chart = styled(layers, theme, height=frame.height + 48, free_y=True)
     text = t("viz.recall_map.alt_live" if live else "viz.recall_map.alt", list=_summary(cells, t))
-    return Figure("recall_map", chart, _arrays(cells, layout), text)
+    return Figure("recall_map", chart, _arrays(cells, layout), text, finding=map_finding(cells, t))
 
 
 @figure("recall_against_bytes", of="recall")
@@ -102,7 +105,8 @@ def recall_against_bytes(
         for line in lines
         for i, name in enumerate(("bytes", "accuracy"))
     }
-    return Figure("recall_against_bytes", chart, data, t("viz.recall_against_bytes.alt"))
+    finding = far_finding(lines, len(layout.places), t)
+    return Figure("recall_against_bytes", chart, data, t("viz.recall_against_bytes.alt"), finding=finding)
 
 
 @figure("recall_lessons", of="recall")
@@ -116,7 +120,9 @@ def recall_lessons(logs: Mapping[str, Sequence[tuple[int, float]]], *, theme: Th
         lines, x=ChartAxis(t("viz.recall.axis.step")), y=ChartAxis(t("viz.axis.loss")), theme=theme, markers=False
     )
     data = {line.architecture: NamedArray(np.array(line.points).reshape(-1, 2), ("point", "xy")) for line in lines}
-    return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"))
+    found = extremes(last_of(lines), short)
+    finding = t("viz.recall_lessons.finding", **found._asdict()) if found else ""
+    return Figure("recall_lessons", chart, data, t("viz.recall_lessons.alt"), finding=finding)
 
 
 @figure("recall_seeds", of="recall")
@@ -169,7 +175,9 @@ def recall_seeds(
         "accuracy": NamedArray(array, ("architecture", "seed")),
         "guess": NamedArray(np.array([guessed]), ("value",)),
     }
-    return Figure("recall_seeds", chart, data, t("viz.recall_seeds.alt", list=_spread(runs, t)))
+    means = {t(f"viz.architecture.{name}"): row for name, row in zip(runs, array, strict=True)}
+    alt_text = t("viz.recall_seeds.alt", list=_spread(runs, t))
+    return Figure("recall_seeds", chart, data, alt_text, finding=seeds_finding(means, t))
 
 
 @dataclass(frozen=True, slots=True)

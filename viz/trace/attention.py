@@ -14,15 +14,10 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.trace.channels import floats
+from viz.trace.findings import GIVES, MOVES, mosaic_finding, row_finding, scores_finding
 from viz.trace.matrix import matrix_picture, pooled_note
 from viz.trace.tokens import picture, strip_of
 
-GIVES = {  # where most of a head's weight goes -> the words for it
-    "previous": "viz.head_matrix.gives_previous",
-    "first": "viz.head_matrix.gives_first",
-    "itself": "viz.head_matrix.gives_itself",
-    "others": "viz.head_matrix.gives_others",
-}
 SCORES = PATTERNS
 _STRUCTURED = [PATTERNS.index(name) for name in ("previous_token", "duplicate", "induction")]
 _FIGURES = {"attention": "head_matrix", "value_norm": "value_norm_matrix"}  # part: the figure that names it
@@ -129,7 +124,8 @@ def head_mosaic(
         score: NamedArray(scores, ("layer", "head")),
         "uniform": NamedArray(even, ("layer",)),
     }
-    return Figure("head_mosaic", spec, data, spec.alt)
+    layers = [shown.index for shown in trace.layers_with("attention")]
+    return Figure("head_mosaic", spec, data, spec.alt, finding=mosaic_finding(scores, even, layers, name, t))
 
 
 def mosaic_head(trace: ModelTrace, tile: int, *, part: str = "attention") -> Head:
@@ -194,26 +190,6 @@ def _highest(trace: ModelTrace, values: Array) -> Head:
     return Head(trace.layers_with("attention")[int(layer)].index, int(head))
 
 
-def _finding(weights: Matrix, t: Translate) -> str:
-    """Say where the weights (query, key) of one head go: to the token before, the first, the token itself, or others.
-
-    Named is the largest of these four mean shares, over the queries from the third on, for which they are different
-    tokens; "" for a shorter text.
-    """
-    if len(weights) < 3:
-        return ""
-    rows = weights[2:].astype(np.float64)
-    query = np.arange(len(rows))
-    shares = {
-        "previous": float(rows[query, query + 1].mean()),
-        "first": float(rows[:, 0].mean()),
-        "itself": float(rows[query, query + 2].mean()),
-    }
-    shares["others"] = 1 - sum(shares.values())
-    most = max(shares, key=shares.__getitem__)
-    return t(GIVES[most], share=f"{shares[most]:.0%}")
-
-
 def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:
     if layer is not None and head is not None:
         return Head(layer, head)
@@ -243,8 +219,10 @@ def _head_picture(
         figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt, additive=additive
     )
     data: Mapping[str, NamedArray] = {part: NamedArray(values, ("query", "key"))}
-    finding = _finding(values, t) if part == "attention" else ""
-    return Figure(figure, spec, data, alt, finding=finding)
+    if part == "attention_logits":
+        return Figure(figure, spec, data, alt, finding=scores_finding(values, t))
+    words = GIVES if part == "attention" else MOVES
+    return Figure(figure, spec, data, alt, finding=row_finding(values, words, t))
 
 
 def _order(trace: ModelTrace, part: str) -> list[Head]:

@@ -12,6 +12,7 @@ from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.trace.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
 from viz.trace.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart
+from viz.trace.findings import TAKES, decay_finding, film_finding, gate_finding, row_finding
 from viz.trace.matrix import matrix_picture
 from viz.trace.state import film_picture, map_picture
 from viz.trace.tokens import picture
@@ -27,12 +28,12 @@ def decay_curves(
     theme: Theme,
     t: Translate,
     layer: int | None = None,
-    channels: int = 8,
+    channels: int = 5,
     selected: int | None = None,
 ) -> Figure:
     """Draw how the weight of a past token fades with distance, exp(-(n - 1) w), for channels over all half-lives.
 
-    The bonus exp(u), which replaces the decay for the token itself, is a separate dot at distance 0. The ticks are the
+    The bonus exp(u), which replaces the decay for the token itself, is a separate ring at distance 0. The ticks are the
     reader's words, counted back from the selected token (the last without selection).
     """
     shown = _layer(trace, "decay_rate", layer)
@@ -51,7 +52,8 @@ def decay_curves(
         "bonus": NamedArray(now, ("channel",)),
         "channel": NamedArray(chosen, ("channel",)),
     }
-    return Figure("decay_curves", chart, data, alt_text)
+    finding = decay_finding(rate[chosen], float(distance[-1]), t)
+    return Figure("decay_curves", chart, data, alt_text, t("viz.decay_curves.note"), finding)
 
 
 @figure("half_life_spectrum", needs=("half_life",))
@@ -175,7 +177,8 @@ def effective_attention(
     spec = matrix_picture(
         "effective_attention", values, trace, theme=theme, t=t, color=color, alt=alt_text, selected=selected
     )
-    return Figure("effective_attention", spec, {"effective_attention": shown.parts["effective_attention"]}, alt_text)
+    data = {"effective_attention": shown.parts["effective_attention"]}
+    return Figure("effective_attention", spec, data, alt_text, finding=row_finding(values, TAKES, t))
 
 
 @figure("receptance_map", needs=("receptance", "half_life"), also=("decay_rates",))
@@ -208,7 +211,7 @@ def receptance_map(
         low=0.0,
     )
     data = {"receptance": NamedArray(rows, ("row", "token")), "receptance_mean": NamedArray(mean, ("token",))}
-    return Figure("receptance_map", spec, data, alt_text)
+    return Figure("receptance_map", spec, data, alt_text, finding=gate_finding(mean, trace.tokens, t))
 
 
 @figure("wkv_film", needs=("wkv_num", "wkv_den", "half_life"), also=("decay_rates",))
@@ -229,12 +232,8 @@ def wkv_film(
     film = ratio[:, chosen].T
     alt_text = t("viz.wkv_film.alt", layer=shown.index, channels=len(chosen))
     spec = film_picture("wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected)
-    return Figure(
-        "wkv_film",
-        spec,
-        {"wkv": NamedArray(film, ("channel", "token")), "channel": NamedArray(chosen, ("channel",))},
-        alt_text,
-    )
+    data = {"wkv": NamedArray(film, ("channel", "token")), "channel": NamedArray(chosen, ("channel",))}
+    return Figure("wkv_film", spec, data, alt_text, finding=film_finding(film, trace.tokens, t))
 
 
 def _log_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:

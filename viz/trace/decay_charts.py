@@ -17,6 +17,8 @@ CURVE_HEIGHT = 400
 ROW_HEIGHT = 40
 WIDE, NARROW = 13, 7.5  # pixels of a sign in 12 px mono type: Hangul, Latin
 TICKS_PER_LANE = 256
+EDGE = 104  # pixels right of the curves
+LABEL = 0.17  # of the distances, about the width of a label
 
 
 class Lane(NamedTuple):
@@ -40,9 +42,10 @@ def fading_chart(
     theme: Theme,
     t: Translate,
 ) -> VegaSpec:
-    """Layer curves (channel, distance), bonus dots at distance 0 and a label on each curve at a height of its own.
+    """Layer curves (channel, distance), bonus rings at distance 0, and a guide at one half.
 
-    rate, bonus: one per drawn channel. last: the token from which distances count back.
+    A curve is marked where it crosses the guide, with its half-life; one that does not within the drawn distances has
+    it at its right end. rate, bonus: one per drawn channel. last: the token from which distances count back.
     """
     names = [str(int(channel)) for channel in channels]
     top = max(1.0, float(bonus.max())) * 1.1
@@ -51,7 +54,7 @@ def fading_chart(
         "weight:Q",
         title=t("viz.decay_curves.weight"),
         scale=alt.Scale(domain=[0, top], nice=False),
-        axis=alt.Axis(grid=True, tickCount=4),
+        axis=alt.Axis(grid=True, values=[0, 0.5, 1], format="~g"),
     )
     shades = alt.Color("channel:N", scale=alt.Scale(domain=names, range=_shades(color, len(names), theme)), legend=None)
     rows = [
@@ -63,20 +66,20 @@ def fading_chart(
     curves = table(rows).mark_line(strokeWidth=2.25, interpolate="monotone").encode(x=x, y=y, color=shades)
     now = table(dots).mark_point(size=64, strokeWidth=2, fill=theme.card, opacity=1).encode(x=x, y=y, color=shades)
     marks = table(_anchors(names, rate, float(distance[-1]), top, t=t))
-    ends = marks.mark_point(filled=True, size=44, opacity=1).encode(x=x, y=y, color=shades)
+    stems = marks.mark_rule(strokeWidth=1, opacity=0.7).encode(x=x, y=y, y2=alt.Y2("place:Q"), color=shades)
+    ends = marks.mark_point(filled=True, size=52, opacity=1).encode(x=x, y=y, color=shades)
     place = alt.Y("place:Q")
-    style: dict[str, Any] = {"align": "left", "dx": 7, "dy": -9, "fontSize": 12.5, "baseline": "middle"}
+    style: dict[str, Any] = {"align": "left", "dx": 8, "fontSize": 12.5, "baseline": "middle"}
     halo = marks.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     text = marks.mark_text(**style, color=theme.ink)
-    key = table([{"text": "○ " + t("viz.decay_curves.bonus")}]).mark_text(
-        align="left", baseline="top", fontSize=12.5, color=theme.muted
-    )
+    guide = table([{"weight": 0.5}]).mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(y=y)
     layers = [
+        stems,
         halo.encode(x=x, y=place, text=alt.Text("text:N")),
         ends,
         text.encode(x=x, y=place, text=alt.Text("text:N")),
     ]
-    layers.append(key.encode(x=alt.value(6), y=alt.value(0), text=alt.Text("text:N")))
+    layers.insert(0, guide)
     return styled([curves, now, *layers], theme, height=CURVE_HEIGHT)
 
 
@@ -101,13 +104,15 @@ def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme,
         scale=alt.Scale(type="log", domain=[low * 0.85, high * 1.15], nice=False),
         axis=alt.Axis(grid=True, values=_decades(low, high), format="~g"),
     )
-    y = alt.Y("name:N", sort=names, title=None, scale=alt.Scale(domain=names))
+    extent = max(_width(name) for name in names) + 8  # measured here: Vega measures before our typeface is there
+    axis = alt.Axis(minExtent=extent, labelLimit=400)
+    y = alt.Y("name:N", sort=names, title=None, scale=alt.Scale(domain=names), axis=axis)
     shade = alt.Color("shade:N", scale=None)
     most = max(min(len(found), TICKS_PER_LANE) for found in known)
     ticks = table(rows).mark_tick(opacity=min(0.6, 110 / max(most, 1)), thickness=1, size=16)
     base = table([_median(lane, length) for lane in lanes])
     rings = base.mark_point(fill=theme.card, size=80, strokeWidth=2, opacity=1).encode(x=x, y=y, color=shade)
-    style: dict[str, Any] = {"dy": -15, "fontSize": 12, "font": theme.mono}
+    style: dict[str, Any] = {"dx": 11, "align": "left", "baseline": "middle", "fontSize": 12, "font": theme.mono}
     halo = base.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round").encode(
         x=x, y=y, text=alt.Text("text:N")
     )
@@ -120,7 +125,11 @@ def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme,
     )
     marks = ticks.encode(x=x, y=y, color=shade)
     here_named = note.encode(x=x, y=alt.value(-2), text=alt.Text("text:N"))
-    return styled([rule, marks, halo, rings, texts, here_named], theme, height=ROW_HEIGHT * len(lanes) + 72)
+    return styled(
+        [rule, marks, halo.encode(x=x, y=y, text=words), rings, texts, here_named],
+        theme,
+        height=ROW_HEIGHT * len(lanes) + 72,
+    )
 
 
 def spread_through(values: Floats) -> Floats:
@@ -143,7 +152,7 @@ def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, 
     """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
     shown = [trace.tokens[last - n] for n in range(last + 1)]
     words = [(token.label.removeprefix("␣") or token.label) if token.piece == 1 else "" for token in shown]
-    longest = max(sum(WIDE if ord(sign) > 0x1100 else NARROW for sign in word) for word in words) + 12  # pixels
+    longest = max(_width(word) for word in words) + 12
     every = f"max(1, ceil({longest * (last + 1) * 1.18:.0f} / width))"  # the axis is so much longer than its words
     axis = alt.Axis(
         values=list(range(last + 1)),
@@ -154,20 +163,30 @@ def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, 
         labelOverlap=False,
         labelLimit=160,
     )
-    scale = alt.Scale(domain=[-0.02 * reach, reach * 1.16], nice=False)
+    room: Any = {"range": [0, alt.ExprRef(f"width - {EDGE}")]}  # right of it stand the labels of long memories
+    scale = alt.Scale(domain=[-0.02 * reach, reach], nice=False, **room)
     return alt.X("distance:Q", title=t("viz.decay_curves.distance"), scale=scale, axis=axis)
 
 
 def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Translate) -> list[dict[str, str | float]]:
-    """Place each curve's label: long memories where still strong, short ones where already weak, ends apart."""
-    levels = np.linspace(0.9, 0.1, len(names))
-    at = np.minimum(1 - np.log(levels) / rate, reach)
-    value = np.exp(-(at - 1) * rate)
-    place = value.copy()
-    crowded = [i for i in range(len(names)) if at[i] >= reach * 0.75]
-    for i, moved in zip(crowded, spread_apart([float(place[i]) for i in crowded], gap=0.055 * top), strict=True):
-        place[i] = moved
+    """Place each curve's mark and label: where it crosses one half, else at its right end; labels apart.
+
+    Below the guide, right of a crossing, there is no slower curve; labels that would meet there stand under each other,
+    the one farthest left lowest. At the right end they are spread.
+    """
     half_life = math.log(2) / rate
+    crosses = 1 + half_life <= reach
+    at = np.where(crosses, 1 + half_life, reach)
+    value = np.exp(-(at - 1) * rate)
+    place, gap = value.copy(), 0.065 * top
+    level, before = 0, math.inf
+    early = [int(i) for i in np.flatnonzero(crosses)]
+    for i in sorted(early, key=lambda i: -float(at[i])):
+        level = level + 1 if before - at[i] < LABEL * reach else 1
+        place[i], before = max(0.5 - gap * level, 0.0), float(at[i])
+    late = [int(i) for i in np.flatnonzero(~crosses)]
+    for i, moved in zip(late, spread_apart([float(place[i]) for i in late], gap=gap), strict=True):
+        place[i] = moved
     return [
         {
             "channel": n,
@@ -184,6 +203,11 @@ def _shades(color: str, count: int, theme: Theme) -> list[str]:
     """Return count shades of a colour: full for the longest memory, paler for the shortest."""
     ramp = ramp_between(theme.card, color)
     return [ramp[int(i)] for i in np.linspace(255, 120, count)]
+
+
+def _width(text: str) -> float:
+    """Return about how many pixels a text of 12 px takes."""
+    return sum(WIDE if ord(sign) > 0x1100 else NARROW for sign in text)
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -8,6 +8,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme, sequential
 from viz.trace.channels import Floats, floats
+from viz.trace.findings import lens_finding
 from viz.trace.tokens import picture, strip_of
 
 PARTS = ("lens_tokens", "lens_probs", "lens_entropy", "lens_rank_final", "lens_rank_next")
@@ -68,7 +69,8 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
         token_notes=notes,
     )
     layers = NamedArray(np.array([shown.index for shown in stream]), ("layer",))
-    return Figure("logit_lens", spec, {"layer": layers} | data, alt)
+    finding = lens_finding(np.asarray(data["lens_rank_final"].values, np.float64), names, t)
+    return Figure("logit_lens", spec, {"layer": layers} | data, alt, finding=finding)
 
 
 def final_token(trace: ModelTrace, at: int) -> int:

@@ -9,6 +9,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, ramp_between
 from viz.trace.channels import Floats, floats
+from viz.trace.findings import TAKES, row_finding
 from viz.trace.tokens import picture, strip_of
 
 MIXING = ("attention", "hidden_attention", "effective_attention")  # parts that say how a layer mixes its tokens
@@ -43,7 +44,8 @@ def channel_matrix(
         selected=selected,
         alt=t("viz.channel_matrix.alt", layer=layer, channel=channel),
     )
-    return Figure("channel_matrix", spec, {"mixing": NamedArray(np.asarray(values), mixing.dims[1:])}, spec.alt)
+    data = {"mixing": NamedArray(np.asarray(values), mixing.dims[1:])}
+    return Figure("channel_matrix", spec, data, spec.alt, finding=row_finding(np.asarray(values), TAKES, t))
 
 
 def matrix_picture(

@@ -11,6 +11,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
 from viz.look.theme import Theme
 from viz.ranking import Column, Ranking
+from viz.trace.findings import guesses_finding
 
 BEST = 8  # tokens of a list
 HELD = 2**21  # logits of a trace up to which every place has a list; above, the chosen place alone
@@ -58,7 +59,8 @@ def next_word(
         drawn.append(lists)
     alt = t("viz.next_word.alt", count=len(traces), best=BEST)
     spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
-    return Figure("next_word", spec, _exported(traces, drawn), alt)
+    finding = guesses_finding(drawn[0].rows["rank"][:, -1], t) if len(drawn) == 1 and not alone else ""
+    return Figure("next_word", spec, _exported(traces, drawn), alt, finding=finding)
 
 
 def _lists(trace: ModelTrace, here: int, sampling: Sampling, *, alone: bool) -> _Lists:

@@ -11,6 +11,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, sequential
 from viz.trace.channels import Floats
+from viz.trace.findings import near_finding
 from viz.trace.matrix import MIXING, mixing_of, mixing_part, pooled_note
 from viz.trace.tokens import reading_of, strip_of, words
 
@@ -54,7 +55,8 @@ def architecture_maps(
         words=words(t),
         reading=reading_of(traces[0]),
     )
-    return Figure("four_machines", spec, _exported(traces, shares, alignment), alt)
+    named = {t(f"viz.architecture.{o.architecture}"): own for o, own in zip(traces, shares, strict=True)}
+    return Figure("four_machines", spec, _exported(traces, shares, alignment), alt, finding=near_finding(named, t))
 
 
 def laid(map_: Floats, owners: Sequence[int]) -> Floats:

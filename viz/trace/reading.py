@@ -260,7 +260,21 @@ def _note(traces: Sequence[ModelTrace], alignment: Alignment | None, t: Translat
 
 def _words(t: Translate) -> dict[str, str]:
     """Collect what the script itself shows or speaks."""
-    names = ("play", "pause", "step", "speed", "time", "text", "before", "carried", "kept", "wrote", "keys", "unread")
+    names = (
+        "play",
+        "pause",
+        "step",
+        "speed",
+        "time",
+        "text",
+        "before",
+        "carried",
+        "kept",
+        "wrote",
+        "keys",
+        "kind",
+        "unread",
+    )
     words = {name: t(f"viz.reading.{WORD}{name}") for name in names}
     filled = {
         "at": ("index", "count", "label"),

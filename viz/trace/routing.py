@@ -20,6 +20,7 @@ from viz.trace.experts import (
     ribbon_note,
     routes,
 )
+from viz.trace.findings import lanes_finding, load_finding, ribbon_finding, router_finding, stack_finding
 from viz.trace.matrix import MIXING, look_back, mixing_of, pooled_note
 from viz.trace.tokens import picture, strip_of
 
@@ -75,7 +76,9 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         legends=(*ramps, *([expert_legend(trace, theme, t)] if trace.layers_with("router_probs") else [])),
         note=" ".join(ribbon_note(trace, t)),
     )
-    return Figure("layer_ribbon", spec, {"look_back": NamedArray(reach, ("layer", "token"))} | routes(trace), alt_text)
+    data = {"look_back": NamedArray(reach, ("layer", "token"))} | routes(trace)
+    finding = ribbon_finding(reach, [shown.index for shown in trace], t)
+    return Figure("layer_ribbon", spec, data, alt_text, finding=finding)
 
 
 @figure("expert_lanes", needs=("chosen_experts", "chosen_weights", "router_probs"))
@@ -99,7 +102,8 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         max_height=520,
         lanes=lanes_of(layers, len(trace.tokens), theme, alone=True),
     )
-    alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=layers[0].parts["router_probs"].sizes["expert"])
+    experts = layers[0].parts["router_probs"].sizes["expert"]
+    alt_text = t("viz.expert_lanes.alt", layers=len(layers), experts=experts)
     spec = picture(
         "expert_lanes",
         alt_text,
@@ -111,7 +115,9 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         legends=(expert_legend(trace, theme, t),),
         note=" ".join(lanes_note(layers, t)),
     )
-    return Figure("expert_lanes", spec, routes(trace), alt_text)
+    data = routes(trace)
+    finding = lanes_finding(np.asarray(data["chosen_experts"].values, np.intp), experts, t)
+    return Figure("expert_lanes", spec, data, alt_text, finding=finding)
 
 
 @figure("router_bars", needs=("router_probs", "chosen_experts"))
@@ -136,7 +142,8 @@ def router_bars(
         "router_probs": NamedArray(np.array(probs), ("expert",)),
         "chosen_experts": NamedArray(np.array(chosen), ("choice",)),
     }
-    return Figure("router_bars", chart, data, alt_text)
+    finding = router_finding(float(probs[chosen].sum()), len(chosen), t)
+    return Figure("router_bars", chart, data, alt_text, finding=finding)
 
 
 def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: Theme, t: Translate) -> VegaSpec:
@@ -222,8 +229,7 @@ def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
         legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
         note=t("viz.expert_load.uniform", share=f"{uniform:.1%}"),
     )
-    busiest, expert = np.unravel_index(int(load.argmax()), load.shape)
-    finding = t("viz.expert_load.busiest", layer=layers[int(busiest)].index, expert=int(expert), share=f"{high:.0%}")
+    finding = load_finding(load, [shown.index for shown in layers], t)
     return Figure("expert_load", spec, {"load": NamedArray(load, ("layer", "expert"))}, alt_text, finding=finding)
 
 
@@ -275,7 +281,9 @@ def hybrid_stack(
         legends=legends,
         note=" ".join(filter(None, [t("viz.scope.tile_sqrt"), pooled_note(grid, t=t)])),
     )
-    return Figure("hybrid_stack", spec, {"mixing": NamedArray(maps, ("layer", "query", "key"))}, alt_text)
+    finding = stack_finding(maps, [shown.index for shown in trace], t)
+    data = {"mixing": NamedArray(maps, ("layer", "query", "key"))}
+    return Figure("hybrid_stack", spec, data, alt_text, finding=finding)
 
 
 def _percent(share: float) -> str:

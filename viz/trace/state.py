@@ -9,8 +9,17 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, mixer_ramp
 from viz.trace.channels import Floats, Indices, binned, floats, longest_first, most_varied
+from viz.trace.findings import TAKES, film_finding, frames_finding, row_finding, step_finding
 from viz.trace.matrix import matrix_picture
 from viz.trace.tokens import picture, strip_of
+
+FULL_COLOUR = 0.995  # quantile of |h| from which a colour of state_slice is full
+FILM_SCOPES = (  # words of the two scales of state_slice, and of the buttons that lead to them
+    "viz.scope.frames_sqrt",
+    "viz.scope.frame_sqrt",
+    "viz.scope.to_film",
+    "viz.scope.to_frame",
+)
 
 
 @figure("state_film", needs=("state", "half_life", "dt"), also=("decay_rates",))
@@ -43,7 +52,7 @@ def state_film(
         "channel": NamedArray(chosen, ("channel",)),
         "dt_mean": NamedArray(dt, ("token",)),
     }
-    return Figure("state_film", spec, data, alt)
+    return Figure("state_film", spec, data, alt, finding=film_finding(film, trace.tokens, t))
 
 
 def film_picture(
@@ -115,9 +124,8 @@ def dt_map(
         low=low,
         log=True,
     )
-    return Figure(
-        "dt_map", spec, {"dt": NamedArray(rows, ("row", "token")), "dt_mean": NamedArray(mean, ("token",))}, alt
-    )
+    data = {"dt": NamedArray(rows, ("row", "token")), "dt_mean": NamedArray(mean, ("token",))}
+    return Figure("dt_map", spec, data, alt, finding=step_finding(mean, trace.tokens, t))
 
 
 def map_picture(
@@ -179,14 +187,15 @@ def state_slice(
 ) -> Figure:
     """Draw the state h itself, one frame per token: rows are channels (longest memory first), columns its components.
 
-    A prompt too long for the payload shows every n-th token. The signed colour range is the same in every frame.
+    A prompt too long for the payload shows every n-th token. The signed colour range ends at a quantile of all |h|, or,
+    as the reader switches, of those of the frame: a few strong cells, which get a dot, must not pale all others.
     """
     shown = _layer(trace, "state", layer)
     state = floats(shown, "state")  # (token, channel, d_state)
     chosen = most_varied(floats(shown, "half_life"), state.sum(-1), count=channels)
     every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
     frames = state[::every][:, chosen]  # (frame, channel, d_state)
-    high = float(np.abs(frames).max())
+    high = robust_end(frames)
     grid = Frames(
         values=frames.astype(np.float32),
         scale=Scale(0.0, high, kind="sqrt", signed=True),
@@ -197,6 +206,8 @@ def state_slice(
             template(t, "viz.value", "value", name=t("viz.state_slice.quantity")),
         ),
         frame_pool=every,
+        frame_highs=np.array([robust_end(frame) for frame in frames], np.float32),
+        scopes=tuple(t(key) for key in FILM_SCOPES),
         rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
         columns=Axis(labels=tuple(str(n) for n in range(state.shape[2])), title=t("viz.state_slice.columns")),
         row_height=8,
@@ -206,8 +217,8 @@ def state_slice(
     alt = t("viz.state_slice.alt", layer=shown.index, channels=len(chosen), components=state.shape[2])
     legend = Legend(
         t("viz.state_slice.quantity"),
-        ((0.0, f"−{short(high)}"), (0.5, "0"), (1.0, f"+{short(high)}")),
-        t("viz.scope.frames_sqrt"),
+        ((0.0, f"≤ −{short(high)}"), (0.5, "0"), (1.0, f"≥ +{short(high)}")),
+        t(FILM_SCOPES[0]),
     )
     spec = picture(
         "state_slice",
@@ -220,12 +231,8 @@ def state_slice(
         legends=(legend,),
         note=" ".join([_rows_note(shown, len(chosen), t=t), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
     )
-    return Figure(
-        "state_slice",
-        spec,
-        {"state": NamedArray(frames, ("token", "channel", "d_state")), "channel": NamedArray(chosen, ("channel",))},
-        alt,
-    )
+    data = {"state": NamedArray(frames, ("token", "channel", "d_state")), "channel": NamedArray(chosen, ("channel",))}
+    return Figure("state_slice", spec, data, alt, finding=frames_finding(frames, trace.tokens, every, t))
 
 
 @figure("hidden_attention", needs=("hidden_attention",))
@@ -237,7 +244,14 @@ def hidden_attention(
     alt = t("viz.hidden_attention.alt", layer=shown.index)
     values, color = floats(shown, "hidden_attention"), theme.mixer_color(shown.mixer)
     spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
-    return Figure("hidden_attention", spec, {"hidden_attention": shown.parts["hidden_attention"]}, alt)
+    data = {"hidden_attention": shown.parts["hidden_attention"]}
+    return Figure("hidden_attention", spec, data, alt, finding=row_finding(values, TAKES, t))
+
+
+def robust_end(values: Floats) -> float:
+    """Return the quantile FULL_COLOUR of the magnitudes, from which a colour is full; of mostly zeros the largest."""
+    size = np.abs(values)
+    return float(np.quantile(size, FULL_COLOUR)) or float(size.max())
 
 
 def channel_name(shown: LayerTrace, channel: int, *, t: Translate) -> str:

@@ -12,6 +12,7 @@ from viz.canvas import Bars, CanvasSpec, Frames, Legend, Matrix, Strip, Tiles
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme
+from viz.trace.findings import surprisal_finding
 
 
 @figure("token_strip")
@@ -24,9 +25,10 @@ def token_strip(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int 
         theme=theme,
         t=t,
         strip=strip_of(trace, t=t, selected=selected),
-        note=" ".join([t("viz.token_strip.note", most=_most_surprising(trace)), _blind_guess(trace, t)]),
+        note=" ".join([t("viz.token_strip.note"), _blind_guess(trace, t)]),
     )
-    return Figure("token_strip", spec, {"surprisal": trace.surprisal}, spec.alt)
+    finding = surprisal_finding(np.asarray(trace.surprisal.values, np.float64), trace.tokens, t)
+    return Figure("token_strip", spec, {"surprisal": trace.surprisal}, spec.alt, finding=finding)
 
 
 def picture(
@@ -103,10 +105,3 @@ def _blind_guess(trace: ModelTrace, t: Translate) -> str:
     """Say what a guess among all tokens of this model costs: log2 of how many there are, in bits."""
     vocab = trace.logits.sizes["vocab"]
     return t("viz.token_strip.guess", vocab=f"{vocab:,}", bits=short(math.log2(vocab)))
-
-
-def _most_surprising(trace: ModelTrace) -> str:
-    bits = trace.surprisal.values
-    if np.isnan(bits).all():
-        return "–"
-    return token_name(trace, int(np.nanargmax(bits)))

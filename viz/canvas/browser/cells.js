@@ -16,9 +16,10 @@ function place(scale, high, value) {
   return scale.kind === "sqrt" ? Math.sqrt(part) : part;
 }
 
-// The end of the scale for a cell: one for all, or that of its row or tile.
+// The end of the scale for a cell: one for all, or that of its row, its tile or its frame.
 function highOf(view, tile, row) {
-  const { scale } = view.header.grid;
+  const { scale, frame_highs } = view.header.grid;
+  if (view.byFrame && Number.isInteger(frame_highs)) return view.planes[frame_highs][tile];
   if (scale.highs === null) return scale.high;
   return view.planes[scale.highs][scale.by === "tile" ? tile : scale.by === "row" ? row : 0];
 }

@@ -29,7 +29,10 @@ function showSelection(view, changed) {
   placeFrame(view);
   writePlayer(view);
   if (!view.plan) return;
-  if (frame !== view.frame) view.images.clear();
+  if (frame !== view.frame) {
+    view.images.clear();
+    if (view.byFrame) writeFrameScale(view);
+  }
   if (["token", "span", "frame", "layer", "head"].some((name) => changed.has(name))) {
     paintBase(view);
     writeNote(view);

@@ -12,8 +12,39 @@ function writeFoot(view) {
     element("span", "name", box).textContent = legend.label;
     if (legend.ramp === null) writeSwatches(box, legend.swatches);
     else writeRamp(box, [legend.ramp].flat().map((place) => grid.ramps[place]), legend.ticks);
-    if (legend.scope) element("span", "scope", box).textContent = legend.scope;
+    if (Number.isInteger(grid?.frame_highs)) writeSwitch(view, box);
+    else if (legend.scope) element("span", "scope", box).textContent = legend.scope;
   }
+  writeFrameScale(view);
+}
+
+// The scale of a film: one for all frames, or one for each, with the button that changes it.
+function writeSwitch(view, box) {
+  const line = element("span", "scope", box);
+  element("span", "", line);
+  const button = element("button", "", line);
+  button.type = "button";
+  button.onclick = () => {
+    view.byFrame = !view.byFrame;
+    view.images.clear();
+    writeFrameScale(view);
+    paintBase(view);
+    paintOver(view);
+  };
+}
+
+// Write which scale a film has now, and its ends; beyond them a cell has a dot.
+function writeFrameScale(view) {
+  const { grid } = view.header;
+  const line = view.foot.querySelector(".scope:has(button)");
+  if (!line || view.frame === null) return;
+  const [words, button] = line.children;
+  const which = view.byFrame ? 1 : 0;
+  words.textContent = grid.scopes[which];
+  button.textContent = grid.scopes[3 - which];
+  const high = Number(highOf(view, view.frame, 0).toPrecision(3));
+  const ends = [`≤ −${high}`, "0", `≥ +${high}`];
+  line.parentElement.querySelectorAll(".ticks span").forEach((tick, place) => (tick.textContent = ends[place]));
 }
 
 // The words under the picture, which may be those of the shown token.

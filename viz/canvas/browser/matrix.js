@@ -8,6 +8,7 @@ function drawMatrix(view, ctx) {
   else {
     drawMap(view, ctx, tile, left, gridY, cell * grid.columns, row * grid.rows);
     drawGaps(view, ctx);
+    if (grid.mode === "frames") drawClipped(view, ctx);
     if (cell * grid.columns > gridWidth + 0.5) ctx.clearRect(left + gridWidth, gridY, cell * grid.columns - gridWidth + 1, gridHeight);
   }
   if (grid.triangle) drawStairs(view, ctx);
@@ -30,6 +31,23 @@ function drawGaps(view, ctx) {
   ctx.fillStyle = theme.card;
   if (cell >= 6) for (let c = 1; c < grid.columns; c++) ctx.fillRect(snap(view, left + c * cell) - 0.5, gridY, 1, grid.rows * row);
   if (row >= 5) for (let r = 1; r < grid.rows; r++) ctx.fillRect(left, snap(view, gridY + r * row) - 0.5, grid.columns * cell, 1);
+}
+
+// A dot in every cell of a frame whose value lies beyond the end of the scale.
+function drawClipped(view, ctx) {
+  const { grid } = view.header;
+  const { left, gridY, row, cell } = view.plan;
+  const size = Math.min(row, cell) / 5;
+  if (size < 0.8) return;
+  for (let r = 0; r < grid.rows; r++) {
+    for (let c = 0; c < grid.columns; c++) {
+      if (!(Math.abs(valueAt(view, view.frame, r, c)) > highOf(view, view.frame, r))) continue;
+      ctx.fillStyle = readable(colorOf(view, view.frame, r, c));
+      ctx.beginPath();
+      ctx.arc(left + (c + 0.5) * cell, gridY + (r + 0.5) * row, size, 0, 2 * Math.PI);
+      ctx.fill();
+    }
+  }
 }
 
 // The edge of the past: a fine staircase, so that a zero weight and a future token do not look alike.

@@ -25,6 +25,7 @@ class View {
     this.images = new Map(); // painted maps (cells.js)
     this.cursor = null; // {zone: "strip", token} or {zone: "grid", tile, row, column}; x, y where the pointer put it
     this.frame = null; // of a film; null for other pictures
+    this.byFrame = false; // whether each frame of a film has the scale of its own
     this.own = null; // the store of this picture, and the one that it follows: this or that of the page (follow.js)
     this.store = null;
     this.print = false; // while the page is printed

@@ -8,6 +8,7 @@ function buildText(view) {
   view.text.replaceChildren(view.head);
   view.text.className = `text ${DENSE.find(([most]) => signs.length <= most)[1]}`;
   view.text.setAttribute("aria-label", `${words.text}. ${words.keys}`);
+  view.text.setAttribute("aria-roledescription", words.kind);
   view.root.setAttribute("aria-label", alt);
   view.tokens = labels.map(() => null);
   let at = 0;

@@ -1,0 +1,265 @@
+"""What the drawn numbers of one forward pass show, in a sentence each; "" where they show nothing, and in a tie.
+
+Every function takes the arrays that its figure draws. Numbers that are written alike are a tie.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from models.records.trace import Token
+from viz.look.extremes import extremes, percent, single_most
+from viz.look.labels import Translate, short
+from viz.trace.channels import Floats
+
+Places = Mapping[str, str]  # where most of a row stands -> the words for it
+GIVES: Places = MappingProxyType(
+    {
+        "previous": "viz.head_matrix.gives_previous",
+        "first": "viz.head_matrix.gives_first",
+        "itself": "viz.head_matrix.gives_itself",
+        "others": "viz.head_matrix.gives_others",
+    }
+)
+SCORES_AT: Places = MappingProxyType(
+    {
+        "previous": "viz.head_logits.at_previous",
+        "first": "viz.head_logits.at_first",
+        "itself": "viz.head_logits.at_itself",
+        "others": "viz.head_logits.at_others",
+    }
+)
+MOVES: Places = MappingProxyType(
+    {
+        "previous": "viz.value_norm_matrix.moves_previous",
+        "first": "viz.value_norm_matrix.moves_first",
+        "itself": "viz.value_norm_matrix.moves_itself",
+        "others": "viz.value_norm_matrix.moves_others",
+    }
+)
+TAKES: Places = MappingProxyType(
+    {
+        "previous": "viz.takes.previous",
+        "first": "viz.takes.first",
+        "itself": "viz.takes.itself",
+        "others": "viz.takes.others",
+    }
+)
+
+
+def row_finding(weights: Floats, words: Places, t: Translate) -> str:
+    """Say which of four places gets most of a row of |weights| (query, key), and its mean share.
+
+    The places are the token before, the first, the token itself and all others; the rows are those from the third on,
+    for which these are different tokens, each divided by its sum. A row of zeros does not count.
+    """
+    size = np.tril(np.abs(weights.astype(np.float64)))[2:]
+    total = size.sum(1)
+    rows = np.flatnonzero(total > 0)
+    if not len(rows):
+        return ""
+    share = size[rows] / total[rows, None]
+    each = np.arange(len(rows))
+    shares = {
+        "previous": float(share[each, rows + 1].mean()),
+        "first": float(share[:, 0].mean()),
+        "itself": float(share[each, rows + 2].mean()),
+    }
+    shares["others"] = 1 - sum(shares.values())
+    place = single_most(list(shares.values()), percent)
+    if place is None:
+        return ""
+    name = list(shares)[place]
+    return t(words[name], share=percent(shares[name]))
+
+
+def scores_finding(scores: Floats, t: Translate) -> str:
+    """Say at which of the four places of row_finding the largest score (query, key) of a row stands most often.
+
+    A row whose largest score stands at two keys does not count.
+    """
+    counts = dict.fromkeys(SCORES_AT, 0)
+    for query in range(2, len(scores)):
+        row = scores[query, : query + 1]
+        best = np.flatnonzero(row == row.max())
+        if len(best) == 1:
+            known = {query - 1: "previous", 0: "first", query: "itself"}
+            counts[known.get(int(best[0]), "others")] += 1
+    place = single_most(list(counts.values()), str)
+    if place is None:
+        return ""
+    name = list(counts)[place]
+    return t(SCORES_AT[name], count=counts[name], all=len(scores) - 2)
+
+
+def mosaic_finding(scores: Floats, even: Floats, layers: Sequence[int], score: str, t: Translate) -> str:
+    """Name the head with the highest score (layer, head), beside what even weights score in its layer (layer,)."""
+    best = single_most([float(value) for value in scores.ravel()], "{:.2f}".format)
+    if best is None:
+        return ""
+    row, head = divmod(best, scores.shape[1])
+    said = {"value": f"{scores[row, head]:.2f}", "uniform": f"{even[row]:.2f}"}
+    return t("viz.head_mosaic.highest", score=score, layer=layers[row], head=head, **said)
+
+
+def film_finding(film: Floats, tokens: Sequence[Token], t: Translate) -> str:
+    """Name the token at which the rows (channel, token) change most from the token before.
+
+    The change of a row is a share of its largest magnitude, as it is coloured; the share is a mean over the rows.
+    """
+    peak = np.abs(film).max(1, keepdims=True)
+    steps = (np.abs(np.diff(film.astype(np.float64), axis=1)) / np.where(peak > 0, peak, 1)).mean(0)
+    place = single_most([float(step) for step in steps], percent)
+    if place is None:
+        return ""
+    return t("viz.film.changes", at=_named(tokens, place + 1, t), share=percent(float(steps[place])))
+
+
+def step_finding(mean: Floats, tokens: Sequence[Token], t: Translate) -> str:
+    """Name the tokens at which the mean step size (token,) is largest and smallest."""
+    found = _ends(mean, tokens, t)
+    return t("viz.dt_map.finding", **found) if found else ""
+
+
+def gate_finding(mean: Floats, tokens: Sequence[Token], t: Translate) -> str:
+    """Name the tokens at which the mean receptance (token,) is largest and smallest."""
+    found = _ends(mean, tokens, t)
+    return t("viz.receptance_map.finding", **found) if found else ""
+
+
+def frames_finding(frames: Floats, tokens: Sequence[Token], every: int, t: Translate) -> str:
+    """Name the token after which the mean |h| of the frames (frame, channel, d_state) is largest, beside the first.
+
+    every: tokens from one frame to the next.
+    """
+    size = np.abs(frames.astype(np.float64)).mean((1, 2))
+    place = single_most([float(value) for value in size], short)
+    if place is None or len(size) < 2:
+        return ""
+    values = {"high": short(float(size[place])), "first": short(float(size[0]))}
+    return t("viz.state_slice.finding", at=_named(tokens, place * every, t), **values)
+
+
+def decay_finding(rate: Floats, reach: float, t: Translate) -> str:
+    """Say how many of the curves, e^(-(n - 1) w) of a rate w (channel,), fall to half within the drawn distances.
+
+    reach: the largest drawn distance.
+    """
+    if len(rate) < 2:
+        return ""
+    half_life = np.log(2) / rate.astype(np.float64)
+    fallen = int((1 + half_life <= reach).sum())
+    values = {"shortest": short(float(half_life.min())), "longest": short(float(half_life.max()))}
+    return t("viz.decay_curves.finding", fallen=fallen, all=len(rate), **values)
+
+
+def ribbon_finding(reach: Floats, layers: Sequence[int], t: Translate) -> str:
+    """Name the layers in which the tokens look back furthest and least far: the mean of reach (layer, token)."""
+    found = extremes(_by_layer(layers, reach.mean(1), t), short)
+    return t("viz.layer_ribbon.finding", **found._asdict()) if found and reach.shape[1] > 1 else ""
+
+
+def stack_finding(maps: Floats, layers: Sequence[int], t: Translate) -> str:
+    """Name the layers in which earlier tokens get most and least of a row of |maps| (layer, query, key).
+
+    The share is a mean over the rows from the second on; a row of zeros does not count.
+    """
+    size = np.abs(maps.astype(np.float64))[:, 1:]
+    total, own = size.sum(2), np.diagonal(size, 1, 1, 2)
+    if not total.size or (total <= 0).all(1).any():
+        return ""
+    past = [float((1 - here[sums > 0] / sums[sums > 0]).mean()) for here, sums in zip(own, total, strict=True)]
+    found = extremes(_by_layer(layers, np.array(past), t), percent)
+    return t("viz.hybrid_stack.finding", **found._asdict()) if found else ""
+
+
+def lanes_finding(chosen: npt.NDArray[np.integer], experts: int, t: Translate) -> str:
+    """Say how often the first choice (layer, token, choice) is that of the token before, over all layers."""
+    first = chosen[:, :, 0]
+    if first.shape[1] < 2:
+        return ""
+    kept = float((first[:, 1:] == first[:, :-1]).mean())
+    return t("viz.expert_lanes.finding", share=percent(kept), even=f"{1 / experts:.1%}")
+
+
+def router_finding(kept: float, count: int, t: Translate) -> str:
+    """Say which share of the probability the chosen experts have."""
+    key = "viz.router_bars.finding_one" if count == 1 else "viz.router_bars.finding"
+    return t(key, count=count, kept=percent(kept))
+
+
+def load_finding(load: Floats, layers: Sequence[int], t: Translate) -> str:
+    """Name the expert with the largest share of the token slots of its layer (layer, expert)."""
+    best = single_most([float(value) for value in load.ravel()], percent)
+    if best is None:
+        return ""
+    row, expert = divmod(best, load.shape[1])
+    return t("viz.expert_load.busiest", layer=layers[row], expert=expert, share=percent(float(load[row, expert])))
+
+
+def surprisal_finding(bits: Floats, tokens: Sequence[Token], t: Translate) -> str:
+    """State the mean surprisal (token,) of the tokens that have one, and which token cost most."""
+    place = single_most([float(value) for value in bits], short)
+    if place is None or np.isfinite(bits).sum() < 2:
+        return ""
+    values = {"mean": short(float(np.nanmean(bits))), "high": short(float(bits[place]))}
+    return t("viz.token_strip.finding", at=_named(tokens, place, t), **values)
+
+
+def lens_finding(ranks: Floats, names: Sequence[str], t: Translate) -> str:
+    """Name the row from which on the final prediction is first at half of the tokens or more, by rank (layer, token).
+
+    The last row is the prediction itself; where only it has half of them, the share of the row before is stated.
+    """
+    share = (ranks == 1).mean(1)
+    if len(share) < 2:
+        return ""
+    late = [row for row, value in enumerate(share) if value < 0.5]
+    start = late[-1] + 1 if late else 0
+    if start >= len(share) - 1:
+        return t("viz.logit_lens.finding_late", row=names[-2], share=percent(float(share[-2])))
+    return t("viz.logit_lens.finding", row=names[start], share=percent(float(share[start])))
+
+
+def near_finding(shares: Mapping[str, Floats], t: Translate) -> str:
+    """State for every model (name -> (query, key)) the mean share of the token itself and the one before.
+
+    The rows are those from the third on. "" where a model has none.
+    """
+    if any(len(map_) < 3 for map_ in shares.values()):
+        return ""
+    near = {}
+    for name, map_ in shares.items():
+        rows = np.arange(2, len(map_))
+        near[name] = float((map_[rows, rows] + map_[rows, rows - 1]).mean())
+    listed = sorted(near.items(), key=lambda item: -item[1])
+    told = [t("viz.four_machines.near_one", name=name, share=percent(value)) for name, value in listed]
+    return t("viz.four_machines.near", list=", ".join(told))
+
+
+def guesses_finding(ranks: Floats, t: Translate) -> str:
+    """Say at how many places (place,) the likeliest token is the one that came; nan where none came."""
+    known = ranks[np.isfinite(ranks)]
+    return t("viz.next_word.finding", right=int((known == 1).sum()), all=len(known)) if len(known) else ""
+
+
+def _ends(mean: Floats, tokens: Sequence[Token], t: Translate) -> dict[str, str]:
+    """Name the tokens with the largest and the smallest value (token,); nothing where either is not one token."""
+    values = [float(value) for value in mean]
+    most, least = single_most(values, short), single_most([-value for value in values], lambda value: short(-value))
+    if most is None or least is None or most == least:
+        return {}
+    names = {"most": _named(tokens, most, t), "least": _named(tokens, least, t)}
+    return names | {"high": short(values[most]), "low": short(values[least])}
+
+
+def _named(tokens: Sequence[Token], place: int, t: Translate) -> str:
+    """Name a token by its label and its number, as the strip does."""
+    label = tokens[place].label
+    return t("viz.at_token", token=label.removeprefix("\u2423") or label, index=tokens[place].index)
+
+
+def _by_layer(layers: Sequence[int], values: Floats, t: Translate) -> list[tuple[str, float]]:
+    return [(t("viz.layer", layer=layer), float(value)) for layer, value in zip(layers, values, strict=True)]
