@@ -1,19 +1,14 @@
-"""The card of a figure: title, picture, badge with the reconstruction error, definition, export, link."""
+"""The card of a figure: title, picture, badge with the reconstruction error, menu, definition."""
 
-import csv
-import io
 import math
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal, cast
 
-import numpy as np
 import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import html, parts
+from pages.shared import figure_menu, html, parts
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -37,13 +32,14 @@ def show(
     check: Check | None = None,
     subtitle: str | None = None,
     note: str | None = None,
+    source: str = "",
     picked: Callable[[Selection], None] | None = None,
 ) -> None:
     """Draw a figure in its card.
 
     key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; subtitle: plain
-    words beside the title; note: plain words under the picture, its own without them. picked: what a click does that
-    the picture reports.
+    words beside the title; note: plain words under the picture, its own without them. source: what it was drawn from,
+    in words that the pictures which people take along repeat. picked: what a click does that the picture reports.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
@@ -53,34 +49,13 @@ def show(
         _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)
-        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.html(_badge(check) + _inline(facts.inline), width="content")
-            with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
-                _definition(fig, facts, key, check)
-                _export(fig, key)
-                _link(fig, key)
-
-
-def to_csv(data: Mapping[str, NamedArray]) -> bytes:
-    """Write arrays as CSV, a row per number with its indices; several arrays become a ZIP of one file each."""
-    if len(data) == 1:
-        return _csv(*data.values())
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in data.items():
-            archive.writestr(f"{name}.csv", _csv(array))
-    return out.getvalue()
-
-
-def to_npz(data: Mapping[str, NamedArray]) -> bytes:
-    """Write arrays as NPZ; the names of the dimensions follow each as <name>.dims."""
-    out = io.BytesIO()
-    arrays: dict[str, Any] = {}
-    for name, array in data.items():
-        arrays[name] = array.values
-        arrays[f"{name}.dims"] = np.array(array.dims)
-    np.savez_compressed(out, **arrays)
-    return out.getvalue()
+        html.show(
+            html.element(
+                "div", _badge(check), _inline(facts.inline), figure_menu.buttons(fig.id, source), class_="cs-row"
+            )
+        )
+        figure_menu.files(fig, key)
+        _definition(fig, facts, key, check)
 
 
 def scientific(value: float) -> str:
@@ -108,10 +83,10 @@ def _height(chart: "alt.Chart") -> int | Literal["content"]:
     return int(stated) if isinstance(stated, int | float) else "content"
 
 
-def _badge(check: Check | None) -> str:
+def _badge(check: Check | None) -> html.Html:
     """Write in a few words how a figure was checked; opened, it says in a sentence what that means."""
     if check is None:
-        return ""
+        return html.text()
     key = f"figure.{check.kind}" if check.passed else f"figure.{check.kind}_not"
     error = scientific(check.error) if math.isfinite(check.error) else t("figure.no_number")
     mark, kind = ("✓", "good") if check.passed else ("✕", "bad")
@@ -120,15 +95,21 @@ def _badge(check: Check | None) -> str:
     return html.disclosure(badge, meaning, class_="cs-proof")
 
 
-@lru_cache(128)
-def _inline(formula: str) -> str:
-    return html.element("span", formula, class_="cs-inline") if formula else ""
+def _inline(formula: str) -> html.Html | None:
+    return html.element("span", formula, class_="cs-inline", title=formula) if formula else None
 
 
 def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) -> None:
-    with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
-        st.latex(facts.formula)
-        st.markdown("\n\n".join(_lines(fig, facts, check)))
+    """Unfold the definition below the figure, where it covers nothing; it is written when it is opened."""
+
+    def drawn() -> None:
+        with st.expander(t("figure.definition"), key=f"{key}.definition", on_change="rerun") as opened:
+            if opened.open:
+                st.latex(facts.formula)
+                st.markdown("\n\n".join(_lines(fig, facts, check)))
+
+    with st.container(key=f"definition-{key}"):
+        parts.part(f"{key}.meaning", drawn, on=())
 
 
 def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str]:
@@ -148,48 +129,5 @@ def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str
         yield f"**{t('figure.paper')}** [{paper.title}]({paper.url}) · {paper.authors} · {paper.year}"
 
 
-def _export(fig: Figure, key: str) -> None:
-    packed = len(fig.data) > 1
-    with st.popover(t("figure.export"), type="tertiary", key=f"{key}.export"):
-        st.caption(t("figure.export_text"))
-        with st.container(horizontal=True, gap="small"):
-            st.download_button(
-                "CSV (ZIP)" if packed else "CSV",
-                partial(to_csv, fig.data),
-                file_name=f"{fig.id}.{'zip' if packed else 'csv'}",
-                mime="application/zip" if packed else "text/csv",
-                key=f"{key}.csv",
-                on_click="ignore",
-            )
-            st.download_button(
-                "NPZ",
-                partial(to_npz, fig.data),
-                file_name=f"{fig.id}.npz",
-                mime="application/octet-stream",
-                key=f"{key}.npz",
-                on_click="ignore",
-            )
-
-
-def _link(fig: Figure, key: str) -> None:
-    """Offer the address of this figure when it is opened: choices of the browser may be newer than the card."""
-
-    def drawn() -> None:
-        with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link", on_change="rerun") as opened:
-            if opened.open:
-                st.caption(t("figure.link_text"))
-                st.code(f"{session.current().permalink()}#{fig.id}", language=None, wrap_lines=True)
-
-    parts.part(f"{key}.address", drawn, on=())
-
-
 def _shape(array: NamedArray) -> str:
     return " × ".join(f"{name} {size}" for name, size in array.sizes.items())
-
-
-def _csv(array: NamedArray) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*array.dims, "value"])
-    writer.writerows((*index, value) for index, value in np.ndenumerate(array.values))
-    return out.getvalue().encode()
