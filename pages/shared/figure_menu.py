@@ -68,7 +68,7 @@ def _buttons(figure_id: str, source: str, lang: str) -> html.Html:
 
 
 def _symbol(name: str) -> html.Html:
-    return html.element("i", class_=f"cs-symbol cs-symbol-{name}", aria_hidden="true")
+    return html.element("span", class_=f"cs-symbol cs-symbol-{name}", aria_hidden="true")
 
 
 def files(fig: Figure, key: str) -> None:

@@ -192,6 +192,7 @@ def test_a_menu_names_its_entries_walks_by_keys_and_opens_definition_and_link(se
     expect(page.locator("#cs-figure-menu")).not_to_be_visible()
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
+    expect(entries.first).to_be_focused()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(card.locator(".katex").first).to_be_visible(timeout=LOOK_MS)
