@@ -134,21 +134,31 @@ function drawText({ ctx, at, opacity, window: seen }, node, style) {
   if ("letterSpacing" in ctx) ctx.letterSpacing = "0px";
 }
 
+const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
 // The lines that a text node is broken into, each with its place on the page.
 function linesOf(node) {
   const range = document.createRange();
   const lines = [];
   const text = node.data;
-  for (const { 0: word, index } of text.matchAll(/\S+\s*|\s+/g)) {
-    range.setStart(node, index);
-    range.setEnd(node, index + word.trimEnd().length || index + word.length);
-    const rect = range.getBoundingClientRect();
-    if (!rect.width) continue;
+  const over = (start, end) => {
+    range.setStart(node, start);
+    range.setEnd(node, end);
+    return range;
+  };
+  const add = (start, end) => {
+    const rect = over(start, end).getBoundingClientRect();
+    if (!rect.width) return;
     const line = lines.at(-1);
     if (line && Math.abs(line.rect.top - rect.top) < rect.height / 2) {
-      line.text = text.slice(line.start, index + word.trimEnd().length);
-      line.rect = { left: line.rect.left, top: line.rect.top, width: rect.right - line.rect.left, height: line.rect.height };
-    } else lines.push({ text: word.trimEnd(), start: index, rect: { left: rect.left, top: rect.top, width: rect.width, height: rect.height } });
+      line.text = text.slice(line.start, end);
+      line.rect.width = rect.right - line.rect.left;
+    } else lines.push({ text: text.slice(start, end), start, rect: { left: rect.left, top: rect.top, width: rect.width, height: rect.height } });
+  };
+  for (const { 0: word, index } of text.matchAll(/\S+/g)) {
+    const end = index + word.length;
+    if (over(index, end).getClientRects().length < 2) add(index, end);
+    else for (const { segment, index: at } of graphemes.segment(word)) add(index + at, index + at + segment.length); // broken within
   }
   return lines.map(({ text: line, rect }) => ({ text: line.replace(/\s+/g, " "), rect }));
 }
