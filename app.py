@@ -18,7 +18,11 @@ from pages.shared.readiness import Readiness
 from pages.shared.serving import Assets, Compressed
 
 ROOT = Path(__file__).resolve().parent
-SERVED = ("style", "fonts")  # folders of assets that a browser asks for; the others are read by the app alone
+SERVED = (
+    "style",
+    "fonts",
+    "scripts",
+)  # folders of assets that a browser asks for; the others are read by the app alone
 
 _log = logging.getLogger("contextscope")
 

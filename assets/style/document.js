@@ -1,5 +1,5 @@
 // Keep what Streamlit leaves alone in step with the app: language and page of the document, the colour scheme outside the
-// app's own element (popovers live beside it), and the visitor's choices in the address.
+// app's own element (popovers live beside it), the words of the menu of figures, and the visitor's choices in the address.
 //
 // History gets one entry for each deliberate choice: a text, a layer, a head, a language. Back then undoes it: Streamlit
 // runs the script with the address of that time, and the session reads it (pages/shared/state/session.py). What follows
@@ -28,6 +28,8 @@ export default function ({ data, setTriggerValue }) {
     root.style.colorScheme = mode;
   }
 
+  window.contextscope ??= {};
+  window.contextscope.words = data.words; // of the menu of figures, assets/scripts/figure_menu.js
   watchTexts(app);
   seek();
   if (data.pointed) point(...data.pointed);

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from models.machine.paths import ASSETS
-from pages.shared import cache, document, gate, history, notices, parts, reading_bar, site, style
+from pages.shared import cache, document, figure_menu, gate, history, notices, parts, reading_bar, site, style
 from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
@@ -55,7 +55,14 @@ def language_switch() -> None:
 def tell_document(page: str) -> None:
     """Give the document its language, and the address the visitor's choices."""
     visit = session.current()
-    style.document(lang=visit.lang, page=page, query=visit.query(), restored=history.is_step(), pointed=visit.pointed)
+    style.document(
+        lang=visit.lang,
+        page=page,
+        query=visit.query(),
+        restored=history.is_step(),
+        words=figure_menu.words(visit.lang),
+        pointed=visit.pointed,
+    )
 
 
 def run() -> None:

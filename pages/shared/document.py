@@ -19,6 +19,7 @@ FOLDER = ASSETS / "style"
 HEAD = FOLDER / "head.html"
 FONTS = FOLDER / "fonts.css"
 FIRST = FOLDER / "contextscope.css"
+MENU = ASSETS / "scripts" / "figure_menu.js"
 _TITLE = "<title>Streamlit</title>"
 _ROOT = '<html lang="en">'
 _END, _BODY = "</head>", "<body>"
@@ -37,6 +38,7 @@ class DocumentHead:
             .strip()
             .replace("PAGE_NAMES", "|".join(site.KEYS[1:]))
             .replace("FONTS_ADDRESS", address(FONTS))
+            .replace("MENU_ADDRESS", address(MENU))
             .replace("SHEET_PRELOADS", preloads)
         )
         self.style = f"{links}\n<style>{style.rules()}</style>"

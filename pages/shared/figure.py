@@ -1,18 +1,12 @@
-"""The card of a figure: title, picture, badge with the reconstruction error, definition, export, link."""
+"""The card of a figure: title, picture, badge with the reconstruction error, menu, definition."""
 
-import csv
-import io
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
-from typing import Any
+from collections.abc import Callable, Iterator
 
-import numpy as np
 import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import html, parts, proof, style
+from pages.shared import figure_menu, html, parts, proof, style
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -34,13 +28,15 @@ def show(
     compare: proof.Compare | None = None,
     subtitle: str | None = None,
     note: str | None = None,
+    source: str = "",
     picked: Callable[[Selection], None] | None = None,
 ) -> None:
     """Draw a figure in its card.
 
     key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; compare: makes
     the two curves of its error when the badge is opened. subtitle: plain words beside the title; note: plain words
-    under the picture, its own without them. picked: what a click does that the picture reports.
+    under the picture, its own without them. source: what it was drawn from, in words that the pictures which people
+    take along repeat. picked: what a click does that the picture reports.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
@@ -50,29 +46,13 @@ def show(
         _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)
-        parts.part(f"{key}.foot", lambda: _foot(fig, key, facts, check, compare), on=())
-
-
-def to_csv(data: Mapping[str, NamedArray]) -> bytes:
-    """Write arrays as CSV, a row per number with its indices; several arrays become a ZIP of one file each."""
-    if len(data) == 1:
-        return _csv(*data.values())
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in data.items():
-            archive.writestr(f"{name}.csv", _csv(array))
-    return out.getvalue()
-
-
-def to_npz(data: Mapping[str, NamedArray]) -> bytes:
-    """Write arrays as NPZ; the names of the dimensions follow each as <name>.dims."""
-    out = io.BytesIO()
-    arrays: dict[str, Any] = {}
-    for name, array in data.items():
-        arrays[name] = array.values
-        arrays[f"{name}.dims"] = np.array(array.dims)
-    np.savez_compressed(out, **arrays)
-    return out.getvalue()
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"row-{key}"):
+            if check is not None:
+                with st.container(key=f"proof-{key}", width="content"):
+                    _badge(key, check, compare)
+            html.show(html.element("div", _inline(facts.inline), figure_menu.buttons(fig.id, source), class_="cs-row"))
+        figure_menu.files(fig, key)
+        _definition(fig, facts, key, check)
 
 
 def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:
@@ -88,45 +68,36 @@ def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) 
             st.vega_lite_chart(spec, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
 
 
-def _foot(fig: Figure, key: str, facts: FigureFacts, check: Check | None, compare: proof.Compare | None) -> None:
-    """Set the badge and the formula beside the definition, the export and the link: a part of its own.
-
-    What the badge and the link show is made when they are opened.
-    """
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        with st.container(
-            horizontal=True, vertical_alignment="center", gap="small", width="content", key=f"proof-{key}"
-        ):
-            if check is not None:
-                _badge(key, check, compare)
-            if facts.inline:
-                st.html(_inline(facts.inline), width="content")
-        with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
-            _definition(fig, facts, key, check)
-            _export(fig, key)
-            _link(fig, key)
-
-
 def _badge(key: str, check: Check, compare: proof.Compare | None) -> None:
     """Write in a few words how a figure was checked; opened, it says what that means and shows the two curves."""
     kind = "good" if check.passed else "bad"
-    with (
-        st.container(key=f"badge-{kind}-{key}", width="content"),
-        st.popover(proof.label(check), type="tertiary", key=f"{key}.badge", on_change="rerun") as opened,
-    ):
-        if opened.open:
-            html.show(proof.opened(check, compare() if compare is not None else (), style.theme()))
+
+    def drawn() -> None:
+        with (
+            st.container(key=f"badge-{kind}-{key}", width="content"),
+            st.popover(proof.label(check), type="tertiary", key=f"{key}.badge", on_change="rerun") as opened,
+        ):
+            if opened.open:
+                html.show(proof.opened(check, compare() if compare is not None else (), style.theme()))
+
+    parts.part(f"{key}.proof", drawn, on=())
 
 
-@lru_cache(128)
-def _inline(formula: str) -> str:
-    return html.element("span", formula, class_="cs-inline") if formula else ""
+def _inline(formula: str) -> html.Html | None:
+    return html.element("span", formula, class_="cs-inline", title=formula) if formula else None
 
 
 def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) -> None:
-    with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
-        st.latex(facts.formula)
-        st.markdown("\n\n".join(_lines(fig, facts, check)))
+    """Unfold the definition below the figure, where it covers nothing; it is written when it is opened."""
+
+    def drawn() -> None:
+        with st.expander(t("figure.definition"), key=f"{key}.definition", on_change="rerun") as opened:
+            if opened.open:
+                st.latex(facts.formula)
+                st.markdown("\n\n".join(_lines(fig, facts, check)))
+
+    with st.container(key=f"definition-{key}"):
+        parts.part(f"{key}.meaning", drawn, on=())
 
 
 def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str]:
@@ -146,44 +117,5 @@ def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str
         yield f"**{t('figure.paper')}** [{paper.title}]({paper.url}) · {paper.authors} · {paper.year}"
 
 
-def _export(fig: Figure, key: str) -> None:
-    packed = len(fig.data) > 1
-    with st.popover(t("figure.export"), type="tertiary", key=f"{key}.export"):
-        st.caption(t("figure.export_text"))
-        with st.container(horizontal=True, gap="small"):
-            st.download_button(
-                "CSV (ZIP)" if packed else "CSV",
-                partial(to_csv, fig.data),
-                file_name=f"{fig.id}.{'zip' if packed else 'csv'}",
-                mime="application/zip" if packed else "text/csv",
-                key=f"{key}.csv",
-                on_click="ignore",
-            )
-            st.download_button(
-                "NPZ",
-                partial(to_npz, fig.data),
-                file_name=f"{fig.id}.npz",
-                mime="application/octet-stream",
-                key=f"{key}.npz",
-                on_click="ignore",
-            )
-
-
-def _link(fig: Figure, key: str) -> None:
-    """Offer the address of this figure when it is opened: choices of the browser may be newer than the card."""
-    with st.popover(t("figure.link"), type="tertiary", key=f"{key}.link", on_change="rerun") as opened:
-        if opened.open:
-            st.caption(t("figure.link_text"))
-            st.code(f"{session.current().permalink()}#{fig.id}", language=None, wrap_lines=True)
-
-
 def _shape(array: NamedArray) -> str:
     return " × ".join(f"{name} {size}" for name, size in array.sizes.items())
-
-
-def _csv(array: NamedArray) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*array.dims, "value"])
-    writer.writerows((*index, value) for index, value in np.ndenumerate(array.values))
-    return out.getvalue().encode()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from viz.figure import Figure
 from viz.proof.curves import Curves, curves
 
 Draw = Callable[..., Figure]
+TEXT_IN_A_PICTURE = 200  # characters of the text that a picture repeats
 
 _figures = Figures()
 
@@ -28,13 +30,15 @@ def panel(
     key: str,
     subtitle: str | None = None,
     follow: bool = False,
+    source: str | None = None,
     picked: Callable[[Selection], None] | None = None,
     **options: Any,
 ) -> None:
     """Call a figure function with the theme and the words, check what it returns and show it.
 
     key: <page>.<name>. follow: the figure is drawn for the chosen token here, as `selected`; pictures of the canvas
-    follow it in the browser. picked: what a click does that the picture reports. options go to the figure function.
+    follow it in the browser. source: what the figure was drawn from, in words; without them the models and the text of
+    its traces. picked: what a click does that the picture reports. options go to the figure function.
     """
     if follow:
         first = trace if isinstance(trace, ModelTrace) else trace[0]
@@ -49,13 +53,34 @@ def panel(
         with gate.released() if _large(trace) else nullcontext():
             return curves(drawn, trace, **options)
 
-    figure.show(drawn, key=key, check=checked, compare=compare, subtitle=subtitle, picked=picked)
+    told = _source(trace) if source is None else source
+    figure.show(drawn, key=key, check=checked, compare=compare, subtitle=subtitle, source=told, picked=picked)
 
 
 def _large(shown: Any) -> bool:
     """Return whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
-    traces = [shown] if isinstance(shown, ModelTrace) else shown if isinstance(shown, list | tuple) else ()
-    return any(isinstance(one, ModelTrace) and one.checkpoint not in cache.bundled() for one in traces)
+    return any(one.checkpoint not in cache.bundled() for one in _traces(shown))
+
+
+def _traces(shown: Any) -> list[ModelTrace]:
+    given = [shown] if isinstance(shown, ModelTrace) else shown if isinstance(shown, list | tuple) else ()
+    return [one for one in given if isinstance(one, ModelTrace)]
+
+
+def _source(shown: Any) -> str:
+    """Name the models and the text of the traces that a figure draws; "" where it draws none."""
+    traces = _traces(shown)
+    if not traces:
+        return ""
+    text = traces[0].prompt
+    if len(text) > TEXT_IN_A_PICTURE:
+        text = f"{text[:TEXT_IN_A_PICTURE]}…"
+    return t("figure.source", models=", ".join(_model(trace) for trace in traces), text=text)
+
+
+def _model(trace: ModelTrace) -> str:
+    name = t(f"nav.{trace.architecture}")
+    return name if trace.checkpoint in cache.bundled() else f"{name} ({PurePath(trace.checkpoint).name})"
 
 
 def selected_or_last(trace: ModelTrace) -> int:

@@ -1,5 +1,6 @@
 """The look as rules of the document's style, the theme of the figures, and what the document is told on every run."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,21 @@ def theme() -> Theme:
 
 
 def document(
-    *, lang: str, page: str, query: dict[str, str], restored: bool, pointed: tuple[str, int] | None = None
+    *,
+    lang: str,
+    page: str,
+    query: dict[str, str],
+    restored: bool,
+    words: Mapping[str, str],
+    pointed: tuple[str, int] | None = None,
 ) -> None:
     """Set the document's language, page and colour scheme, and write the visitor's choices into the address.
 
-    restored: the choices are those of a step in the browser's history, which must not become a new one. pointed: the
-    anchor to scroll to, with a number that is another for each time that somebody asks.
+    restored: the choices are those of a step in the browser's history, which must not become a new one. words: those of
+    the menu of figures. pointed: the anchor to scroll to, with a number that is another for each time that somebody
+    asks.
     """
-    told = {"lang": lang, "page": page, "query": query, "restored": restored, "pointed": pointed}
+    told = {"lang": lang, "page": page, "query": query, "restored": restored, "words": dict(words), "pointed": pointed}
     _component()(key="frame.document", data=told, on_mode_change=_noted)
 
 

@@ -230,25 +230,6 @@ def test_a_text_is_never_markup(server, visit) -> None:
     assert seen.console_errors == []
 
 
-def test_definition_export_and_link_open(server, visit) -> None:
-    seen = visit(address(server.url, "mamba", "?text=The+wolf+and+the+fox&layer=2"))
-    await_figure(seen.page)
-    await_end(seen.page)
-    drawer = seen.page.locator("[class*='st-key-drawer-']").first
-    body = seen.page.locator("[data-testid='stPopoverBody']")
-    drawer.get_by_text(i18n.say("en", "figure.definition")).click()
-    expect(body.locator(".katex").first).to_be_visible(timeout=LOOK_MS)
-    seen.page.keyboard.press("Escape")
-    drawer.get_by_text(i18n.say("en", "figure.export")).click()
-    with seen.page.expect_download(timeout=LOOK_MS) as download:
-        body.get_by_text("NPZ").click()
-    assert download.value.suggested_filename.endswith(".npz")
-    seen.page.keyboard.press("Escape")
-    drawer.get_by_text(i18n.say("en", "figure.link")).click()
-    expect(body.locator("code")).to_contain_text("text=The+wolf+and+the+fox", timeout=LOOK_MS)
-    assert seen.console_errors == []
-
-
 def test_a_link_to_a_figure_opens_the_page_there(server, visit) -> None:
     seen = visit(address(server.url, "transformer", "?layer=2#head_mosaic"))
     await_figure(seen.page)

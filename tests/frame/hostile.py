@@ -40,12 +40,31 @@ PLAIN = {
 }
 NOT_SHOWN = {"id", "form_id", "element_hash", "url", "user_key", "url_path", "page_script_hash"}
 TAGS = frozenset(
-    {"a", "b", "bdi", "br", "caption", "dd", "details", "div", "dl", "dt", "h3", "h4", "li", "ol", "p", "small", "span"}
+    {
+        "a",
+        "b",
+        "bdi",
+        "br",
+        "button",
+        "caption",
+        "dd",
+        "details",
+        "div",
+        "dl",
+        "dt",
+        "h3",
+        "h4",
+        "li",
+        "ol",
+        "p",
+        "small",
+        "span",
+    }
     | {"strong", "style", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 )
 ATTRIBUTES = frozenset(
     {"class", "id", "title", "style", "scope", "colspan", "rowspan", "lang", "href", "target", "rel", "value", "open"}
-    | {"aria-hidden", "aria-label", "role"}
+    | {"aria-expanded", "aria-haspopup", "aria-hidden", "aria-label", "data-figure", "data-source", "role", "type"}
 )
 REVERSING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 

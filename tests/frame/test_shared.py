@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from models.errors import PromptError
 from models.records.trace import NamedArray
-from pages.shared import figure, notices, proof, site
+from pages.shared import figure_menu, notices, proof, site
 from pages.shared.document import DocumentHead
 from pages.shared.words import content, i18n, units
 
@@ -28,7 +28,7 @@ def matrix() -> NamedArray:
 
 
 def test_one_array_is_exported_as_csv_with_its_indices() -> None:
-    rows = list(csv.reader(io.StringIO(figure.to_csv({"a": matrix()}).decode())))
+    rows = list(csv.reader(io.StringIO(figure_menu.to_csv({"a": matrix()}).decode())))
     assert rows[0] == ["query", "key", "value"]
     assert len(rows) == 7
     for query, key, value in rows[1:]:
@@ -36,12 +36,12 @@ def test_one_array_is_exported_as_csv_with_its_indices() -> None:
 
 
 def test_several_arrays_are_exported_as_a_zip() -> None:
-    with zipfile.ZipFile(io.BytesIO(figure.to_csv({"a": matrix(), "b": matrix()}))) as archive:
+    with zipfile.ZipFile(io.BytesIO(figure_menu.to_csv({"a": matrix(), "b": matrix()}))) as archive:
         assert archive.namelist() == ["a.csv", "b.csv"]
 
 
 def test_npz_holds_the_arrays_and_their_names() -> None:
-    with np.load(io.BytesIO(figure.to_npz({"a": matrix()}))) as loaded:
+    with np.load(io.BytesIO(figure_menu.to_npz({"a": matrix()}))) as loaded:
         assert np.array_equal(loaded["a"], matrix().values)
         assert loaded["a.dims"].tolist() == ["query", "key"]
 

@@ -6,9 +6,8 @@ the same text, with the choices of the address written out; what the page handed
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from models import registry
 from models.counting import accounting
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import cache, hood, site
+from pages.shared import cache, hood, site, style
 from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
 from viz.charts import curves
@@ -197,22 +196,25 @@ def test_a_page_shows_the_figures_of_its_sections_as_the_address_chooses(monkeyp
     with noting(monkeypatch) as seen:
         at = opened(page, text=TEXT, token=str(TOKEN), **query)
     compare(seen, rows(trace), trace)
-    assert_links_lead_back(at, [one.key for one in seen], page, query)
+    assert_links_lead_back(monkeypatch, at, seen, query)
 
 
-def assert_links_lead_back(at: Any, keys: list[str], page: str, query: Mapping[str, str]) -> None:
-    """Every card has the same link, written when it is opened: this page, this text, this token and every choice."""
-    assert [code.value for code in at.code if code.value.startswith(("/", "http"))] == []
-    for key in keys:
-        at.session_state[f"{key}.link"] = True
+def assert_links_lead_back(
+    monkeypatch: pytest.MonkeyPatch, at: Any, shown: Sequence[Shown], query: Mapping[str, str]
+) -> None:
+    """Every card links to its own figure, at the address that the document is told: this text, token and choices.
+
+    The browser puts the two together: tests/browser/test_figure_menu.py.
+    """
+    figures = [one.fig.id for one in shown]  # the next run is noted, too
+    told: list[Mapping[str, Any]] = []
+    monkeypatch.setattr(style, "document", lambda **said: told.append(said))
     at.run()
-    links = [code.value for code in at.code if code.value.startswith(("/", "http"))]
-    assert len(links) == len([one for one in at.get("popover") if one.proto.popover.label == "Link"])
-    for link in links:
-        parts = urlsplit(link)
-        assert parts.path.strip("/") == page
-        said = {name: value for name, (value,) in parse_qs(parts.query).items()}
-        assert said == {"lang": "en", "text": TEXT, "token": str(TOKEN), **query}
+    assert told[-1]["lang"] == "en"
+    assert told[-1]["query"] == {"text": TEXT, "token": str(TOKEN), **query}
+    menus = [found for one in at.get("html") for found in re.findall(r'data-figure="([a-z_]+)"', one.proto.body)]
+    assert sorted(menus) == sorted(figures)
+    assert len(menus) == len(set(menus)) > 3, "no two figures of a page share a link"
 
 
 def telling(trace: ModelTrace) -> tuple[int, int]:

@@ -126,7 +126,7 @@ def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme,
     marks = ticks.encode(x=x, y=y, color=shade)
     here_named = note.encode(x=x, y=alt.value(-2), text=alt.Text("text:N"))
     return styled(
-        [rule, marks, halo.encode(x=x, y=y, text=words), rings, texts, here_named],
+        [rule, marks, halo, rings, texts, here_named],
         theme,
         height=ROW_HEIGHT * len(lanes) + 72,
     )

@@ -153,7 +153,7 @@ def _show(run: Run, name: str, draw: Callable[..., Figure | None]) -> None:
     if drawn is None:
         st.caption(t("benchmark.no_picture"))
     else:
-        figure.show(drawn, key=f"{PAGE}.{name}")
+        figure.show(drawn, key=f"{PAGE}.{name}", source=run.title)
 
 
 def _floors(run: Run) -> dict[str, float]:
@@ -230,10 +230,10 @@ def _memory(run: Run, rows: list[Measurement]) -> None:
     if shown == "parts":
         least = min(row.batch for row in rows)
         draw = partial(memory.memory_parts, [row for row in rows if row.batch == least])
-        panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts")
+        panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts", source=run.title)
     else:
         draw = partial(memory.memory_vs_context, rows)
-        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", peak=shown == "peak")
+        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", source=run.title, peak=shown == "peak")
 
 
 def _why(row: Measurement) -> str:

@@ -93,14 +93,33 @@ function strongest(view, tile, [top, bottom], [left, right]) {
   return best;
 }
 
+const MOST_CELLS = 20000; // of a map that an SVG has one by one; a larger one is a bitmap in it, with a pixel for each
+
 // Draw a map into a rectangle.
 function drawMap(view, ctx, tile, x, y, width, height) {
+  const { rows, columns, count } = view.header.grid;
+  if (ctx.cell && rows * columns * (view.header.grid.mode === "tiles" ? count : 1) <= MOST_CELLS) return drawCells(view, ctx, tile, x, y, width, height);
   const x0 = snap(view, x);
   const y0 = snap(view, y);
   const w = snap(view, x + width) - x0;
   const h = snap(view, y + height) - y0;
   ctx.imageSmoothingEnabled = false;
   ctx.drawImage(imageOf(view, tile, Math.round(w * view.dpr), Math.round(h * view.dpr)), x0, y0, w, h);
+}
+
+// A map as vectors: a rectangle for each cell that has a value.
+function drawCells(view, ctx, tile, x, y, width, height) {
+  const { rows, columns, mode } = view.header.grid;
+  const [wide, tall] = [width / columns, height / rows];
+  const right = mode === "tiles" ? x + width : Math.min(x + width, view.plan.left + view.plan.gridWidth); // a last block may be short
+  ctx.group("cells", () => {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const color = colorOf(view, tile, row, column);
+        if (color) ctx.cell(x + column * wide, y + row * tall, Math.min(wide, right - x - column * wide), tall, color);
+      }
+    }
+  });
 }
 
 // The ink that can be read on a colour.

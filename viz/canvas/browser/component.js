@@ -30,20 +30,24 @@ function open(root) {
   const unfollow = followStores(view);
   const observer = new ResizeObserver(() => {
     const width = Math.floor(root.clientWidth);
-    if (width > 0 && (width !== view.width || window.devicePixelRatio !== view.dpr)) paint(view);
+    if (width > 0 && (width !== view.width || sharpness(view) !== view.dpr)) paint(view);
   });
   const onFonts = () => paint(view);
+  const onScale = () => (sharpness(view) !== view.dpr || (root.roof ?? null) !== view.roof) && paint(view);
   const onPrint = ({ type }) => {
     view.print = type === "beforeprint";
     paint(view);
   };
   observer.observe(root);
+  offerPicture(view);
+  window.addEventListener("resize", onScale);
   document.fonts?.addEventListener("loadingdone", onFonts);
   for (const name of ["beforeprint", "afterprint"]) window.addEventListener(name, onPrint);
   view.close = () => {
     if (view.store === view.own) stop(view);
     unfollow();
     observer.disconnect();
+    window.removeEventListener("resize", onScale);
     document.fonts?.removeEventListener("loadingdone", onFonts);
     for (const name of ["beforeprint", "afterprint"]) window.removeEventListener(name, onPrint);
   };

@@ -26,7 +26,7 @@ function layout(view) {
   });
   if (strip && grid) y += bars.length ? 4 : 6;
   plan.gridY = y;
-  if (grid) y = grid.mode === "tiles" ? planTiles(grid, plan, y) : planRows(grid, plan, y);
+  if (grid) y = grid.mode === "tiles" ? planTiles(grid, plan, y) : planRows(grid, plan, y, view.roof);
   plan.height = Math.ceil(y + 1);
   return plan;
 }
@@ -97,8 +97,13 @@ function planLeaning(view, plan, room, groups) {
   }
 }
 
-function planRows(grid, plan, y) {
-  const limit = grid.max_height / grid.rows;
+const LOWEST = 6; // pixels of a row that is squeezed below a roof
+
+// roof: how high the whole picture may be, on a screen that it fills (assets/scripts/full_screen.js); none on the page.
+function planRows(grid, plan, y, roof) {
+  const below = (grid.column_labels.length ? 20 : 0) + (grid.column_title || grid.row_title ? 20 : 0) + 1;
+  const room = roof ? Math.max(LOWEST, (roof - y - below) / grid.rows) : Infinity;
+  const limit = Math.min(room, grid.max_height / grid.rows);
   const square = grid.row_tokens ? plan.cell : Infinity;
   plan.row = Math.max(2, Math.min(grid.row_height, limit, Math.max(square, 3)));
   plan.gridHeight = plan.row * grid.rows;

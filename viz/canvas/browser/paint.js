@@ -5,7 +5,8 @@ function paint(view) {
   const width = Math.floor(view.root.clientWidth);
   if (!view.header || width <= 0) return;
   view.width = width;
-  view.dpr = window.devicePixelRatio || 1;
+  view.dpr = sharpness(view);
+  view.roof = view.root.roof ?? null;
   view.plan = layout(view);
   view.images.clear();
   for (const canvas of [view.base, view.over]) {
@@ -18,8 +19,14 @@ function paint(view) {
   paintOver(view);
 }
 
-function paintBase(view) {
-  const ctx = cleared(view, view.base);
+const paintBase = (view) => drawBase(view, cleared(view, view.base));
+
+function paintOver(view) {
+  drawOver(view, cleared(view, view.over));
+  writeTip(view);
+}
+
+function drawBase(view, ctx) {
   const { grid, strip } = view.header;
   if (grid && grid.mode === "tiles") drawTiles(view, ctx);
   else if (grid) drawMatrix(view, ctx);
@@ -27,12 +34,30 @@ function paintBase(view) {
   drawOwnBars(view, ctx);
 }
 
-function paintOver(view) {
-  const ctx = cleared(view, view.over);
+function drawOver(view, ctx) {
   drawLiveBars(view, ctx);
-  drawCursor(view, ctx);
+  if (!view.still) drawCursor(view, ctx);
   drawTickLabels(view, ctx);
-  writeTip(view);
+}
+
+// A picture of the card is drawn by assets/scripts/picture.js: it asks the root to stand still, and each layer to draw
+// itself on a context of another scale, which may write vectors.
+function offerPicture(view) {
+  view.root.still = (on) => {
+    Object.assign(view, { still: on, print: on });
+    paint(view);
+  };
+  const again = (draw) => (ctx, scale) => {
+    const { dpr, images } = view;
+    Object.assign(view, { dpr: scale, images: new Map() });
+    try {
+      draw(view, ctx);
+    } finally {
+      Object.assign(view, { dpr, images });
+    }
+  };
+  view.base.redraw = again(drawBase);
+  view.over.redraw = again(drawOver);
 }
 
 function cleared(view, canvas) {

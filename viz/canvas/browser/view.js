@@ -21,6 +21,7 @@ class View {
     this.ramps = [];
     this.width = 0;
     this.dpr = 1;
+    this.roof = null; // how high the picture may be while its card fills the screen
     this.plan = null; // where everything lies (layout.js)
     this.images = new Map(); // painted maps (cells.js)
     this.cursor = null; // {zone: "strip", token} or {zone: "grid", tile, row, column}; x, y where the pointer put it
@@ -28,7 +29,8 @@ class View {
     this.byFrame = false; // whether each frame of a film has the scale of its own
     this.own = null; // the store of this picture, and the one that it follows: this or that of the page (follow.js)
     this.store = null;
-    this.print = false; // while the page is printed
+    this.print = false; // while the page is printed, or a picture of it is made
+    this.still = false; // while a picture is made: there is no pointer
     this.pick = () => {}; // reports a click to the server
   }
 
@@ -39,6 +41,9 @@ class View {
     return ctx.measureText(text).width;
   }
 }
+
+// How many pixels of the screen lie along one of the page.
+const sharpness = (view) => (window.devicePixelRatio || 1) * (view.root.currentCSSZoom ?? 1);
 
 // A length on whole device pixels.
 const snap = (view, v) => Math.round(v * view.dpr) / view.dpr;

@@ -97,6 +97,14 @@ function board(view, own, kind, parent, about, name = about) {
   canvas.setAttribute("aria-label", about);
   canvas.onpointermove = (event) => tipOfMark(view, own, kind, event);
   canvas.onpointerleave = () => hideTip(view);
+  canvas.redraw = (ctx) => {
+    canvas.paper = ctx; // of a picture of the card, which assets/scripts/picture.js makes
+    try {
+      drawCarried(view, own);
+    } finally {
+      canvas.paper = null;
+    }
+  };
   return canvas;
 }
 

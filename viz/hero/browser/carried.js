@@ -22,7 +22,8 @@ function writeCarried(view, own) {
 function cleared(canvas) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (!width || !height) return null;
-  const dpr = window.devicePixelRatio || 1;
+  if (canvas.paper) return { ctx: canvas.paper, width, height };
+  const dpr = (window.devicePixelRatio || 1) * (canvas.currentCSSZoom ?? 1);
   const [w, h] = [Math.round(width * dpr), Math.round(height * dpr)];
   if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
   const ctx = canvas.getContext("2d");

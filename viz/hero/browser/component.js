@@ -29,7 +29,9 @@ function open(root) {
     for (const own of view.lanes) for (const ink of own.ink) ink.plan = null;
     if (view.header) show(view);
   };
+  const onScale = () => view.header && show(view);
   observer.observe(root);
+  window.addEventListener("resize", onScale);
   document.fonts?.addEventListener("loadingdone", onFonts);
   view.close = () => {
     if (view.moves) stop(view);
@@ -38,6 +40,7 @@ function open(root) {
     view.watcher?.disconnect();
     leave();
     observer.disconnect();
+    window.removeEventListener("resize", onScale);
     document.fonts?.removeEventListener("loadingdone", onFonts);
   };
   return view;
