@@ -27,6 +27,9 @@ MARKDOWN = {
 PLAIN = {
     ("Text", "body"),
     ("Code", "code_text"),
+    ("TextArea", "default"),
+    ("TextArea", "value"),
+    ("TextArea", "placeholder"),
     ("TextInput", "default"),
     ("TextInput", "value"),
     ("TextInput", "placeholder"),
@@ -45,7 +48,7 @@ TAGS = frozenset(
 )
 ATTRIBUTES = frozenset(
     {"class", "id", "title", "style", "scope", "colspan", "rowspan", "lang", "href", "target", "rel", "value", "open"}
-    | {"aria-hidden", "aria-label", "role"}
+    | {"aria-hidden", "aria-label", "role", "data-models"}
 )
 REVERSING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
