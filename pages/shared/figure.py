@@ -54,7 +54,7 @@ def show(
         if note or fig.note:
             st.text(note or fig.note)
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-            st.html(_badge(check) + _inline(facts.inline), width="content")
+            st.html(_badge(check) + _inline(content.spoken(facts.inline, lang)), width="content")
             with st.container(horizontal=True, gap=None, width="content", key=f"drawer-{key}"):
                 _definition(fig, facts, key, check)
                 _export(fig, key)
@@ -127,7 +127,7 @@ def _inline(formula: str) -> str:
 
 def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) -> None:
     with st.popover(t("figure.definition"), type="tertiary", key=f"{key}.definition"):
-        st.latex(facts.formula)
+        st.latex(content.spoken(facts.formula, session.language()))
         st.markdown("\n\n".join(_lines(fig, facts, check)))
 
 
