@@ -44,8 +44,9 @@ def _read(body: bytes) -> tuple[str | None, list[str]]:
     if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
         return None, []
     models = asked.get("models")
-    named = isinstance(models, list) and all(isinstance(name, str) for name in models)
-    return (asked["text"][:BOX_CHARACTERS], models[:MOST_MODELS]) if named else (None, [])
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        return None, []
+    return asked["text"][:BOX_CHARACTERS], models[:MOST_MODELS]
 
 
 def _counted(text: str, models: list[str]) -> tuple[int, int] | None:

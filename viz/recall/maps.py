@@ -273,7 +273,10 @@ def _hatch(theme: Theme) -> alt.Gradient:
     stops = [
         {"offset": (i + side) / (2 * stripes), "color": colors[i % 2]} for i in range(2 * stripes) for side in (0, 1)
     ]
-    return alt.Gradient(gradient="linear", x1=0, y1=0, x2=1, y2=1, stops=stops)
+    found: alt.Gradient = alt.Gradient.from_dict(
+        {"gradient": "linear", "x1": 0, "y1": 0, "x2": 1, "y2": 1, "stops": stops}
+    )
+    return found
 
 
 def _readout(cell: Accuracy, t: Translate) -> dict[str, str]:
