@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
-from pages.shared import journal, scripts
+from pages.shared import journal, scripts, token_count
 from pages.shared.document import DocumentHead
 from pages.shared.readiness import Readiness
 from pages.shared.serving import Assets, Compressed
@@ -65,7 +65,11 @@ def routes(base: str) -> list[BaseRoute]:
     return [
         route
         for place in places
-        for route in (Route(f"{place}/api/ready", readiness.answer), Mount(f"{place}/assets", routes=assets))
+        for route in (
+            Route(f"{place}/api/ready", readiness.answer),
+            Route(f"{place}/api/tokens", token_count.answer, methods=["POST"]),
+            Mount(f"{place}/assets", routes=assets),
+        )
     ]
 
 

@@ -4,4 +4,5 @@
 # read and a page answers at once. The limit lies within the training windows of the bundled models, 512 tokens in their
 # cards, so a bundled model meets no position that it has not seen. A model with fewer positions takes fewer tokens.
 PROMPT_TOKENS = 256
-PROMPT_CHARACTERS = 4_000  # from a box or a link, before anything is tokenised; some 15 for each token
+PROMPT_CHARACTERS = 4_000  # that an address carries; some 15 for each token
+BOX_CHARACTERS = 100_000  # that the text box keeps; what is read of them is cut by tokens

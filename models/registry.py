@@ -17,6 +17,7 @@ from models.records.trace import ModelTrace, TokenLens
 from models.sources import downloadable, resolve, weights
 from models.tracing import recorder  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint
+from models.tracing.fitting import Fit
 from models.tracing.tokens import Encoded
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "bundled",
     "checked",
     "encode",
+    "fitted",
     "lens_of",
     "load",
     "need_bytes",
@@ -192,6 +194,11 @@ def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
 def encode(checkpoint: Checkpoint, prompt: str) -> Encoded:
     """Cut a prompt into tokens for a checkpoint, without its model; raises as trace does."""
     return recorder.encoded(checkpoint, prompt)
+
+
+def fitted(checkpoint: Checkpoint, prompt: str) -> Fit:
+    """Return as much of a prompt as a checkpoint reads, cut at the last whole token; SourceError as trace."""
+    return recorder.fitted(checkpoint, prompt)
 
 
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:

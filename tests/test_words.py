@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pages.shared import site
-from pages.shared.words import i18n
+from pages.shared.words import content, i18n
 from viz.gallery.figures import every
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -143,9 +143,10 @@ def test_a_figure_is_defined(figure: str) -> None:
     entry = load(f"figures/{figure}")
     assert all(bilingual(entry[field]) for field in ("name", "aggregation", "normalisation"))
     assert "note" not in entry or bilingual(entry["note"])
-    assert entry["formula"].strip()
-    assert re.fullmatch(r".+", entry["inline"])
-    assert entry["formula"].count("{") == entry["formula"].count("}")
+    for lang in LANGS:
+        formula, inline = (content.spoken(entry[field], lang) for field in ("formula", "inline"))
+        assert formula.strip() and formula.count("{") == formula.count("}")
+        assert re.fullmatch(r".+", inline)
     assert re.fullmatch(r"\(\w+(, \w+)*,?\)", entry["shape"])
     assert "paper" not in entry or entry["paper"] in load("papers")
 

@@ -7,8 +7,10 @@
 
 const FLEETING = ["token"];
 const ABSENT = ["text", "token", "model"]; // leave the address when the visitor returns to the default
-const BOX = '[class*="st-key-prompt-"] input';
+const BOX = '[class*="st-key-box-"] textarea';
+const FRAME = '[class*="st-key-box-"]';
 const EXAMPLE = '[class*="st-key-chips-"] .stButton button';
+const CHOSEN_EXAMPLE = '[data-testid="stBaseButton-primary"]';
 const CHOSEN_PAGE = '[data-testid="stSidebarNavLink"]';
 const CLOSE = '[data-testid="stSidebarCollapseButton"] button';
 const PHONE = window.matchMedia("(max-width: 767px)"); // as in touch.css
@@ -31,6 +33,7 @@ export default function ({ data, setTriggerValue }) {
   window.contextscope ??= {};
   window.contextscope.words = data.words; // of the menu of figures, assets/scripts/figure_menu.js
   watchTexts(app);
+  for (const chip of document.querySelectorAll(EXAMPLE)) chip.ariaPressed = chip.matches(CHOSEN_EXAMPLE);
   seek();
   if (data.pointed) point(...data.pointed);
 
@@ -87,16 +90,57 @@ function watchTexts(app) {
   let before = "";
   app.addEventListener("focusin", ({ target }) => target.matches(BOX) && (before = target.value));
   app.addEventListener("focusout", ({ target }) => target.matches(BOX) && target.value !== before && sent());
-  app.addEventListener("keydown", ({ key, isComposing, target }) => {
-    if (key !== "Enter" || isComposing || !target.matches(BOX) || target.value === before) return;
+  app.addEventListener("keydown", (event) => {
+    const { target } = event;
+    if (!reads(event) || !target.matches(BOX)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    target.closest(FRAME).dataset.rest = "";
+    target.scrollTop = 0;
+    // Streamlit takes over a text area at Ctrl+Enter, and leaves the focus where it is.
+    target.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true }));
+    if (target.value !== before) sent();
     before = target.value;
-    sent();
-  });
+  }, true);
+  for (const name of ["focusin", "pointerdown", "input", "keydown"]) {
+    app.addEventListener(name, (event) => {
+      if (event.target.matches?.(BOX) && event.key !== "Enter" && event.key !== "Tab") delete event.target.closest(FRAME).dataset.rest;
+    });
+  }
+  app.addEventListener("input", ({ target }) => target.matches(BOX) && count(target));
   app.addEventListener("click", ({ target }) => {
     if (target.closest(EXAMPLE)) sent();
     // On a phone the list of pages lies over the page: it closes once one is chosen.
     if (PHONE.matches && target.closest(CHOSEN_PAGE)) setTimeout(() => app.querySelector(CLOSE)?.click());
   });
+}
+
+// Enter reads the text; with Shift it begins a line, and during composition it belongs to the input method.
+function reads({ key, shiftKey, ctrlKey, metaKey, altKey, isComposing, keyCode }) {
+  return key === "Enter" && !shiftKey && !ctrlKey && !metaKey && !altKey && !isComposing && keyCode !== 229;
+}
+
+// Count the tokens of the text that is typed, by the tokenizer of the model that will read it, when the hand rests.
+const RESTS_MS = 300;
+let counted = 0; // how many times was asked; only the latest answer is shown
+let resting = null;
+
+function count(box) {
+  const shown = box.closest(FRAME).querySelector(".cs-count");
+  if (!shown) return;
+  shown.dataset.stale = "";
+  clearTimeout(resting);
+  resting = setTimeout(async () => {
+    const turn = ++counted;
+    const base = window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI;
+    const body = JSON.stringify({ text: box.value, models: shown.dataset.models.split(" ") });
+    const answer = await fetch(new URL("api/tokens", base), { method: "POST", headers: { "content-type": "application/json" }, body }).catch(() => null);
+    if (turn !== counted || !answer?.ok) return; // what is not known stays marked as old
+    const { tokens, limit } = await answer.json();
+    shown.querySelector("b").textContent = tokens.toLocaleString(document.documentElement.lang);
+    shown.classList.toggle("cs-over", tokens > limit);
+    delete shown.dataset.stale;
+  }, RESTS_MS);
 }
 
 // Show what the server points at: scroll to it when it is there, outline its card for a moment, and give it the focus, so

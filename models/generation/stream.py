@@ -9,10 +9,10 @@ import torch
 
 from models import registry
 from models.counting import accounting
-from models.errors import PromptError, SettingError
+from models.errors import SettingError
 from models.generation.distribution import PLAIN, Floats, Sampling, next_token, shares
 from models.generation.writing import Writer
-from models.limits import PROMPT_CHARACTERS, PROMPT_TOKENS
+from models.limits import PROMPT_CHARACTERS
 from models.machine import threads
 from models.tracing.adapter import Checkpoint
 from models.tracing.tokens import clean, label_of
@@ -105,22 +105,8 @@ def fitting(checkpoint: Checkpoint, text: str) -> tuple[str, bool]:
 
     The limits are those of a prompt: PROMPT_CHARACTERS, and PROMPT_TOKENS of this model's tokens.
     """
-    wanted = clean(text)[0]
-    short = wanted[:PROMPT_CHARACTERS]
-    low, high = 0, len(short)  # the longest start that can be read lies between them; bisection, since tokens may merge
-    if _readable(checkpoint, short):
-        return short, len(short) < len(wanted)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _readable(checkpoint, short[:middle]) else (low, middle)
-    return short[:low], True
-
-
-def _readable(checkpoint: Checkpoint, text: str) -> bool:
-    try:
-        return len(registry.encode(checkpoint, text).ids) <= PROMPT_TOKENS
-    except PromptError as error:
-        return error.key != "errors.prompt_too_long"
+    fit = registry.fitted(checkpoint, text[:PROMPT_CHARACTERS])
+    return clean(fit.text)[0], fit.left_out > 0 or len(text) > PROMPT_CHARACTERS
 
 
 def _feeder(checkpoint: Checkpoint) -> Callable[[list[int], Any], tuple[Floats, Any, int]]:

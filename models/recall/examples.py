@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from models import registry
 from models.errors import SettingError
+from models.machine import threads
 from models.recall import curriculum, evaluation, micro
 from models.recall.tasks import RecallCell
 from models.records.trace import ModelTrace, Token
@@ -28,7 +30,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One question with every model's answer. tokens: the sequence up to where it is asked; places count from 0."""
+    """One question with every model's answer. tokens: the sequence up to where it is asked; places count from 0.
+
+    roles: what each token is for (models.recall.tasks).
+    """
 
     tokens: tuple[Token, ...]
     asked_at: int
@@ -36,6 +41,7 @@ class Opened:
     asked: str
     expected: str
     answers: tuple[Answer, ...]
+    roles: tuple[str, ...]
 
 
 def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Opened:
@@ -50,7 +56,26 @@ def opened(task: str, at: dict[str, int], *, seed: int, question: int = 0) -> Op
         _answer(micro.load(task, name, device=registry.preferred_device()), Encoded(prompt, tokens, ()), drawn, cell)
         for name in micro.trained(task)
     )
-    return Opened(tokens, drawn.asked_at, drawn.answer_at, cell.label(drawn.asked), cell.label(drawn.answer), answers)
+    return Opened(tokens, drawn.asked_at, drawn.answer_at, cell.label(drawn.asked), cell.label(drawn.answer), answers,
+                  tuple(map(cell.role, ids)))  # fmt: skip
+
+
+def right_answers(task: str, at: dict[str, int], *, seed: int, questions: int) -> dict[str, tuple[bool, ...]]:
+    """Return, for every trained model, which of the first questions of a cell it answers right, as opened does.
+
+    The sequences of a cell have one length, so each model reads them all at once.
+    """
+    chosen = curriculum.task(task)
+    cell = _cell(task, at)
+    drawn = [evaluation.one_example(cell, chosen, seed=seed, question=number) for number in range(questions)]
+    ids = torch.tensor([one.ids for one in drawn])  # (question, l)
+    found = {}
+    for name in micro.trained(task):
+        checkpoint = micro.load(task, name, device=registry.preferred_device())
+        with checkpoint.lock, threads.limited(1):
+            said = evaluation.answers(checkpoint.model, ids)
+        found[name] = tuple(int(said[i, one.asked_at]) == one.answer for i, one in enumerate(drawn))
+    return found
 
 
 def _cell(task: str, at: dict[str, int]) -> RecallCell:

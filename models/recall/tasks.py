@@ -18,6 +18,7 @@ from models.errors import SettingError
 
 NOTHING = -100  # target where nothing is asked, as torch's cross_entropy ignores it
 FILLER, TRIGGER, MARKER = "\u00b7", "\u25b8", "?"  # how tokens without a name of their own are drawn
+KEY, VALUE, FILL, OTHER = "key", "value", "filler", "other"  # what a token is for in a sequence
 Ints = npt.NDArray[np.int64]
 
 
@@ -57,6 +58,11 @@ class RecallCell(Protocol):
     @staticmethod
     def label(token: int) -> str:
         """Return what a token is called on screen."""
+        ...
+
+    @staticmethod
+    def role(token: int) -> str:
+        """Return what a token is for: KEY of a question, VALUE to be recalled, FILL without a meaning, or OTHER."""
         ...
 
 
@@ -124,6 +130,13 @@ class Mqar:
             return chr(ord("A") + token)
         return str(token - Mqar.keys + 1) if token < Mqar.keys + Mqar.values else FILLER
 
+    @staticmethod
+    def role(token: int) -> str:
+        """Return what a token is for."""
+        if token < Mqar.keys:
+            return KEY
+        return VALUE if token < Mqar.keys + Mqar.values else FILL
+
 
 @dataclass(frozen=True, slots=True)
 class Induction:
@@ -178,6 +191,11 @@ class Induction:
         """Return what a token is called on screen: symbols are letters, the trigger is a triangle."""
         return chr(ord("a") + token) if token < Induction.symbols else TRIGGER
 
+    @staticmethod
+    def role(token: int) -> str:
+        """Return what a token is for: which symbol counts is known from the trigger before it."""
+        return OTHER if token < Induction.symbols else KEY
+
 
 @dataclass(frozen=True, slots=True)
 class SelectiveCopying:
@@ -229,6 +247,13 @@ class SelectiveCopying:
         if token < SelectiveCopying.colours:
             return chr(ord("A") + token)
         return FILLER if token == SelectiveCopying.colours else MARKER
+
+    @staticmethod
+    def role(token: int) -> str:
+        """Return what a token is for."""
+        if token < SelectiveCopying.colours:
+            return VALUE
+        return FILL if token == SelectiveCopying.colours else KEY
 
 
 def values_of(cell: RecallCell) -> dict[str, int]:

@@ -13,8 +13,10 @@ from models.limits import PROMPT_TOKENS
 from models.machine import threads
 from models.operators import backends
 from models.records.trace import ModelTrace, NamedArray, TokenLens
+from models.tracing import fitting
 from models.tracing.adapter import Adapter, Checkpoint
 from models.tracing.capture import capturing
+from models.tracing.fitting import Fit
 from models.tracing.parts import residual_stream
 from models.tracing.tokens import Encoded, encode, label_of
 
@@ -30,8 +32,7 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
 def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
     """Cut a prompt into the tokens that a checkpoint reads; raises as trace does, and touches no model."""
     shape = accounting.shape_of(checkpoint.config)
-    limit = min(PROMPT_TOKENS, shape.positions or PROMPT_TOKENS)
-    found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=limit)
+    found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=_limit(checkpoint))
     if not found.ids:
         message = f"the tokenizer of {checkpoint.name!r} makes no token of this text: use another text"
         raise SourceError("errors.no_tokens", message, source=checkpoint.name)
@@ -39,6 +40,15 @@ def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
         message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
         raise SourceError("errors.foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
     return found
+
+
+def fitted(checkpoint: Checkpoint, prompt: str) -> Fit:
+    """Return as much of a prompt, from its start, as a checkpoint reads; SourceError as in encoded, no model runs."""
+    return fitting.fitted(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=_limit(checkpoint))
+
+
+def _limit(checkpoint: Checkpoint) -> int:
+    return min(PROMPT_TOKENS, accounting.shape_of(checkpoint.config).positions or PROMPT_TOKENS)
 
 
 def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:

@@ -59,13 +59,13 @@ def encode(
     that fails on the text or takes longer than PATIENCE_S.
     """
     if tokenizer is None:
-        raise _no_tokenizer(source)
+        raise no_tokenizer(source)
     text, removed = clean(prompt)
     if not text.strip():
         raise PromptError("errors.prompt_empty", "the prompt is empty: type at least one word")
     if len(text) > 64 * limit:  # far beyond the limit whatever the tokenizer: refuse before spending time on it
         raise _too_long(len(text) // 4, limit)
-    ids, spans, raw = _cut(tokenizer, text, source=source)
+    ids, spans, raw = tokenised(tokenizer, text, source=source)
     if len(ids) > limit:
         raise _too_long(len(ids), limit)
     tokens = readable_tokens(text, ids, spans, raw)
@@ -75,7 +75,7 @@ def encode(
 _left_behind: set[threading.Thread] = set()  # that were given up and still run
 
 
-def _cut(
+def tokenised(
     tokenizer: PreTrainedTokenizerBase, text: str, *, source: str
 ) -> tuple[list[int], list[tuple[int, int]], list[str]]:
     """Return ids, character spans and raw tokens; SourceError for a tokenizer that fails or does not come to an end.
@@ -122,7 +122,7 @@ def _too_slow(source: str) -> SourceError:
     return SourceError("errors.tokenizer_slow", message, source=source, seconds=round(PATIENCE_S))
 
 
-def _no_tokenizer(source: str) -> SourceError:
+def no_tokenizer(source: str) -> SourceError:
     """Say why a checkpoint has no tokenizer: there is none, or its file cannot be read."""
     try:
         path = Path(resolve.place(source)) / TOKENIZER

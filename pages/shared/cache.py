@@ -10,7 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -24,6 +24,9 @@ from pages.shared.words import units
 from viz import proof
 from viz.figure import Figure
 
+if TYPE_CHECKING:
+    from models.tracing.fitting import Fit
+
 T = TypeVar("T")
 
 CACHE_DTYPE = "bfloat16"  # carried bytes are stated in 16 bit, as models are served
@@ -32,8 +35,10 @@ WAIT_POLICY = "OMP_WAIT_POLICY"
 LEAST_BYTES = 2**30  # of each, also on a small machine
 REMEMBERED_FOLDERS = 64
 REMEMBERED_CHECKS = 256
+REMEMBERED_FITS = 64  # texts, cut to what a model reads
 
 _log = logging.getLogger(__name__)
+_FITS: "LruCache[Fit]" = LruCache(REMEMBERED_FITS)  # each weighs one
 _checking = threading.Lock()
 _lru_caches: dict[str, LruCache] = {}  # type: ignore[type-arg]
 _folders: dict[str, tuple[str, str]] = {}
@@ -57,6 +62,24 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
 
     key = (source, registry.modified_at(source), prompt)
     return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
+
+
+def fitted(source: str, prompt: str) -> "Fit":
+    """Return as much of a prompt as a model reads; its text is one that trace_for can run, or is refused there."""
+    from models import registry
+
+    key = (source, registry.modified_at(source), prompt)
+    return _waited(_FITS, key, lambda: registry.fitted(checkpoint(source), prompt), lambda _: 1)
+
+
+def fitted_here(code: str, prompt: str) -> "Fit | None":
+    """Return the same for a model as an address names it, where it is loaded already; None where it is not."""
+    from models import registry
+
+    source = typed_folders()[code][1] if code in typed_folders() else code
+    held = [key for key in list(loaded_models().keys()) if isinstance(key, tuple) and key[0] == source]
+    loaded = loaded_models().held(held[-1]) if held else None
+    return None if loaded is None else registry.fitted(loaded, prompt)
 
 
 def serve() -> None:

@@ -6,55 +6,14 @@ from contextlib import AbstractContextManager, nullcontext
 import streamlit as st
 
 from models.errors import ContextscopeError
-from models.limits import PROMPT_CHARACTERS
 from models.records.trace import ModelTrace
-from pages.shared import attempts, model_picker, notices, parts
+from pages.shared import attempts, cache, model_picker, notices, parts, prompt
 from pages.shared.state import session
-from pages.shared.words import content
 from pages.shared.words.i18n import t
 
 _SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
 _GOOD = "contextscope.good"  # page -> the last text that could be traced there
 _SKELETON_HEIGHT = 460
-
-
-def prompt_box(page: str, *, model: str | None = None) -> str:
-    """Show the text box with the ready examples under it; return the text all pages read.
-
-    model: the architecture whose model may be chosen here.
-    """
-    key = f"{page}.prompt"
-    visit = session.current()
-
-    def typed() -> None:
-        visit.prompt = st.session_state[key] or ""
-
-    def choose(text: str) -> None:
-        visit.prompt = text
-
-    st.session_state[key] = visit.prompt
-    with st.container(key=f"prompt-{page}", gap="xsmall"):
-        st.text_input(
-            t("controls.prompt"),
-            key=key,
-            max_chars=PROMPT_CHARACTERS,
-            placeholder=t("controls.prompt_placeholder"),
-            label_visibility="collapsed",
-            on_change=typed,
-        )
-        with st.container(horizontal=True, gap="xsmall", key=f"chips-{page}"):
-            for example in content.examples(page):
-                st.button(
-                    example.label[visit.lang],
-                    key=f"{page}.example.{example.id}",
-                    help=notices.plain(example.watch[visit.lang]),
-                    on_click=choose,
-                    args=(example.text[visit.lang],),
-                )
-            if model is not None:
-                with st.container(key=f"model-{page}", width="content"):
-                    model_picker.chip(model)
-    return visit.prompt
 
 
 def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | None:
@@ -63,13 +22,15 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
     A text that cannot be read is explained, and the trace of the last good one is returned in its place; None if there
     is none. A model that cannot be had is explained, and the bundled one reads.
     """
-    prompt = prompt_box(page, model=page if architecture is None else None)
+    names = [page] if architecture is None else list(cache.architectures())
+    box = prompt.show(page, model=page if architecture is None else None)
     good: dict[str, str] = st.session_state.setdefault(_GOOD, {})
     name = architecture or page
     try:
         # The container stands in every run, so that what follows keeps its place.
         with st.container(key=f"wait-{page}"), _waiting() if page not in good else nullcontext():
-            trace = traced_by(name, prompt)
+            text = prompt.fitted(page, box, names)
+            trace = traced_by(name, text)
     except ContextscopeError as error:
         if page not in good:
             notices.explain(error)
@@ -78,7 +39,7 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
         with notices.guarded():
             return model_picker.read(name, good[page])[0]
         return None  # type: ignore[unreachable]  # guarded turns an error into a notice
-    good[page] = prompt
+    good[page] = text
     attempts.settle(trace)
     for remark in trace.remarks:
         st.caption(t(f"remarks.{remark.key}", **remark.values))
@@ -90,9 +51,9 @@ def _waiting() -> AbstractContextManager[object]:
     return st.skeleton(height=_SKELETON_HEIGHT)
 
 
-def traced_by(architecture: str, prompt: str) -> ModelTrace:
+def traced_by(architecture: str, text: str) -> ModelTrace:
     """Run the chosen model of an architecture; where it cannot be had, say why and run the bundled one."""
-    trace, trouble = model_picker.read(architecture, prompt)
+    trace, trouble = model_picker.read(architecture, text)
     if trouble is not None:
         notices.explain(trouble, also=t("models.kept_bundled"))
     return trace

@@ -50,7 +50,14 @@ def show(
             if check is not None:
                 with st.container(key=f"proof-{key}", width="content"):
                     _badge(key, check, compare)
-            html.show(html.element("div", _inline(facts.inline), figure_menu.buttons(fig.id, source), class_="cs-row"))
+            html.show(
+                html.element(
+                    "div",
+                    _inline(content.spoken(facts.inline, lang)),
+                    figure_menu.buttons(fig.id, source),
+                    class_="cs-row",
+                )
+            )
         figure_menu.files(fig, key)
         _definition(fig, facts, key, check)
 
@@ -93,7 +100,7 @@ def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) 
     def drawn() -> None:
         with st.expander(t("figure.definition"), key=f"{key}.definition", on_change="rerun") as opened:
             if opened.open:
-                st.latex(facts.formula)
+                st.latex(content.spoken(facts.formula, session.language()))
                 st.markdown("\n\n".join(_lines(fig, facts, check)))
 
     with st.container(key=f"definition-{key}"):

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,6 +14,9 @@ from pages.shared import cache, gate, journal, notices
 from pages.shared.state import connection, session
 from pages.shared.words import units
 from pages.shared.words.i18n import t
+
+if TYPE_CHECKING:
+    from models.tracing.fitting import Fit
 
 FOLDERS_VARIABLE = "CONTEXTSCOPE_LOCAL_FOLDERS"  # on or off; unset: on for who sits at this machine
 POLL_S = 0.5  # while a download runs
@@ -70,6 +74,24 @@ def read(architecture: str, prompt: str) -> tuple[ModelTrace, ContextscopeError 
         if source == bundled:
             raise
         return cache.trace_for(bundled, prompt), error
+
+
+def fitted(architecture: str, prompt: str) -> "Fit":
+    """Return as much of a prompt as the chosen model reads, or the bundled one where that cannot be had."""
+    source, bundled = chosen(architecture), cache.architectures()[architecture]
+    try:
+        return cache.fitted(source, prompt)
+    except ContextscopeError:
+        if source == bundled:
+            raise
+        return cache.fitted(bundled, prompt)
+
+
+def code_of(architecture: str) -> str:
+    """Return how an address names the chosen model: a bundled name, a hub id, or the code of a folder."""
+    source = chosen(architecture)
+    known = source in cache.bundled() or downloadable.find(source) is not None
+    return source if known else session.folder_code(architecture, source)
 
 
 def folders_allowed() -> bool:

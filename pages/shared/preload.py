@@ -13,7 +13,7 @@ from streamlit import file_util
 
 STATIC = Path(file_util.get_static_dir())
 MANIFEST = STATIC / "manifest.json"  # of the build: source -> file, imports
-ELEMENTS = ("BidiComponent", "Html", "ButtonGroup", "TextInput", "Button", "PageLink")  # stand on the first screen
+ELEMENTS = ("BidiComponent", "Html", "ButtonGroup", "TextArea", "Button", "PageLink")  # stand on the first screen
 FURTHER = {"benchmark": ("NumberInput", "Checkbox", "Selectbox")}  # page -> more that stand on its first screen
 _ENTRY = "index.html"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import cache
+from pages.shared import cache, html
 from pages.shared.panel import panel
 from pages.shared.words import units
 from pages.shared.words.i18n import t
@@ -18,11 +18,24 @@ def training_section(page: str) -> None:
     panel(training_curves, {name: log for name, (log, _) in known.items()}, key=f"{page}.training")
     for words in {budget(card) for card in cards_of}:  # one text, as all had the same
         st.markdown(words)
-    for name, (_, bits) in known.items():
-        st.markdown(t("layout.bits", name=t(f"nav.{name}"), en=f"{bits['en']:.2f}", ko=f"{bits['ko']:.2f}"))
+    html.show(bits_table({name: bits for name, (_, bits) in known.items()}))
     judged = [card["validation"] for card in cards_of if "validation" in card]
     if len(judged) == len(known) > 1:
         st.markdown(apart(judged))
+
+
+def bits_table(bits: Mapping[str, Mapping[str, float]]) -> html.Html:
+    """Set the bits per byte that each model needs on held-out text in one table, a column per language of the text."""
+    head = (t("training.bits"), t("training.bits_en"), t("training.bits_ko"))
+    rows = [
+        html.row(
+            html.heading(html.named(t(f"nav.{name}"))),
+            *(f"{of[lang]:.2f}" for lang in ("en", "ko")),
+            class_=f"cs-{name}",
+        )
+        for name, of in bits.items()
+    ]
+    return html.table(rows, kind="cs-bits", head=head)
 
 
 def budget(card: Mapping[str, Any]) -> str:

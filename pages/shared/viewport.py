@@ -17,7 +17,8 @@ _COLUMN, _GAP = 0.7, 16  # the figure's share of a row of the page (layout.py), 
 def window() -> int:
     """Return the width of the visitor's window when the page was opened."""
     told = st.context.cookies.get(COOKIE, "")
-    return min(max(int(told), _NARROWEST), _WIDEST) if told.isascii() and told.isdigit() else USUAL
+    known = isinstance(told, str) and told.isascii() and told.isdigit()  # another kind of value comes from no browser
+    return min(max(int(told), _NARROWEST), _WIDEST) if known else USUAL
 
 
 def figure_width(window: int) -> int:

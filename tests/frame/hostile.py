@@ -27,6 +27,9 @@ MARKDOWN = {
 PLAIN = {
     ("Text", "body"),
     ("Code", "code_text"),
+    ("TextArea", "default"),
+    ("TextArea", "value"),
+    ("TextArea", "placeholder"),
     ("TextInput", "default"),
     ("TextInput", "value"),
     ("TextInput", "placeholder"),
@@ -65,6 +68,7 @@ TAGS = frozenset(
 ATTRIBUTES = frozenset(
     {"class", "id", "title", "style", "scope", "colspan", "rowspan", "lang", "href", "target", "rel", "value", "open"}
     | {"aria-expanded", "aria-haspopup", "aria-hidden", "aria-label", "data-figure", "data-source", "role", "type"}
+    | {"data-models"}
 )
 REVERSING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 

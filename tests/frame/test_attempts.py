@@ -59,7 +59,7 @@ def test_a_button_sets_what_its_line_says(open_page, page: str, lang: str) -> No
         prompt = content.first_example(lang)
         if "example" in attempt.sets:
             (prompt,) = [one.text[lang] for one in content.examples(page) if one.id == attempt.sets["example"]]
-        assert at.text_input(f"{page}.prompt").value == prompt
+        assert at.text_area(f"{page}.prompt").value == prompt
         trace = read(page, prompt)
         labels = [token.label for token in trace.tokens]
         if rule := attempt.sets.get("token"):

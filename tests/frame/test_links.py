@@ -49,7 +49,7 @@ def test_i11_a_language_is_understood_in_any_case_and_with_any_region(asked: str
     if len(asked) == 5 or asked == "KO":
         at = opened({"lang": asked}, browser=browser)
         assert at.session_state["contextscope.lang"] == spoken
-        assert at.text_input[0].placeholder == i18n.say(spoken, "controls.prompt_placeholder")
+        assert at.text_area[0].placeholder == i18n.say(spoken, "controls.prompt_placeholder")
 
 
 @pytest.mark.slow

@@ -196,7 +196,7 @@ def test_another_text_stops_what_is_written() -> None:
     at = opened("mamba", text=TEXT, length="64")
     at.button(key="mamba.write").click().run()
     run = run_of(at, "mamba")
-    at.text_input(key="mamba.prompt").set_value("Once upon a time").run()
+    at.text_area(key="mamba.prompt").set_value("Once upon a time").run()
     assert run.wait(SOON)
     assert run.stopped or len(run.steps["mamba"]) == 64
     assert "mamba" not in at.session_state["contextscope.continuations"]

@@ -67,12 +67,12 @@ def test_opening_the_hood_computes_without_error(open_page, page: str) -> None:
 @pytest.mark.parametrize("page", ARCHITECTURES)
 def test_a_text_survives_a_change_of_page(open_page, page: str) -> None:
     at = open_page(page)
-    at.text_input(key=f"{page}.prompt").set_value("The wolf and the fox").run()
+    at.text_area(key=f"{page}.prompt").set_value("The wolf and the fox").run()
     assert_calm(at)
     other = next(name for name in ARCHITECTURES if name != page)
     at.switch_page(script(other)).run()
     assert_calm(at)
-    assert at.text_input(key=f"{other}.prompt").value == "The wolf and the fox"
+    assert at.text_area(key=f"{other}.prompt").value == "The wolf and the fox"
 
 
 def test_an_example_is_one_click_away(open_page) -> None:
@@ -80,7 +80,7 @@ def test_an_example_is_one_click_away(open_page) -> None:
     example = content.examples("rwkv")[0]
     at.button(key=f"rwkv.example.{example.id}").click().run()
     assert_calm(at)
-    assert at.text_input(key="rwkv.prompt").value == example.text["ko"]
+    assert at.text_area(key="rwkv.prompt").value == example.text["ko"]
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
@@ -99,7 +99,7 @@ def test_an_example_is_one_click_away(open_page) -> None:
 )
 def test_an_odd_text_gets_a_sentence_or_a_figure(open_page, lang: str, text: str) -> None:
     at = open_page("transformer", browser=lang)
-    at.text_input(key="transformer.prompt").set_value(text).run()
+    at.text_area(key="transformer.prompt").set_value(text).run()
     assert_calm(at)
     assert len(at.warning) <= 1
     for warning in at.warning:
@@ -116,7 +116,7 @@ def test_a_bad_text_keeps_the_last_figure(open_page) -> None:
     at = open_page("transformer")
     cards = menus(at)
     assert cards
-    at.text_input(key="transformer.prompt").set_value("  ").run()
+    at.text_area(key="transformer.prompt").set_value("  ").run()
     assert len(at.warning) == 1
     assert menus(at) == cards
 
@@ -142,7 +142,7 @@ def test_nonsense_in_the_address_is_harmless(open_page, query: dict[str, str]) -
 
 def test_the_address_is_taken_over(open_page) -> None:
     at = open_page("rwkv", text="Once upon a time", token="2")
-    assert at.text_input(key="rwkv.prompt").value == "Once upon a time"
+    assert at.text_area(key="rwkv.prompt").value == "Once upon a time"
     assert at.session_state["contextscope.token"] == 2
 
 

@@ -197,3 +197,88 @@ def test_a_contradicted_expectation_is_counted(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(expected, "t", lambda key, **values: said.update(values) or key)
     expected._counted([Finding("a", "no", {}), Finding("b", "yes", {}), Finding("c", "no", {})])
     assert said == {"all": 3, "agree": 1, "unclear": 0, "against": 2}
+
+
+def record_of(accuracies: dict[str, dict[tuple[int, int], float]]) -> results.Record:
+    """Make a record of associative recall with these accuracies at (distance, pairs)."""
+    runs = {
+        name: [(0, [Accuracy({"distance": d, "pairs": p}, share, 0, 1, 9, 9, 9) for (d, p), share in cells.items()])]
+        for name, cells in accuracies.items()
+    }
+    cells = [cell for every in runs.values() for _, found in every for cell in found]
+    layout = results.layout_of(cells, ("distance", "pairs"), guess=lambda _: 0.1, trained_to=64)
+    return results.Record("mqar", layout, runs, {"held_out_seed": 5})
+
+
+def test_the_first_cell_is_where_the_recorded_accuracies_lie_farthest_apart() -> None:
+    known = {
+        "rwkv": {(16, 2): 0.9, (64, 2): 0.5, (64, 4): 0.4, (128, 4): 0.0},
+        "jamba": {(16, 2): 1.0, (64, 2): 1.0, (64, 4): 0.9, (128, 4): 1.0},
+    }
+    assert question.telling(record_of(known)) == {"distance": 64, "pairs": 2}, "the nearest of equals, within training"
+    known["rwkv"] |= {(16, 2): 0.95, (64, 2): 0.93, (64, 4): 0.91}
+    known["jamba"] |= {(64, 4): 1.0}
+    assert question.telling(record_of(known)) == {"distance": 128, "pairs": 4}, "none in training tells them apart"
+    known["rwkv"][64, 4] = 0.2
+    assert question.telling(record_of(known)) == {"distance": 64, "pairs": 4}
+
+
+def test_the_first_question_is_the_first_that_splits_the_models() -> None:
+    yes, no = True, False
+    assert question.first_split({"a": (yes, no, yes, no), "b": (yes, no, yes, yes)}) == 3
+    assert question.first_split({"a": (yes, yes), "b": (yes, yes)}) == 0
+
+
+def test_a_wrong_answer_is_looked_for_here_first_and_then_where_least_is_recalled(monkeypatch) -> None:
+    record = record_of({"rwkv": {(16, 2): 0.9, (64, 2): 0.5}, "jamba": {(16, 2): 1.0, (64, 2): 0.9}})
+    here, there = {"distance": 16, "pairs": 2}, {"distance": 64, "pairs": 2}
+    wrong: dict[tuple[int, str], set[int]] = {(16, "rwkv"): {3, 7}, (64, "rwkv"): {0}, (64, "jamba"): {5}}
+
+    def answered(_, at):
+        return {
+            name: tuple(n not in wrong.get((at["distance"], name), ()) for n in range(question.QUESTIONS))
+            for name in ("rwkv", "jamba")
+        }
+
+    monkeypatch.setattr(question, "_right", answered)
+    assert question.next_wrong(record, "rwkv", here, 3) == (here, 7)
+    assert question.next_wrong(record, "rwkv", here, 7) == (here, 3), "round to the beginning"
+    assert question.next_wrong(record, "jamba", here, 3) == (there, 5)
+    wrong[16, "rwkv"] = {3}
+    assert question.next_wrong(record, "rwkv", here, 3) == (there, 0), "another one than the one that is shown"
+    wrong.clear()
+    assert question.next_wrong(record, "jamba", here, 0) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", range(len(results.TASKS)))
+def test_the_page_begins_with_a_split_and_finds_a_wrong_answer(open_task, task: int) -> None:
+    at = open_task(task)
+    (answers,) = html(at, 'class="cs-answers"')
+    assert 0 < answers.count('cs-bad"') < 4
+    assert answers.count("%</b>") == 4, "one number each"
+    at.button(f"{PAGE}.find.rwkv").click().run()
+    assert not at.exception
+    (answers,) = html(at, 'class="cs-answers"')
+    mine = answers.split('class="cs-rwkv"')[1].split("</li>")[0]
+    assert 'cs-bad"' in mine or i18n.say("en", "recall.never_wrong", name="RWKV", count=20) in captions(at)
+
+
+@pytest.mark.slow
+def test_a_phone_shows_one_map_at_a_time(open_task, monkeypatch) -> None:
+    drawn: list[list[str]] = []
+    draw = measuring.recall_map
+    monkeypatch.setattr(
+        measuring, "recall_map", lambda cells, *a, **k: drawn.append(list(cells)) or draw(cells, *a, **k)
+    )
+    monkeypatch.setattr(measuring, "_maps", measuring.Memo())
+    monkeypatch.setattr(measuring.viewport, "window", lambda: 390)
+    at = open_task(0)
+    assert drawn[-1] == ["transformer"]
+    at.get("button_group")[0]  # the switch stands on the page
+    at.session_state[f"{PAGE}.alone"] = "rwkv"
+    at.run()
+    assert drawn[-1] == ["rwkv"]
+    monkeypatch.setattr(measuring.viewport, "window", lambda: 1280)
+    at.run()
+    assert len(drawn[-1]) == 4

@@ -26,7 +26,7 @@ def expected(task: str, at: dict[str, int], question: int) -> list[tuple]:
         ("hero", "recall.map", maps.recall_map(record.bundled, record.layout, live=False, **LOOK)),
         ("chapter1", "recall.bytes", maps.recall_against_bytes(record.bundled, layout=record.layout, **LOOK)),
         ("chapter2", "recall.example",
-         recall_example(traces, asked_at=found.asked_at, answer_at=found.answer_at, **LOOK)),
+         recall_example(traces, asked_at=found.asked_at, answer_at=found.answer_at, roles=found.roles, **LOOK)),
         ("hood.recall_seeds", "recall.seeds",
          maps.recall_seeds(record.runs, bundled=0, guess=record.layout.guess, **LOOK)),
         ("hood.training", "recall.lessons", maps.recall_lessons(logs, **LOOK)),

@@ -71,3 +71,31 @@ def test_labels_tell_tokens_apart_where_it_matters() -> None:
         named = [label for label in labels if label != "\u00b7"]
         assert len(set(named)) == len(named)
         assert len(named) >= task.vocab - 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_questions_asked_at_once_are_answered_as_one_by_one(task: str) -> None:
+    at = values_of(TASKS[task].cells[1])
+    right = examples.right_answers(task, at, seed=7, questions=5)
+    assert list(right) == micro.trained(task) or tuple(right) == tuple(micro.trained(task))
+    for number in range(5):
+        found = examples.opened(task, at, seed=7, question=number)
+        assert {one.trace.architecture: one.right for one in found.answers} == {
+            name: every[number] for name, every in right.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "roles"),
+    [
+        ("mqar", "A1·", ("key", "value", "filler")),
+        ("induction", "a▸", ("other", "key")),
+        ("selective_copying", "A·?", ("value", "filler", "key")),
+    ],
+)
+def test_every_token_has_a_role(task: str, text: str, roles: tuple[str, ...]) -> None:
+    cell = TASKS[task].cells[0]
+    ids = {cell.label(token): token for token in reversed(range(TASKS[task].vocab))}
+    assert tuple(cell.role(ids[letter]) for letter in text) == roles
+    assert {cell.role(token) for token in range(TASKS[task].vocab)} == set(roles)

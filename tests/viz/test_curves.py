@@ -56,3 +56,24 @@ def test_a_smoothed_line_does_not_end_on_one_batch(english):
     odd = training_curves({"mamba": [*points[:-1], (399.0, 11.0)]}, theme=LIGHT, t=english).data["mamba"].values
     assert odd[-1, 1] == pytest.approx(5.0 + 6.0 / 6, rel=1e-9)
     assert odd[0, 1] == 5.0
+
+
+def test_the_loss_has_an_axis_that_begins_near_the_least(english):
+    logs = {"mamba": [(0, 10.0), (4096, 4.0)], "rwkv": [(0, 9.0), (4096, 4.02)]}
+    spec = training_curves(logs, theme=LIGHT, t=english).body.to_dict()
+    scale = spec["layer"][0]["encoding"]["y"]["scale"]
+    assert scale["type"] == "log" and 3.5 < scale["domain"][0] < 4.0
+
+
+def test_a_line_leads_to_a_name_that_was_moved(english):
+    def leaders(*ends: float) -> list[dict]:
+        logs = {name: [(0, 9.0), (4096, end)] for name, end in zip(("mamba", "rwkv"), ends, strict=True)}
+        spec = training_curves(logs, theme=LIGHT, t=english).body.to_dict()
+        rules = [layer for layer in spec["layer"] if layer["mark"]["type"] == "rule"]
+        return [row for layer in rules for row in spec["datasets"][layer["data"]["name"]] if row["led"]]
+
+    assert leaders(4.0, 7.0) == []
+    led = leaders(4.0, 4.02)
+    assert {row["at"] for row in led} == {4.0, 4.02}
+    assert all(row["y"] != row["at"] for row in led)
+    assert max(row["y"] for row in led) / min(row["y"] for row in led) > 1.05, "the names stand apart"

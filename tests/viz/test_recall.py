@@ -112,3 +112,34 @@ def test_seeds_fill_the_bundled_one_only(english) -> None:
 def test_lessons_draw_the_log(english) -> None:
     figure = recall_lessons({"rwkv": [(0, 3.0), (20, 1.5)]}, theme=LIGHT, t=english)
     np.testing.assert_allclose(figure.data["rwkv"].values, [[0, 3.0], [20, 1.5]])
+
+
+def test_what_is_no_better_than_a_guess_is_hatched(english) -> None:
+    at = [{"distance": d, "pairs": 2} for d in (1, 2, 3)]
+    below, level, above = (
+        Accuracy(at[i], share, low, 1.0, 640, 100, 9)
+        for i, (share, low) in enumerate(((0.05, 0.03), (0.2, 0.12), (0.2, 0.13)))
+    )
+    layout = layout_of([below, level, above], ("distance", "pairs"), guess=eighth, trained_to=9)
+    figure = recall_map({"rwkv": [below, level, above]}, layout, theme=LIGHT, t=english)
+    drawn = {row["column"]: row["guessed"] for row in rows(figure) if row.get("measured")}
+    assert drawn == {"rwkv|1": True, "rwkv|2": True, "rwkv|3": False}
+    assert '"gradient": "linear"' in figure.body.to_json()
+
+
+def test_the_border_ends_above_the_bytes(english) -> None:
+    spec = recall_map(CELLS, LAYOUT, theme=LIGHT, t=english).body.to_dict()
+    (rule,) = [layer for layer in spec["layer"] if layer.get("mark", {}).get("type") == "rule"]
+    (bars,) = [one for layer in spec["layer"] for one in layer.get("layer", ()) if one["mark"]["type"] == "bar"]
+    top = min(bars["encoding"]["y"]["scale"]["range"])
+    number = 11 + 3  # the size of a number above the highest bar, and its distance
+    assert rule["encoding"]["y2"]["value"] <= top - number - 4
+
+
+def test_maps_have_smaller_type_only_where_each_is_narrow(english) -> None:
+    def narrow(names: tuple[str, ...]) -> str:
+        cells_ = dict.fromkeys(names, CELLS["transformer"])
+        return recall_map(cells_, LAYOUT, theme=LIGHT, t=english).body.to_json()
+
+    assert "width < 420" in narrow(("transformer", "mamba", "rwkv", "jamba"))
+    assert "width < 105" in narrow(("mamba",)) and "width < 420" not in narrow(("mamba",))

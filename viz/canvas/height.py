@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from viz.canvas.heatmap import Frames, Matrix, Tiles
-from viz.canvas.spec import CanvasSpec, Legend
+from viz.canvas.spec import CanvasSpec, Legend, Strip
 
 _SMALL = 480  # pixels; narrower pictures have smaller type
 _MONO_EM, _TEXT_EM, _WIDE_EM = 0.6, 0.5, 0.87  # of a letter: JetBrains Mono, Pretendard, a syllable of Hangul
@@ -30,7 +30,7 @@ def _height(spec: CanvasSpec, width: int) -> int:
     left = _gutter(spec, width)
     tokens = len(spec.strip.tokens) if spec.strip else 0
     token = min(76.0, (width - left) / max(tokens, 1))
-    y = (_STRIP if spec.strip else 0) + len(spec.bars) * 66.0
+    y = (_strip(spec.strip, token, width) if spec.strip else 0) + len(spec.bars) * 66.0
     grid = spec.grid
     if spec.strip and grid:
         y += 4 if spec.bars else 6
@@ -44,6 +44,14 @@ def _height(spec: CanvasSpec, width: int) -> int:
         y += _rows(grid, cell)
     player = _PLAYER if isinstance(grid, Frames) and grid.shape[0] > 1 else 0
     return math.ceil(y + 1) + player + math.ceil(_foot(spec, width))
+
+
+def _strip(strip: Strip, token: float, width: int) -> float:
+    """Return the height of the tokens above a picture: one line, of a sequence as many as its characters need."""
+    if not strip.roles:
+        return _STRIP
+    room = (11 if width < _SMALL else 12) * _MONO_EM + 1
+    return 22 + 14.0 * (1 if token >= room else 2 if 2 * token >= room else 4)
 
 
 def _text(words: str, size: float, em: float) -> float:

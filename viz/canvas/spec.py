@@ -20,6 +20,8 @@ class Strip:
     selected, chosen: drawn until the visitor chooses in the browser.
     surprisal (token,) in bits, nan where unknown. readout: lines of the hover text, with {label} {index} {id} {bits}
     {p} {extra}; extra: one more line per token.
+    roles: what each token is for, where the strip is a sequence of single characters: "key" (bold), "value", "other"
+    (faint, where there is room) or "filler" (a dot); pairs: first and last token of what a bracket holds together.
     """
 
     tokens: tuple[Token, ...]
@@ -29,6 +31,8 @@ class Strip:
     readout: tuple[str, ...] = ("{label}",)
     extra: tuple[str, ...] = ()
     chosen: tuple[int, int] | None = None
+    roles: tuple[str, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
 
     def header(self, planes: Planes) -> dict[str, Any]:
         """Describe the strip for the browser."""
@@ -45,6 +49,7 @@ class Strip:
             "role": self.role,
             "readout": self.readout,
             "extra": self.extra,
+            **({"roles": self.roles, "pairs": self.pairs} if self.roles else {}),
         }
 
 

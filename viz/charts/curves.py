@@ -82,7 +82,7 @@ def growth(
 
 @figure("training_curves", of="other")
 def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme: Theme, t: Translate) -> Figure:
-    """Draw the loss of each bundled model against the tokens it has seen: (tokens, loss) pairs.
+    """Draw the loss of each bundled model, on a logarithmic axis, against the tokens it has seen: (tokens, loss) pairs.
 
     The line is a running mean over a fortieth of the log; the dots are the logged losses, of one batch each.
     """
@@ -93,7 +93,11 @@ def training_curves(logs: Mapping[str, Sequence[tuple[float, float]]], *, theme:
         for a, points in logs.items()
     ]
     chart = lines_chart(
-        lines, x=ChartAxis(t("viz.axis.seen"), "many"), y=ChartAxis(t("viz.axis.loss")), theme=theme, markers=False
+        lines,
+        x=ChartAxis(t("viz.axis.seen"), "many"),
+        y=ChartAxis(t("viz.axis.loss"), log=True),
+        theme=theme,
+        markers=False,
     )
     logged = {
         f"{a}_logged": NamedArray(np.array(points).reshape(-1, 2), ("point", "x_y")) for a, points in logs.items()

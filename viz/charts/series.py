@@ -19,6 +19,7 @@ Layers = list[alt.Chart]
 Around = Callable[[Any, Any], tuple[Layers, Layers]]  # what is drawn behind and before lines, from their channels
 
 HEAD = 34  # pixels: the title above a panel
+LED = 4  # pixels that a name may be moved before a line leads to it
 FOOT = 48  # pixels: the x axis with its title
 
 
@@ -195,7 +196,7 @@ def _heights(line: Line) -> list[float]:
 def _label_room(lines: Sequence[Line]) -> int:
     """Estimate the pixels that the names right of the lines take: wide letters count double."""
     texts = [text for line in lines for text in (line.name, line.note, line.end[2] if line.end else "")]
-    return 22 + max((sum(13 if ord(c) > 0x1100 else 8 for c in text) for text in texts), default=0)
+    return 26 + max((sum(13 if ord(c) > 0x1100 else 8 for c in text) for text in texts), default=0)
 
 
 def _crosses(lines: Sequence[Line], x: Any, y: Any, color: alt.Color) -> Layers:
@@ -226,13 +227,16 @@ def _names(
     theme: Theme,
     room: int,
 ) -> Layers:
-    """Write each name right of its last point, under it what is noted and why it ends; moved where two would touch."""
+    """Write each name right of its last point, under it what is noted and why it ends.
+
+    Where two would touch they are moved apart, and a fine line leads from the last point to its name.
+    """
     rows = []
     for line in lines:
         if last := line.end or (line.points[-1] if line.points else None):
             here = _row(line, x=last[0], y=last[1])
             said = (("name", line.name), ("note", line.note), ("reason", line.end[2] if line.end else ""))
-            rows += [here | {"text": text, "kind": kind} for kind, text in said if text]
+            rows += [here | {"at": here["y"], "text": text, "kind": kind} for kind, text in said if text]
     if not rows:
         return []
     low, high = min(values), max(values)
@@ -245,13 +249,22 @@ def _names(
     wishes = [(warp(row["y"]) - warp(low)) / span - below[row["kind"]] for row in rows]
     gap = 18 / room
     for row, place in zip(rows, spread_apart(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
+        moved = abs(place - (warp(row["y"]) - warp(low)) / span) * room
+        row["led"] = row["kind"] == "name" and moved > LED
         row["y"] = unwarp(warp(low) + place * span)
     base = table(rows)
-    style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 11}
+    style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 16}
     halo = base.mark_text(**style, fontSize=13, stroke=theme.card, strokeWidth=4, strokeJoin="round")
     named = base.transform_filter("datum.kind == 'name'").mark_text(**style, fontSize=13, fontWeight=600)
     reason = base.transform_filter("datum.kind != 'name'").mark_text(**style, fontSize=12, color=theme.muted)
+    leading: Layers = []
+    if any(row["led"] for row in rows):
+        leader = base.transform_filter("datum.led").mark_rule(strokeWidth=1, opacity=0.7, xOffset=1, x2Offset=13)
+        start = y.copy(deep=True)
+        start.shorthand = "at:Q"
+        leading = [leader.encode(x=x, x2=alt.X2("x"), y=start, y2=alt.Y2("y:Q"), color=color)]
     return [
+        *leading,
         halo.encode(x=x, y=y, text=alt.Text("text:N")),
         named.encode(x=x, y=y, text=alt.Text("text:N"), color=color),
         reason.encode(x=x, y=y, text=alt.Text("text:N")),

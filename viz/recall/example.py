@@ -13,15 +13,24 @@ from viz.recall.findings import answer_finding
 from viz.trace.matrix import MIXING, mixing_of
 from viz.trace.tokens import words
 
+PAIR = ("key", "value")
+
 
 @figure("recall_example", of="traces", also=MIXING)
 def recall_example(
-    traces: Sequence[ModelTrace], *, asked_at: int, answer_at: int, theme: Theme, t: Translate
+    traces: Sequence[ModelTrace],
+    *,
+    asked_at: int,
+    answer_at: int,
+    theme: Theme,
+    t: Translate,
+    roles: Sequence[str] = (),
 ) -> Figure:
     """Draw, for every layer of every model, the share of each token in what the asking token reads.
 
     Shares are |M_tj| / sum_j |M_tj| of the asking row: attention averaged over heads, hidden or effective attention
-    averaged over channels. asked_at, answer_at: places of the asking token and of the answer in the sequence.
+    averaged over channels. asked_at, answer_at: places of the asking token and of the answer in the sequence; roles:
+    what each token is for (models.recall.tasks).
     """
     shares, layers = [], []
     for trace in traces:
@@ -36,7 +45,8 @@ def recall_example(
     )
     high = float(values.max())
     tokens = traces[0].tokens
-    roles = {asked_at: t("viz.recall_example.asked"), answer_at: t("viz.recall_example.answer")}
+    purposes = _purposes(roles, len(tokens))
+    places = {asked_at: t("viz.recall_example.asked"), answer_at: t("viz.recall_example.answer")}
     grid = Matrix(
         values=values,
         scale=Scale(0.0, high, kind="sqrt"),
@@ -49,7 +59,7 @@ def recall_example(
         rows=Axis(
             names=labels,
             labels=labels,
-            notes=tuple(t(f"viz.mixer.{layer.mixer}") for _, layer in layers),
+            notes=tuple(_kind(name, layer.mixer, t) for name, layer in layers),
             colors=tuple(theme.mixer_color(layer.mixer) for _, layer in layers),
         ),
         row_ramps=tuple(names.index(name) for name, _ in layers),
@@ -62,7 +72,9 @@ def recall_example(
         selected=answer_at,
         role="columns",
         readout=("{label}", "{extra}"),
-        extra=tuple(roles.get(i, "") for i in range(len(tokens))),
+        extra=tuple(places.get(i, "") for i in range(len(tokens))),
+        roles=purposes,
+        pairs=tuple((i - 1, i) for i in range(1, len(purposes)) if (purposes[i - 1], purposes[i]) == PAIR),
     )
     alt = t("viz.recall_example.alt", count=len(traces), answer=answer_at)
     legends = tuple(
@@ -73,3 +85,15 @@ def recall_example(
                       t("viz.recall_example.note"), words(t))  # fmt: skip
     data = {"share": NamedArray(values, ("row", "token"))}
     return Figure("recall_example", spec, data, alt, finding=answer_finding(values[:, answer_at], labels, t))
+
+
+def _kind(architecture: str, mixer: str, t: Translate) -> str:
+    """Name the kind of a layer, where the name of the model does not say it."""
+    kind = t(f"viz.mixer.{mixer}")
+    return "" if kind == t(f"viz.architecture.{architecture}") else kind
+
+
+def _purposes(roles: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return the role of each token; what follows a key is its value, unless it has a role of its own."""
+    found = ["value" if role == "other" and i and roles[i - 1] == "key" else role for i, role in enumerate(roles)]
+    return tuple(found[:count])

@@ -15,7 +15,7 @@ from viz.charts.vega import Layer, styled, table
 from viz.figure import Figure, figure
 from viz.look.extremes import extremes
 from viz.look.labels import Translate, short, size
-from viz.look.theme import Theme, sequential
+from viz.look.theme import Theme, ramp_between, sequential
 from viz.recall.findings import far_finding, map_finding, seeds_finding
 
 CELL = 44  # pixels high
@@ -57,9 +57,9 @@ def recall_map(
 ) -> Figure:
     """Draw one map per architecture, accuracy in every cell, over a bar of the bytes carried at that distance.
 
-    Colour runs from what guessing scores in a cell to 1, alike for every architecture; cells that are not measured yet
-    stay empty. Right of the dashed line distances are longer than any met in training. Bytes share one linear scale
-    over all maps.
+    Colour runs from what guessing scores in a cell to 1, alike for every architecture; a cell whose 95 % interval does
+    not lie above guessing is hatched, and cells that are not measured yet stay empty. Right of the dashed line
+    distances are longer than any met in training. Bytes share one linear scale over all maps.
     """
     frame = _Frame(tuple(cells), layout)
     rows = [row for name, every in cells.items() for row in _tiles(name, every, frame, theme, t)]
@@ -68,16 +68,20 @@ def recall_map(
         for field in ("name", "cell", "share", "interval", "guess", "asked", "carried")
     ]
     done = table([row for row in rows if row["measured"]] or rows).transform_filter("datum.measured")
-    ground = table(rows).mark_rect(fill=theme.chip, cornerRadius=4).encode(x=frame.x(t), y=frame.y(t))
-    tiles = done.mark_rect(cornerRadius=4).encode(
+    edge: dict[str, Any] = {"cornerRadius": 4, "stroke": _line(theme), "strokeWidth": 1}
+    ground = table(rows).mark_rect(fill=theme.chip, **edge).encode(x=frame.x(t), y=frame.y(t))
+    tiles = done.mark_rect(**edge).encode(
         x=frame.x(t), y=frame.y(t), color=alt.Color("color:N", scale=None), tooltip=tip
     )
-    small: Any = alt.ExprRef("width < 420 ? (length(datum.short) > 2 ? 8 : 11) : width < 620 ? 10 : 13")
-    face: Any = alt.ExprRef(f"width < 420 ? {theme.font!r} : {theme.mono!r}")  # its digits are narrower
+    guessed = done.transform_filter("datum.guessed").mark_rect(**edge, fill=_hatch(theme))
+    hatched = guessed.encode(x=frame.x(t), y=frame.y(t), tooltip=tip)
+    narrow, middling = frame.narrow, frame.middling
+    small: Any = alt.ExprRef(f"{narrow} ? (length(datum.short) > 2 ? 8 : 11) : {middling} ? 10 : 13")
+    face: Any = alt.ExprRef(f"{narrow} ? {theme.font!r} : {theme.mono!r}")  # its digits are narrower
     numbers = done.mark_text(font=face, fontSize=small).encode(
         x=frame.x(t), y=frame.y(t), text=alt.Text("short:N"), color=alt.Color("ink:N", scale=None), tooltip=tip
     )
-    layers: list[Layer] = [[ground, tiles, numbers], *_titles(cells, frame, theme, t)]
+    layers: list[Layer] = [[ground, tiles, hatched, numbers], *_titles(cells, frame, theme, t)]
     if bars := _bars(cells, frame, theme, t):
         layers.append(bars)
     if layout.trained_to < layout.places[-1]:
@@ -188,6 +192,16 @@ class _Frame:
     layout: Layout
 
     @property
+    def narrow(self) -> str:
+        """The condition, for Vega, that maps are as narrow as on a phone."""
+        return f"width < {105 * max(len(self.names), 1)}"
+
+    @property
+    def middling(self) -> str:
+        """The condition that maps have no room for numbers of full size."""
+        return f"width < {155 * max(len(self.names), 1)}"
+
+    @property
     def foot(self) -> int:
         return TITLE + CELL * len(self.layout.rows)
 
@@ -206,7 +220,7 @@ class _Frame:
         title = t(f"viz.recall.axis.{self.layout.across}")
         ends = [self.layout.places[0], self.layout.places[-1]]  # all that has room on a phone
         label = "split(datum.label, '|')[1]"
-        shown = f"width < 420 && indexof({ends}, +{label}) < 0 ? '' : {label}"
+        shown = f"{self.narrow} && indexof({ends}, +{label}) < 0 ? '' : {label}"
         axis = alt.Axis(labelExpr=shown, labelAngle=0, title=title, labelOverlap=False,
                         labelFontSize=12, labelPadding=4)  # fmt: skip
         more: dict[str, Any] = {} if band is None else {"bandPosition": band}
@@ -233,21 +247,45 @@ def _tiles(name: str, cells: Sequence[Accuracy], frame: _Frame, theme: Theme, t:
     for row in layout.rows:
         for place in layout.places:
             cell = measured.get((place, row))
-            here = {"column": frame.column(name, place), "row": str(row), "measured": cell is not None}
+            here = {
+                "column": frame.column(name, place),
+                "row": str(row),
+                "measured": cell is not None,
+                "guessed": False,
+            }
             words = dict.fromkeys(
                 ("name", "short", "cell", "share", "interval", "guess", "asked", "carried", "color", "ink"), ""
             )
             if cell is not None:
                 guess = layout.guess(cell.at)
                 level = min(max((cell.accuracy - guess) / (1 - guess), 0.0), 1.0)
+                here["guessed"] = cell.low <= guess
                 words = {
                     "name": t(f"viz.architecture.{name}"),
                     "color": (color := ramp[int(level * (len(ramp) - 1))]),
-                    "ink": theme.text_on(color),
+                    "ink": theme.ink if cell.low <= guess else theme.text_on(color),
                     "guess": f"{guess:.1%}",
                     **_readout(cell, t),
                 }
             yield here | words
+
+
+def _line(theme: Theme) -> str:
+    """Return the colour of lines around and across cells."""
+    return ramp_between(theme.card, theme.muted)[80]
+
+
+def _hatch(theme: Theme) -> alt.Gradient:
+    """Return diagonal stripes: a gradient whose colours change at once."""
+    stripes = 9
+    colors = (theme.card, ramp_between(theme.card, theme.muted)[56])
+    stops = [
+        {"offset": (i + side) / (2 * stripes), "color": colors[i % 2]} for i in range(2 * stripes) for side in (0, 1)
+    ]
+    found: alt.Gradient = alt.Gradient.from_dict(
+        {"gradient": "linear", "x1": 0, "y1": 0, "x2": 1, "y2": 1, "stops": stops}
+    )
+    return found
 
 
 def _readout(cell: Accuracy, t: Translate) -> dict[str, str]:
@@ -272,10 +310,10 @@ def _titles(cells: Mapping[str, Sequence[Accuracy]], frame: _Frame, theme: Theme
     base, x = table(rows), frame.x(t, band=0)
     style: dict[str, Any] = {"align": "left", "baseline": "top"}
     return [
-        base.mark_text(**style, fontSize=alt.ExprRef("width < 420 ? 11 : 15"), fontWeight=600).encode(
+        base.mark_text(**style, fontSize=alt.ExprRef(f"{frame.narrow} ? 11 : 15"), fontWeight=600).encode(
             x=x, y=alt.value(0), text=alt.Text("name:N"), color=alt.Color("color:N", scale=None)
         ),
-        base.mark_text(**style, fontSize=alt.ExprRef("width < 420 ? 10 : 13"), color=theme.muted).encode(
+        base.mark_text(**style, fontSize=alt.ExprRef(f"{frame.narrow} ? 10 : 13"), color=theme.muted).encode(
             x=x, y=alt.value(21), text=alt.Text("mean:N")
         ),
     ]
@@ -299,7 +337,7 @@ def _bars(cells: Mapping[str, Sequence[Accuracy]], frame: _Frame, theme: Theme, 
     bar = base.mark_bar(opacity=0.55, cornerRadiusEnd=2).encode(
         x=x, y=y, y2=alt.datum(0), color=alt.Color("color:N", scale=None)
     )
-    small: Any = alt.ExprRef("width < 620 ? (width < 420 ? 0 : 8) : 11")
+    small: Any = alt.ExprRef(f"{frame.middling} ? ({frame.narrow} ? 0 : 8) : 11")
     text = base.mark_text(font=theme.mono, fontSize=small, baseline="bottom", dy=-3, color=theme.muted)
     return [bar, text.encode(x=x, y=y, text=alt.Text("text:N"))]
 
@@ -309,7 +347,7 @@ def _border(frame: _Frame, theme: Theme, t: Translate) -> alt.Chart:
     beyond = next(place for place in frame.layout.places if place > frame.layout.trained_to)
     base = table([{"column": frame.column(name, beyond)} for name in frame.names])
     rule: alt.Chart = base.mark_rule(color=theme.ink, strokeDash=[3, 3], strokeWidth=1.2, opacity=0.75, xOffset=-2)
-    return rule.encode(x=frame.x(t, band=0), y=alt.value(TITLE - 4), y2=alt.value(frame.height))
+    return rule.encode(x=frame.x(t, band=0), y=alt.value(TITLE - 4), y2=alt.value(frame.foot + 4))
 
 
 def _mean(cells: Sequence[Accuracy], name: str) -> float:

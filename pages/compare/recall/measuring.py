@@ -8,7 +8,7 @@ from models.recall import evaluation
 from models.recall.live import LiveRun
 from pages.compare.recall import results
 from pages.compare.recall.results import PAGE, TASKS, Cells, Record
-from pages.shared import figure, gate, layout, notices, style
+from pages.shared import figure, gate, layout, notices, style, viewport
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import language, units
@@ -17,6 +17,7 @@ from pages.shared.words.i18n import t
 from viz.figure import Figure
 from viz.recall.maps import recall_map
 
+PHONE = 768  # pixels; narrower windows show one map at a time
 POLL_S = 1.5  # seconds; drawing the map takes about a third of one
 SHOWN = ("live", "recorded")
 
@@ -64,12 +65,24 @@ def _drawn(record: Record) -> None:
     live, cells = _shown(record, run)
     subtitle = t("recall.shown.live" if live else "recall.shown.recorded", task=t(f"recall.task.{record.task}"))
     theme = style.theme()
+    alone = _one_of(tuple(cells)) if viewport.window() < PHONE else None
 
     def draw() -> Figure:  # no spinner: what is measured is drawn again and again
-        return recall_map(cells, record.layout, theme=theme, t=t, live=live)
+        shown = cells if alone is None else {alone: cells[alone]}
+        return recall_map(shown, record.layout, theme=theme, t=t, live=live)
 
-    drawn = draw() if live else _maps.get((record.task, language.current(), theme.mode), (record,), draw)
+    drawn = draw() if live else _maps.get((record.task, language.current(), theme.mode, alone), (record,), draw)
     figure.show(drawn, key=f"{PAGE}.map", subtitle=subtitle)
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    """Offer the architectures, of which a phone has room for the map of one; return the chosen one."""
+    with st.container(key=f"pick-{PAGE}.map"):
+        chosen = st.segmented_control(
+            t("recall.map"), names, key=f"{PAGE}.alone", required=True, default=names[0],
+            format_func=lambda name: t(f"nav.{name}"), label_visibility="collapsed",
+        )  # fmt: skip
+    return chosen if chosen in names else names[0]
 
 
 def _status(record: Record, run: LiveRun | None) -> None:

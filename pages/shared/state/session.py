@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from models import alignment
-from models.limits import PROMPT_CHARACTERS
+from models.limits import BOX_CHARACTERS, PROMPT_CHARACTERS
 from models.records.trace import Token
 from models.sources import downloadable, resolve
 from pages.shared import cache, history, site
@@ -29,6 +29,7 @@ TOLD = "frame.told"  # the key of the field in which the browser leaves the chos
 _TOLD = re.compile(
     r"(?P<reading>[0-9a-f]{16}):(?:(?P<token>[0-9]{1,5})(?::(?P<start>[0-9]{1,5})-(?P<end>[0-9]{1,5}))?)?"
 )
+_LONGS = 4  # long texts that a visit remembers
 _SHOWN = 80  # characters of an address that a note repeats
 
 
@@ -59,7 +60,7 @@ class Session:
 
     @prompt.setter
     def prompt(self, text: str) -> None:
-        text = text[:PROMPT_CHARACTERS]
+        text = text[:BOX_CHARACTERS]
         if text != self.prompt:
             _put("prompt", text)
             self.pick(None)
@@ -200,7 +201,7 @@ class Session:
         if _get("lang", None) is not None:
             written["lang"] = self.lang
         if _get("prompt", None) is not None:
-            written["text"] = self.prompt
+            written["text"] = self._addressed()
         if self.selected is not None:
             written["token"] = str(self.selected)
         if models := self._written_models():
@@ -227,6 +228,22 @@ class Session:
         shown = {"run": run} if (run := st.query_params.get("run")) else {}
         parts = {"lang": self.lang} | self.query() | shown | more
         return f"{address}?{urlencode({name: value for name, value in parts.items() if value})}"
+
+    def _addressed(self) -> str:
+        """Return as much of the text as an address carries, more than is read of it; the whole is remembered."""
+        text = self.prompt
+        if len(text) > PROMPT_CHARACTERS:
+            longs = self._longs()
+            longs.pop(text[:PROMPT_CHARACTERS], None)
+            longs[text[:PROMPT_CHARACTERS]] = text
+            while len(longs) > _LONGS:
+                del longs[next(iter(longs))]
+        return text[:PROMPT_CHARACTERS]
+
+    def _longs(self) -> dict[str, str]:
+        """Return the latest texts that no address carries whole, by what their address says: Back finds them again."""
+        every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}longs", {})
+        return every
 
     def _models(self) -> dict[str, str]:
         every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}models", {})
@@ -270,7 +287,7 @@ def _read_url(session: Session) -> None:
     params = st.query_params
     session.lang = languages.understood(params.get("lang", "")) or ""
     if text := params.get("text", ""):
-        session.prompt = text
+        session.prompt = session._longs().get(text, text)
     _read_models(session, params.get("model", ""))
     named = [name for name in params if name == "token" or _SELECTABLE.fullmatch(name)]
     for name in named:

@@ -115,13 +115,14 @@ R = TypeVar("R")
 class FigureFacts:
     """What assets/figures/<id>.yaml says of a figure.
 
-    formula: LaTeX; inline: the same in a line; paper: key of a paper. words: the sentences inside the figure, each
-    addressed as viz.<id>.<word>. hood: title and text of the section that offers the figure on several pages.
+    formula: LaTeX; inline: the same in a line; both of symbols alone, or with words in every language. paper: key of a
+    paper. words: the sentences inside the figure, each addressed as viz.<id>.<word>. hood: title and text of the
+    section that offers the figure on several pages.
     """
 
     name: Text
-    formula: str
-    inline: str
+    formula: str | Text
+    inline: str | Text
     shape: str
     aggregation: Text
     normalisation: Text
@@ -132,11 +133,17 @@ class FigureFacts:
 
     def __post_init__(self) -> None:
         texts = {name: getattr(self, name) for name in ("name", "aggregation", "normalisation", "note")}
+        texts |= {part: text for part in ("formula", "inline") if not isinstance(text := getattr(self, part), str)}
         texts |= {f"words, {word}": text for word, text in self.words.items()}
         texts |= {f"hood, {part}": text for part, text in self.hood.items()}
         for name, text in texts.items():
             if text is not None and not in_every_language(text):
                 raise TypeError(f"{name!r} needs a sentence in each of {', '.join(language.LANGS)}")
+
+
+def spoken(text: str | Text, lang: str) -> str:
+    """Return a text in a language; one of symbols alone is the same in all."""
+    return text if isinstance(text, str) else text[lang]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from models.looks import looks
 from models.machine.paths import ASSETS
 from models.machine.yaml_file import read_yaml
-from pages.shared.words import content, language
+from pages.shared.words import content, language, particles
 
 FOLDER = ASSETS / "words"
 LANGS = language.LANGS
@@ -26,7 +26,7 @@ def t(key: str, **values: object) -> str:
     """Return the sentence of a key in the visitor's language, with its values filled in. Errors: see `say`."""
     lang = language.current()
     try:
-        return words(lang)[key].format_map(values)
+        return _filled(words(lang)[key], values)
     except (KeyError, IndexError):
         return say(lang, key, **values)
 
@@ -46,12 +46,16 @@ def say(lang: str, key: str, **values: object) -> str:
     A missing key or value shows the key and is logged; with CONTEXTSCOPE_STRICT_WORDS set it raises MissingWordError.
     """
     try:
-        return words(lang)[key].format_map(values)
+        return _filled(words(lang)[key], values)
     except (KeyError, IndexError) as error:
         if os.environ.get(STRICT_VARIABLE):
             raise MissingWordError(f"assets/words, {lang}: {key!r} lacks {error}") from error
         _log.warning("assets/words, %s: %r lacks %s", lang, key, error)
         return key
+
+
+def _filled(sentence: str, values: Mapping[str, object]) -> str:
+    return particles.filled(sentence, values) if particles.has(sentence) else sentence.format_map(values)
 
 
 def has(lang: str, key: str) -> bool:

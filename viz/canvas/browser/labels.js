@@ -27,7 +27,7 @@ function drawRowLabels(view, ctx) {
     const text = fit(ctx, label, left - 12 - (colored ? 8 : 0));
     if (!colored) return drawTokenText(ctx, text, left - 8, y, chosen ? theme.accent : theme.ink, "right", theme.muted);
     const notes = grid.token_notes?.[shownToken(view)] ?? grid.row_notes;
-    const noted = notes.length && row >= 26;
+    const noted = Boolean(notes[i]) && row >= 26;
     ctx.textAlign = "left";
     ctx.fillStyle = theme.ink;
     ctx.fillText(text, 10, noted ? y - 6.5 : y);

@@ -59,6 +59,7 @@ function gutter(view, plan) {
 // hovered one are drawn above them (strip.js); print, which has no pointer, has leaning labels.
 function planLabels(view, plan, room) {
   const { strip, theme } = view.header;
+  if (strip.roles) return planSequence(view, plan);
   const groups = [];
   strip.labels.forEach((label, i) => {
     if (strip.piece[i] > 1 && groups.length) groups[groups.length - 1].span += 1;
@@ -78,6 +79,19 @@ function planLabels(view, plan, room) {
   return { groups, lean: 0, height: 36, ticks: true };
 }
 
+// A sequence of single characters stands upright, one per token. Where tokens are narrower than a character, neighbours
+// stand on lines of their own: a key above its value.
+function planSequence(view, plan) {
+  const { strip, theme } = view.header;
+  const size = plan.small ? 11 : 12;
+  Object.assign(plan.fonts, { token: `500 ${size}px ${theme.mono}`, tokenBold: `700 ${size}px ${theme.mono}` });
+  const room = size * 0.6 + 1;
+  const lines = plan.token >= room ? 1 : 2 * plan.token >= room ? 2 : 4;
+  const groups = strip.labels.map((label, i) => ({ start: i, span: 1, label, shift: 0 }));
+  return { groups, lean: 0, height: 22 + LINE * lines, lines };
+}
+
+const LINE = 14; // of a sequence
 const EDGE = 7; // between a label and the edge of the picture: the frame of the shown one stands there
 
 // Leaning more steeply and in smaller type lets more labels stand side by side. Sets the fonts of tokens in the plan and,

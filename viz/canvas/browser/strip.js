@@ -6,6 +6,7 @@ function drawStrip(view, ctx) {
   const run = frameRun(view) ?? shownRun(view);
   const bottom = stripY + labels.height;
   ctx.textBaseline = "middle";
+  if (labels.lines) return drawSequence(view, ctx, run, bottom);
   labels.groups.forEach((group) => {
     const chosen = touches(group, run);
     const x = left + group.start * token;
@@ -26,6 +27,44 @@ function drawStrip(view, ctx) {
     const w = Math.max(1.5, 2 * half * (b / most));
     round(ctx, left + (i + 0.5) * token - w / 2, bottom - 9, w, 3, 1.5);
   });
+}
+
+// Single characters: keys heavy, values plain, filler as dots; a bracket under each pair, a frame around the chosen one.
+function drawSequence(view, ctx, run, bottom) {
+  const { strip, theme } = view.header;
+  const { left, labels, token, fonts, width } = view.plan;
+  const middle = (i) => Math.min(left + (i + 0.5) * token, width - 4);
+  ctx.textAlign = "center";
+  labels.groups.forEach((group, i) => {
+    const role = strip.roles[i];
+    const y = bottom - 15 - LINE * (labels.lines - 1 - (i % labels.lines));
+    const chosen = touches(group, run);
+    if (chosen) {
+      ctx.fillStyle = tint(theme.accent, theme.card, 0.13);
+      ctx.strokeStyle = theme.accent;
+      ctx.lineWidth = 1.25;
+      outline(ctx, middle(i) - 6, y - 8, 12, 15, 4);
+    }
+    if (!chosen && (role === "filler" || (role === "other" && labels.lines > 1))) {
+      ctx.fillStyle = alpha(theme.muted, 0.55);
+      return round(ctx, middle(i) - 0.75, bottom - 15, 1.5, 1.5, 0.75);
+    }
+    ctx.font = role === "key" || chosen ? fonts.tokenBold : fonts.token;
+    ctx.fillStyle = role === "other" && !chosen ? theme.muted : theme.ink;
+    ctx.fillText(group.label, middle(i), y);
+  });
+  ctx.textAlign = "left";
+  ctx.strokeStyle = theme.muted;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (const [first, last] of strip.pairs) {
+    const [from, to] = [middle(first) - Math.min(2, token * 0.2), middle(last) + Math.min(2, token * 0.2)];
+    ctx.moveTo(from, bottom - 6.5);
+    ctx.lineTo(from, bottom - 3.5);
+    ctx.lineTo(to, bottom - 3.5);
+    ctx.lineTo(to, bottom - 6.5);
+  }
+  ctx.stroke();
 }
 
 // Of a film the token of its frame; null for other pictures.
