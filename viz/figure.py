@@ -7,8 +7,8 @@ from typing import Literal, ParamSpec, TypeVar, cast
 
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
-from viz.charts.vega import VegaSpec
 from viz.hero import HeroSpec
+from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]

@@ -19,9 +19,9 @@ from pages.shared import cache, hood
 from pages.shared import proof as badge
 from pages.shared.words import i18n
 from viz import proof
-from viz.charts.vega import styled, table
 from viz.figure import registered_as
 from viz.look.theme import LIGHT
+from viz.look.vega import styled, table
 from viz.proof.curves import Curves
 from viz.trace.state import hidden_attention
 

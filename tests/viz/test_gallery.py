@@ -15,7 +15,6 @@ from jsonschema import ValidationError
 
 from models.records import trace as records
 from models.records.trace import PARTS
-from viz.charts.vega import VegaSpec
 from viz.figure import Registered
 from viz.gallery import __main__ as gallery_command
 from viz.gallery import build as building
@@ -24,6 +23,7 @@ from viz.gallery.build import EVIDENCE, build
 from viz.gallery.evidence import complete, lens
 from viz.gallery.figures import every
 from viz.look.theme import DARK, LIGHT
+from viz.look.vega import VegaSpec
 
 CHROMIUM = Path("/usr/bin/chromium")
 

@@ -1,5 +1,7 @@
 """Recall figures: what is drawn is what was measured, what is not measured stays empty, the border is where it is."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -124,7 +126,7 @@ def test_what_is_no_better_than_a_guess_is_hatched(english) -> None:
     figure = recall_map({"rwkv": [below, level, above]}, layout, theme=LIGHT, t=english)
     drawn = {row["column"]: row["guessed"] for row in rows(figure) if row.get("measured")}
     assert drawn == {"rwkv|1": True, "rwkv|2": True, "rwkv|3": False}
-    assert '"gradient": "linear"' in figure.body.to_json()
+    assert '"gradient": "linear"' in json.dumps(figure.body.to_dict())
 
 
 def test_the_border_ends_above_the_bytes(english) -> None:
@@ -139,7 +141,7 @@ def test_the_border_ends_above_the_bytes(english) -> None:
 def test_maps_have_smaller_type_only_where_each_is_narrow(english) -> None:
     def narrow(names: tuple[str, ...]) -> str:
         cells_ = dict.fromkeys(names, CELLS["transformer"])
-        return recall_map(cells_, LAYOUT, theme=LIGHT, t=english).body.to_json()
+        return json.dumps(recall_map(cells_, LAYOUT, theme=LIGHT, t=english).body.to_dict())
 
     assert "width < 420" in narrow(("transformer", "mamba", "rwkv", "jamba"))
     assert "width < 105" in narrow(("mamba",)) and "width < 420" not in narrow(("mamba",))

@@ -15,10 +15,10 @@ from viz.bench.findings import strips_finding, trade_finding
 from viz.bench.rows import Series, is_degraded, series_of
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import ChartStrip, strips_chart
-from viz.charts.vega import table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
+from viz.look.vega import table
 
 
 @figure("largest_batch", of="rows")

@@ -12,10 +12,10 @@ from models.records.trace import NamedArray
 from viz.bench.findings import strips_finding
 from viz.bench.rows import Series, batches_of, is_degraded, series_of
 from viz.charts.strips import ChartStrip, strips_chart
-from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme
+from viz.look.vega import styled, table
 
 Value = Callable[[Measurement], float | None]
 

@@ -12,10 +12,10 @@ from viz.bench.findings import context_finding, part_finding
 from viz.bench.lines import context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import Series, batches_of, series_of
 from viz.charts.series import ChartAxis
-from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, ramp_between
+from viz.look.vega import styled, table
 
 COMPONENTS = ("weights", "cache", "logits", "rest")
 ROW, HEAD, KEY = 22, 30, 34  # pixels: a bar with its gap, the name over a group, the key on top

@@ -8,11 +8,11 @@ import numpy as np
 
 from models.records.trace import NamedArray
 from viz.charts.series import ChartAxis, Line, lines_chart
-from viz.charts.vega import styled, table
 from viz.figure import Figure, figure
 from viz.look.extremes import extremes
 from viz.look.labels import Translate, short, size
 from viz.look.theme import Theme
+from viz.look.vega import styled, table
 
 SMOOTHED = 40  # a log is smoothed over this share of its length
 

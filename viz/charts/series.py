@@ -7,10 +7,10 @@ from typing import Any
 
 import altair as alt
 
-from viz.charts.vega import Layer, VegaSpec, styled, table
 from viz.look.axes import ChartAxis, Unit, channel
 from viz.look.labels import spread_apart
 from viz.look.theme import Theme
+from viz.look.vega import Layer, VegaSpec, styled, table
 
 __all__ = ["ChartAxis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from viz.charts.vega import VegaSpec, styled, table
 from viz.look.theme import Theme
+from viz.look.vega import VegaSpec, styled, table
 
 ROW, HEAD, GAP = 24, 26, 12  # pixels: a strip, the name over a group, the space below it
 CAP = 5  # pixels by which the round end of a bar reaches out

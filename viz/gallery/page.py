@@ -12,9 +12,9 @@ import numpy as np
 from models.records.trace import NamedArray
 from viz import hero
 from viz.canvas import CanvasSpec, script, styles
-from viz.charts.vega import VegaSpec
 from viz.figure import Figure
 from viz.look.theme import Theme
+from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
 
 VALUES = 24  # of an array that are written out

@@ -11,11 +11,11 @@ from models.records.recall import Accuracy
 from models.records.trace import NamedArray
 from viz.charts.curves import last_of
 from viz.charts.series import ChartAxis, Line, lines_chart
-from viz.charts.vega import Layer, styled, table
 from viz.figure import Figure, figure
 from viz.look.extremes import extremes
 from viz.look.labels import Translate, short, size
 from viz.look.theme import Theme, ramp_between, sequential
+from viz.look.vega import Layer, styled, table
 from viz.recall.findings import far_finding, map_finding, seeds_finding
 
 CELL = 44  # pixels high

@@ -8,9 +8,9 @@ import altair as alt
 import numpy as np
 
 from models.records.trace import ModelTrace
-from viz.charts.vega import VegaSpec, styled, table
 from viz.look.labels import Translate, short, spread_apart
 from viz.look.theme import Theme, ramp_between
+from viz.look.vega import VegaSpec, styled, table
 from viz.trace.channels import Floats, Indices
 
 CURVE_HEIGHT = 400

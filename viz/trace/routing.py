@@ -6,10 +6,10 @@ import numpy as np
 from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
 from viz.canvas.pooling import fit_tiles, pooled_sums
-from viz.charts.vega import VegaSpec, styled, table
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp, sequential
+from viz.look.vega import VegaSpec, styled, table
 from viz.trace.channels import Floats
 from viz.trace.experts import (
     chosen_names,

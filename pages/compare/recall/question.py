@@ -54,7 +54,8 @@ def telling(record: Record) -> Place:
     for every in record.bundled.values():
         for cell in every:
             cells.setdefault(tuple(_place(record, cell.at).values()), []).append(cell.accuracy)
-    spread = {at: max(found) - min(found) for at, found in sorted(cells.items()) if at[0] in _readable(record)}
+    near = _readable(record)
+    spread = {at: max(found) - min(found) for at, found in sorted(cells.items()) if at[0] in near}
     met = [at for at in spread if at[0] <= record.layout.trained_to]
     best = max(met, key=lambda at: spread[at], default=None)
     if best is None or spread[best] < APART:
@@ -70,7 +71,8 @@ def first_split(right: Right) -> int:
 
 def next_wrong(record: Record, name: str, at: Place, number: int) -> tuple[Place, int] | None:
     """Find the next question that an architecture answers wrong, here or in the cell of which it recalls least."""
-    readable = [cell for cell in record.bundled[name] if cell.at[record.layout.across] in _readable(record)]
+    near = _readable(record)
+    readable = [cell for cell in record.bundled[name] if cell.at[record.layout.across] in near]
     least = min(readable, key=lambda cell: cell.accuracy)
     for place in (at, _place(record, least.at)):
         right = _right(record, place)[name]
@@ -172,12 +174,11 @@ def _finders(record: Record) -> None:
 def _readable(record: Record) -> list[int]:
     """List the distances at which every sequence can be read as a strip; the shortest at least."""
     layout = record.layout
-    longest = {
-        place: max(
-            cell.length for cells in record.bundled.values() for cell in cells if cell.at[layout.across] == place
-        )
-        for place in layout.places
-    }
+    longest = dict.fromkeys(layout.places, 0)
+    for cells in record.bundled.values():
+        for cell in cells:
+            place = cell.at[layout.across]
+            longest[place] = max(longest[place], cell.length)
     return [place for place in layout.places if longest[place] <= SHOWN_TOKENS] or list(layout.places[:1])
 
 
