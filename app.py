@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from pages.shared import journal, scripts, token_count
 from pages.shared.document import DocumentHead
+from pages.shared.icons import FewIcons
 from pages.shared.readiness import Readiness
 from pages.shared.serving import Assets, Compressed
 
@@ -84,7 +85,7 @@ readiness = Readiness()
 app = st.App(
     ROOT / "pages" / "frame" / "main.py",
     lifespan=lifespan,
-    middleware=[Middleware(Compressed), Middleware(DocumentHead)],
+    middleware=[Middleware(Compressed), Middleware(FewIcons), Middleware(DocumentHead)],
     routes=routes(str(st.get_option("server.baseUrlPath") or "")),
     on_script_error=on_script_error,
 )

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from pages.shared import site
+from pages.shared import icons, site
 from pages.shared.words import content, i18n
 
 PICTURED = tuple(page for page in site.KEYS if page != "benchmark")  # a figure at first sight
@@ -14,6 +14,7 @@ ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 # What the server may send for a page or a new sentence, in messages and kilobytes: about a quarter more than it does.
 MOST_MESSAGES = 350
 MOST_KB = 580
+ICONS = set(icons.NAMES.read_text(encoding="utf-8").split())  # that the typeface has
 LOOK_MS = 60_000  # how long to look for something; no time is tested
 FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'])"
 SENTENCE = "The little fox went down to the river and the big bear came after the little fox."
@@ -65,6 +66,8 @@ def test_a_page_has_nothing_to_complain_about(server, visit, page: str, lang: st
     await_end(seen.page)
     expect(seen.page.locator("html")).to_have_attribute("lang", lang, timeout=LOOK_MS)
     assert seen.page.locator("[data-testid='stAlertContentError'], [data-testid='stException']").count() == 0
+    drawn = seen.page.locator("[data-testid='stIconMaterial']").all_text_contents()
+    assert set(drawn) <= ICONS
     assert seen.console_errors == []
     assert seen.external_requests == []
 
@@ -135,7 +138,7 @@ def test_a_new_sentence_redraws_the_page_in_one_run(server, visit, page: str) ->
     seen = visit(address(server.url, page))
     await_figure(seen.page)
     await_end(seen.page)
-    box = seen.page.locator(f".st-key-{page}-prompt input")
+    box = seen.page.locator(f".st-key-{page}-prompt textarea")
     box.fill(f"{SENTENCE} {page}")
     seen.page.evaluate(
         "() => { window.drawn = 0; document.querySelectorAll(\"[class*='st-key-card-']\").forEach(card => "
@@ -203,7 +206,7 @@ def test_back_leaves_the_page(server, visit) -> None:
     await_end(seen.page)
     seen.page.locator("[data-testid='stTopNavLink']").filter(has_text="RWKV").click()
     seen.page.wait_for_url("**/rwkv?**text=**", timeout=LOOK_MS)
-    expect(seen.page.locator(".st-key-rwkv-prompt input")).to_have_value("The wolf and the fox", timeout=LOOK_MS)
+    expect(seen.page.locator(".st-key-rwkv-prompt textarea")).to_have_value("The wolf and the fox", timeout=LOOK_MS)
     await_end(seen.page)
     seen.page.go_back()
     expect(seen.page.locator("h1").first).to_contain_text("Mamba", timeout=LOOK_MS)

@@ -109,7 +109,7 @@ def test_a_new_sentence_is_read_from_its_end_in_the_same_card(server, context) -
     arrive(page, server.url)
     page.locator(f"{CARD} .text").focus()
     page.keyboard.press("Home")
-    box = page.locator(".st-key-overview-prompt input")
+    box = page.locator(".st-key-overview-prompt textarea")
     box.fill("민수가 웃으면 저도 웃고")
     box.press("Enter")
     expect(page.locator(f"{CARD} .text")).to_contain_text("민수가 웃으면 저도 웃고", timeout=LOOK_MS)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 import app
 from models.machine.paths import ASSETS
 from pages.shared import document, serving
+from pages.shared.icons import FewIcons
 from pages.shared.serving import Assets, Compressed, accepts_gzip
 
 TEXT = "let a = 1;\n" * 400
@@ -146,7 +147,7 @@ def test_accept_encoding_is_understood(accepted, allowed):
 def test_the_app_compresses_what_the_document_has_become():
     """The order of the middleware: the document is finished first and compressed last."""
     classes = [one.cls for one in app.app._user_middleware]
-    assert classes == [Compressed, document.DocumentHead]
+    assert classes == [Compressed, FewIcons, document.DocumentHead]
 
 
 def test_the_files_of_the_document_are_kept_for_ever():

@@ -29,7 +29,10 @@ def missing(run: Run) -> None:
 
 def table(run: Run) -> None:
     """List every row, with the code that ran and the parity that was found; rows that are chosen can be repeated."""
-    with st.expander(t("benchmark.rows.title", count=len(run.rows)), key=f"{PAGE}.rows"):
+    title = t("benchmark.rows.title", count=len(run.rows))
+    with st.expander(title, key=f"{PAGE}.rows", on_change="rerun") as opened:
+        if not opened.open:
+            return
         lines = _lines.get((run.run_id, session.language()), (run,), lambda: _listed(run))
         chosen = st.dataframe(
             lines, key=f"{PAGE}.table", hide_index=True, width="stretch", on_select="rerun", selection_mode="multi-row",
