@@ -64,6 +64,21 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
     return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
 
 
+def at_once(source: str, prompt: str) -> bool:
+    """Return whether trace_for takes little time: it is held, or a bundled model is loaded and need not queue."""
+    from models import registry
+
+    stamp = registry.modified_at(source)
+    if recorded_traces().held((source, stamp, prompt)) is not None:
+        return True
+    if source not in bundled() or loaded_models().held((source, stamp)) is None:
+        return False
+    free = _running.acquire(blocking=False)
+    if free:
+        _running.release()
+    return free
+
+
 def fitted(source: str, prompt: str) -> "Fit":
     """Return as much of a prompt as a model reads; its text is one that trace_for can run, or is refused there."""
     from models import registry

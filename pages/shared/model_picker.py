@@ -76,6 +76,11 @@ def read(architecture: str, prompt: str) -> tuple[ModelTrace, ContextscopeError 
         return cache.trace_for(bundled, prompt), error
 
 
+def at_once(architecture: str, prompt: str) -> bool:
+    """Return whether the chosen model has read a prompt, or will have in a moment."""
+    return cache.at_once(chosen(architecture), prompt)
+
+
 def fitted(architecture: str, prompt: str) -> "Fit":
     """Return as much of a prompt as the chosen model reads, or the bundled one where that cannot be had."""
     source, bundled = chosen(architecture), cache.architectures()[architecture]

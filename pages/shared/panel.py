@@ -57,6 +57,13 @@ def panel(
     figure.show(drawn, key=key, check=checked, compare=compare, subtitle=subtitle, source=told, picked=picked)
 
 
+def sketch(draw: Draw, trace: Any, *, key: str, **options: Any) -> None:
+    """Show a figure that will be drawn again in a moment, of more traces: it is neither kept nor checked."""
+    with gate.released() if _large(trace) else nullcontext():
+        drawn = draw(trace, theme=style.theme(), t=t, **options)
+    figure.show(drawn, key=key, source=_source(trace))
+
+
 def _large(shown: Any) -> bool:
     """Return whether a figure is of a model that is not bundled, whose derived parts may take seconds."""
     return any(one.checkpoint not in cache.bundled() for one in _traces(shown))

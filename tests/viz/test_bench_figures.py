@@ -291,14 +291,48 @@ def test_the_floor_is_drawn_for_failed_cells_too(english):
     assert english("viz.decode_vs_context.note_floor") in figure.note
 
 
+def test_floors_are_named_at_their_ends_once_where_they_run_together(english):
+    def names(*floors: float) -> list[tuple[float, float]]:
+        names = ("transformer", "mamba", "rwkv")[: len(floors)]
+        rows = [measurement(name, n, "ok", (1.0,), (5.0,)) for name in names for n in (128, 512)]
+        rows = [replace(row) for row in rows]
+        least = {row.cell_id: floors[names.index(row.architecture)] for row in rows}
+        figure = decode_vs_context(rows, floors=least, theme=LIGHT, t=english)
+        written = {
+            (row["x"], row["at"])
+            for found in drawn(figure, lambda layer: layer["mark"]["type"] == "text")
+            for row in found
+            if row["text"] == english("viz.decode_vs_context.floor")
+        }
+        return sorted(written, key=lambda at: at[1])
+
+    assert names(1e-4, 2e-3) == [(512, pytest.approx(1e-4)), (512, pytest.approx(2e-3))]
+    assert names(1e-4, 1.01e-4, 2e-3) == [(512, pytest.approx(1.005e-4, rel=1e-3)), (512, pytest.approx(2e-3))]
+    none = decode_vs_context(ROWS, theme=LIGHT, t=english)
+    assert english("viz.decode_vs_context.floor") not in texts(none)
+
+
 @pytest.mark.slow
-def test_the_band_is_the_waiting_time_of_a_step(english):
+def test_a_mark_says_how_long_the_device_waits_and_no_block_covers_the_plot(english):
     rows = [replace(ROWS[0], launch_fraction=0.5), replace(ROWS[4], launch_fraction=0.25), ROWS[1]]
     figure = decode_vs_context(rows, theme=LIGHT, t=english)
-    band = drawn(figure, lambda layer: layer["mark"]["type"] == "rect")[0][0]
-    assert (band["y"], band["high"]) == pytest.approx((0.25 * 0.4e-3, 0.5 * 0.6e-3))
+    assert drawn(figure, lambda layer: layer["mark"]["type"] == "rect") == []
+    encodings = [layer["encoding"] for layer in layers(figure.body.to_dict())]
+    (tips,) = [encoding["tooltip"] for encoding in encodings if "tooltip" in encoding]
+    titles = {tip["title"]: tip["field"] for tip in tips}
+    waits = titles[english("viz.decode_vs_context.tip_waits")]
+    marks = drawn(figure, lambda layer: "shape" in layer["encoding"])[0]
+    assert [(row["architecture"], row["x"], row[waits]) for row in marks] == [
+        ("transformer", 128, "300 µs (50%)"),
+        ("transformer", 512, "\u2013"),
+        ("mamba", 128, "100 µs (25%)"),
+    ]
+    assert english("viz.decode_vs_context.note_waits", low="25%", high="50%") in figure.note
+    assert english("viz.decode_vs_context.tip_floor") not in titles
     np.testing.assert_allclose(figure.data["waiting"].values, [[1, 128, 3e-4], [1, 128, 1e-4]])
-    assert drawn(decode_vs_context(ROWS, theme=LIGHT, t=english), lambda layer: layer["mark"]["type"] == "rect") == []
+    alone = decode_vs_context(rows[:1], theme=LIGHT, t=english).note
+    assert english("viz.decode_vs_context.note_waits_one", share="50%") in alone
+    assert "waiting" not in decode_vs_context(ROWS, theme=LIGHT, t=english).note
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0])

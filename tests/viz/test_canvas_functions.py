@@ -1,6 +1,7 @@
 """The functions of the canvas by themselves, with known answers: scales, images, blocks, layout, read-out, keyboard."""
 
 import base64
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from viz.canvas import script
 
 CHROMIUM = Path("/usr/bin/chromium")
-NAMES = ["place", "imageOf", "layout", "readout", "drawLiveBars", "cellAt", "choose", "moved", "fit", "newSelection"]
+NAMES = ["place", "imageOf", "layout", "readout", "drawLiveBars", "cellAt", "choose", "moved", "fit", "newSelection",
+         "ranksOf", "landmarks"]  # fmt: skip
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
 
 # A view without a picture: the header of a test, planes of numbers, and type that is 10 px wide per character.
@@ -223,7 +225,72 @@ def test_a_map_with_room_has_a_pixel_for_each_cell(call):
     np.testing.assert_array_equal(small_image(call, values, 100), np.round(values * 255))
 
 
+LONG = [
+    "<s>",
+    "␣The",
+    "␣fox",
+    "es",
+    ",",
+    "␣ran",
+    ".",
+    "”",
+    "␣“",
+    "He",
+    "␣saw",
+    "!",
+    "␣늑",
+    "대",
+    "가",
+    "␣왔다",
+    ".",
+    "␣3",
+    "␣",
+    "x",
+]
+RANKS = [2, 0, 1, 2, 2, 1, 2, 2, 2, 0, 1, 2, 0, 2, 2, 1, 2, 0, 2, 2]
+
+
+def check_ranks(call: Call) -> None:
+    assert call("return f.ranksOf(labels)", labels=LONG) == RANKS
+
+
+def check_landmarks(call: Call) -> None:
+    ask = (
+        "const clear = (i, j) => Math.abs(i - j) >= apart;"
+        "return [...f.landmarks(ranks.length, (i) => ranks[i], clear, kept)].sort((a, b) => a - b)"
+    )
+    assert call(ask, ranks=RANKS, apart=1, kept=[]) == list(range(20))
+    # sentences at 1, 9, 12, 17; then words that are three away from them: 5, and 15 is too near to 17
+    assert call(ask, ranks=RANKS, apart=3, kept=[]) == [1, 5, 9, 12, 17]
+    assert call(ask, ranks=RANKS, apart=3, kept=[10]) == [1, 5, 10, 13, 17], (
+        "the chosen one stands, and not its neighbours"
+    )
+    assert call(ask, ranks=[None, 2, 1], apart=9, kept=[]) == [2], "what may not stand does not"
+
+
+def test_the_labels_of_a_long_text_are_beginnings_of_sentences_then_of_words(call):
+    check_ranks(call)
+    check_landmarks(call)
+
+
+def test_labels_over_ticks_do_not_touch_and_stay_inside(call):
+    labels = ["␣One", *(["␣day", "s", "."] * 60)]
+    own = strip(len(labels)) | {"labels": labels}
+    header = {"grid": None, "strip": own, "theme": THEME}
+    plan = call("return f.layout(view)", view={"header": header, "width": 700})
+    named = [group for group in plan["labels"]["groups"] if group["named"]]
+    assert plan["labels"]["ticks"] and 8 <= len(named) < 20
+    assert {group["label"] for group in named} <= {"␣One", "␣day"}
+    ends = [((g["start"] + 0.5) * plan["token"] + plan["left"], len(g["label"]) * 5) for g in named]
+    assert ends[0][0] - ends[0][1] >= 0 and ends[-1][0] + ends[-1][1] <= 700
+    assert all(b - half_b - a - half_a >= 12 for (a, half_a), (b, half_b) in itertools.pairwise(ends))
+
+
 BREAKS = [
+    (check_ranks, "if (reads) ended = false;", "ended = false;"),
+    (check_ranks, "if (SENTENCE_END.test(label)) ended = true;", ""),
+    (check_landmarks, "free &&= clear(i, other)", "free = clear(i, other)"),
+    (check_landmarks, "new Set(kept)", "new Set()"),
     (check_scales, 'return scale.kind === "sqrt" ? Math.sqrt(part) : part;', "return part;"),
     (check_scales, 'scale.kind === "sqrt" ? Math.sqrt(size) : size', "size"),
     (check_scales, "Math.log(value / scale.low) / Math.log(high / scale.low)", "value / high"),

@@ -366,6 +366,20 @@ def test_a_missing_model_leaves_the_others(missing: str, runs) -> None:
     assert verdict(drawn, rest).passed
 
 
+def test_models_that_still_read_have_their_place_and_nobody_is_best_yet(runs) -> None:
+    drawn = reading(runs[:2], theme=DARK, t=english, carried=tuple(map(counted, runs[:2])), waiting=NAMES[2:])
+    header, _ = decode(drawn.body.payload())
+    assert [lane["key"] for lane in header["lanes"]] == list(NAMES[:2])
+    assert [(lane["name"], lane["color"], lane["says"]) for lane in header["waiting"]] == [
+        ("RWKV", DARK.color("rwkv"), "RWKV is reading"),
+        ("Jamba", DARK.color("jamba"), "Jamba reads next"),
+    ]
+    assert header["finding"] == "RWKV is reading"
+    assert not [key for key in drawn.data if key.startswith(NAMES[2:])]
+    whole = reading(runs, theme=DARK, t=english)
+    assert decode(whole.body.payload())[0]["waiting"] == [] and whole.body.finding.startswith("Most first guesses")
+
+
 def test_a_text_of_one_token_guesses_nothing(runs) -> None:
     one = cut("transformer")
     one = dataclasses.replace(one, tokens=one.tokens[:1], prompt="ab")

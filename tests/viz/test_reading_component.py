@@ -316,3 +316,12 @@ def test_hostile_text_stays_text(mount, traces, english) -> None:
     assert page.locator("img").count() == 0
     assert page.locator("li .label").first.inner_text().startswith(bad)
     assert page.evaluate("window.hacked") is None
+
+
+def test_a_model_that_still_reads_has_a_lane_that_says_so(mount, traces, english) -> None:
+    some = {name: traces[name] for name in ("transformer", "mamba")}
+    page = mount(drawn(some, english, waiting=("rwkv", "jamba")))
+    assert page.locator(".lane:not(.waiting)").count() == 2
+    assert page.locator(".lane.waiting .says").all_inner_texts() == ["RWKV is reading", "Jamba reads next"]
+    assert page.locator(".lane.waiting").first.get_attribute("aria-busy") == "true"
+    assert page.errors == []

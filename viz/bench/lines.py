@@ -114,7 +114,8 @@ def _line(
     weak = {row.context for row in series.rows if is_degraded(row)}
     return Line(
         series.architecture, series.name, tuple(points), tuple(ribbon), tuple(dots), crosses, end,
-        key=series.key, solid=tuple(context not in weak for context in groups), floor=tuple(floor), note=note,
+        key=series.key, solid=tuple(context not in weak for context in groups), floor=tuple(floor),
+        floor_name=t("viz.decode_vs_context.floor") if floor else "", note=note,
     )  # fmt: skip
 
 

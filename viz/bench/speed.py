@@ -12,7 +12,7 @@ from models.records.trace import NamedArray
 from viz.bench.findings import context_finding
 from viz.bench.lines import Part, context_figure, data_key, drawn, panels_of, parts_of, pooled
 from viz.bench.rows import Series, is_degraded
-from viz.charts.series import ChartAxis
+from viz.charts.series import ChartAxis, Line
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, seconds
 from viz.look.theme import Theme
@@ -28,22 +28,21 @@ def decode_vs_context(
 
     Lines are medians, ribbons the middle half, dots samples, crosses cells that failed; hollow marks ran on reference
     kernels or an unsteady machine. floors: by cell_id the seconds that moving the bytes takes at least, in fine dashes.
-    The band spans, over the rows, the time of a step in which the device waits for its next operator.
+    Who points at a mark reads its median, its floor, and how long of it the device waits for its next operator.
     """
     rows = list(rows)
     parts = parts_of(rows, t=t)
     panels = panels_of(parts, _decode_seconds, floors=floors, t=t)
     waits = [(float(r.batch), float(r.context), waited) for r in rows if (waited := _wait(r))]
-    for i, (batch, _) in enumerate(parts):
-        if here := [waited for b, _, waited in waits if b == batch]:
-            band = min(here), max(here), t("viz.decode_vs_context.band")
-            panels[i] = dataclasses.replace(panels[i], band=band)
+    for i, (_, every) in enumerate(parts):
+        lines = tuple(_told(line, series, t) for line, series in zip(panels[i].lines, every, strict=True))
+        panels[i] = dataclasses.replace(panels[i], lines=lines)
     data = drawn(parts, panels)
     if waits:
         data["waiting"] = NamedArray(np.array(waits), ("cell", "batch_context_seconds"))
     notes = [t("viz.decode_vs_context.note")] if rows else []
     notes += [t("viz.decode_vs_context.note_floor")] if any(line.floor for p in panels for line in p.lines) else []
-    notes += [t("viz.decode_vs_context.note_band")] if waits else []
+    notes += [_waiting_note(rows, t)] if waits else []
     axis = ChartAxis(t("viz.axis.decode"), "seconds", log=True)
     notes += _hollow_note(rows, t)
     batches = [batch for batch, _ in parts]
@@ -89,6 +88,34 @@ def _wait(row: Measurement) -> float | None:
     if row.launch_fraction is None or not row.decode_ms_samples:
         return None
     return row.launch_fraction * float(np.median(row.decode_ms_samples)) / 1e3
+
+
+def _told(line: Line, series: Series, t: Translate) -> Line:
+    """Give every mark its numbers in words: whose it is, where, the median, the least possible, the waiting."""
+    floors = dict(line.floor)
+    tips = []
+    for context, median in line.points:
+        found = {
+            t("viz.decode_vs_context.tip_name"): line.name,
+            t("viz.decode_vs_context.tip_context"): f"{context:,.0f}",
+            t("viz.decode_vs_context.tip_median"): seconds(median),
+        }
+        if context in floors:
+            found[t("viz.decode_vs_context.tip_floor")] = seconds(floors[context])
+        if waited := [(wait, row) for row in series.rows if row.context == context and (wait := _wait(row))]:
+            wait, row = waited[-1]
+            found[t("viz.decode_vs_context.tip_waits")] = f"{seconds(wait)} ({row.launch_fraction:.0%})"
+        tips.append(found)
+    return dataclasses.replace(line, tips=tuple(tips))
+
+
+def _waiting_note(rows: Sequence[Measurement], t: Translate) -> str:
+    """Say of how much of a step the device waits, over all rows that know it."""
+    shares = [row.launch_fraction for row in rows if row.launch_fraction is not None and _wait(row)]
+    low, high = f"{min(shares):.0%}", f"{max(shares):.0%}"
+    if low == high:
+        return t("viz.decode_vs_context.note_waits_one", share=low)
+    return t("viz.decode_vs_context.note_waits", low=low, high=high)
 
 
 def _hollow_note(rows: Sequence[Measurement], t: Translate) -> list[str]:

@@ -15,6 +15,7 @@ SCRIPT_FILES = (
     "layout",
     "cells",
     "lanes",
+    "landmarks",
     "labels",
     "matrix",
     "tiles",

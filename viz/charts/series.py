@@ -1,7 +1,7 @@
 """Lines of several architectures on one chart: marker, dash, colour and name on the line itself, spread as a ribbon."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,11 @@ __all__ = ["ChartAxis", "Line", "Panel", "Unit", "lines_chart", "panels_chart"]
 
 Point = tuple[float, float]
 Layers = list[alt.Chart]
+Warp = Callable[[float], float]
 Around = Callable[[Any, Any], tuple[Layers, Layers]]  # what is drawn behind and before lines, from their channels
 
 HEAD = 34  # pixels: the title above a panel
+NAME = 18  # pixels: the line of a name
 LED = 4  # pixels that a name may be moved before a line leads to it
 FOOT = 48  # pixels: the x axis with its title
 
@@ -29,7 +31,8 @@ class Line:
 
     points (x, y); ribbon (x, low, high); samples: faint dots; crosses: places in between that failed; end: (x, y, why)
     of a cross where it could not go on. key: set where an architecture has several lines. solid: which markers are
-    filled, none of them without it. floor: the least possible, in fine dashes. note: a word under the name.
+    filled, none of them without it. floor: the least possible, in fine dashes, with floor_name at its end. note: a
+    word under the name. tips: for each point what is shown where one points at it, title -> words.
     """
 
     architecture: str
@@ -42,16 +45,17 @@ class Line:
     key: str = ""
     solid: tuple[bool, ...] = ()
     floor: tuple[Point, ...] = ()
+    floor_name: str = ""
     note: str = ""
+    tips: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One of several charts above each other; band: (low, high, words) across its whole width, behind the lines."""
+    """One of several charts above each other."""
 
     title: str
     lines: tuple[Line, ...]
-    band: tuple[float, float, str] | None = None
 
 
 def lines_chart(
@@ -109,8 +113,7 @@ def _reach(panels: Sequence[Panel]) -> tuple[list[float], list[float]]:
     """Return every x and every y that must have room."""
     lines = [line for panel in panels for line in panel.lines]
     xs = [x for line in lines for x, _ in line.points] + [line.end[0] for line in lines if line.end]
-    bands = [v for panel in panels if panel.band for v in panel.band[:2]]
-    return xs, [v for line in lines for v in _heights(line)] + bands
+    return xs, [v for line in lines for v in _heights(line)]
 
 
 def _layers(
@@ -122,7 +125,7 @@ def _layers(
     color = alt.Color(
         "architecture:N", scale=alt.Scale(domain=names, range=[theme.color(n) for n in names]), legend=None
     )
-    layers: Layers = _band(panel, x, y, theme)
+    layers: Layers = []
     if ribbons := [_row(line, x=a, y=low, high=high) for line in lines for a, low, high in line.ribbon]:
         ribbon = table(ribbons).mark_area(opacity=0.14, line=False)
         layers.append(ribbon.encode(x=x, y=y, y2=alt.Y2("high:Q"), color=color, detail=alt.Detail("series:N")))
@@ -135,24 +138,6 @@ def _layers(
     layers.extend(_crosses(lines, x, y, color))
     layers.extend(_names(lines, x, y, color, axis, ys, theme, room))
     return layers
-
-
-def _band(panel: Panel, x: Any, y: Any, theme: Theme) -> Layers:
-    """Shade what lies between two heights, as wide as the axis; its words stand below its upper edge."""
-    xs = [a for line in panel.lines for a, _ in line.points]
-    if panel.band is None or not xs:
-        return []
-    low, high, words = panel.band
-    rect = table([{"x": min(xs), "end": max(xs), "y": low, "high": high}]).mark_rect(color=theme.muted, opacity=0.16)
-    said = table([{"x": min(xs), "y": high, "text": words}])
-    small: Any = alt.ExprRef("width < 420 ? 0 : 12")  # on a phone it would run into the names of the lines
-    style: dict[str, Any] = {"align": "left", "baseline": "top", "fontSize": small, "dx": 8, "dy": 6}
-    halo = said.mark_text(**style, stroke=theme.card, strokeWidth=4, strokeJoin="round")
-    text = said.mark_text(**style, color=theme.muted)
-    return [
-        rect.encode(x=x, x2=alt.X2("end:Q"), y=y, y2=alt.Y2("high:Q")),
-        *(each.encode(x=x, y=y, text=alt.Text("text:N")) for each in (halo, text)),
-    ]
 
 
 def _strokes(
@@ -168,18 +153,27 @@ def _strokes(
         scale=alt.Scale(domain=names, range=[theme.markers.get(n, "circle") for n in names]),
         legend=None,
     )
+    titles = list(dict.fromkeys(title for line in lines for tip in line.tips for title in tip))
     points = table(
         [
-            _row(line, x=a, y=b) | {"fill": theme.color(line.architecture) if solid else theme.card}
+            _row(line, x=a, y=b)
+            | {"fill": theme.color(line.architecture) if solid else theme.card}
+            | {f"tip{n}": tip.get(title, "\u2013") for n, title in enumerate(titles)}
             for line in lines
-            for (a, b), solid in zip(line.points, line.solid or [False] * len(line.points), strict=True)
+            for (a, b), solid, tip in zip(
+                line.points,
+                line.solid or [False] * len(line.points),
+                line.tips or [{}] * len(line.points),
+                strict=True,
+            )
         ]
     )
     stroke = points.mark_line(strokeWidth=2.25, strokeJoin="round")
     drawn: Layers = [stroke.encode(x=x, y=y, color=color, strokeDash=dash, detail=alt.Detail("series:N"))]
     if markers:
         marks = points.mark_point(size=58, strokeWidth=2, opacity=1)
-        drawn.append(marks.encode(x=x, y=y, color=color, shape=shape, fill=alt.Fill("fill:N", scale=None)))
+        tips = {"tooltip": [alt.Tooltip(f"tip{n}:N", title=title) for n, title in enumerate(titles)]} if titles else {}
+        drawn.append(marks.encode(x=x, y=y, color=color, shape=shape, fill=alt.Fill("fill:N", scale=None), **tips))
     return drawn
 
 
@@ -195,7 +189,8 @@ def _heights(line: Line) -> list[float]:
 
 def _label_room(lines: Sequence[Line]) -> int:
     """Estimate the pixels that the names right of the lines take: wide letters count double."""
-    texts = [text for line in lines for text in (line.name, line.note, line.end[2] if line.end else "")]
+    said = [(line.name, line.note, line.floor_name, line.end[2] if line.end else "") for line in lines]
+    texts = [text for every in said for text in every]
     return 26 + max((sum(13 if ord(c) > 0x1100 else 8 for c in text) for text in texts), default=0)
 
 
@@ -237,21 +232,18 @@ def _names(
             here = _row(line, x=last[0], y=last[1])
             said = (("name", line.name), ("note", line.note), ("reason", line.end[2] if line.end else ""))
             rows += [here | {"at": here["y"], "text": text, "kind": kind} for kind, text in said if text]
+    rows += _floor_names(lines, axis, values, room)
     if not rows:
         return []
-    low, high = min(values), max(values)
-    if not axis.log:  # a linear axis begins at zero and ends at its top: gaps are in its pixels
-        low, high = min(low, 0.0), axis.top or high
-    warp, unwarp = (math.log, math.exp) if axis.log else (float, float)
-    span = (warp(high) - warp(low)) or 1.0
+    warp, unwarp, low, span = _warped(axis, values)
     # A note wishes to stand just below its name, so that the two stay together when labels are moved apart.
-    below = {"name": 0.0, "note": 1e-9, "reason": 2e-9}
-    wishes = [(warp(row["y"]) - warp(low)) / span - below[row["kind"]] for row in rows]
-    gap = 18 / room
+    below = {"name": 0.0, "note": 1e-9, "reason": 2e-9, "floor": 0.0}
+    wishes = [(warp(row["y"]) - low) / span - below[row["kind"]] for row in rows]
+    gap = NAME / room
     for row, place in zip(rows, spread_apart(wishes, gap=gap, low=-gap / 2, high=1 + gap / 2), strict=True):
-        moved = abs(place - (warp(row["y"]) - warp(low)) / span) * room
-        row["led"] = row["kind"] == "name" and moved > LED
-        row["y"] = unwarp(warp(low) + place * span)
+        moved = abs(place - (warp(row["y"]) - low) / span) * room
+        row["led"] = row["kind"] in ("name", "floor") and moved > LED
+        row["y"] = unwarp(low + place * span)
     base = table(rows)
     style: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 16}
     halo = base.mark_text(**style, fontSize=13, stroke=theme.card, strokeWidth=4, strokeJoin="round")
@@ -269,3 +261,32 @@ def _names(
         named.encode(x=x, y=y, text=alt.Text("text:N"), color=color),
         reason.encode(x=x, y=y, text=alt.Text("text:N")),
     ]
+
+
+def _warped(axis: ChartAxis, values: Sequence[float]) -> tuple[Warp, Warp, float, float]:
+    """Return how an axis bends values and unbends them, where its lowest stands, and how far away the highest."""
+    low, high = min(values), max(values)
+    if not axis.log:  # a linear axis begins at zero and ends at its top: gaps are in its pixels
+        low, high = min(low, 0.0), axis.top or high
+    warp, unwarp = (math.log, math.exp) if axis.log else (float, float)
+    return warp, unwarp, warp(low), (warp(high) - warp(low)) or 1.0
+
+
+def _floor_names(lines: Sequence[Line], axis: ChartAxis, values: Sequence[float], room: int) -> list[dict[str, Any]]:
+    """Name the floors at their ends: once where several end too close to one another for a name each."""
+    named = sorted((line for line in lines if line.floor and line.floor_name), key=lambda line: line.floor[-1][1])
+    if not named:
+        return []
+    warp, unwarp, _, span = _warped(axis, values)
+    near: list[list[Line]] = []
+    for line in named:
+        if near and (warp(line.floor[-1][1]) - warp(near[-1][-1].floor[-1][1])) / span * room < NAME:
+            near[-1].append(line)
+        else:
+            near.append([line])
+    rows = []
+    for group in near:
+        x, y = max(line.floor[-1][0] for line in group), sum(warp(line.floor[-1][1]) for line in group) / len(group)
+        here = _row(group[0], x=x, y=unwarp(y))
+        rows.append(here | {"at": here["y"], "text": group[0].floor_name, "kind": "floor"})
+    return rows

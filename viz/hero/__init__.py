@@ -2,6 +2,18 @@
 
 from viz.hero.payload import decode
 from viz.hero.source import script, styles
-from viz.hero.spec import Cells, Doors, Guesses, HeroSpec, Ink, ModelLane, StateTile
+from viz.hero.spec import Cells, Doors, Guesses, HeroSpec, Ink, ModelLane, StateTile, WaitingLane
 
-__all__ = ["Cells", "Doors", "Guesses", "HeroSpec", "Ink", "ModelLane", "StateTile", "decode", "script", "styles"]
+__all__ = [
+    "Cells",
+    "Doors",
+    "Guesses",
+    "HeroSpec",
+    "Ink",
+    "ModelLane",
+    "StateTile",
+    "WaitingLane",
+    "decode",
+    "script",
+    "styles",
+]

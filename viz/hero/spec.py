@@ -1,7 +1,7 @@
 """The picture of several models reading one text as data: the text, and a lane for each model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -170,11 +170,22 @@ class ModelLane:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingLane:
+    """The place of a model that has not read the text yet: its look, and words for what it does meanwhile."""
+
+    key: str
+    name: str
+    color: str
+    marker: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeroSpec:
     """The whole picture.
 
     labels, spans: the tokens of the text, in characters of prompt. finding: a sentence above the text, note: one below
-    the lanes. words: what the script says.
+    the lanes. words: what the script says. waiting: models that are still to read, under the others.
     """
 
     id: str
@@ -187,6 +198,7 @@ class HeroSpec:
     finding: str = ""
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    waiting: tuple[WaitingLane, ...] = ()
     _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def payload(self) -> bytes:
@@ -206,6 +218,7 @@ class HeroSpec:
             "labels": self.labels,
             "spans": self.spans,
             "lanes": [lane.header(planes) for lane in self.lanes],
+            "waiting": [asdict(lane) for lane in self.waiting],
             "finding": self.finding,
             "note": self.note,
             "words": dict(self.words),

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.records.trace import Alignment, LayerTrace, ModelTrace, NamedArray, Token
 from viz.figure import Figure, figure
-from viz.hero import Cells, Doors, Guesses, HeroSpec, Ink, ModelLane, StateTile
+from viz.hero import Cells, Doors, Guesses, HeroSpec, Ink, ModelLane, StateTile, WaitingLane
 from viz.look.labels import Translate, short, size, template
 from viz.look.theme import Theme
 from viz.trace import carried as carrying
@@ -38,12 +38,15 @@ def reading(
     t: Translate,
     alignment: Alignment | None = None,
     carried: Sequence[Sequence[int]] | None = None,
+    waiting: Sequence[str] = (),
 ) -> Figure:
     """Draw one lane per model over the text, token by token.
 
     traces: the same text through several models, in any number. alignment: the common axis of models that do not share
     a tokenizer (models.alignment); a lane then moves on when a token of its own has been read whole. carried: for each
-    trace the bytes that it carries after 1, 2, ... tokens (models.counting); without it a lane states none.
+    trace the bytes that it carries after 1, 2, ... tokens (models.counting); without it a lane states none. waiting:
+    architectures that are still to read, in this order, the first of which is reading now; while there are some, no
+    model is said to be best.
     Raises ValueError when the tokens differ and no alignment is given.
     """
     first = traces[0]
@@ -66,9 +69,10 @@ def reading(
         labels=tuple(token.label for token in first.tokens),
         spans=_spans(first.tokens),
         lanes=tuple(lanes),
-        finding=_best(scores, t),
+        finding=t("viz.reading.reads", name=_name(waiting[0], t)) if waiting else _best(scores, t),
         note=" ".join(_note(traces, alignment, t)),
         words=_words(t),
+        waiting=tuple(_waiting_lane(name, place, theme, t) for place, name in enumerate(waiting)),
     )
     return Figure("reading", spec, data, alt)
 
@@ -84,10 +88,7 @@ def _scores(traces: Sequence[ModelTrace], guessed: Sequence[carrying.Guessed]) -
 
 def _findings(scores: Sequence[tuple[str, int, int]], t: Translate) -> str:
     """Say how many tokens each model had guessed first."""
-    told = [
-        t("viz.reading.right", name=t(f"viz.architecture.{name}"), right=right, count=count)
-        for name, right, count in scores
-    ]
+    told = [t("viz.reading.right", name=_name(name, t), right=right, count=count) for name, right, count in scores]
     return t("viz.reading.finding", scores=", ".join(told))
 
 
@@ -96,7 +97,7 @@ def _best(scores: Sequence[tuple[str, int, int]], t: Translate) -> str:
     _, right, count = scores[0]
     if not count:
         return ""
-    leaders = [t(f"viz.architecture.{name}") for name, hits, of in scores if hits * count == right * of]
+    leaders = [_name(name, t) for name, hits, of in scores if hits * count == right * of]
     return t("viz.reading.best", name=", ".join(leaders), right=right, count=count)
 
 
@@ -128,7 +129,7 @@ def _lane(
     said = [t(CARRIES[part]) for part, drawn in parts.items() if drawn is not None]
     return ModelLane(
         key=name,
-        name=t(f"viz.architecture.{name}"),
+        name=_name(name, t),
         color=theme.color(name),
         marker=theme.markers.get(name, "circle"),
         labels=None if steps is None else tuple(token.label for token in trace.tokens),
@@ -142,6 +143,15 @@ def _lane(
         ink=ink,
         doors=doors,
     )
+
+
+def _waiting_lane(name: str, place: int, theme: Theme, t: Translate) -> WaitingLane:
+    says = t("viz.reading.waits" if place else "viz.reading.reads", name=_name(name, t))
+    return WaitingLane(name, _name(name, t), theme.color(name), theme.markers.get(name, "circle"), says)
+
+
+def _name(architecture: str, t: Translate) -> str:
+    return t(f"viz.architecture.{architecture}")
 
 
 def _shows(trace: ModelTrace, parts: Sequence[str]) -> bool:

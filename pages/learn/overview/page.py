@@ -1,12 +1,15 @@
 """Overview: one sentence through four machines, and what each has to carry."""
 
+from functools import partial
+
 import streamlit as st
 
 from models.alignment import align_all, same_tokens
 from models.errors import ContextscopeError
 from models.records.trace import ModelTrace
 from pages.shared import cache, controls, layout, model_picker, next_word, notices, reading_bar, training_curves
-from pages.shared.panel import panel
+from pages.shared.early import Early
+from pages.shared.panel import panel, sketch
 from pages.shared.state import session
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
@@ -27,18 +30,29 @@ def draw_maps(traces: list[ModelTrace]) -> None:
         panel(architecture_maps, traces, key=f"{PAGE}.machines", alignment=align_all(traces[0].prompt, texts))
 
 
-def draw_reading(traces: list[ModelTrace]) -> None:
-    """Let every model read the sentence token by token: what it carries, and what it expects next."""
+def draw_reading(traces: list[ModelTrace], *, waiting: tuple[str, ...] = (), stage: str = "") -> None:
+    """Let every model read the sentence token by token: what it carries, and what it expects next.
+
+    waiting: architectures that are still to read, and stage a part of the key of such a picture, which has no badge.
+    """
     texts = [trace.tokens for trace in traces]
     aligned = None if same_tokens(texts) else align_all(traces[0].prompt, texts)
     carried = tuple(cache.cache_bytes_until(trace.checkpoint, len(trace.tokens)) for trace in traces)
-    panel(reading, traces, key=f"{PAGE}.reading", alignment=aligned, carried=carried)
+    if waiting:
+        sketch(reading, traces, key=f"{PAGE}.reading.{stage}", alignment=aligned, carried=carried, waiting=waiting)
+    else:
+        panel(reading, traces, key=f"{PAGE}.reading", alignment=aligned, carried=carried)
 
 
-def others(first: ModelTrace) -> list[ModelTrace]:
-    """Read the text of the first model by the models of all other architectures, as far as they can read it."""
-    traces = [first]
-    for name in list(cache.architectures())[1:]:
+def others(first: ModelTrace, ahead: Early) -> list[ModelTrace]:
+    """Read the text of the first model by the models of all other architectures, as far as they can read it.
+
+    ahead: where those that have read are drawn before one that may take long.
+    """
+    traces, names = [first], tuple(cache.architectures())
+    for place, name in enumerate(names[1:], 1):
+        if not model_picker.at_once(name, first.prompt):
+            ahead.show(partial(draw_reading, list(traces), waiting=names[place:]))
         try:
             traces.append(controls.traced_by(name, first.prompt))
         except ContextscopeError as error:
@@ -87,8 +101,9 @@ layout.header(PAGE)
 first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
     who_reads()
-    every = others(first)
-    with notices.guarded():
+    ahead = Early(f"{PAGE}.reading")
+    every = others(first, ahead)
+    with ahead.before(), notices.guarded():
         draw_reading(every)
     reading_bar.show(PAGE, first)  # from here on: the figure above has the sentence itself
     st.header(section(PAGE, "maps.title"), anchor="maps")

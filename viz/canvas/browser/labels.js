@@ -13,6 +13,7 @@ function drawRowLabels(view, ctx) {
   ctx.textBaseline = "middle";
   ctx.textAlign = "right";
   const selected = grid.row_tokens ? shownToken(view) : null;
+  const stands = grid.row_tokens && every > 1 ? rowLandmarks(strip, every, selected) : null;
   labels.forEach((label, i) => {
     const y = gridY + (i / pool) * row + row / pool / 2;
     if (colored) {
@@ -20,8 +21,7 @@ function drawRowLabels(view, ctx) {
       round(ctx, 0, gridY + i * row + 2, 4, row - 4, 2);
     }
     const chosen = i === selected;
-    const near = selected !== null && every > 1 && Math.abs(i - selected) < every;
-    if (!chosen && (i % every || near)) return;
+    if (stands ? !stands.has(i) : i % every) return;
     if (grid.row_tokens && strip.piece[i] > 1) return;
     ctx.font = chosen ? font.replace("500", "700") : font;
     const text = fit(ctx, label, left - 12 - (colored ? 8 : 0));
@@ -37,6 +37,12 @@ function drawRowLabels(view, ctx) {
     ctx.fillText(fit(ctx, notes[i], left - 16), 10, y + 7.5);
   });
   ctx.textAlign = "left";
+}
+
+// The rows that keep their names where every so many have room for one: the selected one, and what a reader finds first.
+function rowLandmarks(strip, every, selected) {
+  const rank = (i) => (strip.piece[i] > 1 ? null : ranks(strip)[i]);
+  return landmarks(strip.labels.length, rank, (i, j) => Math.abs(i - j) >= every, selected === null ? [] : [selected]);
 }
 
 // The mark of a leading space is drawn fainter than the word itself.

@@ -55,8 +55,8 @@ function gutter(view, plan) {
   return Math.ceil(Math.min(wanted, limit)) + 12 + (grid.row_colors.length ? 10 : 0);
 }
 
-// Labels lie flat where all have room. Else the screen has a tick for each token, and the labels of the shown and of the
-// hovered one are drawn above them (strip.js); print, which has no pointer, has leaning labels.
+// Labels lie flat where all have room. Else the screen has a tick for each token and a label where there is room
+// (landmarks.js), and the labels of the shown and of the hovered one are drawn above them (strip.js); print, which has no pointer, has leaning labels.
 function planLabels(view, plan, room) {
   const { strip, theme } = view.header;
   if (strip.roles) return planSequence(view, plan);
@@ -76,8 +76,18 @@ function planLabels(view, plan, room) {
     return { groups, lean: 0, height: 36, loose: true };
   }
   if (view.print) return planLeaning(view, plan, room, groups);
+  sized(plan.fonts.token);
+  const middle = (i) => plan.left + (groups[i].start + groups[i].span / 2) * slot;
+  const half = (i) => Math.min(groups[i].width, TICK_LABEL) / 2;
+  const inside = (i) => middle(i) - half(i) >= 1 && middle(i) + half(i) <= room - 1;
+  const clear = (i, j) => Math.abs(middle(i) - middle(j)) >= half(i) + half(j) + TICK_GAP;
+  const named = landmarks(groups.length, (i) => (inside(i) ? ranks(strip)[groups[i].start] : null), clear);
+  groups.forEach((group, i) => (group.named = named.has(i)));
   return { groups, lean: 0, height: 36, ticks: true };
 }
+
+const TICK_LABEL = 96; // pixels of a label above ticks at most
+const TICK_GAP = 12; // between two of them
 
 // A sequence of single characters stands upright, one per token. Where tokens are narrower than a character, neighbours
 // stand on lines of their own: a key above its value.
@@ -106,7 +116,7 @@ function planLeaning(view, plan, room, groups) {
     const overhang = longest * Math.cos(lean) + 4;
     plan.token = Math.min(plan.token, (room - Math.max(0, overhang - plan.token / 2)) / strip.labels.length);
     Object.assign(plan.fonts, { token: font(500), tokenBold: font(700) });
-    const hidden = thin(groups, plan.token, line / Math.sin(lean), shownToken(view));
+    const hidden = thin(groups, plan.token, line / Math.sin(lean), shownToken(view), ranks(strip));
     if (!hidden || degrees === 70) return { groups, lean, longest, height: Math.ceil(longest * Math.sin(lean) + 24) };
   }
 }

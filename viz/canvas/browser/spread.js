@@ -1,16 +1,13 @@
 // Labels side by side without touching: {start, span, width} in slots of equal width.
 
-// Hide leaning labels that would touch: the selected one stays, the others from left to right as far apart as needed.
-function thin(groups, slot, pitch, selected) {
-  const at = (group) => (group.start + group.span / 2) * slot;
-  const kept = groups.find((group) => selected !== null && selected >= group.start && selected < group.start + group.span);
-  let last = -Infinity;
-  for (const group of groups) {
-    const free = at(group) - last >= pitch && (!kept || group === kept || Math.abs(at(group) - at(kept)) >= pitch);
-    group.hidden = !free && group !== kept;
-    if (!group.hidden) last = at(group);
-  }
-  return groups.some((group) => group.hidden);
+// Hide leaning labels that would touch: the selected one stays, the others by their ranks as far apart as needed.
+function thin(groups, slot, pitch, selected, ranked) {
+  const at = (i) => (groups[i].start + groups[i].span / 2) * slot;
+  const kept = groups.findIndex(({ start, span }) => selected !== null && selected >= start && selected < start + span);
+  const clear = (i, j) => Math.abs(at(i) - at(j)) >= pitch;
+  const shown = landmarks(groups.length, (i) => ranked[groups[i].start], clear, kept < 0 ? [] : [kept]);
+  groups.forEach((group, i) => (group.hidden = !shown.has(i)));
+  return shown.size < groups.length;
 }
 
 // Move flat labels sideways within [low, high], as little as possible, until none touch: sets the shift of each from the

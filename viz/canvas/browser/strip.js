@@ -7,11 +7,12 @@ function drawStrip(view, ctx) {
   const bottom = stripY + labels.height;
   ctx.textBaseline = "middle";
   if (labels.lines) return drawSequence(view, ctx, run, bottom);
+  const taken = labels.ticks ? tickLabels(view, (text) => view.measure(fonts.tokenBold, text)).filter((one) => one.chosen) : [];
   labels.groups.forEach((group) => {
     const chosen = touches(group, run);
     const x = left + group.start * token;
     const width = group.span * token;
-    if (labels.ticks) drawTick(view, ctx, group, x, width, bottom, chosen);
+    if (labels.ticks) drawTick(view, ctx, group, x + width / 2, bottom, chosen, taken);
     else if (chosen) drawChosenToken(view, ctx, group, x, width, bottom);
     else if (!group.hidden) drawToken(view, ctx, group, x, width, bottom, fonts.token);
     if (group.span > 1) drawBracket(view, ctx, x, width, bottom);
@@ -75,12 +76,17 @@ function frameRun(view) {
 
 const touches = (group, [first, after]) => first < group.start + group.span && after > group.start;
 
-// A token without room for its label.
-function drawTick(view, ctx, group, x, width, bottom, chosen) {
+// A token without room for its label, or with one that stands for those around it.
+// taken: labels of the upper layer that stay there.
+function drawTick(view, ctx, group, x, bottom, chosen, taken) {
   const { accent, muted } = view.header.theme;
-  ctx.fillStyle = chosen ? accent : alpha(muted, 0.45);
-  const tall = chosen ? 6 : 4;
-  round(ctx, x + width / 2 - (chosen ? 1 : 0.5), bottom - 11 - tall, chosen ? 2 : 1, tall, 0);
+  if (group.named && taken.every(({ at, room }) => Math.abs(at - x) >= (Math.min(group.width, TICK_LABEL) + room) / 2 + TICK_GAP)) {
+    ctx.font = view.plan.fonts.token;
+    drawTokenText(ctx, fit(ctx, group.label, TICK_LABEL), x, view.plan.stripY + 11, muted, "center", muted);
+  }
+  ctx.fillStyle = chosen ? accent : alpha(muted, group.named ? 0.9 : 0.45);
+  const tall = chosen || group.named ? 6 : 4;
+  round(ctx, x - (chosen ? 1 : 0.5), bottom - 11 - tall, chosen ? 2 : 1, tall, 0);
 }
 
 // Above the ticks of the upper layer: the labels of the shown and of the hovered token, apart and within the picture.

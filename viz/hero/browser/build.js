@@ -86,6 +86,19 @@ function buildLanes(view) {
     bytes.hidden = !lane.carried.length;
     return own;
   });
+  for (const waiting of view.header.waiting) buildWaiting(view, waiting);
+}
+
+// The place of a model that is still to read.
+function buildWaiting(view, { name, color, marker, says }) {
+  const row = element("section", "lane waiting", view.rows);
+  row.style.setProperty("--own", color);
+  row.setAttribute("aria-label", name);
+  row.setAttribute("aria-busy", "true");
+  const title = element("h4", "name", row);
+  icon(PATHS[marker] ?? PATHS.circle, 12, title, "marker");
+  element("span", "", title).textContent = name;
+  element("p", "says", row).textContent = says;
 }
 
 // A canvas for marks under a line that names them.

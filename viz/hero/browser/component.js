@@ -13,7 +13,7 @@ export default function (component) {
     views.set(parentElement, view);
   }
   update(view, data);
-  letGo(parentElement);
+  if (!view.header?.waiting.length) letGo(parentElement); // else the place stays as high as it will be
   return () => {
     view.close();
     views.delete(parentElement);
@@ -66,7 +66,7 @@ function update(view, data) {
   follow(view);
   const glyphs = header.prompt;
   document.fonts?.load(`500 13px ${header.theme.font}`, glyphs).catch(() => {});
-  playFirst(view);
+  if (!header.waiting.length) playFirst(view);
 }
 
 // Show everything that depends on the time: first the canvases, whose sizes are read, then what is written, so that the
