@@ -1,9 +1,11 @@
 """Follow a run of the benchmark from a test: wait for it, for a row, for a process."""
 
 import time
+import typing
 from pathlib import Path
 
 from models.bench.plan.plan import Cell
+from models.records.measurement import Measurement
 
 
 def states(runner, run_id, *, timeout_s=240):
@@ -13,6 +15,13 @@ def states(runner, run_id, *, timeout_s=240):
     planned = [Cell(**cell).cell_id for cell in run.cells]
     place = {cell_id: index for index, cell_id in enumerate(planned)}
     return [row.state for row in sorted(run.rows, key=lambda row: place.get(row.cell_id, len(planned)))]
+
+
+def numbered(**known):
+    """Return columns of a row: every number that is not known has a value that no other has."""
+    kinds = typing.get_type_hints(Measurement).items()
+    numbers = [name for name, kind in kinds if kind in (int | None, float | None)]
+    return {name: 10_007 + place for place, name in enumerate(numbers)} | known
 
 
 def row_of(runner, run_id, architecture):

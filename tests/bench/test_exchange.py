@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
+from run_helpers import numbered
 
 from models import registry, units
 from models.bench.store import files
@@ -125,6 +126,18 @@ def test_numbers_that_are_none_become_not_measured(run, measurement):
     for fmt in OPENED:
         (row,) = files.parse("x", files.export(odd, fmt)).rows
         assert (row.parity_max_rel, row.mfu) == (None, None)
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf")], ids=str)
+def test_a_table_of_another_program_may_say_nothing_as_no_number(measurement, nothing):
+    """Where pandas fills gaps, counts become floats and what is missing nan."""
+    run = Run("r", "t", 1, (), {}, (measurement(mfu=0.5, peak_bytes=7),), "done", imported=True)
+    table = parquet.read_table(io.BytesIO(files.export(run, "parquet")))
+    for column in ("mfu", "peak_bytes"):
+        place = table.column_names.index(column)
+        table = table.set_column(place, column, pa.array([nothing], pa.float64()))
+    (row,) = files.parse("x", _parquet(table)).rows
+    assert (row.mfu, row.peak_bytes) == (None, None)
 
 
 def test_the_lines_are_as_the_recorded_ones(run):
@@ -390,6 +403,29 @@ def test_a_reader_finds_the_numbers_and_where_they_come_from(lang, fmt):
     ):
         assert shown in text
     assert "{" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+
+
+def test_each_column_of_a_report_has_its_own_number(measurement):
+    """Every field has another value, so that a cell which reads its neighbour says so."""
+    columns = numbered(
+        source="a model", size="small", context=512, batch=4, dtype="bfloat16",
+        prefill_ms_samples=(20.0,), decode_ms_samples=(3.0,), decode_tokens_per_s=1234.5, cache_bytes=2**11,
+        peak_bytes=2**22, parity_max_rel=2e-6, environment={"device_name": "a GPU"},
+    )  # fmt: skip
+    row = measurement(**columns)
+    other = dataclasses.replace(
+        row, cell_id="b", batch=8, size="large", device="x", dtype="float32", environment={}
+    )  # with settings that differ, so that each has its column
+    run = Run("r", "t", 1, (), {}, (row, other))
+    text = files.export(run, "md", words=i18n.translator("en")).decode()
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    said = dict(zip(lines[0], lines[2], strict=True))
+    assert said == {
+        "Architecture": "Mamba", "Model": "a model", "Tokens": "512", "Size": "small", "Texts at once": "4",
+        "Device": "a GPU", "Number type": "bfloat16", "State": "ok", "Reading (ms)": "20 (20–20)",
+        "One token (ms)": "3 (3–3)", "Tokens/s": "1,234.5", "Carried": "2 KiB", "Peak": "4 MiB",
+        "Cached against full": "2e-06",
+    }  # fmt: skip
 
 
 def test_an_unmeasured_or_single_cell_is_drawn_without_trouble(measurement):

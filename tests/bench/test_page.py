@@ -5,6 +5,7 @@ import re
 
 import pytest
 from page_helpers import calm, opened, texts
+from run_helpers import numbered
 
 from models import describe, registry
 from models.bench.judge import comparison as run_comparison
@@ -15,6 +16,7 @@ from models.errors import SourceError
 from models.records.interval import Interval
 from models.records.run import Run
 from pages.compare.benchmark import comparison, planning, results, rows, runs, verdicts
+from pages.shared.layout import moment_text
 from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
@@ -168,6 +170,35 @@ def test_why_steps_were_not_captured_is_said_in_both_languages(monkeypatch, lang
     monkeypatch.setattr(rows.session, "language", lambda: lang)
     assert [rows.captured(said) for said in ("no GPU", "captured")] == words
     assert rows.captured("RuntimeError: what torch said.") == "RuntimeError: what torch said."
+
+
+def test_each_column_of_the_rows_shows_its_own_field(monkeypatch, measurement):
+    """Every number of the row is another, so that a column which reads its neighbour says so."""
+    monkeypatch.setattr(rows, "t", i18n.translator("en"))
+    monkeypatch.setattr(rows.session, "language", lambda: "en")
+    columns = numbered(
+        context=512, batch=4, cache_bytes=2**11, cache_bytes_formula=2**11, peak_bytes=2**12,
+        peak_reserved_bytes=2**13, peak_process_bytes=2**14, pred_bytes=2**15, ttft_ms_med=20.126, tpot_ms_med=3.1235,
+        tpot_iqr_rel=0.07, rounds=5, rounds_repeated=2, rounds_unsteady=1, e2e_tokens_per_s=99.96, mbu=0.52, mfu=0.13,
+        ops_per_token=80, launch_fraction=0.31, harness_ms=0.00456, parity_max_rel=1e-6, parity_chunk_rel=2e-6,
+        parity_batch_rel=3e-6, parity_float32_rel=4e-6, experts_distinct=3.14, graph="no GPU", started_ns=10**18,
+        implementation={"scan": "loop", "conv": "kernel"},
+    )  # fmt: skip
+    row = measurement(**columns)
+    said = rows._columns(row, replaced=False)
+    assert said == {
+        "Architecture": "Mamba", "Texts": 4, "Tokens": 512, "State": "ok", "Carried": "2 KiB", "Formula agrees": True,
+        "Peak": "4 KiB", "Reserved": "8 KiB", "Process": "16 KiB", "Predicted": "32 KiB", "Reading (ms)": 20.13,
+        "One token (ms)": 3.123, "Spread": "7%", "Rounds": 5, "Rounds repeated": 2, "Rounds unsteady": 1,
+        "Tokens/s with reading": 100.0, "Of the bandwidth": "52%", "Of the operations": "13%",
+        "Operators a token": 80, "Waiting": "31%", "Clock itself (ms)": 0.0046, "Cached against full": "1e-06",
+        "Chunked against full": "2e-06", "Batch against alone": "3e-06", "Same in float32": "4e-06",
+        "Experts a step reads": 3.1, "Captured": "no GPU", "Kernels": said["Kernels"],
+        "Code that ran": "scan: loop; conv: kernel", "Measured": moment_text(10**18),
+    }  # fmt: skip
+    assert rows._columns(row, replaced=True)["State"] == "replaced"
+    other = dataclasses.replace(row, cache_bytes_formula=2**11 + 1)
+    assert rows._columns(other, replaced=False)["Formula agrees"] is False
 
 
 STANDING = {

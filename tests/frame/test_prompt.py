@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -9,8 +10,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from models import registry
+from models.errors import PromptError
 from models.limits import BOX_CHARACTERS, PROMPT_CHARACTERS, PROMPT_TOKENS
-from pages.shared import cache, token_count
+from pages.shared import cache, controls, token_count
 from pages.shared.words import content, i18n
 
 LONG = {
@@ -75,6 +77,33 @@ def test_a_step_back_to_a_long_text_finds_all_of_it(monkeypatch: pytest.MonkeyPa
     assert len(visit._longs()) == session._LONGS
     visit.prompt = "x" * (BOX_CHARACTERS + 5)
     assert len(visit.prompt) == BOX_CHARACTERS
+
+
+@pytest.mark.parametrize(("page", "architecture", "reader"), [("overview", "rwkv", "rwkv"), ("mamba", None, "mamba")])
+def test_a_text_that_cannot_be_read_leaves_the_last_good_one(
+    monkeypatch: pytest.MonkeyPatch, page: str, architecture: str | None, reader: str
+) -> None:
+    """The model that read the good text reads it again; without one there is nothing to show."""
+    told: list[str] = []
+
+    def refused(*_: object) -> str:
+        raise PromptError("errors.prompt_empty", "the text is empty")
+
+    monkeypatch.setattr(controls.st, "session_state", {})
+    monkeypatch.setattr(controls.prompt, "show", lambda *_, **__: None)
+    monkeypatch.setattr(controls.notices, "explain", lambda error, also="": told.append(also))
+    monkeypatch.setattr(controls.attempts, "settle", lambda _trace: None)
+    monkeypatch.setattr(
+        controls.model_picker, "read", lambda name, text: (SimpleNamespace(name=name, text=text, remarks=()), None)
+    )
+    monkeypatch.setattr(controls.prompt, "fitted", refused)
+    assert controls.traced_prompt(page, architecture) is None
+    monkeypatch.setattr(controls.prompt, "fitted", lambda *_: "a wolf")
+    controls.traced_prompt(page, architecture)
+    monkeypatch.setattr(controls.prompt, "fitted", refused)
+    kept = controls.traced_prompt(page, architecture)
+    assert (kept.name, kept.text) == (reader, "a wolf")
+    assert told == ["", i18n.say("en", "notices.still_showing")]
 
 
 def test_a_text_of_ones_own_has_a_count_and_no_note(open_page) -> None:

@@ -95,6 +95,14 @@ def test_windows_start_with_the_start_token_and_keep_every_token() -> None:
     assert (rows == again).all()
 
 
+def test_held_out_rows_are_spread_through_the_text() -> None:
+    """Three of ten rows are the first, one of the middle and the last; all ten where more are asked for."""
+    stream = np.arange(1, 106, dtype=np.int32)
+    rows = evaluation.spaced(stream, context=10, start=0, rows=3)
+    assert rows.tolist() == [[0, *range(first, first + 10)] for first in (1, 41, 91)]
+    assert evaluation.spaced(stream, context=10, start=0, rows=99)[:, 1].tolist() == [*range(1, 101, 10)]
+
+
 @pytest.mark.parametrize("text", ("늑대 🐺 \x00 \n\t  ﷽", "plain", "𠜎" * 5))
 def test_the_tokenizer_is_lossless(text: str) -> None:
     shared = tokenizer.train([ENGLISH, KOREAN], vocab=300)

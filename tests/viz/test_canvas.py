@@ -157,6 +157,16 @@ def test_a_click_becomes_a_selection():
     assert click(row=4, column=6, tile=1, token=None) == Selection(4, 6, 1, None)
 
 
+def test_the_first_and_the_last_of_everything_can_be_chosen():
+    """Two tiles of 6 × 8 cells, pooled to 3 × 4; without a strip the longer side counts the tokens."""
+    assert click(row=0, column=0, tile=0, token=0) == Selection(0, 0, 0, 0)
+    assert click(token=0.0) == Selection(None, None, None, 0)
+    assert click(row=7, column=7, tile=1, token=7) == Selection(7, 7, 1, 7)
+    for name, count in {"row": 8, "column": 8, "tile": 2, "token": 8}.items():
+        assert click(**{name: count}) is None, name
+        assert click(**{name: -1}) is None, name
+
+
 @pytest.mark.parametrize(
     "picked",
     [

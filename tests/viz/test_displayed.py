@@ -3,18 +3,21 @@
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
 
 from models.records.trace import ModelTrace, NamedArray, Token
-from viz.canvas import CanvasSpec, decode
+from viz.canvas import CanvasSpec, Scale, decode
 from viz.gallery.figures import figures_of, gallery
 from viz.look.theme import DARK, LIGHT
 from viz.proof.drawn import chart_rows
+from viz.recall.example import recall_example
 from viz.trace import attention, decay, routing, state, tokens
 from viz.trace.channels import longest_first
 from viz.trace.matrix import channel_matrix, look_back
+from viz.trace.overview import architecture_maps
 
 EXACT = {"rtol": 1e-6, "atol": 1e-7}  # float32 on the way to the browser
 
@@ -319,6 +322,51 @@ def test_every_figure_draws_and_speaks(trace: ModelTrace, theme, t):
         else:
             figure.body.to_dict()
     assert len(ids) == len(set(ids))
+
+
+def value_at(scale: Scale, place: float) -> float:
+    """Return the value that is drawn in the colour at a place of the ramp: 0.5 of a square root is a quarter."""
+    bent = (lambda part: part**2) if scale.kind == "sqrt" else lambda part: part
+    if scale.signed:
+        return math.copysign(bent(abs(2 * place - 1)) * scale.high, 2 * place - 1)
+    if scale.kind == "log":
+        return scale.low * (scale.high / scale.low) ** place
+    return scale.low + bent(place) * (scale.high - scale.low)
+
+
+def written(text: str) -> float:
+    """Read the number of a tick: ≤ −1.36, 27%, 4.93 tokens."""
+    number, percent = re.fullmatch(r"(?:[≤≥] )?([+−]?[0-9.e-]+)(%?)(?: tokens)?", text).groups()
+    return float(number.replace("−", "-")) / (100 if percent else 1)
+
+
+def assert_ticks_are_values(figure) -> int:
+    """Compare the ticks of a figure's legends with its scale; return how many say a number."""
+    scale, count = figure.body.grid.scale, 0
+    if scale.by != "all":
+        return 0
+    for place, text in (tick for legend in figure.body.legends for tick in legend.ticks):
+        near = pytest.approx(value_at(scale, place), rel=0.005, abs=0.005 if "%" in text else 0)
+        assert written(text) == near, (figure.id, place, text)
+        count += 1
+    return count
+
+
+def test_a_tick_of_a_legend_is_the_value_at_its_place(traces, english):
+    square = np.tri(11, dtype=np.float32)[None]
+    signed = NamedArray(np.where(np.eye(11) > 0, np.float32(-3), square), ("channel", "query", "key"))
+    counted = {}
+    for trace in traces.values():
+        for figure in gallery(trace, theme=LIGHT, t=english, mixing=signed):
+            if isinstance(figure.body, CanvasSpec) and figure.body.grid is not None:
+                counted[figure.id] = counted.get(figure.id, 0) + assert_ticks_are_values(figure)
+    every = list(traces.values())
+    counted["four_machines"] = assert_ticks_are_values(architecture_maps(every, theme=LIGHT, t=english))
+    counted["recall_example"] = assert_ticks_are_values(
+        recall_example(every, theme=LIGHT, t=english, asked_at=9, answer_at=3)
+    )
+    alone = {"head_mosaic", "hybrid_stack", "state_film", "wkv_film"}  # a range for each tile or row: no number is said
+    assert {name for name, count in counted.items() if not count} == alone | {"expert_lanes"}
 
 
 def test_figures_are_pure(trace: ModelTrace, english):

@@ -23,6 +23,7 @@ from proof_cases import (
     waves,
 )
 
+from models import registry
 from models.records.trace import ModelTrace
 from viz import proof
 
@@ -33,6 +34,16 @@ def test_a_healthy_figure_passes(name: str, runs: dict[str, ModelTrace]) -> None
     check = verdict(name, drawn(name, trace), trace)
     assert check.passed and check.error < HEALTHY, check
     assert check.limit == 1e-4
+
+
+@pytest.mark.parametrize("text", ["wolf", "Once upon a time"])
+def test_half_lives_longer_than_a_short_text_pass(text: str) -> None:
+    """Most channels halve beyond the text, so the median stands at its length: a true picture, not a red badge."""
+    trace = registry.trace(registry.load("mamba"), text)
+    distances = [layer.part("half_distance") for layer in trace.layers_with("half_distance")]
+    assert any(np.isinf(np.median(row)) for row in distances)
+    check = verdict("half_life", drawn("half_life", trace), trace)
+    assert check.passed and check.error < HEALTHY, check
 
 
 def test_every_check_of_one_run_is_tried_here() -> None:

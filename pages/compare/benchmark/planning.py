@@ -75,7 +75,7 @@ def address() -> str:
     chosen = {
         name: st.session_state[key] for name in settings_codec.NAMES if (key := f"{PAGE}.{name}") in st.session_state
     }
-    return session.current().permalink(run="", plan=settings_codec.to_query(chosen))
+    return session.current().permalink(plan=settings_codec.to_query(chosen))
 
 
 def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:

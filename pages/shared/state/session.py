@@ -222,11 +222,10 @@ class Session:
         self._selections().clear()
 
     def permalink(self, **more: str) -> str:
-        """Return the full address of what is on screen, in this language; more: further parts, if they say anything."""
+        """Return the full address of the choices here, in this language; more: further parts, if they say anything."""
         url = urlsplit(st.context.url or "")
         address = f"{url.scheme}://{url.netloc}{url.path}" if url.netloc else f"/{site.page(self.page).url_path}"
-        shown = {"run": run} if (run := st.query_params.get("run")) else {}
-        parts = {"lang": self.lang} | self.query() | shown | more
+        parts = {"lang": self.lang} | self.query() | more
         return f"{address}?{urlencode({name: value for name, value in parts.items() if value})}"
 
     def _addressed(self) -> str:
