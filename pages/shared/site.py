@@ -13,7 +13,7 @@ class Page:
     """One page.
 
     key: names it in addresses, words and keys of widgets; section: the folder under pages/ that holds its folder;
-    first: the name of the figure at its top, whose title is a heading of the page; "" where none is there at first sight.
+    first: the name of the figure at its top, whose title heads a part of the page; "" where there is none at once.
     """
 
     key: str
