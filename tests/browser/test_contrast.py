@@ -55,3 +55,20 @@ def test_the_ring_of_the_focus_is_seen(server, visit, page: str, dark: bool) -> 
     assert (kind, width) == ("solid", "2px")
     ground = [16.0, 20.0, 24.0] if dark else [251.0, 251.0, 249.0]
     assert contrast([*map(float, re.findall(r"\d+", color)[:3])], ground) >= SEEN
+
+
+def test_forced_colours_keep_bars_and_show_what_is_chosen(server, visit) -> None:
+    page = opened(server, visit, "overview", dark=False)
+    page.emulate_media(forced_colors="active")
+    colour = "one => getComputedStyle(one).backgroundColor"
+    bars = page.locator(".cs-carried .cs-bar > span").evaluate_all(f"all => all.map({colour})")
+    assert len(set(bars)) == 4, "each in the colour of its architecture"
+    for lang in ("true", "false"):
+        chosen = page.locator(f".st-key-frame-lang button[aria-checked='{lang}']")
+        highlit = chosen.evaluate(
+            "one => { const it = document.body.appendChild(document.createElement('i'));"
+            " it.style.cssText = 'forced-color-adjust: none; background: Highlight';"
+            " const found = getComputedStyle(it).backgroundColor; it.remove();"
+            " return getComputedStyle(one).backgroundColor === found }"
+        )
+        assert highlit == (lang == "true")
