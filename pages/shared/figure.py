@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import figure_menu, html, parts, proof, style
+from pages.shared import figure_menu, html, parts, proof, site, style
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -42,7 +42,8 @@ def show(
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
         finding = html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
-        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id), finding)
+        level = 2 if key in site.FIRST else 3
+        html.show(html.title(facts.name[lang], subtitle, anchor=fig.id, level=level), finding)
         _picture(fig, key, picked)
         if note or fig.note:
             st.text(note or fig.note)

@@ -44,7 +44,7 @@ def opened(check: Check, found: Sequence[Curves], theme: Theme) -> html.Html:
     said = html.element("p", meaning(check))
     told = (part for place, pair in enumerate(found) for part in _pair(pair, theme, later=place > 0))
     none = None if found else html.element("p", t("figure.curves_none"), class_="cs-quiet")
-    return html.element("div", said, told, none, class_="cs-proof")
+    return html.element("div", said, told, none, class_="cs-proof", tabindex=0)  # it scrolls: keys have to reach it
 
 
 def _pair(pair: Curves, theme: Theme, *, later: bool) -> Iterator[html.Html]:

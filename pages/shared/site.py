@@ -13,17 +13,22 @@ class Page:
     """One page.
 
     key: names it in addresses, words and keys of widgets; section: the folder under pages/ that holds its folder;
-    pictured: whether a figure stands on it at first sight.
+    first: the name of the figure at its top, whose title heads a part of the page; "" where there is none at once.
     """
 
     key: str
     section: str
-    pictured: bool = True
+    first: str
 
     @property
     def script(self) -> Path:
         """The script that Streamlit runs."""
         return ROOM / self.section / self.key / "page.py"
+
+    @property
+    def pictured(self) -> bool:
+        """Whether a figure stands on it at first sight."""
+        return bool(self.first)
 
     @property
     def url_path(self) -> str:
@@ -32,16 +37,17 @@ class Page:
 
 
 PAGES = (
-    Page("overview", "learn"),
-    Page("transformer", "learn"),
-    Page("mamba", "learn"),
-    Page("rwkv", "learn"),
-    Page("jamba", "learn"),
-    Page("recall", "compare"),
-    Page("benchmark", "compare", pictured=False),
+    Page("overview", "learn", first="reading"),
+    Page("transformer", "learn", first="hero"),
+    Page("mamba", "learn", first="film"),
+    Page("rwkv", "learn", first="decay"),
+    Page("jamba", "learn", first="ribbon"),
+    Page("recall", "compare", first="map"),
+    Page("benchmark", "compare", first=""),
 )
 KEYS = tuple(page.key for page in PAGES)
 HOME = KEYS[0]
+FIRST = frozenset(f"{page.key}.{page.first}" for page in PAGES if page.first)  # keys of figures
 
 
 def page(key: str) -> Page:

@@ -66,4 +66,5 @@ def _component() -> "ComponentRenderer":
 
 
 def _noted(*_: Any) -> None:
-    """Let Streamlit rerun when the mode changes, so that figures follow it."""
+    """Redraw the whole page when the mode changes, so that figures follow it; alone, only its own part would be."""
+    st.rerun()

@@ -30,7 +30,7 @@ def planner() -> Plan | None:
     """Show the choices and the plan they make; None when nothing is chosen or the plan is impossible."""
     _begin()
     with st.container(border=True, key=f"card-{PAGE}.plan"):
-        html.show(html.title(t("benchmark.plan.title")))
+        html.show(html.title(t("benchmark.plan.title"), level=2))
         device = _which()
         asked = _how(device)
         names = _chosen("architectures", tuple(cache.architectures()))

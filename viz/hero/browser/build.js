@@ -65,7 +65,7 @@ function buildLanes(view) {
     row.style.setProperty("--own", lane.color);
     row.setAttribute("aria-label", lane.name);
     const who = element("div", "who", row);
-    const name = element("h4", "name", who);
+    const name = element("h3", "name", who);
     icon(PATHS[lane.marker] ?? PATHS.circle, 12, name, "marker");
     element("span", "", name).textContent = lane.name;
     element("p", "holds", who).textContent = lane.summary;
