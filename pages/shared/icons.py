@@ -1,12 +1,10 @@
 """Icons: the typeface that Streamlit draws them from, cut down to those that it and our pages name."""
 
-from pathlib import Path
-
-import streamlit as st
 from starlette.responses import FileResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.machine.paths import ASSETS
+from pages.shared.preload import STATIC
 from pages.shared.serving import FOR_EVER
 
 FOLDER = ASSETS / "fonts" / "material-symbols"
@@ -22,8 +20,8 @@ class FewIcons:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        media = Path(st.__file__).parent / "static" / "static" / "media"
-        self.ends = tuple(f"/static/media/{one.name}" for one in media.glob("MaterialSymbols-Rounded.*.woff2"))
+        whole = (STATIC / "static" / "media").glob("MaterialSymbols-Rounded.*.woff2")
+        self.ends = tuple(f"/static/media/{one.name}" for one in whole)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
