@@ -25,8 +25,15 @@ function pressed(event) {
   if (button.matches(".cs-full")) toggleFull(card, button);
   else {
     menu ??= make();
-    if (!menu.matches(":popover-open")) fill(button, card);
-    home(card).append(menu);
+    const open = () => menu.matches(":popover-open");
+    if (open() && owner !== button) { // left open by the press of a button that has opened it before
+      owner?.setAttribute("aria-expanded", "false");
+      menu.hidePopover();
+    }
+    if (!open()) {
+      fill(button, card);
+      if (menu.parentElement !== home(card)) home(card).append(menu); // to move an open menu would close it
+    }
     button.popoverTargetElement = menu;
     button.popoverTargetAction = "toggle";
   }
@@ -36,8 +43,11 @@ function make() {
   const made = document.createElement("div");
   made.id = "cs-figure-menu";
   made.popover = "auto";
+  const gone = new MutationObserver(() => owner?.isConnected || close()); // a run of the page may take the card away
   made.addEventListener("toggle", ({ newState }) => {
     const open = newState === "open";
+    if (open) gone.observe(document.body, { childList: true, subtree: true });
+    else gone.disconnect();
     owner?.setAttribute("aria-expanded", String(open));
     for (const event of ["scroll", "resize"]) window[open ? "addEventListener" : "removeEventListener"](event, place, true);
     if (!open) return;
@@ -84,7 +94,7 @@ function entry(text, act, kind) {
     item.dataset.kind = kind.toLowerCase();
     item.append(put("span", "cs-kind", kind));
   }
-  item.onclick = act;
+  item.onclick = () => (owner?.isConnected ? act() : close());
   return item;
 }
 
@@ -120,7 +130,7 @@ function walk(event) {
 
 function toggleFull(card, button) {
   close();
-  (shown(card) ? leave() : enter(card)).catch(failed);
+  (shown(card) ? leave() : enter(card)).catch((error) => failed(error, words().no_full));
   button.focus({ preventScroll: true });
 }
 
@@ -176,9 +186,9 @@ function close() {
   if (menu?.matches(":popover-open")) menu.hidePopover();
 }
 
-function failed(error) {
+function failed(error, text = words().failed) {
   console.error(error);
-  const note = Object.assign(put("div", "cs-note", words().failed), { popover: "manual" });
+  const note = Object.assign(put("div", "cs-note", text), { popover: "manual" });
   note.setAttribute("role", "alert");
   (document.fullscreenElement ?? document.body).append(note);
   note.showPopover();

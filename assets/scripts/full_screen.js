@@ -8,14 +8,21 @@ const MOST = 3; // times the size on the page
 const REFERENCE = 1100; // pixels of width for each time that a card is magnified at least
 const ENOUGH = 0.8; // of that, for what would not fit
 const NARROWEST = 0.55; // of the room that a picture is narrowed to, so that its height fits
-let kept = null; // {card, place, width, height, top} while a card is on the whole screen
+let kept = null; // {card, place, width, height, scroller, top} while a card is on the whole screen
 
 export async function enter(card) {
   const { width, height } = card.getBoundingClientRect();
   const place = card.parentElement;
-  await card.requestFullscreen();
-  kept = { card, place, width, height, top: scrollY, turn: 0 };
-  place.style.minHeight = `${height}px`;
+  const scroller = card.closest(".stMain") ?? document.scrollingElement;
+  const top = scroller.scrollTop;
+  place.style.minHeight = `${height}px`; // before the card goes: a shorter page would scroll
+  try {
+    await card.requestFullscreen();
+  } catch (error) {
+    place.style.minHeight = "";
+    throw error;
+  }
+  kept = { card, place, width, height, scroller, top, turn: 0 };
   await fit();
 }
 
@@ -24,15 +31,17 @@ export async function leave() {
 }
 
 document.addEventListener("fullscreenchange", () => {
+  const tip = document.getElementById("vg-tooltip-element"); // Vega makes it once; outside the card it would not be seen
+  if (tip) (document.fullscreenElement ?? document.body).append(tip);
   if (!kept || document.fullscreenElement === kept.card) return;
-  const { card, place, top } = kept;
+  const { card, place, scroller, top } = kept;
   kept = null;
   delete card.dataset.full;
   setRoof(card, null);
   card.style.removeProperty("--cs-zoom");
   card.style.removeProperty("--cs-wide");
   place.style.minHeight = "";
-  scrollTo({ top, behavior: "instant" });
+  scroller.scrollTo({ top, behavior: "instant" });
   redraw();
 });
 

@@ -27,7 +27,7 @@ def settle(trace: ModelTrace) -> None:
     asked, visit.attempt = visit.attempt, {}
     if "token" in asked and (index := token(trace, asked["token"])) is not None:
         visit.pick(index, alignment.covering([(one.start, one.end) for one in trace.tokens])[index])
-    if "head" in asked:
+    if "head" in asked and trace.layers_with("attention"):  # the visitor may have gone to another page meanwhile
         chosen = clearest_head(trace, asked["head"])
         visit.select("layer", chosen.layer)
         visit.select("head", chosen.head)

@@ -91,7 +91,8 @@ def fitted_here(code: str, prompt: str) -> "Fit | None":
     """Return the same for a model as an address names it, where it is loaded already; None where it is not."""
     from models import registry
 
-    source = typed_folders()[code][1] if code in typed_folders() else code
+    typed = typed_folders().get(code)
+    source = typed[1] if typed else code
     held = [key for key in list(loaded_models().keys()) if isinstance(key, tuple) and key[0] == source]
     loaded = loaded_models().held(held[-1]) if held else None
     return None if loaded is None else registry.fitted(loaded, prompt)

@@ -115,7 +115,7 @@ def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str
     for name, words in told.items():
         if words is not None:
             yield f"**{t(f'figure.{name}')}** {words[lang]}"
-    sizes = ", ".join(f"`{name}: {_shape(array)}`" for name, array in fig.data.items())
+    sizes = ", ".join(f"`{_literal(name)}: {_shape(array)}`" for name, array in fig.data.items())
     yield f"**{t('figure.shape')}** {facts.shape}: {sizes}"
     if check is not None:
         meaning = t(f"figure.check.{check.kind}")
@@ -123,6 +123,11 @@ def _lines(fig: Figure, facts: FigureFacts, check: Check | None) -> Iterator[str
     if facts.paper is not None:
         paper = content.paper(facts.paper)
         yield f"**{t('figure.paper')}** [{paper.title}]({paper.url}) · {paper.authors} · {paper.year}"
+
+
+def _literal(name: str) -> str:
+    """Keep a name within its code span: sizes of imported runs stand in it."""
+    return " ".join(name.replace("`", "'").split())
 
 
 def _shape(array: NamedArray) -> str:

@@ -6,6 +6,7 @@ which also makes the pictures, from what is drawn. The words of the menu are tol
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -19,6 +20,7 @@ from pages.shared import html
 from pages.shared.words import i18n, language
 from viz.figure import Figure
 
+_NO_NAME = re.compile(r"[^\w.+ -]")  # what leads out of a folder, or is no name of a file
 _WORDS = {
     "menu": "figure.menu",
     "full": "figure.full_screen",
@@ -32,6 +34,7 @@ _WORDS = {
     "link_text": "figure.link_text",
     "copied": "figure.link_copied",
     "failed": "figure.no_picture",
+    "no_full": "figure.no_full_screen",
     "mark": "frame.title",
 }
 
@@ -100,7 +103,7 @@ def to_csv(data: Mapping[str, NamedArray]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in data.items():
-            archive.writestr(f"{name}.csv", _csv(array))
+            archive.writestr(f"{_NO_NAME.sub('_', name)}.csv", _csv(array))
     return out.getvalue()
 
 

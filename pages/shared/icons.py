@@ -5,10 +5,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.machine.paths import ASSETS
 from pages.shared.preload import STATIC
-from pages.shared.serving import FOR_EVER
 
 FOLDER = ASSETS / "fonts" / "material-symbols"
 FONT = FOLDER / "material-symbols-rounded.woff2"
+FOR_AN_HOUR = "public, max-age=3600"  # the address names the content of Streamlit's file, not of ours
 NAMES = FOLDER / "icons.txt"  # of the icons that the typeface has, one per line
 
 
@@ -27,7 +27,7 @@ class FewIcons:
         """Handle one connection."""
         asked = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         if asked and self.ends and scope["path"].endswith(self.ends):
-            answer = FileResponse(FONT, media_type="font/woff2", headers={"cache-control": FOR_EVER})
+            answer = FileResponse(FONT, media_type="font/woff2", headers={"cache-control": FOR_AN_HOUR})
             await answer(scope, receive, send)
         else:
             await self.app(scope, receive, send)

@@ -73,7 +73,7 @@ def read(architecture: str, prompt: str) -> tuple[ModelTrace, ContextscopeError 
     except ContextscopeError as error:
         if source == bundled:
             raise
-        return cache.trace_for(bundled, prompt), error
+        return cache.trace_for(bundled, cache.fitted(bundled, prompt).text), error
 
 
 def at_once(architecture: str, prompt: str) -> bool:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,13 +14,16 @@ from pages.shared import cache
 
 MOST_BYTES = 6 * BOX_CHARACTERS + 4096  # of a question: a character takes up to six bytes in JSON
 MOST_MODELS = 8
+MOST_WAITING = 16  # questions; more are refused
+_WAITING = anyio.CapacityLimiter(1)  # apart from the threads that serve files
 
 
 async def answer(request: Request) -> JSONResponse:
     """Answer {"text": ..., "models": [...]} with {"tokens": ..., "limit": ...} of the model that reads least of it.
 
-    Models are named as in addresses; only those that are loaded are asked, and 404 says that none is. Nothing is
-    stored. A page of another site cannot ask, because browsers send JSON there only with leave (415 for other types).
+    Models are named as in addresses; only those that are loaded are asked, and 404 says that none is. One question is
+    answered at a time, and 503 says that too many wait. Nothing is stored. A page of another site cannot ask, because
+    browsers send JSON there only with leave (415 for other types).
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return _refused(415)
@@ -31,7 +35,9 @@ async def answer(request: Request) -> JSONResponse:
     text, models = _read(body)
     if text is None:
         return _refused(400)
-    found = await anyio.to_thread.run_sync(_counted, text, models)
+    if _WAITING.statistics().tasks_waiting > MOST_WAITING:
+        return _refused(503)
+    found = await anyio.to_thread.run_sync(_counted, text, models, limiter=_WAITING)
     return _refused(404) if found is None else JSONResponse({"tokens": found[0], "limit": found[1]})
 
 

@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,6 +77,14 @@ def test_a_button_sets_what_its_line_says(open_page, page: str, lang: str) -> No
             column = {index: [m[1:, 0].mean() if rule == "sink" else m.diagonal(-1).mean() for m in layer]
                       for index, layer in maps.items()}  # fmt: skip
             assert column[chosen["layer"]][chosen["head"]] == pytest.approx(max(max(row) for row in column.values()))
+
+
+def test_a_head_is_asked_for_in_vain_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The visitor went from the Transformer to Mamba before the text was read."""
+    visit = SimpleNamespace(attempt={"head": "sink"}, select=pytest.fail)
+    monkeypatch.setattr(attempts.session, "current", lambda: visit)
+    attempts.settle(read("mamba", "one two three"))
+    assert visit.attempt == {}
 
 
 def test_a_rule_that_finds_nothing_sets_nothing() -> None:

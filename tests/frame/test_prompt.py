@@ -4,6 +4,7 @@ import json
 import re
 from types import SimpleNamespace
 
+import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -173,6 +174,15 @@ def test_a_form_of_another_site_is_refused(ask) -> None:
         415,
         200,
     ]
+
+
+def test_questions_that_would_wait_long_are_refused(ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"text": "a", "models": ["transformer"]}
+    for waiting, status in ((token_count.MOST_WAITING, 200), (token_count.MOST_WAITING + 1, 503)):
+        statistics = SimpleNamespace(tasks_waiting=waiting)
+        monkeypatch.setattr(anyio.CapacityLimiter, "statistics", lambda _, found=statistics: found)
+        monkeypatch.setattr(type(token_count._WAITING), "statistics", lambda _, found=statistics: found)
+        assert ask(body).status_code == status
 
 
 def test_a_count_loads_no_model(ask) -> None:

@@ -248,6 +248,8 @@ def test_a_wrong_answer_is_looked_for_here_first_and_then_where_least_is_recalle
     assert question.next_wrong(record, "rwkv", here, 3) == (there, 0), "another one than the one that is shown"
     wrong.clear()
     assert question.next_wrong(record, "jamba", here, 0) is None
+    wrong[16, "jamba"] = {4}
+    assert question.next_wrong(record, "jamba", here, 4) == (here, 4), "the only one is the one that is shown"
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from models.errors import PromptError
 from models.records.trace import NamedArray
-from pages.shared import figure_menu, notices, proof, site
+from pages.shared import figure, figure_menu, notices, proof, site
 from pages.shared.document import DocumentHead
 from pages.shared.words import content, i18n, units
 
@@ -49,6 +49,13 @@ def test_npz_holds_the_arrays_and_their_names() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(2.1e-6, "2.1e-6"), (0.0, "0.0e0"), (3.14e-12, "3.1e-12"), (float("nan"), "nan")]
 )
+def test_names_of_an_imported_run_stay_names() -> None:
+    data = {"../../a": matrix(), "b` ![x](https://e.example/p.png) `": matrix()}
+    with zipfile.ZipFile(io.BytesIO(figure_menu.to_csv(data))) as archive:
+        assert not [name for name in archive.namelist() if "/" in name or "`" in name]
+    assert [figure._literal(name) for name in data] == ["../../a", "b' ![x](https://e.example/p.png) '"]
+
+
 def test_small_numbers(value: float, text: str) -> None:
     assert proof.scientific(value) == text
 

@@ -440,6 +440,16 @@ def test_shares_of_the_ceilings(english):
     assert "788 TFLOP/s" in figure.note
 
 
+@pytest.mark.parametrize(("draw", "shares"), [(achieved, ("mbu",)), (launches, ("launch_fraction",))])
+def test_shares_of_different_contexts_are_not_ranked(english, draw, shares: tuple[str]):
+    rows = [
+        replace(FULL, **dict.fromkeys(shares, 0.2)),
+        replace(FULL, architecture="mamba", **dict.fromkeys(shares, 0.6)),
+    ]
+    assert draw(rows, theme=LIGHT, t=english).finding
+    assert not draw([rows[0], replace(rows[1], context=512)], theme=LIGHT, t=english).finding
+
+
 def test_more_than_the_ceiling_stays_inside_the_picture(english):
     figure = achieved([replace(FULL, mbu=1.4)], theme=LIGHT, t=english)
     assert {tuple(scale["domain"]) for scale in scales(figure, "x")} == {(0, 1.4)}

@@ -277,13 +277,15 @@ def test_strips_and_bars_in_words() -> None:
     wide = [replace(one, whisker=(3.0, 10.0)) for one in strips]
     assert strips_finding(wide, "") is None is strips_finding(strips[:1], "")
     assert strips_finding(strips, "x") is None
+    reaching = [replace(strips[0], bar=10.0, whisker=(3.0, 12.0)), replace(strips[1], bar=9.0)]
+    assert strips_finding(reaching, "") is None  # the interval of one holds the number of the other
     bars = [("A", "2k", "10 B", (2.0, 6.0, 1.0, 1.0)), ("B", "2k", "4 B", (4.0, 0.0, 0.0, 0.0))]
     names = ["weights", "cache", "logits", "rest"]
     assert "A at 2k with 10 B, is 60% cache" in part_finding(bars, names, EN)
     assert part_finding([bars[0], ("C", "2k", "10 B", (10.0, 0, 0, 0))], names, EN) == ""
     assert part_finding([("A", "2k", "10 B", (12.0, 0.0, 0.0, -2.0))], names, EN) == "" == part_finding([], names, EN)
     points = [("A", 1, 50.0, 50.0), ("A", 8, 20.0, 160.0), ("B", 1, 40.0, 40.0)]
-    assert "with A ×8, one user gets most from A ×1" in trade_finding(points, EN)
+    assert "with A ×8; one user gets most from A ×1" in trade_finding(points, EN)
     assert trade_finding([*points, ("B", 8, 20.0, 160.0)], EN) == "" == trade_finding([], EN)
 
 

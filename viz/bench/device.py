@@ -33,7 +33,8 @@ def achieved(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figu
     strips, data = _shares(rows, quantities, "achieved", t)
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.achieved.ceiling")))
     found = strips_finding(strips, _label("achieved", "decode", rows, t))
-    finding = t("viz.achieved.finding", **found._asdict()) if found else ""
+    compared = found is not None and _one_context(rows, quantities[0][1], t)
+    finding = t("viz.achieved.finding", **found._asdict()) if found and compared else ""
     alt_text = t("viz.achieved.alt", list=_list(strips))
     return Figure("achieved", chart, data, alt_text, _roofline_peaks(rows, t), finding)
 
@@ -55,7 +56,8 @@ def launches(rows: Iterable[Measurement], *, theme: Theme, t: Translate) -> Figu
     data["operators"] = NamedArray(np.array(counts).reshape(-1, 3), ("cell", "batch_context_operators"))
     chart = strips_chart(strips, theme=theme, end=1.0, limit=(1.0, t("viz.launches.whole")))
     found = strips_finding(strips, _label("launches", "waiting", rows, t))
-    finding = t("viz.launches.finding", **found._asdict()) if found else ""
+    compared = found is not None and _one_context(rows, quantities[0][1], t)
+    finding = t("viz.launches.finding", **found._asdict()) if found and compared else ""
     alt_text = t("viz.launches.alt", list=_list(strips))
     return Figure("launches", chart, data, alt_text, t("viz.launches.note"), finding)
 
@@ -173,6 +175,12 @@ def _shares(
                     key = f"{series.key}_{name}" + (f"_b{batch}" if several else "")
                     data[key] = NamedArray(np.array(found, np.float64), ("context", "x_y"))
     return strips, data
+
+
+def _one_context(rows: Sequence[Measurement], value: Value, t: Translate) -> bool:
+    """Return whether the numbers of all series at the smallest batch are of one context."""
+    every = (_by_context(series, batches_of(rows)[0], value) for series in series_of(rows, t=t))
+    return len({found[-1][0] for found in every if found}) == 1
 
 
 def _label(figure: str, name: str, rows: Sequence[Measurement], t: Translate) -> str:

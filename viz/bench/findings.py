@@ -58,9 +58,9 @@ def strips_finding(strips: Sequence[ChartStrip], label: str) -> Extremes | None:
         return None
     written = {value: strip.text for strip, value in known}
     found = extremes([(strip.name, value) for strip, value in known], written.__getitem__)
-    least, most = (pick(known, key=lambda one: one[1])[0] for pick in (min, max))
-    apart = least.whisker is None or most.whisker is None or least.whisker[1] < most.whisker[0]
-    return found if apart else None
+    least, most = (pick(known, key=lambda one: one[1]) for pick in (min, max))
+    ends = [strip.whisker or (value, value) for strip, value in (least, most)]
+    return found if ends[0][1] < ends[1][0] else None
 
 
 def _value(strip: ChartStrip) -> float | None:

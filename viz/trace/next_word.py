@@ -59,7 +59,8 @@ def next_word(
         drawn.append(lists)
     alt = t("viz.next_word.alt", count=len(traces), best=BEST)
     spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
-    finding = guesses_finding(drawn[0].rows["rank"][:, -1], t) if len(drawn) == 1 and not alone else ""
+    whole = len(drawn) == 1 and len(drawn[0].places) == len(traces[0].tokens)
+    finding = guesses_finding(drawn[0].rows["rank"][:, -1], t) if whole and not alone else ""
     return Figure("next_word", spec, _exported(traces, drawn), alt, finding=finding)
 
 

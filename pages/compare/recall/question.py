@@ -80,7 +80,7 @@ def next_wrong(record: Record, name: str, at: Place, number: int) -> tuple[Place
         for question_ in order:
             if not right[question_] and (place, question_) != (at, number):
                 return place, question_
-    return None
+    return None if _right(record, at)[name][number] else (at, number)
 
 
 def _axes(record: Record) -> list[str]:

@@ -95,7 +95,7 @@ function buildWaiting(view, { name, color, marker, says }) {
   row.style.setProperty("--own", color);
   row.setAttribute("aria-label", name);
   row.setAttribute("aria-busy", "true");
-  const title = element("h4", "name", row);
+  const title = element("h3", "name", row);
   icon(PATHS[marker] ?? PATHS.circle, 12, title, "marker");
   element("span", "", title).textContent = name;
   element("p", "says", row).textContent = says;
