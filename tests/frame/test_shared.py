@@ -46,9 +46,6 @@ def test_npz_holds_the_arrays_and_their_names() -> None:
         assert loaded["a.dims"].tolist() == ["query", "key"]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(2.1e-6, "2.1e-6"), (0.0, "0.0e0"), (3.14e-12, "3.1e-12"), (float("nan"), "nan")]
-)
 def test_names_of_an_imported_run_stay_names() -> None:
     data = {"../../a": matrix(), "b` ![x](https://e.example/p.png) `": matrix()}
     with zipfile.ZipFile(io.BytesIO(figure_menu.to_csv(data))) as archive:
@@ -56,6 +53,9 @@ def test_names_of_an_imported_run_stay_names() -> None:
     assert [figure._literal(name) for name in data] == ["../../a", "b' ![x](https://e.example/p.png) '"]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(2.1e-6, "2.1e-6"), (0.0, "0.0e0"), (3.14e-12, "3.1e-12"), (float("nan"), "nan")]
+)
 def test_small_numbers(value: float, text: str) -> None:
     assert proof.scientific(value) == text
 
