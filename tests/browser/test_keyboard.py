@@ -56,11 +56,21 @@ WALK = """() => {
 }"""
 
 
+# Elements that a late run of the page puts in place of others would count as missed.
+STILL = """() => new Promise((done) => {
+  const end = () => { watch.disconnect(); done(true); };
+  let timer = setTimeout(end, 700);
+  const watch = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(end, 700); });
+  watch.observe(document.body, { subtree: true, childList: true });
+})"""
+
+
 def opened(server, visit, page: str) -> Page:
     seen: Page = visit(f"{server.url}/{site.page(page).url_path}").page
     seen.locator(f"{CARD} :is(canvas, table, [data-testid='stVegaLiteChart'] svg)").first.wait_for(timeout=LOOK_MS)
     seen.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
     seen.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    seen.evaluate(STILL)
     return seen
 
 

@@ -55,6 +55,7 @@ TAGS = frozenset(
         "div",
         "dl",
         "dt",
+        "h2",
         "h3",
         "h4",
         "li",
