@@ -96,7 +96,7 @@ def test_an_opened_badge_draws_every_pair_of_curves_and_their_difference(monkeyp
             assert path.attrib["d"].count("M") == 2, "the number that is none is a gap"
     first, second = (re.findall(r"[\d.]+", path.attrib["d"]) for path in ET.fromstring(pictures[0]))
     assert first[0::2] == second[0::2] and float(first[1]) > float(second[1]), "alike across, the larger one higher"
-    assert "400 tokens" in written and "4 of them" in written and "the worst of all comparisons" in written
+    assert "400 tokens" in written and "4 in all" in written and "the worst of all comparisons" in written
     nothing = badge.opened(Check("rebuilds", 0.5, 1e-4), (), LIGHT)
     assert "no two curves" in nothing and "<img" not in nothing
 
