@@ -26,11 +26,6 @@ class Page:
         return ROOM / self.section / self.key / "page.py"
 
     @property
-    def pictured(self) -> bool:
-        """Whether a figure stands on it at first sight."""
-        return bool(self.first)
-
-    @property
     def url_path(self) -> str:
         """The path under the address of the app; the first page has none."""
         return "" if self == PAGES[0] else self.key

@@ -3,7 +3,6 @@
 import base64
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -207,29 +206,11 @@ def test_a_menu_names_its_entries_walks_by_keys_and_opens_definition_and_link(se
     assert seen.console_errors == [] and seen.external_requests == []
 
 
-@pytest.fixture
-def lecture(server, chromium: Browser) -> Iterator[Any]:
-    """Give a function that opens a page on a projector."""
-    made = []
-
-    def shown(page: str) -> Page:
-        context = chromium.new_context(viewport={"width": 1920, "height": 1080}, locale="en-US")
-        made.append(context)
-        opened_page = context.new_page()
-        opened_page.goto(f"{server.url}/{site.page(page).url_path}")
-        opened_page.locator(DRAWN).first.wait_for(state="visible", timeout=LOOK_MS)
-        opened_page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-        return opened_page
-
-    yield shown
-    for context in made:
-        context.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("shown", [MAP, CHART], ids=["map", "chart"])
-def test_a_card_fills_the_screen_and_returns(lecture, shown: tuple[str, str, str]) -> None:
-    page = lecture(shown[0])
+def test_a_card_fills_the_screen_and_returns(server, visit, shown: tuple[str, str, str]) -> None:
+    page = opened(server, visit, shown[0], width=1920).page
+    page.set_viewport_size({"width": 1920, "height": 1080})
     card = card_of(page, shown[1])
     drawing = card.locator("canvas.base, svg.marks").first
     title = "card => card.querySelector('.cs-title').getBoundingClientRect().height"
@@ -237,6 +218,7 @@ def test_a_card_fills_the_screen_and_returns(lecture, shown: tuple[str, str, str
     height = page.evaluate("document.querySelector('.stMain').scrollHeight")
     before, small, type_before = card.evaluate(BOX), drawing.bounding_box(), card.evaluate(title)
     card.locator(".cs-full").focus()
+    scrolled = page.evaluate("document.querySelector('.stMain').scrollTop")
     page.keyboard.press("Enter")
     page.wait_for_function("document.fullscreenElement?.matches('[class*=st-key-card-]')", timeout=LOOK_MS)
     page.wait_for_function(
@@ -262,6 +244,23 @@ def test_a_card_fills_the_screen_and_returns(lecture, shown: tuple[str, str, str
     page.wait_for_timeout(500)
     assert card.evaluate(BOX) == before
     assert drawing.bounding_box()["width"] == small["width"]
+    assert page.evaluate("document.querySelector('.stMain').scrollTop") == scrolled
+
+
+def test_the_menu_is_that_of_the_card_whose_button_was_pressed_last(server, visit) -> None:
+    page = opened(server, visit, "mamba").page
+    menu, buttons = page.locator("#cs-figure-menu"), page.locator(".cs-menu")
+    for place in (1, 0, 1, 0):
+        button = buttons.nth(place)
+        button.click()
+        expect(menu).to_be_visible()
+        expect(button).to_have_attribute("aria-expanded", "true")
+        box, near = menu.bounding_box(), button.bounding_box()
+        assert abs(box["x"] + box["width"] - near["x"] - near["width"]) < 2
+        assert min(abs(near["y"] - box["y"] - box["height"]), abs(box["y"] - near["y"] - near["height"])) < 8
+    button.click()
+    expect(menu).to_be_hidden()
+    expect(page.locator(".cs-menu[aria-expanded='true']")).to_have_count(0)
 
 
 def test_without_full_screen_the_entry_is_hidden(server, chromium: Browser) -> None:

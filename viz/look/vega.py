@@ -46,10 +46,6 @@ class VegaSpec:
         return {**self.spec, "datasets": {name: alt.to_values(rows)["values"] for name, rows in self.rows.items()}}
 
 
-def _digest(rows: pd.DataFrame) -> str:
-    return pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes().hex()
-
-
 def table(rows: Sequence[Mapping[str, object]]) -> alt.Chart:
     """Start a chart on rows; a data frame, since altair checks inline values one by one (a second for a thousand)."""
     return alt.Chart(pd.DataFrame(list(rows)))
