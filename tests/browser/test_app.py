@@ -108,8 +108,10 @@ def test_a_run_is_started_cancelled_and_kept_in_the_address(server, visit) -> No
     seen.page.locator(".st-key-benchmark-run button").click()
     cancel = seen.page.locator(".st-key-benchmark-cancel button")
     cancel.wait_for(state="visible", timeout=LOOK_MS)
+    await_end(seen.page)  # a click on a page that still grows under the pointer is lost
     (run_id,) = query_of(seen.page)["run"]
     cancel.click()
+    cancel.wait_for(state="detached", timeout=LOOK_MS)
     said = i18n.say("en", "benchmark.headline.cancelled", when="", machine="", done="", total="").split(":")[0].strip()
     seen.page.get_by_text(said[:13]).first.wait_for(state="visible", timeout=LOOK_MS)
     assert query_of(seen.page)["run"] == [run_id]
