@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.machine import paths
-from pages.shared import style
+from pages.shared import icons, style
 from pages.shared.words import i18n
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,8 +191,23 @@ def test_font_files_are_there_and_small() -> None:
     sheet = (ROOT / "assets" / "style" / "fonts.css").read_text(encoding="utf-8")
     files = [ROOT / "assets" / "style" / url for url in re.findall(r"url\(([^)]+)\)", sheet)]
     assert len(files) > 90
+    assert {path.resolve() for path in files} == set((ROOT / "assets" / "fonts").rglob("*.woff2")) - {icons.FONT}
     assert all(0 < path.stat().st_size < 2 * 2**20 for path in files)
     assert all((folder / "LICENSE").is_file() for folder in (ROOT / "assets" / "fonts").iterdir() if folder.is_dir())
+
+
+def test_no_character_is_in_two_pieces_of_the_typeface_and_our_words_need_few() -> None:
+    sheet = (ROOT / "assets" / "style" / "fonts.css").read_text(encoding="utf-8")
+    pieces: dict[str, set[int]] = {}
+    for name, ranges in re.findall(r"/([\w.-]+)\.woff2\)[^}]*unicode-range:([^}]+)", sheet):
+        ends = [[int(end, 16) for end in part.strip()[2:].split("-")] for part in ranges.split(",")]
+        pieces[name] = {code for first, *last in ends for code in range(first, (last or [first])[0] + 1)}
+    assert len(pieces) > 90
+    assert sum(map(len, pieces.values())) == len(set().union(*pieces.values()))
+    words = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "assets" / "words").glob("*.yaml"))
+    syllables = {ord(letter) for letter in words if "가" <= letter <= "힣"}
+    assert len(syllables) > 500
+    assert len(syllables - pieces["contextscope-hangul"] - pieces["contextscope-sans"]) < 0.02 * len(syllables)
 
 
 def test_requirements_are_pinned() -> None:
