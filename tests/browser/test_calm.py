@@ -1,4 +1,4 @@
-"""A page is calm: dressed at once, nothing jumps, little is fetched; a choice keeps focus and can be undone."""
+"""A page stays calm: a choice keeps the focus, moves nothing and can be undone; how it opens: test_first_visit.py."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,18 +9,8 @@ from pages.shared.words import i18n
 LOOK_MS = 60_000  # how long to look for something; no time is tested
 CARD = "[class*='st-key-card-']"
 FIGURE = f"{CARD} :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
-MOST_SHIFT = 0.1  # what counts as good (web.dev, Cumulative Layout Shift)
-MOST_BYTES = 1.6 * 2**20  # of a first visit
-PLANNING = ("benchmark", 390)  # its settings are not calm on a phone yet: 0.13 to 0.20
-PLACE_PX = 36  # by which a place may miss its picture: two lines of words
 SENTENCE = "The little fox went down to the river and the fox sang."
 
-SHIFTS = """() => new Promise((done) => {
-  let sum = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach((one) => (sum += one.hadRecentInput ? 0 : one.value)))
-    .observe({ type: "layout-shift", buffered: true });
-  setTimeout(() => done(sum), 300);
-})"""
 WATCH_CARD = """() => {
   window.heights = new Set();
   const look = () => {
@@ -30,13 +20,6 @@ WATCH_CARD = """() => {
   };
   look();
 }"""
-PLACES = """() => [...document.querySelectorAll("[class*='-canvas'].stElementContainer")].map((place) => {
-  const drawn = place.getBoundingClientRect().height;
-  place.style.height = "";
-  const kept = place.getBoundingClientRect().height;
-  place.style.height = "auto";
-  return [place.className.match(/st-key-(\\S+)/)[1], Math.round(drawn), Math.round(kept)];
-})"""
 
 
 def address(url: str, page: str, query: str = "") -> str:
@@ -56,74 +39,6 @@ def layer_buttons(page: Page):
 
 def chosen_layer(page: Page):
     return page.locator(".st-key-transformer-layer button[aria-checked='true']")
-
-
-@pytest.mark.parametrize(
-    ("page", "width"), [(page, width) for page in site.KEYS for width in (1280, 390) if (page, width) != PLANNING]
-)
-def test_nothing_jumps_while_a_page_opens(server, visit, page: str, width: int) -> None:
-    seen = visit(address(server.url, page), width=width, cold=True)
-    settled(seen.page)
-    assert seen.page.evaluate(SHIFTS) < MOST_SHIFT
-
-
-def test_shifts_are_seen(server, visit) -> None:
-    """Something that jumps is noticed: the measure can be broken."""
-    seen = visit(address(server.url, "mamba"))
-    settled(seen.page)
-    seen.page.evaluate("document.querySelector(\"[class*='st-key-page-']\").style.marginTop = '300px'")
-    seen.page.wait_for_timeout(300)
-    assert seen.page.evaluate(SHIFTS) > MOST_SHIFT
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("page", [page for page in site.KEYS if page not in ("benchmark", "recall")])
-def test_the_place_of_a_picture_is_as_high_as_the_picture(server, visit, page: str, width: int) -> None:
-    seen = visit(address(server.url, page), lang="ko", width=width, cold=True)
-    settled(seen.page)
-    seen.page.wait_for_timeout(500)
-    places = seen.page.evaluate(PLACES)
-    assert places
-    assert {name: (drawn, kept) for name, drawn, kept in places if abs(drawn - kept) > PLACE_PX} == {}
-
-
-def test_a_page_is_dressed_at_first_paint(server, visit) -> None:
-    seen = visit(address(server.url, "transformer"), dark=True, cold=True)
-    settled(seen.page)
-    painted, came = seen.page.evaluate(
-        "() => [performance.getEntriesByName('first-contentful-paint')[0].startTime, "
-        "Object.fromEntries(performance.getEntriesByType('resource').filter(one => one.name.includes('assets/style'))"
-        ".map(one => [one.name.split('/').pop().split('?')[0], one.responseEnd]))]"
-    )
-    assert {sheet.name for sheet in document.sheets()} <= set(came)
-    assert max(came[sheet.name] for sheet in document.sheets()) <= painted
-    assert (
-        seen.page.locator("style:not(head style)").evaluate_all(
-            "all => all.filter(one => one.closest('.stHtml')).length"
-        )
-        == 0
-    ), "no rules come with the elements of the page"
-    title = seen.page.locator("h1 em").first
-    assert title.evaluate("one => getComputedStyle(one).fontStyle") == "normal"
-    assert title.evaluate("one => getComputedStyle(one).color") == "rgb(90, 176, 242)"
-
-
-@pytest.mark.parametrize("page", site.KEYS)
-def test_a_first_visit_fetches_little(server, visit, page: str) -> None:
-    seen = visit("about:blank", cold=True)
-    sizes: dict[str, float] = {}
-    network = seen.page.context.new_cdp_session(seen.page)
-    network.send("Network.enable")
-    network.on("Network.responseReceived", lambda event: sizes.setdefault(event["requestId"], 0))
-    network.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
-    asked: list[str] = []
-    seen.page.on("request", lambda request: asked.append(request.url))
-    seen.page.goto(address(server.url, page))
-    settled(seen.page)
-    assert 2**19 < sum(sizes.values()) < MOST_BYTES
-    assert not [url for url in asked if "SourceSans" in url or "Plotly" in url or "DataFrame" in url]
-    if page in ("transformer", "mamba"):
-        assert not [url for url in asked if "Vega" in url], "nothing on this page is drawn with it"
 
 
 def test_the_first_choice_moves_nothing_and_keeps_the_focus(server, visit) -> None:

@@ -3,7 +3,7 @@
 Each page is visited once in a window and once on a phone; what was seen there is what all tests ask about.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +113,7 @@ def look(page: Page, seen: FirstVisit, width: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def first_visit(server, chromium: Browser) -> Iterator[Callable[[str, int], FirstVisit]]:
+def first_visit(server, chromium: Browser) -> Callable[[str, int], FirstVisit]:
     """Give what was seen of a page at a width: English and dark in a window, Korean and light on a phone."""
     known: dict[tuple[str, int], FirstVisit] = {}
 
@@ -139,7 +139,7 @@ def first_visit(server, chromium: Browser) -> Iterator[Callable[[str, int], Firs
             known[page, width] = made(page, width)
         return known[page, width]
 
-    yield chosen
+    return chosen
 
 
 each_page = pytest.mark.parametrize("page", site.KEYS)

@@ -1,4 +1,4 @@
-"""On a phone: the list of pages closes, its arrow can be tapped, fingers find what they aim at, nothing is cut off."""
+"""On a phone the list of pages closes, and its arrow can be tapped; the size of targets: test_first_visit.py."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,10 @@ from playwright.sync_api import Browser, Page, expect
 from pages.shared import site
 
 LOOK_MS = 60_000
-FINGER = 40  # pixels
 FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
 OPENED = "[data-testid='stSidebar'][data-collapsed='false']"
 OPEN, CLOSE = "[data-testid='stExpandSidebarButton']", "[data-testid='stSidebarCollapseButton'] button"
 
-SMALL = """(finger) => [...document.querySelectorAll(".stApp button, .stApp summary, [data-testid='stPageLink'] a")]
-  .filter((one) => one.checkVisibility({ visibilityProperty: true }) && one.innerText.trim())
-  .map((one) => [one.innerText.trim().slice(0, 20), one.getBoundingClientRect()])
-  .filter(([, { width, height }]) => width && Math.min(width, height) < finger)
-  .map(([words, { width, height }]) => `${words}: ${Math.round(width)} x ${Math.round(height)}`)"""
 ON_TOP = """(selector) => {
   const one = document.querySelector(selector);
   const { x, y, width, height } = one.getBoundingClientRect();
@@ -65,16 +59,3 @@ def test_the_arrow_of_the_list_closes_it_and_leaves_the_language(phone) -> None:
     page.locator(CLOSE).tap()
     expect(page.locator(OPENED)).to_have_count(0, timeout=LOOK_MS)
     assert page.evaluate("document.documentElement.lang") == "ko"
-
-
-@pytest.mark.parametrize("page", site.KEYS)
-def test_fingers_find_what_they_aim_at_and_nothing_is_cut_off(phone, page: str) -> None:
-    shown = phone(page)
-    assert shown.evaluate(SMALL, FINGER) == []
-    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def test_small_targets_are_noticed(phone) -> None:
-    page = phone("transformer")
-    page.add_style_tag(content=".stApp [class*='st-key-'][class*='st-key-'] button { all: unset !important }")
-    assert page.evaluate(SMALL, FINGER)
