@@ -78,12 +78,16 @@ def test_a_seed_draws_the_tokens_that_the_distribution_says(name: str, checkpoin
     steps = written(checkpoint, PROMPT, greedy=False, sampling=sampling, seed=5)
     ids, lots = list(registry.encode(checkpoint, PROMPT).ids), shares(5)
     for step in steps:
-        found, share = next_token(full_pass(checkpoint, ids).numpy(), sampling), next(lots)
+        logits = full_pass(checkpoint, ids)
+        found, share = next_token(logits.numpy(), sampling), next(lots)
         within = found.probs[found.order].cumsum()
         if min(abs(within - share)) > 1e-4:  # else rounding decides between two
             assert step.id == found.drawn(share)
         assert step.rank == found.rank(step.id) or found.rank(step.id) > 3
-        assert step.drawn_from == pytest.approx(float(found.probs[step.id]), rel=0.05)
+        assert step.prob == pytest.approx(float(torch.softmax(logits.double(), -1)[step.id]), rel=2e-3), (
+            "the model's own"
+        )
+        assert step.drawn_from == pytest.approx(float(found.probs[step.id]), rel=0.05), "after temperature and cuts"
         ids.append(step.id)
     assert [s.id for s in written(checkpoint, PROMPT, greedy=False, sampling=sampling, seed=5)] == [s.id for s in steps]
 

@@ -1,6 +1,8 @@
 """A live run measures what evaluate measures, can be stopped, tells its errors, and agrees with the record."""
 
+import math
 import threading
+from itertools import product
 
 import pytest
 import torch
@@ -200,6 +202,18 @@ def test_newcombes_interval_on_his_own_example() -> None:
     assert (low, high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
     assert indistinguishable(share(9, 10), share(8, 10))
     assert indistinguishable(share(10, 10), share(10, 10))
+
+
+def test_each_end_of_newcombes_interval_decides_on_its_own_side() -> None:
+    """Every pair of counts of 12 and of 30: near 0 and 1 the ends differ, so they cannot be exchanged unnoticed."""
+    lopsided = 0
+    for right, other in product(range(13), range(31)):
+        a, b, apart = share(right, 12), share(other, 30), right / 12 - other / 30
+        below = math.sqrt((right / 12 - a.low) ** 2 + (b.high - other / 30) ** 2)
+        above = math.sqrt((a.high - right / 12) ** 2 + (other / 30 - b.low) ** 2)
+        assert indistinguishable(a, b) == (apart - below <= 0 <= apart + above), (right, other)
+        lopsided += (apart - below <= 0 <= apart + above) != (apart - above <= 0 <= apart + below)
+    assert lopsided
 
 
 def share(right: int, asked: int) -> Accuracy:
