@@ -110,6 +110,7 @@ def test_describe_imports_no_torch():
     assert done.stderr.strip() == "False"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.bundled())
 def test_trace_reports_surprisal_parts_and_reconstruction_errors(capsys, name):
     found = answer(capsys, "trace", name, "--text", "Once upon a time 옛날", "--json")
@@ -177,6 +178,7 @@ def test_bench_prints_rows_as_json(capsys, data, stand_ins):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_broke_off_goes_on_from_the_command_line(capsys, data, stand_ins):
     """A cell that was never begun, as after kill -9, is measured into the same run, and the file holds all of it."""
     out = data / "run.jsonl"

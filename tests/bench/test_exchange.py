@@ -253,6 +253,7 @@ def test_a_huge_file_is_not_opened():
     assert _refused("x.jsonl", b"{" * (files.MOST_MB * 2**20 + 1)) == "errors.import_large"
 
 
+@pytest.mark.slow
 def test_a_small_parquet_file_that_unpacks_to_much_is_refused(run):
     table = parquet.read_table(io.BytesIO(files.export(run, "parquet"))).slice(0, 1)
     many = pa.ListArray.from_arrays([0, 6_000_000], np.ones(6_000_000))

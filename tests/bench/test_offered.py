@@ -55,6 +55,7 @@ def test_what_is_as_usual_is_not_written():
     assert settings_codec.to_query({"seed": 3, "contexts": [256, 512]}) == "contexts:256,512;seed:3"
 
 
+@pytest.mark.slow
 @given(some.text() | some.sampled_from([
     "seed:-1", "seed:99999999999", "seed:1e3", "seed:\u0663", "contexts:", "contexts:3,5", "size:9t", "device:cuda:9",
     "dtype:int4", "preset:gpu", "throughput:yes", ";;;::", "preset", "batches:0;seed:", "run:x", "begun:1",

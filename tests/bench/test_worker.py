@@ -39,6 +39,7 @@ def measured(tmp_path_factory):
     return runner.store.run(run_id)
 
 
+@pytest.mark.slow
 @needs_models
 def test_every_bundled_model_is_measured(measured):
     assert [row.state for row in measured.rows if row.state not in ("ok", "unstable")] == []

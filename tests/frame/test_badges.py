@@ -101,6 +101,7 @@ def test_an_opened_badge_draws_every_pair_of_curves_and_their_difference(monkeyp
     assert "no two curves" in nothing and "<img" not in nothing
 
 
+@pytest.mark.slow
 def test_curves_are_made_and_sent_only_for_a_badge_that_is_open(open_page: Open) -> None:
     at = open_page("transformer")
     assert badges(at) and not opened_badges(at)
@@ -164,6 +165,7 @@ def test_checks_keep_no_trace_alive_and_are_bounded(trace: ModelTrace) -> None:
     assert ref() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", OPEN)
 def test_every_figure_of_a_run_carries_a_green_badge(open_page: Open, page: str) -> None:
     at = open_page(page)
@@ -190,6 +192,7 @@ def test_every_figure_under_the_hood_carries_a_green_badge(open_page: Open, page
 SPOILED = {"transformer": "attention", "mamba": "state", "rwkv": "effective_attention", "jamba": "chosen_weights"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SPOILED)
 def test_a_page_of_a_spoiled_record_shows_a_red_badge(
     open_page: Open, page: str, monkeypatch: pytest.MonkeyPatch

@@ -70,6 +70,7 @@ def test_without_a_choice_it_is_the_last_token_and_the_plain_distribution(monkey
     assert shown(seen, "rwkv").body.payload() == drawn(traces_of("rwkv"), at=(), **LOOK).body.payload()
 
 
+@pytest.mark.slow
 def test_a_model_of_other_tokens_shows_the_same_place_of_the_text(monkeypatch) -> None:
     """The chosen token is found by its characters, as every figure of the page does."""
     with noting(monkeypatch) as seen:
@@ -83,6 +84,7 @@ def test_a_model_of_other_tokens_shows_the_same_place_of_the_text(monkeypatch) -
     assert [column["at"] for column in header["columns"]] == [4] * 4
 
 
+@pytest.mark.slow
 def test_the_sliders_move_the_distribution_and_go_into_the_address(monkeypatch) -> None:
     with noting(monkeypatch) as seen:
         at = opened("mamba", text=TEXT)
@@ -93,6 +95,7 @@ def test_the_sliders_move_the_distribution_and_go_into_the_address(monkeypatch) 
     assert at.session_state["contextscope.places"]["mamba"] == {"temperature": 50, "topk": 5}
 
 
+@pytest.mark.slow
 def test_settings_of_a_link_that_do_not_exist_are_answered() -> None:
     at = opened("mamba", text=TEXT, temperature="71", topk="4", topp="0")
     assert any("temperature" in one.value and "top" in one.value for one in at.info)
@@ -122,6 +125,7 @@ def test_guess_first_hides_the_bars_until_there_is_a_guess(monkeypatch) -> None:
     assert shown(seen, "transformer").body.payload() == expected.body.payload()
 
 
+@pytest.mark.slow
 def test_a_guess_counts_for_its_place_alone(monkeypatch) -> None:
     at = opened("transformer", text=TEXT, token="4")
     at.toggle(key="transformer.guess_first").set_value(True).run()
@@ -143,6 +147,7 @@ def test_a_guess_is_a_word_with_or_without_its_space() -> None:
     assert guessed_token(checkpoint, "the", logits) == bare
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["overview", "jamba"])
 def test_continue_writes_what_the_models_write(page: str) -> None:
     at = written(opened(page, text=TEXT, length="8"), page)
@@ -156,6 +161,7 @@ def test_continue_writes_what_the_models_write(page: str) -> None:
     assert len(texts(at)) == (4 if page == "overview" else 1)
 
 
+@pytest.mark.slow
 def test_the_bytes_beside_a_text_are_those_after_its_tokens() -> None:
     at = written(opened("overview", text=TEXT, length="8"), "overview")
     from models.units import size
@@ -166,6 +172,7 @@ def test_the_bytes_beside_a_text_are_those_after_its_tokens() -> None:
         assert f"carries {size(cache.cache_bytes(name, read))}" in body
 
 
+@pytest.mark.slow
 def test_drawn_text_uses_the_settings_and_the_seed_of_the_page() -> None:
     at = written(
         opened("rwkv", text=TEXT, length="8", draw="1", seed="7", temperature="80", topk="20", topp="90"), "rwkv"
@@ -175,6 +182,7 @@ def test_drawn_text_uses_the_settings_and_the_seed_of_the_page() -> None:
     assert run_of(at, "rwkv").steps["rwkv"] == list(continue_text(cache.checkpoint("rwkv"), TEXT, settings))
 
 
+@pytest.mark.slow
 def test_show_in_the_figures_sets_the_longer_text() -> None:
     at = written(opened("mamba", text=TEXT, length="8"), "mamba")
     text = TEXT + run_of(at, "mamba").text("mamba")
@@ -184,6 +192,7 @@ def test_show_in_the_figures_sets_the_longer_text() -> None:
     assert not [one for one in at.caption if "cut" in one.value]
 
 
+@pytest.mark.slow
 def test_a_text_that_is_cut_for_the_figures_says_so() -> None:
     long = "a " * (PROMPT_TOKENS - 4)
     at = written(opened("mamba", text=long.strip(), length="64", draw="1"), "mamba")
@@ -192,6 +201,7 @@ def test_a_text_that_is_cut_for_the_figures_says_so() -> None:
     assert [one for one in at.caption if "cut" in one.value and str(PROMPT_TOKENS) in one.value]
 
 
+@pytest.mark.slow
 def test_another_text_stops_what_is_written() -> None:
     at = opened("mamba", text=TEXT, length="64")
     at.button(key="mamba.write").click().run()
@@ -202,6 +212,7 @@ def test_another_text_stops_what_is_written() -> None:
     assert "mamba" not in at.session_state["contextscope.continuations"]
 
 
+@pytest.mark.slow
 def test_stop_keeps_what_is_written_and_gives_the_button_back(monkeypatch) -> None:
     import threading
 
@@ -253,6 +264,7 @@ def test_who_waits_is_told_how_many_are_before(monkeypatch) -> None:
     assert any("Done" in one.proto.body for one in at.get("html"))
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_write_says_why_and_the_others_write(monkeypatch) -> None:
     from models.errors import SourceError
     from models.generation import live
@@ -268,6 +280,7 @@ def test_a_model_that_cannot_write_says_why_and_the_others_write(monkeypatch) ->
     assert any("finite" in one.value for one in at.warning)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lang", i18n.LANGS)
 @pytest.mark.parametrize("page", ["overview", "mamba"])
 def test_a_hostile_text_is_written_on_as_text(page: str, lang: str) -> None:

@@ -232,6 +232,7 @@ def test_what_is_no_model_is_said_so(open_page, tmp_path: Path, files: dict[str,
     assert start and start.split(",")[0] in sentence.replace("\\", "")
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_tokenizer_leaves_the_bundled_model(open_page, folder_of, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -281,6 +282,7 @@ def test_the_transformer_page_has_the_figures_of_experts_where_the_model_has_som
     assert [name in titles(at) for name in EXPERT_FIGURES] == [kind != "gpt2"] * 3
 
 
+@pytest.mark.slow
 def test_a_text_longer_than_the_positions_is_said_so(open_page, folder_of) -> None:
     at = type_folder(open_page("transformer"), "transformer", folder_of("gpt2"))
     at.text_area(key="transformer.prompt").set_value("zqx " * 40).run()  # 160 bytes, 96 positions

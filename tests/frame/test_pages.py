@@ -75,6 +75,7 @@ def test_a_text_survives_a_change_of_page(open_page, page: str) -> None:
     assert at.text_area(key=f"{other}.prompt").value == "The wolf and the fox"
 
 
+@pytest.mark.slow
 def test_an_example_is_one_click_away(open_page) -> None:
     at = open_page("rwkv", browser="ko")
     example = content.examples("rwkv")[0]

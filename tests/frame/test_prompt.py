@@ -54,6 +54,7 @@ def test_a_long_text_is_read_as_far_as_it_can_be_drawn(open_page, page: str, lan
     assert read[-1] == fit.text
 
 
+@pytest.mark.slow
 def test_a_link_with_a_long_text_reads_the_same(open_page) -> None:
     text = LONG["en"]
     at = open_page("transformer", text=text[:PROMPT_CHARACTERS])

@@ -21,6 +21,7 @@ def single(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: x.float() for name, x in tensors.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("l", LENGTHS)
 @pytest.mark.parametrize("b", BATCHES)
 def test_fast_equals_reference_in_output_state_and_every_gradient(b: int, l: int) -> None:

@@ -180,6 +180,7 @@ def test_the_thread_ends_with_the_line_and_a_new_one_begins(line: Line) -> None:
         assert start(runs, "a").wait(SOON)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 def test_four_models_write_what_each_writes_alone(checkpoint_of: Callable) -> None:
     from models.generation.stream import continue_text

@@ -92,6 +92,7 @@ def test_a_seed_draws_the_tokens_that_the_distribution_says(name: str, checkpoin
     assert [s.id for s in written(checkpoint, PROMPT, greedy=False, sampling=sampling, seed=5)] == [s.id for s in steps]
 
 
+@pytest.mark.slow
 def test_another_seed_writes_another_text(checkpoint_of: CheckpointOf) -> None:
     texts = {"".join(s.text for s in written(checkpoint_of("mamba"), PROMPT, greedy=False, seed=n)) for n in range(4)}
     assert len(texts) > 1

@@ -163,6 +163,7 @@ def test_a_folder_is_taken_by_its_own_family_only(adapter: Adapter) -> None:
         assert error.value.key == "errors.wrong_family" and error.value.values["found"] == adapter.name
 
 
+@pytest.mark.slow
 def test_need_counts_the_weights_in_float32() -> None:
     for name in registry.bundled():
         weights = sum(p.numel() for p in registry.load(name).model.parameters()) * 4

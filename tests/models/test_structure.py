@@ -378,6 +378,7 @@ def test_a_card_is_written_again_with_its_training_facts(smoke: tuple[Path, Path
     assert (folder / "card.json").read_bytes() == written_once
 
 
+@pytest.mark.slow
 def test_a_card_is_not_written_where_it_would_not_be_true(smoke: tuple[Path, Path], tmp_path: Path, capsys) -> None:
     root, folder = smoke
     before = (folder / "card.json").read_bytes()

@@ -34,6 +34,7 @@ def pieces(tokenizer: PreTrainedTokenizerFast, ids: list[int], before: list[int]
     return [writer.write(token) for token in ids]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=BROKEN), min_size=1, max_size=30))
 def test_pieces_are_the_text_and_never_half_a_character(text: str) -> None:

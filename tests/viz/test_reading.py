@@ -218,6 +218,7 @@ def test_packing_again_changes_nothing(figure, sent) -> None:
     assert packed(*sent) == figure.body.payload()
 
 
+@pytest.mark.slow
 def test_any_spoiled_plane_is_red(runs, figure, sent) -> None:
     header, planes = sent
     assert len(planes) == 4 * 3 + 2 * 1 + 2 * 3 + 1 + 2
@@ -288,6 +289,7 @@ def test_the_picture_of_another_run_is_red(runs, figure) -> None:
     assert not verdict(figure, [runs[0], other, *runs[2:]]).passed
 
 
+@pytest.mark.slow
 # --- other texts and other tokens -------------------------------------------------------------------------------
 def test_a_text_of_36_tokens_takes_less_than_60_kib_and_a_long_one_is_pooled_and_says_so() -> None:
     for words, limit in ((TEXT, 60), (" ".join([TEXT] * 8), 260)):
