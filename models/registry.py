@@ -16,7 +16,7 @@ from models.operators import backends, binding
 from models.records.trace import ModelTrace, TokenLens
 from models.sources import downloadable, resolve, weights
 from models.tracing import recorder  # binding: the operators inside transformers
-from models.tracing.adapter import Adapter, Checkpoint
+from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
 from models.tracing.tokens import Encoded
 
@@ -38,6 +38,7 @@ __all__ = [
     "showing",
     "trace",
     "trace_encoded",
+    "without_weights",
 ]
 
 ADAPTERS: tuple[Adapter, ...] = (TransformerAdapter(), MambaAdapter(), RwkvAdapter(), JambaAdapter())
@@ -130,7 +131,7 @@ def modified_at(source: str) -> float:
     place = Path(weights.locate(source))
     files = [
         path
-        for pattern in ("config.json", "card.json", "tokenizer.json", "*.safetensors")
+        for pattern in ("config.json", "card.json", "tokenizer*.json", "*.safetensors")
         for path in place.glob(pattern)
     ]
     return max((path.stat().st_mtime for path in files), default=0.0)
@@ -168,12 +169,24 @@ def preferred_device() -> str:
     return weights.preferred_device()
 
 
-def load(source: str, *, device: str = "cpu", dtype: str = "float32") -> Checkpoint:
-    """Load a bundled name, a local folder or a hub id; SourceError or SettingError says what is wrong."""
+def without_weights(source: str) -> WithoutWeights:
+    """Read what cutting a text for a model needs: configuration and tokenizer; SourceError as load."""
     config = weights.read_config(source)
-    found = adapter_for(config, source=source)
+    adapter_for(config, source=source)
+    return WithoutWeights(source, config, weights.read_tokenizer(source))
+
+
+def load(
+    source: str, *, device: str = "cpu", dtype: str = "float32", known: WithoutWeights | None = None
+) -> Checkpoint:
+    """Load a bundled name, a local folder or a hub id; SourceError or SettingError says what is wrong.
+
+    known: of this source, where it was read before; its tokenizer is shared.
+    """
+    read = known or without_weights(source)
+    found = adapter_for(read.config, source=source)
     model = found.prepare(weights.read_model(source, device=device, dtype=dtype, attends="attention" in found.parts))
-    return Checkpoint(source, found.name, model, weights.read_tokenizer(source))
+    return Checkpoint(source, found.name, model, read.tokenizer)
 
 
 def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
@@ -191,14 +204,14 @@ def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     return recorder.trace(adapter(checkpoint.architecture), checkpoint, prompt)
 
 
-def encode(checkpoint: Checkpoint, prompt: str) -> Encoded:
-    """Cut a prompt into tokens for a checkpoint, without its model; raises as trace does."""
-    return recorder.encoded(checkpoint, prompt)
+def encode(model: Readable, prompt: str) -> Encoded:
+    """Cut a prompt into tokens for a model, without its weights; raises as trace does."""
+    return recorder.encoded(model, prompt)
 
 
-def fitted(checkpoint: Checkpoint, prompt: str) -> Fit:
-    """Return as much of a prompt as a checkpoint reads, cut at the last whole token; SourceError as trace."""
-    return recorder.fitted(checkpoint, prompt)
+def fitted(model: Readable, prompt: str) -> Fit:
+    """Return as much of a prompt as a model reads, cut at the last whole token; SourceError as trace."""
+    return recorder.fitted(model, prompt)
 
 
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:

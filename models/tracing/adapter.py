@@ -4,7 +4,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,31 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 
 from models.records.trace import LayerTrace
 from models.tracing.capture import Capture
+
+
+class Readable(Protocol):
+    """What cutting a text into tokens needs of a model: no weights."""
+
+    @property
+    def name(self) -> str:
+        """The source, as errors call it."""
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The transformers configuration."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """The tokenizer; None where a folder has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutWeights:
+    """The configuration and the tokenizer of a model whose weights are not read."""
+
+    name: str
+    config: PretrainedConfig
+    tokenizer: PreTrainedTokenizerBase | None
 
 
 @dataclass(frozen=True, slots=True)

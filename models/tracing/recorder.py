@@ -14,7 +14,7 @@ from models.machine import threads
 from models.operators import backends
 from models.records.trace import ModelTrace, NamedArray, TokenLens
 from models.tracing import fitting
-from models.tracing.adapter import Adapter, Checkpoint
+from models.tracing.adapter import Adapter, Checkpoint, Readable
 from models.tracing.capture import capturing
 from models.tracing.fitting import Fit
 from models.tracing.parts import residual_stream
@@ -29,26 +29,26 @@ def trace(adapter: Adapter, checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     return trace_encoded(adapter, checkpoint, encoded(checkpoint, prompt))
 
 
-def encoded(checkpoint: Checkpoint, prompt: str) -> Encoded:
-    """Cut a prompt into the tokens that a checkpoint reads; raises as trace does, and touches no model."""
-    shape = accounting.shape_of(checkpoint.config)
-    found = encode(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=_limit(checkpoint))
+def encoded(model: Readable, prompt: str) -> Encoded:
+    """Cut a prompt into the tokens that a model reads; raises as trace does, and touches no weights."""
+    shape = accounting.shape_of(model.config)
+    found = encode(model.tokenizer, prompt, source=model.name, limit=_limit(model))
     if not found.ids:
-        message = f"the tokenizer of {checkpoint.name!r} makes no token of this text: use another text"
-        raise SourceError("errors.no_tokens", message, source=checkpoint.name)
+        message = f"the tokenizer of {model.name!r} makes no token of this text: use another text"
+        raise SourceError("errors.no_tokens", message, source=model.name)
     if not all(0 <= id_ < shape.vocab for id_ in found.ids):
-        message = f"the tokenizer of {checkpoint.name!r} has more entries than its model, which has {shape.vocab}"
-        raise SourceError("errors.foreign_tokenizer", message, source=checkpoint.name, vocab=shape.vocab)
+        message = f"the tokenizer of {model.name!r} has more entries than its model, which has {shape.vocab}"
+        raise SourceError("errors.foreign_tokenizer", message, source=model.name, vocab=shape.vocab)
     return found
 
 
-def fitted(checkpoint: Checkpoint, prompt: str) -> Fit:
-    """Return as much of a prompt, from its start, as a checkpoint reads; SourceError as in encoded, no model runs."""
-    return fitting.fitted(checkpoint.tokenizer, prompt, source=checkpoint.name, limit=_limit(checkpoint))
+def fitted(model: Readable, prompt: str) -> Fit:
+    """Return as much of a prompt, from its start, as a model reads; SourceError as in encoded, no model runs."""
+    return fitting.fitted(model.tokenizer, prompt, source=model.name, limit=_limit(model))
 
 
-def _limit(checkpoint: Checkpoint) -> int:
-    return min(PROMPT_TOKENS, accounting.shape_of(checkpoint.config).positions or PROMPT_TOKENS)
+def _limit(model: Readable) -> int:
+    return min(PROMPT_TOKENS, accounting.shape_of(model.config).positions or PROMPT_TOKENS)
 
 
 def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:

@@ -25,6 +25,7 @@ from viz import proof
 from viz.figure import Figure
 
 if TYPE_CHECKING:
+    from models.tracing.adapter import WithoutWeights
     from models.tracing.fitting import Fit
 
 T = TypeVar("T")
@@ -36,9 +37,11 @@ LEAST_BYTES = 2**30  # of each, also on a small machine
 REMEMBERED_FOLDERS = 64
 REMEMBERED_CHECKS = 256
 REMEMBERED_FITS = 64  # texts, cut to what a model reads
+REMEMBERED_TOKENIZERS = 16  # each with its configuration; up to some tens of megabytes
 
 _log = logging.getLogger(__name__)
 _FITS: "LruCache[Fit]" = LruCache(REMEMBERED_FITS)  # each weighs one
+_TOKENIZERS: "LruCache[WithoutWeights]" = LruCache(REMEMBERED_TOKENIZERS)
 _checking = threading.Lock()
 _lru_caches: dict[str, LruCache] = {}  # type: ignore[type-arg]
 _folders: dict[str, tuple[str, str]] = {}
@@ -54,6 +57,16 @@ def checkpoint(source: str):  # type: ignore[no-untyped-def]  # models.tracing.a
     from models import registry
 
     return _waited(loaded_models(), (source, registry.modified_at(source)), lambda: _loaded(source), _weight_bytes)
+
+
+def tokenizer(source: str) -> "WithoutWeights":
+    """Read the tokenizer and the configuration of a model once for all visitors; no weights, and no download.
+
+    Raises SourceError for what is not here or has no configuration of ours.
+    """
+    from models import registry
+
+    return _waited(_TOKENIZERS, (source, registry.modified_at(source)), lambda: _tokenizer_of(source), lambda _: 1)
 
 
 def trace_for(source: str, prompt: str) -> ModelTrace:
@@ -84,18 +97,18 @@ def fitted(source: str, prompt: str) -> "Fit":
     from models import registry
 
     key = (source, registry.modified_at(source), prompt)
-    return _waited(_FITS, key, lambda: registry.fitted(checkpoint(source), prompt), lambda _: 1)
+    return _waited(_FITS, key, lambda: registry.fitted(tokenizer(source), prompt), lambda _: 1)
 
 
 def fitted_here(code: str, prompt: str) -> "Fit | None":
-    """Return the same for a model as an address names it, where it is loaded already; None where it is not."""
+    """Return the same for a model as an address names it, where its tokenizer is held; None where it is not."""
     from models import registry
 
     typed = typed_folders().get(code)
     source = typed[1] if typed else code
-    held = [key for key in list(loaded_models().keys()) if isinstance(key, tuple) and key[0] == source]
-    loaded = loaded_models().held(held[-1]) if held else None
-    return None if loaded is None else registry.fitted(loaded, prompt)
+    stamps = [key for key in _TOKENIZERS.keys() if isinstance(key, tuple) and key[0] == source]  # noqa: SIM118 - no dict
+    known = _TOKENIZERS.held(stamps[-1]) if stamps else None
+    return None if known is None else registry.fitted(known, prompt)
 
 
 def serve() -> None:
@@ -323,7 +336,15 @@ def _loaded(source: str):  # type: ignore[no-untyped-def]
     if source not in bundled():
         _check_here(source)
         _check_memory(source)
-    return registry.load(source, device=registry.preferred_device())
+    return registry.load(source, device=registry.preferred_device(), known=tokenizer(source))
+
+
+def _tokenizer_of(source: str) -> "WithoutWeights":
+    from models import registry
+
+    if source not in bundled():
+        _check_here(source)
+    return registry.without_weights(source)
 
 
 def _check_here(source: str) -> None:

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from models import registry
-from pages.shared import cache
+from models.sources import resolve, weights
+from pages.shared import cache, token_count
 from pages.shared.lru_cache import LruCache
 
 
@@ -98,3 +99,57 @@ def test_sizes_and_card_of_a_folder_are_read_again_when_it_was_written(tmp_path:
     assert after[0] == 2 * before[0]
     assert min(after[1] - before[1], after[2] - before[2]) > 0
     assert cache.structure(source) == {"heads": "after"}
+
+
+@pytest.fixture
+def weights_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Empty caches; returns the sources whose weights are read."""
+    models, found, read_model = LruCache(2**30), [], weights.read_model
+    monkeypatch.setattr(cache, "_FITS", LruCache(64))
+    monkeypatch.setattr(cache, "_TOKENIZERS", LruCache(16))
+    monkeypatch.setattr(cache, "loaded_models", lambda: models)
+    monkeypatch.setattr(weights, "read_model", lambda source, **how: found.append(source) or read_model(source, **how))
+    return found
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> str:
+    """A folder with configuration and tokenizer alone: its weights could not be loaded."""
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((resolve.CHECKPOINTS / "transformer" / name).read_bytes())
+    return str(tmp_path)
+
+
+def test_cutting_and_counting_read_no_weights(weights_read, published: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for source in ("rwkv", published):
+        assert cache.fitted_here(source, "a wolf") is None, "counting reads no tokenizer"
+        fit = cache.fitted(source, "a wolf and a fox")
+        assert fit.tokens > 1
+        assert cache.fitted_here(source, "a wolf and a fox") == fit
+    monkeypatch.setattr(cache, "_folders", {"folder-1": ("transformer", published)})
+    assert token_count._counted("a wolf", ["folder-1"]) == (cache.fitted(published, "a wolf").tokens, fit.limit)
+    assert weights_read == []
+    assert cache.checkpoint("rwkv").tokenizer is cache.tokenizer("rwkv").tokenizer
+    assert weights_read == ["rwkv"], "the stand-in counts"
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_a_tokenizer_is_read_again_when_its_folder_was_written(weights_read, published: str, name: str) -> None:
+    first = cache.tokenizer(published)
+    assert cache.tokenizer(published) is first
+    path = Path(published, name)
+    os.utime(path, (path.stat().st_mtime + 10, path.stat().st_mtime + 10))
+    assert cache.tokenizer(published) is not first
+    assert weights_read == []
+
+
+def test_a_changed_tokenizer_cuts_otherwise(weights_read, published: str) -> None:
+    before = cache.fitted(published, "a wolf and a fox").tokens
+    path = Path(published, "tokenizer.json")
+    changed = json.loads(path.read_text(encoding="utf-8"))
+    changed["model"]["merges"] = []
+    path.write_text(json.dumps(changed), encoding="utf-8")
+    os.utime(path, (path.stat().st_mtime + 10, path.stat().st_mtime + 10))
+    assert cache.fitted(published, "a wolf and a fox").tokens > before
+    assert cache.fitted_here(published, "a wolf and a fox").tokens > before
+    assert weights_read == []

@@ -221,7 +221,7 @@ def test_what_is_read_of_a_text_is_kept_by_model_stamp_and_text(monkeypatch: pyt
 
     stamps, made = {"a": 1.0, "b": 1.0}, []
     monkeypatch.setattr(cache, "_FITS", LruCache(10))
-    monkeypatch.setattr(cache, "checkpoint", lambda source: source)
+    monkeypatch.setattr(cache, "tokenizer", lambda source: source)
     monkeypatch.setattr(registry, "modified_at", stamps.__getitem__)
     monkeypatch.setattr(registry, "fitted", lambda source, prompt: made.append((source, prompt)) or SimpleNamespace())
     for source, prompt in (("a", "x"), ("b", "x"), ("a", "y"), ("a", "x")):
