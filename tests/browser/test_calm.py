@@ -87,6 +87,29 @@ def test_the_place_of_a_picture_is_as_high_as_the_picture(server, visit, page: s
     assert {name: (drawn, kept) for name, drawn, kept in places if abs(drawn - kept) > PLACE_PX} == {}
 
 
+def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, visit) -> None:
+    held: list = []
+    seen = visit("about:blank", cold=True)
+    seen.page.route("**/assets/script/canvas.js*", held.append)
+    seen.page.goto(address(server.url, "transformer"))
+    place = seen.page.locator(".st-key-transformer-hero-canvas")
+    place.wait_for(timeout=LOOK_MS)
+    seen.page.wait_for_function("document.querySelectorAll(\"[class*='-canvas'].stElementContainer\").length > 2")
+    outlined = "one => getComputedStyle(one, '::after').content !== 'none'"
+    mask = place.evaluate("one => getComputedStyle(one, '::after').maskImage")
+    assert place.evaluate(outlined)
+    assert mask.startswith("url(")
+    assert place.evaluate("one => one.innerText.trim()") == ""
+    height = place.bounding_box()["height"]
+    while not held:
+        seen.page.wait_for_timeout(50)
+    for route in held:
+        route.continue_()
+    settled(seen.page)
+    assert not place.evaluate(outlined)
+    assert place.bounding_box()["height"] == pytest.approx(height, abs=PLACE_PX)
+
+
 def test_a_page_is_dressed_at_first_paint(server, visit) -> None:
     seen = visit(address(server.url, "transformer"), dark=True, cold=True)
     settled(seen.page)
