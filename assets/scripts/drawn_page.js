@@ -3,8 +3,8 @@
 // canvas draws itself anew where it can (its property redraw(ctx, scale)), so that it has the scale of the picture, and
 // is vectors in an SVG. Controls, tips and what only screen readers hear are left out.
 
-const LEFT_OUT = ".player, .tip, .heard, button, input, style, [hidden]";
-const CONTROLS = ".player"; // what lies below moves up into their place
+const LEFT_OUT = ".player, .zoom, .tip, .heard, button, input, style, [hidden]";
+const CONTROLS = ".player, .zoom"; // what lies below moves up into their place
 const CLIPPING = /hidden|auto|scroll|clip/;
 
 // The places of controls in an element, which a picture leaves out: {top, height} on the page.

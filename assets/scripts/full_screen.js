@@ -23,11 +23,34 @@ export async function enter(card) {
     throw error;
   }
   kept = { card, place, width, height, scroller, top, turn: 0 };
+  lifting.observe(document.body, { childList: true });
+  lift();
   await fit();
 }
 
 export async function leave() {
   await document.exitFullscreen();
+}
+
+// What a badge opens stands beside the page, where Streamlit keeps all that it opens. Outside the card it would neither be
+// seen nor take a click: it lies in the card meanwhile, above all else.
+const OPENED = "stFloatingOverlayPortal";
+const lifting = new MutationObserver(() => lift());
+
+function lift() {
+  const place = document.getElementById(OPENED);
+  if (!place || !kept) return;
+  if (place.parentElement !== kept.card) kept.card.append(place);
+  place.popover = "manual";
+  if (!place.matches(":popover-open")) place.showPopover();
+}
+
+function lower() {
+  lifting.disconnect();
+  const place = document.getElementById(OPENED);
+  if (place?.matches(":popover-open")) place.hidePopover();
+  place?.removeAttribute("popover");
+  if (place) document.body.append(place);
 }
 
 document.addEventListener("fullscreenchange", () => {
@@ -36,6 +59,7 @@ document.addEventListener("fullscreenchange", () => {
   if (!kept || document.fullscreenElement === kept.card) return;
   const { card, place, scroller, top } = kept;
   kept = null;
+  lower();
   delete card.dataset.full;
   setRoof(card, null);
   card.style.removeProperty("--cs-zoom");

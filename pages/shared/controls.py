@@ -1,19 +1,18 @@
 """Input controls of the pages: the text, and the choice of layer, head and channel."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import streamlit as st
 
 from models.errors import ContextscopeError
 from models.records.trace import ModelTrace
-from pages.shared import attempts, cache, model_picker, notices, parts, prompt
+from pages.shared import attempts, cache, model_picker, notices, outline, parts, prompt, site
 from pages.shared.state import session
 from pages.shared.words.i18n import t
 
 _SEGMENTS = 12  # up to so many choices are shown at once, more on a slider
 _GOOD = "contextscope.good"  # page -> the last text that could be traced there
-_SKELETON_HEIGHT = 460
 
 
 def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | None:
@@ -28,7 +27,7 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
     name = architecture or page
     try:
         # The container stands in every run, so that what follows keeps its place.
-        with st.container(key=f"wait-{page}"), _waiting() if page not in good else nullcontext():
+        with st.container(key=f"wait-{page}"), _waiting(page) if page not in good else nullcontext():
             text = prompt.fitted(page, box, names)
             trace = traced_by(name, text)
     except ContextscopeError as error:
@@ -46,9 +45,12 @@ def traced_prompt(page: str, architecture: str | None = None) -> ModelTrace | No
     return trace
 
 
-def _waiting() -> AbstractContextManager[object]:
-    """Show the card of a figure that is not there yet."""
-    return st.skeleton(height=_SKELETON_HEIGHT)
+@contextmanager
+def _waiting(page: str) -> Iterator[None]:
+    """Show the outline of the first figure of a page while it is not there yet."""
+    shape, height = outline.remembered(f"{page}.{site.page(page).first}")
+    with st.container(key=f"outline-{shape}-{page}"), st.skeleton(height=height):
+        yield
 
 
 def traced_by(architecture: str, text: str) -> ModelTrace:

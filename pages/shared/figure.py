@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import figure_menu, html, parts, proof, site, style
+from pages.shared import figure_menu, html, outline, parts, proof, site, style
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -16,7 +16,7 @@ from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
-from viz.hero import HeroSpec
+from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
 
 
@@ -64,16 +64,23 @@ def show(
 
 
 def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:
-    if isinstance(fig.body, CanvasSpec):
-        canvas(fig.body, key=f"{key}.canvas", picked=picked)
-    elif isinstance(fig.body, HeroSpec):
-        hero(fig.body, key=f"{key}.hero")
-    elif isinstance(fig.body, Ranking):
+    """Draw a figure in a place that shows its outline until then."""
+    if isinstance(fig.body, Ranking):
         ranking(fig.body, key=f"{key}.ranking")
-    else:
-        with st.container(key=f"slot-{key}", height=fig.body.height, border=False):  # freed by contextscope.css
+        return
+    shape = outline.shape(fig.body)
+    if key in site.FIRST:
+        outline.remember(key, fig.body)
+    if isinstance(fig.body, VegaSpec):
+        with st.container(key=f"slot-{shape}-{key}", height=fig.body.height, border=False):  # freed by contextscope.css
             spec = {**fig.body.spec, "datasets": fig.body.rows}
             st.vega_lite_chart(spec, key=f"{key}.chart", theme=None, width="stretch", alt=fig.alt)
+        return
+    with st.container(key=f"shape-{shape}-{key}"):
+        if isinstance(fig.body, CanvasSpec):
+            canvas(fig.body, key=f"{key}.canvas", picked=picked)
+        else:
+            hero(fig.body, key=f"{key}.hero")
 
 
 def _badge(key: str, check: Check, compare: proof.Compare | None) -> None:

@@ -235,6 +235,8 @@ def test_a_card_fills_the_screen_and_returns(server, visit, shown: tuple[str, st
     assert card.evaluate("card => card.scrollHeight - card.clientHeight") <= 1, "all of it is in sight"
     sharp = "one => one.matches('svg') ? 9 : one.width / one.getBoundingClientRect().width"
     assert drawing.evaluate(sharp) > 0.98, "a pixel of the screen has one of its own"
+    if shown == MAP:
+        check_badge(page, card)
     menu_of(card).locator("[role='menuitem']").first.click()  # the same entry leaves
     page.wait_for_function("!document.fullscreenElement", timeout=LOOK_MS)
     page.wait_for_function(
@@ -245,6 +247,23 @@ def test_a_card_fills_the_screen_and_returns(server, visit, shown: tuple[str, st
     assert card.evaluate(BOX) == before
     assert drawing.bounding_box()["width"] == small["width"]
     assert page.evaluate("document.querySelector('.stMain').scrollTop") == scrolled
+
+
+def check_badge(page: Page, card) -> None:
+    """Open the badge of a card that fills the screen: what it says lies above the card, and closes again."""
+    badge, proof = card.locator("[class*='st-key-badge-'] button"), page.locator(".cs-proof")
+    badge.click()
+    expect(proof).to_be_visible(timeout=LOOK_MS)
+    expect(proof.locator(".cs-curves").first).to_be_visible(timeout=LOOK_MS)
+    page.wait_for_timeout(300)
+    near = badge.bounding_box()
+    assert abs(proof.bounding_box()["x"] - near["x"]) < 60
+    assert proof.evaluate(
+        "one => { const { x, y } = one.getBoundingClientRect();"
+        " return one.contains(document.elementFromPoint(x + 9, y + 9)) }"
+    )
+    badge.click()
+    expect(proof).to_be_hidden(timeout=LOOK_MS)
 
 
 def test_the_menu_is_that_of_the_card_whose_button_was_pressed_last(server, visit) -> None:

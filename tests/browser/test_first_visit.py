@@ -213,6 +213,29 @@ def test_nothing_complains_and_nothing_leaves_the_machine(first_visit, page: str
     assert not [url for url in seen.asked if not url.startswith(("http://localhost:", "data:", "blob:"))]
 
 
+def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, visit) -> None:
+    held: list = []
+    seen = visit("about:blank", cold=True)
+    seen.page.route("**/assets/script/canvas.js*", held.append)
+    seen.page.goto(f"{server.url}/transformer")
+    place = seen.page.locator(".st-key-transformer-hero-canvas")
+    place.wait_for(timeout=LOOK_MS)
+    seen.page.wait_for_function("document.querySelectorAll(\"[class*='-canvas'].stElementContainer\").length > 2")
+    outlined = "one => getComputedStyle(one, '::after').content !== 'none'"
+    mask = place.evaluate("one => getComputedStyle(one, '::after').maskImage")
+    assert place.evaluate(outlined)
+    assert mask.startswith("url(")
+    assert place.evaluate("one => one.innerText.trim()") == ""
+    height = place.bounding_box()["height"]
+    while not held:
+        seen.page.wait_for_timeout(50)
+    for route in held:
+        route.continue_()
+    settled(seen.page)
+    assert not place.evaluate(outlined)
+    assert place.bounding_box()["height"] == pytest.approx(height, abs=PLACE_PX)
+
+
 def test_shifts_and_small_targets_are_noticed(server, visit) -> None:
     """What jumps and what is small is seen: the measures can be broken."""
     page = visit(f"{server.url}/mamba").page

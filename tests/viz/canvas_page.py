@@ -6,17 +6,20 @@ from viz.canvas import script, styles
 
 HARNESS = """
 <style>body { margin: 0 } %s</style><div id="host" style="width:%dpx"><div class="root"></div></div>
+<div id="beside"><div class="root"></div></div>
 <script type="module">
   const source = atob("%s");
   const text = new TextDecoder().decode(Uint8Array.from(source, (c) => c.charCodeAt(0)));
   const module = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   window.picked = [];
   window.store = module.selectionStore();
-  window.show = (payload) => {
+  const draw = (payload, place) => {
     const data = Uint8Array.from(atob(payload), (c) => c.charCodeAt(0));
     const setTriggerValue = (name, value) => window.picked.push([name, value]);
-    window.cleanup = module.default({ data, parentElement: document.getElementById("host"), setTriggerValue });
+    return module.default({ data, parentElement: document.getElementById(place), setTriggerValue });
   };
+  window.show = (payload) => (window.cleanup = draw(payload, "host"));
+  window.beside = (payload) => draw(payload, "beside");
   window.ready = true;
 </script>
 """
@@ -46,7 +49,17 @@ def follow(page, figure) -> None:
 
 def again(page, figure) -> None:
     """Send a figure to the component of a page, as a rerun does."""
-    page.evaluate("(payload) => window.show(payload)", base64.b64encode(figure.body.payload()).decode())
+    page.evaluate("(payload) => window.show(payload)", payload(figure))
+
+
+def beside(page, figure) -> None:
+    """Draw another figure below the first one, in a component of its own."""
+    page.evaluate("(payload) => window.beside(payload)", payload(figure))
+
+
+def payload(figure) -> str:
+    """Write the bytes of a figure as text."""
+    return base64.b64encode(figure.body.payload()).decode()
 
 
 def layout(page) -> dict:

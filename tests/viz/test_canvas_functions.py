@@ -296,7 +296,7 @@ BREAKS = [
     (check_scales, "Math.log(value / scale.low) / Math.log(high / scale.low)", "value / high"),
     (check_readout, "sums ?? plane", "plane"),
     (check_readout, '"strongest" : "summed"', '"summed" : "strongest"'),
-    (check_bars, "Math.min(i * pool, strip.labels.length)", "i"),
+    (check_bars, "Math.min(i * pool, tokens[1])", "i"),
     (check_bars, "sums ?? plane", "plane"),
     (check_no_cell_is_lost, "Math.ceil(((pixel + 1) * cells) / pixels)", "Math.floor((pixel * cells) / pixels) + 1"),
     (check_no_cell_is_lost, "strength > most", "most < 0"),
@@ -328,12 +328,23 @@ def test_the_plan_of_a_short_text(call):
 
 def test_a_pointer_finds_the_cell_that_the_plan_put_there(call):
     view = pooled_view(PEAKS)
-    view["plan"] = {"left": 30, "gridY": 100, "gridWidth": 50, "row": 20, "cell": 20, "token": 10}
+    drawn = {"gridY": 100, "gridWidth": 50, "gridHeight": 60, "row": 20, "cell": 20, "token": 10}
+    view["plan"] = drawn | {"left": 30, "stripX": 30, "cellX": 30, "cellY": 100, "tokens": [0, 5]}
     find = "return f.cellAt(view, x, y)"
     assert call(find, view=view, x=71, y=145) == {"zone": "grid", "tile": 0, "row": 2, "column": 2, "x": 71, "y": 145}
     assert call(find, view=view, x=81, y=145) is None
     assert call(find, view=view, x=31, y=50)["token"] == 0
     assert call(find, view=view, x=5, y=125)["token"] == 2  # the name of a row of two tokens: the first of them
+    view["plan"] |= {
+        "stripX": 10,
+        "cellX": 10,
+        "cellY": 80,
+        "tokens": [2, 5],
+    }  # a range that begins with the third token
+    assert call(find, view=view, x=31, y=50)["token"] == 2
+    found = call(find, view=view, x=51, y=131)
+    assert (found["row"], found["column"]) == (2, 2)
+    assert call(find, view=view, x=51, y=161) is None, "below the picture"
 
 
 CLICK = """

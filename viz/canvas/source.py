@@ -12,6 +12,7 @@ SCRIPT_FILES = (
     "spread",
     "view",
     "follow",
+    "range",
     "layout",
     "cells",
     "lanes",
@@ -27,6 +28,8 @@ SCRIPT_FILES = (
     "paint",
     "player",
     "foot",
+    "zoom",
+    "brush",
     "input",
     "component",
 )

@@ -93,6 +93,14 @@ def words(t: Translate) -> Mapping[str, str]:
         "keys": t("viz.words.keys"),
         "summed": t("viz.words.summed"),
         "strongest": t("viz.words.strongest"),
+        "zoom": t("viz.words.zoom"),
+        "zoom_in": t("viz.words.zoom_in"),
+        "zoom_out": t("viz.words.zoom_out"),
+        "zoom_whole": t("viz.words.zoom_whole"),
+        "zoom_hint": template(t, "viz.words.zoom_hint", "count"),
+        "zoom_all": template(t, "viz.words.zoom_all", "count"),
+        "zoom_range": template(t, "viz.words.zoom_range", "first", "last", "count"),
+        "zoom_rows": template(t, "viz.words.zoom_rows", "top", "bottom", "first", "last", "count"),
     }
 
 

@@ -29,7 +29,7 @@ function activeRow(view) {
 // One bar for every block of pool tokens.
 function drawBars(view, ctx, bar, at, values, name, pool) {
   const { theme, strip } = view.header;
-  const { left, token, fonts } = view.plan;
+  const { left, stripX, tokens, token, fonts } = view.plan;
   let high = 0;
   let low = 0;
   for (const v of values) {
@@ -38,10 +38,10 @@ function drawBars(view, ctx, bar, at, values, name, pool) {
   }
   const span = high - low || 1;
   const zero = at.y + at.height * (high / span);
-  const edge = (i) => left + Math.min(i * pool, strip.labels.length) * token;
+  const edge = (i) => stripX + Math.max(tokens[0], Math.min(i * pool, tokens[1])) * token;
   const gap = token >= 6 ? Math.min(4, token * 0.12) : 0;
   values.forEach((v, i) => {
-    if (!Number.isFinite(v)) return;
+    if (!Number.isFinite(v) || edge(i + 1) <= edge(i)) return;
     const x = snap(view, edge(i) + gap / 2);
     const w = Math.max(1 / view.dpr, snap(view, edge(i + 1) - gap / 2) - x);
     const h = Math.max(1, (Math.abs(v) / span) * at.height);

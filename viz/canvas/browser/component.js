@@ -26,6 +26,7 @@ export default function (component) {
 function open(root) {
   const view = new View(root);
   buildPlayer(view);
+  buildZoom(view);
   listen(view);
   const unfollow = followStores(view);
   const observer = new ResizeObserver(() => {
@@ -67,7 +68,7 @@ function update(view, data) {
   view.stage.setAttribute("aria-roledescription", words.picture);
   view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && grid.picks !== "none")));
   if (!before || before.id !== header.id || before.reading !== header.reading || before.strip?.selected !== strip?.selected) {
-    view.own.set({ token: null, frame: null, hover: null }, "data");
+    view.own.set({ token: null, frame: null, hover: null, range: null, rows: null }, "data");
   }
   attach(view);
   placeFrame(view);

@@ -22,13 +22,16 @@ function hoveredToken(view) {
 function drawTokenBands(view, ctx, token) {
   const { strip, grid } = view.header;
   const { plan } = view;
-  const x = plan.left + token * plan.token;
-  band(view, ctx, x, plan.stripY, plan.token, plan.labels.height);
+  const x = plan.stripX + token * plan.token;
+  const seen = token >= plan.tokens[0] && token < plan.tokens[1];
+  if (seen) band(view, ctx, x, plan.stripY, plan.token, plan.labels.height);
   if (!grid) return;
   if (strip.role === "columns") {
-    band(view, ctx, x, plan.gridY, plan.token, plan.gridHeight);
-    plan.bars.forEach((bar) => band(view, ctx, x, bar.y, plan.token, bar.height));
-    if (grid.row_tokens) band(view, ctx, plan.left, plan.gridY + (token / grid.pool[0]) * plan.row, plan.gridWidth, Math.max(2, plan.row / grid.pool[0]));
+    if (seen) band(view, ctx, x, plan.gridY, plan.token, plan.gridHeight);
+    if (seen) plan.bars.forEach((bar) => band(view, ctx, x, bar.y, plan.token, bar.height));
+    if (grid.row_tokens && token >= plan.down[0] && token < plan.down[1]) {
+      band(view, ctx, plan.left, plan.cellY + (token / grid.pool[0]) * plan.row, plan.gridWidth, Math.max(2, plan.row / grid.pool[0]));
+    }
   } else if (strip.role === "rows") drawRowBands(view, ctx, token, token + 1);
 }
 
@@ -37,11 +40,12 @@ function drawRowBands(view, ctx, first, after) {
   const { grid } = view.header;
   for (let i = 0; i < grid.count; i++) {
     const { x, y, size } = tileBox(view.plan, i);
+    const cells = tileCells(view, i);
     const range = reach(grid, i, first, after);
     if (!range) continue;
-    const height = size / grid.rows;
     const top = Math.floor(range[0] / grid.pool[0]);
-    band(view, ctx, x, y + top * height, size, Math.max(2, (Math.ceil(range[1] / grid.pool[0]) - top) * height));
+    const height = Math.max(2, (Math.ceil(range[1] / grid.pool[0]) - top) * cells.tall);
+    inWindow(view, ctx, { x, y, width: size, height: size }, () => band(view, ctx, x, cells.y + top * cells.tall, size, height));
   }
 }
 
@@ -69,31 +73,36 @@ function drawTileCell(view, ctx, at) {
   const [from, to] = cellReach(grid, at.tile, at.column, grid.pool[1]);
   if (strip?.role === "rows") {
     drawRowBands(view, ctx, top, bottom);
-    band(view, ctx, plan.left + top * plan.token, plan.stripY, plan.token * (bottom - top), plan.labels.height);
+    const line = { x: plan.left, y: plan.stripY, width: plan.width - plan.left, height: plan.labels.height };
+    inWindow(view, ctx, line, () => band(view, ctx, plan.stripX + top * plan.token, line.y, plan.token * (bottom - top), line.height));
   }
-  const w = size / grid.columns / grid.pool[1];
-  const h = size / grid.rows / grid.pool[0];
+  const cells = tileCells(view, at.tile);
+  const w = cells.wide / grid.pool[1];
+  const h = cells.tall / grid.pool[0];
   ctx.strokeStyle = theme.ink;
   ctx.lineWidth = 1.25;
-  ctx.strokeRect(x + from * w, y + top * h, Math.max((to - from) * w, 3), Math.max((bottom - top) * h, 3));
+  const cell = [cells.x + from * w, cells.y + top * h, Math.max((to - from) * w, 3), Math.max((bottom - top) * h, 3)];
+  inWindow(view, ctx, { x, y, width: size, height: size }, () => ctx.strokeRect(...cell));
 }
 
 function drawMatrixCell(view, ctx, at) {
   const { grid, strip, theme } = view.header;
-  const { left, gridY, row, cell, gridWidth, gridHeight, labels, bars, stripY } = view.plan;
-  const x = left + at.column * cell;
-  const y = gridY + at.row * row;
-  const wide = Math.min(cell, left + gridWidth - x);
-  band(view, ctx, left, y, gridWidth, row);
+  const { left, gridY, row, cell, gridWidth, gridHeight, labels, bars, stripY, cellX, cellY } = view.plan;
+  const x = Math.max(left, cellX + at.column * cell); // of a block, the part that is shown
+  const y = Math.max(gridY, cellY + at.row * row);
+  const wide = Math.min(cellX + (at.column + 1) * cell, left + gridWidth) - x;
+  const tall = Math.min(cellY + (at.row + 1) * row, gridY + gridHeight) - y;
+  if (wide <= 0 || tall <= 0) return;
+  band(view, ctx, left, y, gridWidth, tall);
   band(view, ctx, x, gridY, wide, gridHeight);
   if (strip?.role === "columns") {
     band(view, ctx, x, stripY, wide, labels.height);
     bars.forEach((bar) => band(view, ctx, x, bar.y, wide, bar.height));
   }
-  if (grid.row_tokens || grid.row_labels.length) band(view, ctx, 0, y, left - 2, row);
+  if (grid.row_tokens || grid.row_labels.length) band(view, ctx, 0, y, left - 2, tall);
   ctx.strokeStyle = theme.ink;
   ctx.lineWidth = 1.5;
-  ctx.strokeRect(snap(view, x) + 0.25, snap(view, y) + 0.25, Math.max(cell - 0.5, 3), Math.max(row - 0.5, 3));
+  ctx.strokeRect(snap(view, x) + 0.25, snap(view, y) + 0.25, Math.max(cell - 0.5, 3), Math.max(tall - 0.5, 3));
 }
 
 function band(view, ctx, x, y, width, height) {

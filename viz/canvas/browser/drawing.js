@@ -22,6 +22,17 @@ function element(tag, className, parent) {
   return node;
 }
 
+// Give a button its picture, and return the path of it.
+function drawIcon(button, path) {
+  const [svg, icon] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  svg.setAttribute("viewBox", "0 0 14 14");
+  svg.setAttribute("aria-hidden", "true");
+  icon.setAttribute("d", path);
+  svg.append(icon);
+  button.append(svg);
+  return icon;
+}
+
 function same(a, b) {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

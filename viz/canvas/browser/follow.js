@@ -15,7 +15,7 @@ function followStores(view) {
     if (!view.header) return;
     const before = view.store;
     if (changed.has("reading")) attach(view);
-    if (before !== view.store) changed = new Set(["token", "frame", "hover", "layer"]);
+    if (before !== view.store) changed = new Set(["token", "frame", "hover", "layer", "range"]);
     else if (view.store !== store) return;
     showSelection(view, changed);
   };
@@ -29,6 +29,7 @@ function showSelection(view, changed) {
   placeFrame(view);
   writePlayer(view);
   if (!view.plan) return;
+  if (changed.has("range") || changed.has("rows")) return showRange(view);
   if (frame !== view.frame) {
     view.images.clear();
     if (view.byFrame) writeFrameScale(view);
@@ -40,7 +41,7 @@ function showSelection(view, changed) {
   paintOver(view);
 }
 
-const said = (view) => view.store?.get() ?? { token: null, span: null, frame: null, hover: null, layer: null, head: null, playing: false };
+const said = (view) => view.store?.get() ?? { token: null, span: null, frame: null, hover: null, range: null, rows: null, layer: null, head: null, playing: false };
 
 // The token that is shown: that of the time while it moves, else the chosen one, else the header's own; null for none.
 function shownToken(view) {

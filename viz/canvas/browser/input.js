@@ -2,12 +2,18 @@
 
 function listen(view) {
   const { stage } = view;
-  stage.onpointermove = (event) => hover(view, event);
-  stage.onpointerdown = (event) => hover(view, event);
+  stage.onpointermove = (event) => drag(view, event) || hover(view, event);
+  stage.onpointerdown = (event) => {
+    hover(view, event);
+    press(view, event);
+  };
+  stage.onpointerup = () => release(view);
+  stage.onpointercancel = () => letBrushGo(view);
   stage.onpointerleave = () => setCursor(view, null);
   stage.onblur = () => setCursor(view, null);
   stage.onkeydown = (event) => key(view, event);
   stage.onclick = (event) => {
+    if (view.dragged) return; // the end of a range that was drawn
     const at = hit(view, event);
     if (at) choose(view, at);
   };
@@ -42,17 +48,17 @@ function hit(view, event) {
 
 function cellAt(view, x, y) {
   const { strip, grid } = view.header;
-  const { left, gridY, gridWidth, row: tall, cell, token: wide } = view.plan;
+  const { left, gridY, gridWidth, gridHeight, row: tall, cell, token: wide, tokens, stripX, cellX, cellY } = view.plan;
   if (strip && y < gridY && y >= 0) {
-    const token = Math.floor((x - left) / wide);
-    return token >= 0 && token < strip.labels.length ? { zone: "strip", token, x, y } : null;
+    const token = Math.floor((x - stripX) / wide);
+    return token >= tokens[0] && token < tokens[1] ? { zone: "strip", token, x, y } : null;
   }
   if (!grid) return null;
   if (grid.mode === "tiles") return tileAt(view, x, y);
-  const row = Math.floor((y - gridY) / tall);
-  if (row < 0 || row >= grid.rows || x >= left + gridWidth) return null;
-  const column = Math.floor((x - left) / cell);
-  if (column < 0) return grid.row_tokens ? { zone: "strip", token: Math.min(strip.labels.length - 1, row * grid.pool[0]), x, y } : null;
+  const row = Math.floor((y - cellY) / tall);
+  if (y < gridY || y >= gridY + gridHeight || row >= grid.rows || x >= left + gridWidth) return null;
+  const column = Math.floor((x - cellX) / cell);
+  if (x < left) return grid.row_tokens ? { zone: "strip", token: Math.min(strip.labels.length - 1, row * grid.pool[0]), x, y } : null;
   return column < grid.columns ? { zone: "grid", tile: 0, row, column, x, y } : null;
 }
 
@@ -61,8 +67,9 @@ function tileAt(view, x, y) {
   for (let i = 0; i < grid.count; i++) {
     const tile = tileBox(view.plan, i);
     if (x < tile.x || y < tile.y || x >= tile.x + tile.size || y >= tile.y + tile.size + view.plan.tiles.foot) continue;
-    const row = Math.min(grid.rows - 1, Math.floor(((y - tile.y) / tile.size) * grid.rows));
-    return { zone: "grid", tile: i, row, column: Math.floor(((x - tile.x) / tile.size) * grid.columns), x, y };
+    const cells = tileCells(view, i);
+    const row = Math.floor((Math.min(y, tile.y + tile.size - 0.01) - cells.y) / cells.tall); // the score below belongs to the last
+    return { zone: "grid", tile: i, row: Math.min(grid.rows - 1, row), column: Math.min(grid.columns - 1, Math.floor((x - cells.x) / cells.wide)), x, y };
   }
   return null;
 }
@@ -78,7 +85,8 @@ function hover(view, event) {
 
 function key(view, event) {
   const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0], Home: [0, -1e6], End: [0, 1e6] };
-  if (event.key === "Escape") return setCursor(view, null);
+  if (event.key === "Escape") return view.brush ? letBrushGo(view) : setCursor(view, null);
+  if (zoomKey(view, event)) return;
   const chosen = event.key === "Enter" || event.key === " ";
   const step = steps[event.key];
   if (!chosen && !step) return;
@@ -88,6 +96,7 @@ function key(view, event) {
     return;
   }
   const at = view.cursor ? moved(view, view.cursor, step, event.shiftKey) : start(view);
+  keepInRange(view, at);
   setCursor(view, at);
   view.heard.textContent = readout(view, at).join(". ");
 }

@@ -2,7 +2,7 @@
 
 function drawRowLabels(view, ctx) {
   const { grid, strip, theme } = view.header;
-  const { left, gridY, row, fonts } = view.plan;
+  const { left, gridY, gridHeight, cellY, row, fonts } = view.plan;
   const labels = grid.row_tokens && strip ? strip.labels : grid.row_labels;
   if (!labels.length) return;
   const pool = grid.row_tokens ? grid.pool[0] : 1;
@@ -13,9 +13,10 @@ function drawRowLabels(view, ctx) {
   ctx.textBaseline = "middle";
   ctx.textAlign = "right";
   const selected = grid.row_tokens ? shownToken(view) : null;
-  const stands = grid.row_tokens && every > 1 ? rowLandmarks(strip, every, selected) : null;
+  const stands = grid.row_tokens && every > 1 ? rowLandmarks(view, every, selected) : null;
   labels.forEach((label, i) => {
-    const y = gridY + (i / pool) * row + row / pool / 2;
+    const y = cellY + (i / pool) * row + row / pool / 2;
+    if (y < gridY || y > gridY + gridHeight) return;
     if (colored) {
       ctx.fillStyle = grid.row_colors[i];
       round(ctx, 0, gridY + i * row + 2, 4, row - 4, 2);
@@ -40,8 +41,10 @@ function drawRowLabels(view, ctx) {
 }
 
 // The rows that keep their names where every so many have room for one: the selected one, and what a reader finds first.
-function rowLandmarks(strip, every, selected) {
-  const rank = (i) => (strip.piece[i] > 1 ? null : ranks(strip)[i]);
+function rowLandmarks(view, every, selected) {
+  const { strip } = view.header;
+  const [first, after] = view.plan.down;
+  const rank = (i) => (strip.piece[i] > 1 || i < first || i >= after ? null : ranks(strip)[i]);
   return landmarks(strip.labels.length, rank, (i, j) => Math.abs(i - j) >= every, selected === null ? [] : [selected]);
 }
 
@@ -65,7 +68,7 @@ function drawTokenText(ctx, text, x, y, color, align, markColor) {
 
 function drawColumnLabels(view, ctx) {
   const { grid, theme } = view.header;
-  const { left, gridY, gridHeight, gridWidth, cell, fonts, width } = view.plan;
+  const { left, gridY, gridHeight, gridWidth, cell, cellX, fonts, width } = view.plan;
   let y = gridY + gridHeight;
   ctx.fillStyle = theme.muted;
   ctx.textBaseline = "middle";
@@ -75,7 +78,8 @@ function drawColumnLabels(view, ctx) {
     const widest = Math.max(...grid.column_labels.map((label) => ctx.measureText(label).width)) + 8;
     const every = Math.max(1, Math.ceil(widest / cell));
     grid.column_labels.forEach((label, i) => {
-      if (i % every === 0) ctx.fillText(label, left + (i + 0.5) * cell, y + 11);
+      const x = cellX + (i + 0.5) * cell;
+      if (i % every === 0 && x > left && x < left + gridWidth) ctx.fillText(label, x, y + 11);
     });
     y += 20;
   }

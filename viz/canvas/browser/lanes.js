@@ -2,14 +2,14 @@
 
 function drawLanes(view, ctx) {
   const { grid, theme } = view.header;
-  const { left, gridY, row, cell } = view.plan;
+  const { cellX, cellY, row, cell } = view.plan;
   const { chosen, alone } = grid.lanes;
   const gap = cell >= 8 ? 1 : 0;
   for (let r = 0; r < grid.rows; r++) {
-    const y = gridY + r * row;
+    const y = cellY + r * row;
     for (let c = 0; c < grid.columns; c++) {
-      const x = snap(view, left + c * cell);
-      const width = snap(view, left + (c + 1) * cell) - x - gap;
+      const x = snap(view, cellX + c * cell);
+      const width = snap(view, cellX + (c + 1) * cell) - x - gap;
       const at = r * grid.columns + c;
       const all = chosen.map(([category, weight]) => ({ category: view.planes[category][at], weight: view.planes[weight][at] }));
       const made = all.filter(({ category }) => !Number.isNaN(category));

@@ -13,10 +13,12 @@ function layout(view) {
   const widest = grid && !strip ? 120 : 76;
   const room = width - plan.left;
   const columns = grid && grid.mode !== "tiles" ? grid.columns : tokens;
-  plan.token = strip ? Math.min(widest, room / Math.max(tokens, 1)) : 0;
+  planTokens(view, plan, room, widest);
   plan.labels = strip ? planLabels(view, plan, room) : null;
+  plan.stripX = plan.left - plan.tokens[0] * plan.token; // labels that lean have made tokens narrower
   plan.cell = aligned ? plan.token * (grid ? grid.pool[1] : 1) : grid && grid.mode !== "tiles" ? Math.min(strip ? 1e9 : widest, room / columns) : 0;
-  plan.gridWidth = aligned && grid ? plan.token * tokens : plan.cell * columns;
+  plan.cellX = aligned ? plan.stripX : plan.left;
+  plan.gridWidth = aligned && grid ? plan.token * (plan.tokens[1] - plan.tokens[0]) : plan.cell * columns;
   plan.stripY = 0;
   let y = strip ? plan.labels.height : 0;
   plan.bars = bars.map(() => {
@@ -27,8 +29,24 @@ function layout(view) {
   if (strip && grid) y += bars.length ? 4 : 6;
   plan.gridY = y;
   if (grid) y = grid.mode === "tiles" ? planTiles(grid, plan, y) : planRows(grid, plan, y, view.roof);
+  if (grid) planGridRows(view, plan);
   plan.height = Math.ceil(y + 1);
   return plan;
+}
+
+// Which tokens are shown, how wide one is, and where the first of all would begin, to the left of the picture where it
+// is not shown. whole: how wide one is where all are shown.
+function planTokens(view, plan, room, widest) {
+  const { strip } = view.header;
+  const tokens = strip ? strip.labels.length : 0;
+  plan.across = shownRange(view, "range");
+  plan.down = shownRange(view, "rows");
+  plan.tokens = strip?.role === "rows" ? plan.down : plan.across;
+  plan.whole = strip ? Math.min(widest, room / Math.max(tokens, 1)) : 0;
+  plan.zoomed = [plan.across, plan.down].some(([first, after]) => after - first < tokens);
+  const count = plan.tokens[1] - plan.tokens[0];
+  plan.token = count < tokens ? room / count : plan.whole;
+  plan.stripX = plan.left - plan.tokens[0] * plan.token;
 }
 
 function fontsOf(theme, small) {
@@ -62,6 +80,7 @@ function planLabels(view, plan, room) {
   if (strip.roles) return planSequence(view, plan);
   const groups = [];
   strip.labels.forEach((label, i) => {
+    if (i < plan.tokens[0] || i >= plan.tokens[1]) return;
     if (strip.piece[i] > 1 && groups.length) groups[groups.length - 1].span += 1;
     else groups.push({ start: i, span: 1, label });
   });
@@ -71,15 +90,15 @@ function planLabels(view, plan, room) {
   const use = (size) => Object.assign(plan.fonts, { token: weight(size, 500), tokenBold: weight(size, 700) });
   for (const size of plan.small ? [12, 11] : [13, 12, 11.5]) {
     sized(weight(size, 700)); // any of them may be the shown one
-    if (!spread(groups, slot, size * 0.4, EDGE - plan.left, room - EDGE)) continue;
+    if (!spread(groups, slot, size * 0.4, EDGE - plan.stripX, plan.width - EDGE - plan.stripX)) continue;
     use(size);
     return { groups, lean: 0, height: 36, loose: true };
   }
   if (view.print) return planLeaning(view, plan, room, groups);
   sized(plan.fonts.token);
-  const middle = (i) => plan.left + (groups[i].start + groups[i].span / 2) * slot;
+  const middle = (i) => plan.stripX + (groups[i].start + groups[i].span / 2) * slot;
   const half = (i) => Math.min(groups[i].width, TICK_LABEL) / 2;
-  const inside = (i) => middle(i) - half(i) >= 1 && middle(i) + half(i) <= room - 1;
+  const inside = (i) => middle(i) - half(i) >= 1 && middle(i) + half(i) <= plan.width - 1;
   const clear = (i, j) => Math.abs(middle(i) - middle(j)) >= half(i) + half(j) + TICK_GAP;
   const named = landmarks(groups.length, (i) => (inside(i) ? ranks(strip)[groups[i].start] : null), clear);
   groups.forEach((group, i) => (group.named = named.has(i)));
@@ -96,9 +115,9 @@ function planSequence(view, plan) {
   const size = plan.small ? 11 : 12;
   Object.assign(plan.fonts, { token: `500 ${size}px ${theme.mono}`, tokenBold: `700 ${size}px ${theme.mono}` });
   const room = size * 0.6 + 1;
-  const lines = plan.token >= room ? 1 : 2 * plan.token >= room ? 2 : 4;
-  const groups = strip.labels.map((label, i) => ({ start: i, span: 1, label, shift: 0 }));
-  return { groups, lean: 0, height: 22 + LINE * lines, lines };
+  const linesOf = (wide) => (wide >= room ? 1 : 2 * wide >= room ? 2 : 4);
+  const groups = strip.labels.map((label, i) => ({ start: i, span: 1, label, shift: 0 })).slice(...plan.tokens);
+  return { groups, lean: 0, height: 22 + LINE * linesOf(plan.whole), lines: linesOf(plan.token) };
 }
 
 const LINE = 14; // of a sequence
@@ -128,13 +147,24 @@ function planRows(grid, plan, y, roof) {
   const below = (grid.column_labels.length ? 20 : 0) + (grid.column_title || grid.row_title ? 20 : 0) + 1;
   const room = roof ? Math.max(LOWEST, (roof - y - below) / grid.rows) : Infinity;
   const limit = Math.min(room, grid.max_height / grid.rows);
-  const square = grid.row_tokens ? plan.cell : Infinity;
+  const square = grid.row_tokens ? plan.whole * grid.pool[1] : Infinity;
   plan.row = Math.max(2, Math.min(grid.row_height, limit, Math.max(square, 3)));
   plan.gridHeight = plan.row * grid.rows;
   y += plan.gridHeight;
   if (grid.column_labels.length) y += 20;
   if (grid.column_title || grid.row_title) y += 20;
   return y;
+}
+
+// Rows that are tokens fill the height of all rows. cellY: where the first of all rows would begin.
+function planGridRows(view, plan) {
+  const { grid, strip } = view.header;
+  const [first, after] = plan.down;
+  const [top, bottom] = [first / grid.pool[0], after / grid.pool[0]];
+  plan.cellY = plan.gridY;
+  if (!grid.row_tokens || !strip || after - first === strip.labels.length) return;
+  plan.row = plan.gridHeight / (bottom - top);
+  plan.cellY -= top * plan.row;
 }
 
 function planTiles(grid, plan, y) {
@@ -157,4 +187,15 @@ function tileBox(plan, index) {
   const x = plan.left + 2 + (index % columns) * (size + gap);
   const y = plan.gridY + top + Math.floor(index / columns) * (head + size + foot + gap) + head;
   return { x, y, size };
+}
+
+// The cells of a tile: how wide and tall one is, and where the first of all would begin.
+function tileCells(view, index) {
+  const { grid, strip } = view.header;
+  const { across, down, zoomed } = view.plan;
+  const { x, y, size } = tileBox(view.plan, index);
+  if (!zoomed || strip?.role !== "rows") return { x, y, wide: size / grid.columns, tall: size / grid.rows };
+  const wide = (size * grid.pool[1]) / (across[1] - across[0]);
+  const tall = (size * grid.pool[0]) / (down[1] - down[0]);
+  return { x: x - (across[0] / grid.pool[1]) * wide, y: y - (down[0] / grid.pool[0]) * tall, wide, tall };
 }

@@ -8,6 +8,7 @@ function paint(view) {
   view.dpr = sharpness(view);
   view.roof = view.root.roof ?? null;
   view.plan = layout(view);
+  writeZoom(view);
   view.images.clear();
   for (const canvas of [view.base, view.over]) {
     canvas.width = Math.round(width * view.dpr);
@@ -38,6 +39,7 @@ function drawOver(view, ctx) {
   drawLiveBars(view, ctx);
   if (!view.still) drawCursor(view, ctx);
   drawTickLabels(view, ctx);
+  if (!view.still) drawBrush(view, ctx);
 }
 
 // A picture of the card is drawn by assets/scripts/picture.js: it asks the root to stand still, and each layer to draw

@@ -3,12 +3,7 @@
 function buildPlayer(view) {
   const button = element("button", "", view.player);
   button.type = "button";
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 14 14");
-  svg.setAttribute("aria-hidden", "true");
-  const icon = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  svg.append(icon);
-  button.append(svg);
+  const icon = drawIcon(button, "");
   const slider = element("input", "", view.player);
   slider.type = "range";
   slider.min = 0;

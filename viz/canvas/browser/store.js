@@ -1,16 +1,18 @@
 // The selection of the page: one store for all components of a document, which each take the text of this file.
 //
-// selectionStore() returns it. get(): {page, reading, token, span, hover, frame, layer, head, playing}. token, hover: indices
+// selectionStore() returns it. get(): {page, reading, token, span, hover, frame, range, rows, layer, head, playing}. token, hover: indices
 // into the tokens of the reading, the text that the first trace of the page reads, null for none; span: the characters
 // [start, end) of the token, by which figures of other tokens find it, null where unknown; frame: the token after which
 // states are shown while time is moved, null else; playing: whether time moves by itself, which the component that set
-// it does, until it is false. set(change, source) takes token, span, hover, frame and playing; on(listener) calls
+// it does, until it is false. range: the tokens [first, after) that pictures show, null for all; rows: those along the rows
+// of a map, null for the same. A token or time outside both moves the range as far as needed.
+// set(change, source) takes token, span, hover, frame, range, rows and playing; on(listener) calls
 // listener({state, changed, source}) after each change and returns a function that ends it. open(told, source) takes
-// what the server says: {reading, page, token, span, layer, head}. Another reading or page lets go of hover, frame and
-// playing.
+// what the server says: {reading, page, token, span, layer, head}. Another reading or page lets go of hover, frame, playing
+// and of the range.
 
-const OWN = ["token", "span", "hover", "frame", "playing"]; // what set() takes
-const AT_REST = { hover: null, frame: null, playing: false };
+const OWN = ["token", "span", "hover", "frame", "range", "rows", "playing"]; // what set() takes
+const AT_REST = { hover: null, frame: null, range: null, rows: null, playing: false };
 
 function selectionStore() {
   window.contextscope ??= {};
@@ -45,7 +47,7 @@ function newSelection() {
       const next = Object.fromEntries(OWN.filter((name) => values[name] !== undefined).map((name) => [name, values[name]]));
       if (next.token !== undefined && next.span === undefined && next.token !== state.token) next.span = null;
       if (next.token !== undefined && next.frame === undefined && next.token !== null && !state.playing) next.frame = null;
-      change(next, source);
+      change({ ...next, ...scrolled(state, next) }, source);
     },
 
     on(listener) {
@@ -63,6 +65,21 @@ function newSelection() {
       change({ reading, page, layer, head, ...(other ? AT_REST : {}), ...(other || moved ? told : {}) }, source);
     },
   };
+}
+
+// The range that holds the token or the time which a change shows: moved as little as possible, {} where it holds it.
+function scrolled({ range, rows }, { token, frame, range: asked }) {
+  const shown = frame ?? token ?? null;
+  if (shown === null || !range || asked !== undefined) return {};
+  const held = [range, rows].some((one) => one && shown >= one[0] && shown < one[1]);
+  if (held) return {};
+  return rows ? { rows: holding(rows, shown) } : { range: holding(range, shown) };
+}
+
+// A range moved as little as possible so that an index lies in it.
+function holding([first, after], index) {
+  if (index >= first && index < after) return [first, after];
+  return index < first ? [index, index + after - first] : [index + 1 + first - after, index + 1];
 }
 
 // Whether two values of the store are the same: numbers, texts, null or pairs of numbers.

@@ -2,7 +2,7 @@
 
 function drawStrip(view, ctx) {
   const { strip, theme } = view.header;
-  const { left, labels, token, stripY, fonts } = view.plan;
+  const { stripX, tokens, labels, token, stripY, fonts } = view.plan;
   const run = frameRun(view) ?? shownRun(view);
   const bottom = stripY + labels.height;
   ctx.textBaseline = "middle";
@@ -10,7 +10,7 @@ function drawStrip(view, ctx) {
   const taken = labels.ticks ? tickLabels(view, (text) => view.measure(fonts.tokenBold, text)).filter((one) => one.chosen) : [];
   labels.groups.forEach((group) => {
     const chosen = touches(group, run);
-    const x = left + group.start * token;
+    const x = stripX + group.start * token;
     const width = group.span * token;
     if (labels.ticks) drawTick(view, ctx, group, x + width / 2, bottom, chosen, taken);
     else if (chosen) drawChosenToken(view, ctx, group, x, width, bottom);
@@ -23,20 +23,21 @@ function drawStrip(view, ctx) {
   for (const b of bits) if (b > most) most = b;
   const half = Math.max(1, Math.min(token * 0.36, 24));
   bits.forEach((b, i) => {
-    if (!(b > 0) || !most) return;
+    if (!(b > 0) || !most || i < tokens[0] || i >= tokens[1]) return;
     ctx.fillStyle = alpha(theme.muted, i >= run[0] && i < run[1] ? 0.95 : 0.6);
     const w = Math.max(1.5, 2 * half * (b / most));
-    round(ctx, left + (i + 0.5) * token - w / 2, bottom - 9, w, 3, 1.5);
+    round(ctx, stripX + (i + 0.5) * token - w / 2, bottom - 9, w, 3, 1.5);
   });
 }
 
 // Single characters: keys heavy, values plain, filler as dots; a bracket under each pair, a frame around the chosen one.
 function drawSequence(view, ctx, run, bottom) {
   const { strip, theme } = view.header;
-  const { left, labels, token, fonts, width } = view.plan;
-  const middle = (i) => Math.min(left + (i + 0.5) * token, width - 4);
+  const { stripX, tokens, labels, token, fonts, width } = view.plan;
+  const middle = (i) => Math.min(stripX + (i + 0.5) * token, width - 4);
   ctx.textAlign = "center";
-  labels.groups.forEach((group, i) => {
+  labels.groups.forEach((group) => {
+    const i = group.start;
     const role = strip.roles[i];
     const y = bottom - 15 - LINE * (labels.lines - 1 - (i % labels.lines));
     const chosen = touches(group, run);
@@ -59,6 +60,7 @@ function drawSequence(view, ctx, run, bottom) {
   ctx.lineWidth = 1;
   ctx.beginPath();
   for (const [first, last] of strip.pairs) {
+    if (first < tokens[0] || last >= tokens[1]) continue;
     const [from, to] = [middle(first) - Math.min(2, token * 0.2), middle(last) + Math.min(2, token * 0.2)];
     ctx.moveTo(from, bottom - 6.5);
     ctx.lineTo(from, bottom - 3.5);
@@ -109,7 +111,7 @@ function drawTickLabels(view, ctx) {
 
 // Where these labels stand: their middle and their room, from left to right.
 function tickLabels(view, measure) {
-  const { left, width, token, labels } = view.plan;
+  const { stripX, width, token, labels } = view.plan;
   const run = frameRun(view) ?? shownRun(view);
   const under = pointedToken(view);
   const chosen = labels.groups.filter((group) => touches(group, run)).slice(0, 1);
@@ -122,8 +124,8 @@ function tickLabels(view, measure) {
     })
     .sort((a, b) => a.start - b.start);
   shown.forEach((one) => (one.width = one.room + 10));
-  spread(shown, token, 4, 1 - left, width - left - 1, Infinity);
-  return shown.map((one) => ({ ...one, at: left + (one.start + one.span / 2) * token + one.shift }));
+  spread(shown, token, 4, 1 - stripX, width - stripX - 1, Infinity);
+  return shown.map((one) => ({ ...one, at: stripX + (one.start + one.span / 2) * token + one.shift }));
 }
 
 // The token of the strip under the pointer, here or in another picture; null for none.

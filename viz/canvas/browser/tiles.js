@@ -14,13 +14,14 @@ function drawTiles(view, ctx) {
   const shown = shownTile(view);
   grid.tiles.forEach((tile, i) => {
     const { x, y } = tileBox(plan, i);
-    drawMap(view, ctx, i, x, y, size, size);
+    const cells = tileCells(view, i);
+    inWindow(view, ctx, { x, y, width: size, height: size }, () => drawMap(view, ctx, i, cells.x, cells.y, cells.wide * grid.columns, cells.tall * grid.rows));
     const chosen = i === shown;
     ctx.lineWidth = chosen ? 2 : 1;
     ctx.strokeStyle = chosen ? tile.color : theme.hairline;
     ctx.strokeRect(snap(view, x) - 0.5, snap(view, y) - 0.5, snap(view, size) + 1, snap(view, size) + 1);
     const rows = shownRows(view, i);
-    if (rows) drawMarkedRows(view, ctx, rows, x, y, size);
+    if (rows) inWindow(view, ctx, { x: x - 1, y: y - 1, width: size + 2, height: size + 2 }, () => drawMarkedRows(view, ctx, rows, x, cells, size));
     if (head) {
       ctx.font = plan.fonts.row;
       ctx.fillStyle = chosen ? tile.color : theme.ink;
@@ -54,13 +55,12 @@ function drawScore(view, ctx, tile, x, y) {
   ctx.textAlign = "left";
 }
 
-function drawMarkedRows(view, ctx, [first, after], x, y, size) {
+function drawMarkedRows(view, ctx, [first, after], x, cells, size) {
   const { grid, theme } = view.header;
   if (after <= first) return;
-  const height = size / grid.rows;
-  const top = Math.floor(first / grid.pool[0]) * height;
-  const tall = Math.ceil(after / grid.pool[0]) * height - top;
+  const top = Math.floor(first / grid.pool[0]) * cells.tall;
+  const tall = Math.ceil(after / grid.pool[0]) * cells.tall - top;
   ctx.strokeStyle = theme.accent;
   ctx.lineWidth = 1.25;
-  ctx.strokeRect(x, snap(view, y + top), size, Math.max(tall, 3));
+  ctx.strokeRect(x, snap(view, cells.y + top), size, Math.max(tall, 3));
 }

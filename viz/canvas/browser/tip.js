@@ -19,10 +19,10 @@ function anchor(view, at) {
   const { plan } = view;
   const { grid } = view.header;
   if (at.x !== undefined) return at;
-  if (at.zone === "strip") return { x: plan.left + (at.token + 0.5) * plan.token, y: plan.labels.height };
+  if (at.zone === "strip") return { x: plan.stripX + (at.token + 0.5) * plan.token, y: plan.labels.height };
   if (grid.mode === "tiles") {
-    const { x, y, size } = tileBox(plan, at.tile);
-    return { x: x + ((at.column + 0.5) * size) / grid.columns, y: y + ((at.row + 0.5) * size) / grid.rows };
+    const { x, y, wide, tall } = tileCells(view, at.tile);
+    return { x: x + (at.column + 0.5) * wide, y: y + (at.row + 0.5) * tall };
   }
-  return { x: plan.left + (at.column + 0.5) * plan.cell, y: plan.gridY + (at.row + 0.5) * plan.row };
+  return { x: plan.cellX + (at.column + 0.5) * plan.cell, y: plan.cellY + (at.row + 0.5) * plan.row };
 }

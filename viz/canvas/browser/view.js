@@ -8,6 +8,7 @@ class View {
     this.base = element("canvas", "base", this.stage);
     this.over = element("canvas", "over", this.stage);
     this.tip = element("div", "tip", this.stage);
+    this.zoom = element("div", "zoom", root);
     this.player = element("div", "player", root);
     this.foot = element("div", "foot", root);
     this.heard = element("div", "heard", root);
@@ -25,6 +26,9 @@ class View {
     this.plan = null; // where everything lies (layout.js)
     this.images = new Map(); // painted maps (cells.js)
     this.cursor = null; // {zone: "strip", token} or {zone: "grid", tile, row, column}; x, y where the pointer put it
+    this.pressed = null; // the place where a pointer went down, and the range that it draws (brush.js)
+    this.brush = null;
+    this.dragged = false; // whether the pointer that went down last drew one
     this.frame = null; // of a film; null for other pictures
     this.byFrame = false; // whether each frame of a film has the scale of its own
     this.own = null; // the store of this picture, and the one that it follows: this or that of the page (follow.js)
