@@ -68,9 +68,15 @@ def test_bits_per_byte_stand_under_the_language_of_their_text(say: Say) -> None:
 
 def test_the_spread_of_the_models_is_worst_over_best_in_each_language(say: Say) -> None:
     judged = [
-        {"en": {"bits_per_byte": 1.0, "unigram_bits_per_byte": 4.0}, "ko": {"bits_per_byte": 3.0, "unigram_bits_per_byte": 5.0}},
-        {"en": {"bits_per_byte": 2.5, "unigram_bits_per_byte": 5.0}, "ko": {"bits_per_byte": 2.0, "unigram_bits_per_byte": 2.5}},
-    ]  # fmt: skip
+        {
+            "en": {"bits_per_byte": 1.0, "unigram_bits_per_byte": 4.0},
+            "ko": {"bits_per_byte": 3.0, "unigram_bits_per_byte": 5.0},
+        },
+        {
+            "en": {"bits_per_byte": 2.5, "unigram_bits_per_byte": 5.0},
+            "ko": {"bits_per_byte": 2.0, "unigram_bits_per_byte": 2.5},
+        },
+    ]
     said = say("training.spread", en="2.50", share_en="50%", ko="1.50", share_ko="80%")
     assert training_curves.apart(judged) == said
 
@@ -122,13 +128,19 @@ def test_the_plan_has_the_bytes_and_seconds_of_each_cell_in_its_place(say: Say) 
         [say("nav.mamba"), fitting(1), fitting(2), left_out],
         [say("nav.rwkv"), fitting(3), left_out, left_out],
         [say("benchmark.plan.batch", count=8)],
-        [say("nav.mamba"), f"5 MiB\n{say('benchmark.plan.too_large')}", f"6 MiB\n{say('benchmark.plan.too_long')}", left_out],
+        [
+            say("nav.mamba"),
+            f"5 MiB\n{say('benchmark.plan.too_large')}",
+            f"6 MiB\n{say('benchmark.plan.too_long')}",
+            left_out,
+        ],
         [say("nav.rwkv"), left_out, left_out, left_out],
-    ]  # fmt: skip
+    ]
     items = re.findall("<li.*?</li>", str(more))
     assert [re.sub("<[^>]+>", "", item) for item in items] == [
-        f"{say('nav.rwkv')} 4,096 {say('benchmark.limit.memory')}", f"{say('nav.mamba')} 64 {say('benchmark.limit.cap')}",
-    ]  # fmt: skip
+        f"{say('nav.rwkv')} 4,096 {say('benchmark.limit.memory')}",
+        f"{say('nav.mamba')} 64 {say('benchmark.limit.cap')}",
+    ]
     assert say("benchmark.plan.largest", tokens="512") in str(more)
 
 
@@ -213,14 +225,27 @@ def test_a_model_of_a_run_has_its_own_facts(say: Say) -> None:
     scan = f"{say('ran.function.scan')}: {say('ran.code.seqops_reference_loop')} / other code"
     assert cells_of(provenance._models(run_of(*found))) == [
         [say(f"benchmark.provenance.{name}") for name in heads],
-        [say("nav.mamba"), "mamba-130m", units.compact(129_000_000), units.compact(128_000_000), "h1", f"{scan}; own: x"],
+        [
+            say("nav.mamba"),
+            "mamba-130m",
+            units.compact(129_000_000),
+            units.compact(128_000_000),
+            "h1",
+            f"{scan}; own: x",
+        ],
         [say("nav.jamba"), "jamba-130m", units.compact(300_000_000), "", "h2", ""],
-    ]  # fmt: skip
+    ]
 
 
 def test_a_round_has_its_own_samples_in_milliseconds(say: Say) -> None:
-    found = row(rounds=2, prefill_ms_samples=(10.12345, 20.0), first_token_ms_samples=(11.0, 21.0),
-                decode_ms_samples=(3.0, 1.0, 8.0, 4.0, 6.0, 5.123456), decode_tokens=3, e2e_ms_samples=(31.0,))  # fmt: skip
+    found = row(
+        rounds=2,
+        prefill_ms_samples=(10.12345, 20.0),
+        first_token_ms_samples=(11.0, 21.0),
+        decode_ms_samples=(3.0, 1.0, 8.0, 4.0, 6.0, 5.123456),
+        decode_tokens=3,
+        e2e_ms_samples=(31.0,),
+    )
     names = ("round", "prefill", "first", "median", "least", "most", "e2e")
     known = ((1, 10.123, 11.0, 3.0, 1.0, 8.0, 31.0), (2, 20.0, 21.0, 5.1235, 4.0, 6.0, None))
     heads = [say(f"benchmark.provenance.round.{name}") for name in names]
@@ -233,8 +258,10 @@ def test_the_facts_of_a_run_are_each_from_its_own_column(say: Say) -> None:
     machine = {name: 2**30 + place if name.endswith("_bytes") else f"v{place}" for place, name in enumerate(facts)}
     values = {"size": "s1", "dtype": "d1", "view": "w1", "attention": "a1", "kernels": "k1", "experts": "e1",
               "decode_tokens": 11, "rounds": 12, "threads": 13, "seed": 14}  # fmt: skip
-    found = [row(environment=machine, started_ns=3 * 10**18, ended_ns=4 * 10**18, protocol_version=5, **values),
-             row("rwkv", environment=machine, started_ns=2 * 10**18, ended_ns=25 * 10**17, protocol_version=6, **values)]  # fmt: skip
+    found = [
+        row(environment=machine, started_ns=3 * 10**18, ended_ns=4 * 10**18, protocol_version=5, **values),
+        row("rwkv", environment=machine, started_ns=2 * 10**18, ended_ns=25 * 10**17, protocol_version=6, **values),
+    ]
     told = dict(provenance._about(run_of(*found, run_id="r7")))
     for name in facts:
         shown = units.size(machine[name]) if name.endswith("_bytes") else machine[name]
@@ -261,10 +288,14 @@ def test_each_aspect_of_an_architecture_says_its_published_and_its_measured_valu
     texts = {
         "context": say("benchmark.measured.context", tokens="2,048"),
         "time_complexity": "",
-        "speed": say("benchmark.measured.speed", tokens="2,048", read="40,960", median="3.00", low="2.00", high="4.00", count=5),
-        "parameter_efficiency": say("benchmark.measured.parameters", total=units.compact(2 * 10**6), active=units.compact(10**6)),
+        "speed": say(
+            "benchmark.measured.speed", tokens="2,048", read="40,960", median="3.00", low="2.00", high="4.00", count=5
+        ),
+        "parameter_efficiency": say(
+            "benchmark.measured.parameters", total=units.compact(2 * 10**6), active=units.compact(10**6)
+        ),
         "memory": say("benchmark.measured.memory", first="512", small="1 KiB", last="2,048", large="4 KiB"),
-    }  # fmt: skip
+    }
     for aspect, (title, *cells) in zip(comparison.ASPECTS, lines, strict=True):
         assert title == say(f"benchmark.aspect.{aspect}")
         for name, cell in zip(names, cells, strict=True):
@@ -342,6 +373,7 @@ def test_the_rows_that_are_measured_again_are_those_that_were_ticked(say: Say, m
     asked: list[Mapping[str, Any]] = []
     monkeypatch.setattr(rows, "_button", lambda name, run, cells, words: asked.append({"cells": cells, "words": words}))
     shown: list[Any] = []
+    ticks: list[list[int]] = []
 
     class Expander:
         open = True
@@ -354,12 +386,13 @@ def test_the_rows_that_are_measured_again_are_those_that_were_ticked(say: Say, m
 
     def frame(lines: Any, **_: Any) -> Frame:
         shown.append(lines)
-        return Frame(ticked)
+        return Frame(ticks[-1])
 
     monkeypatch.setattr(
         rows, "st", SimpleNamespace(expander=lambda *_, **__: Expander(), dataframe=frame, caption=bool)
     )
     for ticked, cells in (([1, 3], {"mamba-64", "jamba-64"}), ([2], {"rwkv-64"}), ([3, 9], {"jamba-64"}), ([], set())):
+        ticks.append(ticked)
         rows.table(run_of(*found))
         assert asked.pop() == {"cells": cells, "words": say("benchmark.again.chosen", count=len(cells))}
     names = [line[say("benchmark.rows.architecture")] for line in shown[0]]

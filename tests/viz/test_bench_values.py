@@ -1,9 +1,10 @@
-"""Every number that the benchmark's figures draw, say or export, against the samples of rows that differ in all of them.
+"""Every number that the benchmark's figures draw, say or export, against the samples of rows that all differ.
 
 No picture is built here: what the figures hand to the charts is caught before, and computed again from the rows.
 """
 
 import dataclasses
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,8 +37,8 @@ def row(architecture: str, context: int, batch: int = 1, state: str = "ok", **fa
     }  # fmt: skip
     failed = {"pred_bytes": known["pred_bytes"]}
     return Measurement(
-        "run", f"{architecture}-{context}-b{batch}", state, architecture, architecture, context, batch, "cpu", "float32",
-        3, 0, **((known if state in ("ok", "unstable") else failed) | facts),
+        "run", f"{architecture}-{context}-b{batch}", state, architecture, architecture, context, batch, "cpu",
+        "float32", 3, 0, **((known if state in ("ok", "unstable") else failed) | facts),
     )  # fmt: skip
 
 
@@ -186,7 +187,7 @@ def test_the_parts_of_memory_are_those_of_their_cell(caught, t) -> None:
         assert figure.data[key].values.tolist() == [*parts, one.pred_bytes]
         assert (bar["key"], bar["name"]) == (key, t(f"viz.architecture.{one.architecture}"))
     assert [head["name"] for head in heads] == [t(f"viz.architecture.{name}") for name in NAMES]
-    assert all(a["y"] < b["y"] for a, b in zip(bars, bars[1:], strict=False)), "from top to bottom"
+    assert all(a["y"] < b["y"] for a, b in itertools.pairwise(bars)), "from top to bottom"
 
 
 def percent(share: float) -> str:
