@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from pages.shared import document, site
 
@@ -214,9 +214,13 @@ def test_nothing_complains_and_nothing_leaves_the_machine(first_visit, page: str
 
 
 def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, visit) -> None:
-    held: list = []
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     seen = visit("about:blank", cold=True)
-    seen.page.route("**/assets/script/canvas.js*", held.append)
+    seen.page.route("**/assets/script/canvas.js*", hold)
     seen.page.goto(f"{server.url}/transformer")
     place = seen.page.locator(".st-key-transformer-hero-canvas")
     place.wait_for(timeout=LOOK_MS)
