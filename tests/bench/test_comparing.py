@@ -158,6 +158,15 @@ def test_what_else_differs_is_said(cell):
     assert pair.ratio("energy_j_per_token") is None
 
 
+def test_clock_and_temperature_of_the_moment_are_no_difference(cell):
+    moments = ({"sm_clock_mhz": 1980, "temperature_c": 41}, {"sm_clock_mhz": 1200, "temperature_c": 70})
+    a, b = (cell(environment={"host_cpu": "x", "power_limit_w": 700} | moment) for moment in moments)
+    (pair,) = compare(run_of(a), run_of(b)).pairs
+    assert pair.changed == {}
+    (pair,) = compare(run_of(a), run_of(cell(environment=b.environment | {"power_limit_w": 500}))).pairs
+    assert pair.changed == {"power_limit_w": (700, 500)}
+
+
 def test_empty_runs_have_nothing_to_say(cell):
     assert (compare(run_of(), run_of()).pairs, compare(run_of(), run_of()).refused) == ((), ())
     (refused,) = compare(run_of(cell()), run_of()).refused

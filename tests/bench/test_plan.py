@@ -266,7 +266,7 @@ def test_throughput_adds_one_cell_an_architecture_at_one_context():
 
 @pytest.mark.parametrize(
     ("memory", "budget", "flops", "limit"),
-    [(3, None, 1e15, "memory"), (10**6, None, 1e15, "cap"), (10**6, 60, 1e10, "time")],
+    [(3, None, 1e15, "memory"), (10**6, None, 1e15, "cap"), (10**6, 60, 1e12, "time")],
 )
 def test_the_largest_batch_says_what_limits_it(monkeypatch, memory, budget, flops, limit):
     monkeypatch.setattr(facts, "free_memory", lambda: memory * GIB)
@@ -280,6 +280,15 @@ def test_the_largest_batch_says_what_limits_it(monkeypatch, memory, budget, flop
             assert expected.bytes_total <= 0.8 * memory * GIB < twice.bytes_total
         if limit == "cap":
             assert cells[cell.architecture].batch == LIMITS["batch"][1]
+        if cell.largest and limit == "time":
+            share_s = plan_module.THROUGHPUT_SHARE * (budget - plan_module.RUN_S["cpu"]) / len(SMALL)
+            twice = prediction.predict(
+                dataclasses.replace(cell, batch=2 * cell.batch), describe.resolve(cell.source).shape,
+                rates=Rates(flops, 1e12),
+            )  # fmt: skip
+            assert cell.batch == 1 or expected.seconds <= share_s
+            assert twice.seconds > share_s
+            assert max(cell.batch for cell in cells.values()) > 1
 
 
 # --- groups
@@ -356,15 +365,16 @@ def test_copies_of_the_weights_of_experts_are_predicted():
     assert prediction._activations(moe, shape, shipped)[1] == held["grouped"], "as transformers does untold"
 
 
-def test_the_plan_says_from_where_on_a_cache_outweighs_the_weights(tmp_path):
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_the_plan_says_from_where_on_a_cache_outweighs_the_weights(tmp_path, dtype):
     sources = SMALL | {"transformer": "llama2-7b", "jamba": "jamba-v0.1"}
-    made = make_plan(sources, [16], rates=RATES, dtype="bfloat16")
+    made = make_plan(sources, [16], rates=RATES, dtype=dtype)
     said = {note.values["architecture"]: note.values["tokens"] for note in made.notes if note.key == "plan.crossing"}
     assert set(said) == {"transformer", "jamba"}, "a state of fixed size never does"
     for name, tokens in said.items():
         shape, count = describe.resolve(sources[name]).shape, int(tokens.replace(",", ""))
-        weights = accounting.weight_bytes(shape, dtype="bfloat16")
-        kept = [accounting.kv_bytes(shape, context=n, batch=1, dtype="bfloat16") for n in (count - 1, count)]
+        weights = accounting.weight_bytes(shape, dtype=dtype)
+        kept = [accounting.kv_bytes(shape, context=n, batch=1, dtype=dtype) for n in (count - 1, count)]
         assert kept[0] < weights <= kept[1]
     assert int(said["transformer"].replace(",", "")) == pytest.approx(25_000, rel=0.05)
     sizes = {
