@@ -142,6 +142,21 @@ def test_a_run_of_ours_is_drawn_whole(poison, monkeypatch):
     assert runs.drawn(whole) is whole
 
 
+def test_the_first_cells_of_a_large_run_are_one_object_in_every_rerun(poison, monkeypatch):
+    """Figures and verdicts are kept by the run they were drawn of."""
+    said = []
+    monkeypatch.setattr(runs.st, "info", lambda text, **_: said.append(text))
+    large = poison(runs.DRAWN_CELLS + 8)
+    part = runs.drawn(large)
+    assert runs.drawn(large) is part
+    assert len(said) == 2
+    assert part.rows == large.rows[: len(part.rows)]
+    assert len({row.cell_id for row in part.rows}) == runs.DRAWN_CELLS
+    again = dataclasses.replace(large, title="renamed")
+    assert runs.drawn(again) is not part
+    assert runs.drawn(again).title == "renamed"
+
+
 @pytest.mark.slow
 def test_judging_takes_twice_as_long_for_twice_the_rows(poison):
     small, large = (calls(partial(judge, poison(count).rows)) for count in (400, 800))

@@ -32,6 +32,7 @@ PHASES = ("prefill", "decode")
 LONGEST = 80  # characters of a value that changed
 
 _fingerprints: Memo[str] = Memo()
+_parts: Memo[tuple[int, Run]] = Memo()
 
 Changed = Mapping[str, tuple[Any, Any]]  # this run's value and the other's, by what differs
 
@@ -60,13 +61,23 @@ def _fingerprint(run: Run) -> str:
 
 
 def drawn(run: Run) -> Run:
-    """Return what the page draws of a run: all of it, or its first cells with a sentence that says so."""
+    """Return what the page draws of a run: all of it, or its first cells with a sentence that says so.
+
+    The same run gives the same object again, so that what was drawn of it is kept.
+    """
+    count, part = _parts.get(run.run_id, (run,), lambda: _first_cells(run))
+    if part is not run:
+        st.info(t("benchmark.many_cells", count=units.count(count), limit=DRAWN_CELLS), icon=":material/info:")
+    return part
+
+
+def _first_cells(run: Run) -> tuple[int, Run]:
+    """Count the cells of a run, and return it with its first DRAWN_CELLS; the run itself where it has no more."""
     cells = dict.fromkeys(row.cell_id for row in run.rows)
     if len(cells) <= DRAWN_CELLS:
-        return run
-    st.info(t("benchmark.many_cells", count=units.count(len(cells)), limit=DRAWN_CELLS), icon=":material/info:")
+        return len(cells), run
     kept = set(itertools.islice(cells, DRAWN_CELLS))
-    return dataclasses.replace(run, rows=tuple(row for row in run.rows if row.cell_id in kept))
+    return len(cells), dataclasses.replace(run, rows=tuple(row for row in run.rows if row.cell_id in kept))
 
 
 def bar(run: Run | None) -> None:
