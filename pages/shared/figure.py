@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import figure_menu, html, outline, parts, proof, site, style
+from pages.shared import figure_menu, html, outline, parts, proof, site, style, unfolding
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -106,7 +106,7 @@ def _definition(fig: Figure, facts: FigureFacts, key: str, check: Check | None) 
     """Unfold the definition below the figure, where it covers nothing; it is written when it is opened."""
 
     def drawn() -> None:
-        with st.expander(t("figure.definition"), key=f"{key}.definition", on_change="rerun") as opened:
+        with unfolding.section(t("figure.definition"), key=f"{key}.definition") as opened:
             if opened.open:
                 st.latex(content.spoken(facts.formula, session.language()))
                 st.markdown("\n\n".join(_lines(fig, facts, check)))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import attempts, cache, html, implementation, model_picker, notices, pointing, site
+from pages.shared import attempts, cache, html, implementation, model_picker, notices, pointing, site, unfolding
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import content, language, units
@@ -111,7 +111,7 @@ def under_the_hood(page: str, parts: Sequence[tuple[str, Callable[[], object]]])
         st.markdown(t("layout.hood_text"))
         for name, draw in parts:
             title = _hood_words(page, name, "title")
-            with st.expander(title, key=f"{page}.hood.{name}", on_change="rerun") as opened:
+            with unfolding.section(title, key=f"{page}.hood.{name}") as opened:
                 if opened.open:
                     st.markdown(_hood_words(page, name, "text"))
                     with notices.guarded():

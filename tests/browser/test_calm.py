@@ -1,10 +1,10 @@
 """A page stays calm: a choice keeps the focus, moves nothing and can be undone; how it opens: test_first_visit.py."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pages.shared import document, site
-from pages.shared.words import i18n
+from pages.shared.words import content, i18n
 
 LOOK_MS = 60_000  # how long to look for something; no time is tested
 CARD = "[class*='st-key-card-']"
@@ -91,6 +91,30 @@ def test_back_undoes_the_language(server, visit) -> None:
     expect(seen.page.locator("html")).to_have_attribute("lang", "en", timeout=LOOK_MS)
     nav = seen.page.locator("[data-testid='stTopNavLink']").first
     expect(nav).to_have_text(i18n.say("en", "nav.overview"), timeout=LOOK_MS)
+
+
+def test_open_sections_stay_open_in_the_other_language(server, visit) -> None:
+    seen = visit(address(server.url, "mamba"))
+    settled(seen.page)
+
+    def section(name: str, lang: str) -> Locator:
+        title = content.figure_facts(name).hood["title"][lang]
+        summary = seen.page.locator("[class*='st-key-hood-'] summary").filter(has_text=title)
+        return summary.locator("xpath=..")
+
+    def is_open(name: str, lang: str, wanted: bool) -> None:
+        told = expect(section(name, lang))
+        (told.to_have_attribute if wanted else told.not_to_have_attribute)("open", "", timeout=LOOK_MS)
+        settled(seen.page)
+
+    for name, wanted in (("token_strip", True), ("logit_lens", True), ("logit_lens", False)):
+        section(name, "en").locator("summary").first.click()
+        is_open(name, "en", wanted)
+    seen.page.locator(".st-key-frame-lang").get_by_text(i18n.say("ko", "frame.language_name")).click()
+    expect(seen.page.locator("html")).to_have_attribute("lang", "ko", timeout=LOOK_MS)
+    is_open("token_strip", "ko", True)
+    expect(section("token_strip", "ko").locator("canvas.base")).to_be_visible(timeout=LOOK_MS)
+    is_open("logit_lens", "ko", False)
 
 
 def test_a_chosen_token_changes_the_entry_of_history_that_is_there(server, visit) -> None:

@@ -11,6 +11,8 @@ LIMIT = 20 * 1024  # bytes for a token
 LAYER_LIMIT = 80 * 1024
 CHART_LIMIT = 32 * 1024  # of the chart, with its words
 TEXT = "Once upon a time a fox lived"
+LONG = "%20".join(["One morning the dog ran away and the girl was very sad."] * 7)
+ZOOMED = ("hero", "logits", "mosaic", "moved")
 LOOK_MS = 60_000
 
 PICTURES = """() => [...document.querySelectorAll(".stApp [class*='st-key-card-']")].map((card) => {
@@ -119,3 +121,23 @@ def test_the_bar_stays_in_sight(server, visit) -> None:
     box = visited.page.locator(".st-key-reading-bar").bounding_box()
     assert 50 <= box["y"] <= 60, "under the navigation"
     assert box["height"] <= 96
+
+
+def test_a_range_of_a_long_text_is_that_of_every_figure_without_the_server(server, visit) -> None:
+    visited = opened(visit, server, "transformer", f"?text={LONG}&layer=1&head=2")
+    page = visited.page
+    page.locator(".st-key-card-transformer-logits").scroll_into_view_if_needed()
+    calm(visited)
+    visited.frames.clear()
+    before = pictures(page)
+    page.locator(".st-key-card-transformer-hero .zoom .in").click()
+    told = [page.locator(f".st-key-card-transformer-{name} .zoom .range").inner_text() for name in ZOOMED]
+    assert len(set(told)) == 1
+    assert len(page.evaluate("window.contextscope.selection.get().range")) == 2
+    assert {name for name, picture in pictures(page).items() if picture == before[name]} == set()
+    page.locator(".st-key-card-transformer-mosaic .zoom .whole").click()
+    assert page.evaluate("window.contextscope.selection.get().range") is None
+    assert pictures(page) == before
+    page.wait_for_timeout(600)
+    assert visited.frames == []
+    assert visited.console_errors == []

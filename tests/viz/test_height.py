@@ -86,5 +86,5 @@ def test_what_a_browser_says_about_its_width_is_checked(monkeypatch, told, width
 @pytest.mark.parametrize(("count", "lines"), [(20, 1), (60, 1), (120, 2), (200, 4)])
 def test_a_sequence_takes_as_many_lines_as_its_characters_need(count, lines):
     strip = Strip(tokens(*("A" * count)), roles=("key",) * count)
-    buttons = 0 if count == 20 else 12 + 44  # tokens narrower than 14 pixels
+    buttons = 0 if count == 20 else 12 + 32  # tokens narrower than 14 pixels
     assert height(spec(strip=strip), 700) == 22 + 14 * lines + 1 + buttons

@@ -16,9 +16,7 @@ _MONO_EM, _TEXT_EM, _WIDE_EM = 0.6, 0.5, 0.87  # of a letter: JetBrains Mono, Pr
 _LINE = 17.55  # pixels of a line of 13 px
 _SMALL_LINE = 16.9  # of 12.5 px
 _STRIP = 36  # of the tokens above a picture
-_PLAYER = 12 + 32
 _SMALL_TOKEN, _LEAST_RANGE = 14, 8  # pixels and tokens: longer texts have buttons for a closer look
-_PHONE = 701  # pixels of a picture in the widest window where these buttons are as high as a finger needs
 
 
 def height(spec: CanvasSpec, width: int) -> int:
@@ -44,7 +42,7 @@ def _height(spec: CanvasSpec, width: int) -> int:
         widest = math.inf if spec.strip else 120.0
         cell = token * grid.pool[1] if aligned and tokens else min(widest, (width - left) / max(columns, 1))
         y += _rows(grid, cell)
-    player = _PLAYER if isinstance(grid, Frames) and grid.shape[0] > 1 else 0
+    player = 12 + _button(width) if isinstance(grid, Frames) and grid.shape[0] > 1 else 0
     return math.ceil(y + 1) + player + _zoom(spec.strip, token, width) + math.ceil(_foot(spec, width))
 
 
@@ -52,7 +50,11 @@ def _zoom(strip: Strip | None, token: float, width: int) -> int:
     """Return the height of the buttons for a closer look, which stand below pictures of narrow tokens."""
     if strip is None or strip.role == "frames" or len(strip.tokens) <= _LEAST_RANGE or token >= _SMALL_TOKEN:
         return 0
-    return 12 + (44 if width <= _PHONE else 32)
+    return 12 + _button(width)
+
+
+def _button(width: int) -> int:
+    return 44 if width < _SMALL else 32
 
 
 def _strip(strip: Strip, token: float, width: int) -> float:

@@ -55,24 +55,25 @@ def _table(plan: Plan) -> html.Html:
             rows.append(html.row(block, class_="cs-block"))
         for name in names:
             title = html.heading(html.named(t(f"nav.{name}")), class_=f"cs-{name}")
-            rows.append(html.row(title, *(_cell(found.get((batch, name, context))) for context in contexts)))
+            rows.append(html.row(title, *(_cell(context, found.get((batch, name, context))) for context in contexts)))
     head = (t("benchmark.tokens"), *(units.count(context) for context in contexts))
-    return html.table(rows, kind="cs-table cs-plan", head=head)
+    return html.table(rows, kind="cs-table cs-plan cs-cards", head=head)
 
 
 def _first(cells: Sequence[Cell], name: str) -> int:
     return next(i for i, cell in enumerate(cells) if cell.architecture == name)
 
 
-def _cell(found: tuple[Cell, Prediction] | None) -> html.Html:
+def _cell(context: int, found: tuple[Cell, Prediction] | None) -> html.Html:
+    at = units.count(context)
     if found is None:
-        return html.element("td", t("benchmark.plan.left_out"), class_="cs-left-out")
+        return html.element("td", t("benchmark.plan.left_out"), class_="cs-left-out", data_at=at)
     _, prediction = found
     size, line = units.size(prediction.bytes_total), html.element("br")
     if prediction.fits:
-        return html.element("td", size, line, units.duration(prediction.seconds))
+        return html.element("td", size, line, units.duration(prediction.seconds), data_at=at)
     why = "too_long" if prediction.positions_needed else "too_large"
-    return html.element("td", size, line, t(f"benchmark.plan.{why}"), class_="cs-hatched")
+    return html.element("td", size, line, t(f"benchmark.plan.{why}"), class_="cs-hatched", data_at=at)
 
 
 def _largest(cells: Sequence[Cell]) -> html.Html:

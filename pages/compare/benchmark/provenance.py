@@ -13,7 +13,7 @@ from models.records.run import Run, fingerprint
 from models.sources import sizes
 from pages.compare.benchmark.planning import PAGE
 from pages.compare.benchmark.results import cell_name
-from pages.shared import html, notices
+from pages.shared import html, notices, unfolding
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
 from pages.shared.state import session
@@ -35,7 +35,7 @@ SETTINGS = ("size", "dtype", "view", "attention", "kernels", "experts", "decode_
 
 def drawer(run: Run) -> None:
     """Offer everything that is needed to judge the numbers and to measure them again."""
-    with st.expander(t("benchmark.provenance.title"), key=f"{PAGE}.provenance", on_change="rerun") as opened:
+    with unfolding.section(t("benchmark.provenance.title"), key=f"{PAGE}.provenance") as opened:
         if opened.open:
             html.show(_facts(_about(run)))
             html.show(html.scrolling(_models(run)))

@@ -8,7 +8,7 @@ from models.bench.run import remeasure, runner
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE, show
-from pages.shared import journal, notices
+from pages.shared import journal, notices, unfolding
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
@@ -30,7 +30,7 @@ def missing(run: Run) -> None:
 def table(run: Run) -> None:
     """List every row, with the code that ran and the parity that was found; rows that are chosen can be repeated."""
     title = t("benchmark.rows.title", count=len(run.rows))
-    with st.expander(title, key=f"{PAGE}.rows", on_change="rerun") as opened:
+    with unfolding.section(title, key=f"{PAGE}.rows") as opened:
         if not opened.open:
             return
         lines = _lines.get((run.run_id, session.language()), (run,), lambda: _listed(run))

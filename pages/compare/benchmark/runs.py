@@ -17,7 +17,7 @@ from models.records.run import Run, fingerprint
 from pages.compare.benchmark.planning import PAGE, address, show
 from pages.compare.benchmark.rows import captured
 from pages.compare.benchmark.verdicts import verdict_html
-from pages.shared import gate, html, journal, notices
+from pages.shared import gate, html, journal, notices, unfolding
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
@@ -108,7 +108,7 @@ def bar(run: Run | None) -> None:
 
 def beside(run: Run) -> None:
     """Compare with another run, cell by cell; cells measured in another way are not compared, with the reason."""
-    with st.expander(t("benchmark.beside.title"), key=f"{PAGE}.beside_runs", on_change="rerun") as opened:
+    with unfolding.section(t("benchmark.beside.title"), key=f"{PAGE}.beside_runs") as opened:
         if opened.open:
             _beside(run)
 

@@ -54,7 +54,7 @@ def _table(run: Run) -> html.Html | None:
     batches = len({one.a.batch for one in found}) > 1
     head = (t(f"benchmark.verdict.{name}") for name in ("pair", *verdicts.PHASES))
     rows = (_row(phases, batches=batches) for phases in pairs.values())
-    return html.scrolling(html.table(rows, kind="cs-table cs-verdicts", head=head))
+    return html.scrolling(html.table(rows, kind="cs-table cs-verdicts cs-cards", head=head))
 
 
 def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> str:
@@ -112,14 +112,15 @@ def _row(phases: Mapping[str, Judged], *, batches: bool) -> html.Html:
     place = t("benchmark.verdict.at", tokens=units.count(one.a.context))
     place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
     pair = html.heading(f"{a} · {b}", html.element("br"), html.element("small", place))
-    return html.row(pair, *(_phase_html(phases.get(phase), a, b) for phase in verdicts.PHASES))
+    return html.row(pair, *(_phase_html(phase, phases.get(phase), a, b) for phase in verdicts.PHASES))
 
 
-def _phase_html(one: Judged | None, a: str, b: str) -> html.Html:
-    return html.element("td") if one is None else verdict_html(one.found, a, b, margin=one.margin)
+def _phase_html(phase: str, one: Judged | None, a: str, b: str) -> html.Html:
+    at = t(f"benchmark.verdict.{phase}")
+    return html.element("td") if one is None else verdict_html(one.found, a, b, margin=one.margin, at=at)
 
 
-def verdict_html(found: Verdict, a: str, b: str, *, margin: float) -> html.Html:
-    """Write a verdict as a table cell, muted if the pair is not distinguishable."""
+def verdict_html(found: Verdict, a: str, b: str, *, margin: float, at: str | None = None) -> html.Html:
+    """Write a verdict as a table cell, muted if the pair is not distinguishable; at: the words of its column."""
     quiet = " cs-quiet" if found.kind == "indistinguishable" else ""
-    return html.element("td", sentence(found, a, b, margin=margin), class_=f"cs-say{quiet}")
+    return html.element("td", sentence(found, a, b, margin=margin), class_=f"cs-say{quiet}", data_at=at)

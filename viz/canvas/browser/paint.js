@@ -8,6 +8,7 @@ function paint(view) {
   view.dpr = sharpness(view);
   view.roof = view.root.roof ?? null;
   view.plan = layout(view);
+  view.root.classList.toggle("small", view.plan.small);
   writeZoom(view);
   view.images.clear();
   for (const canvas of [view.base, view.over]) {
