@@ -193,6 +193,17 @@ def test_a_closer_look_is_around_what_the_pointer_is_at(page):
     assert after - first == bottom - top == COUNT // 8
 
 
+def test_a_closer_look_at_the_empty_future_is_around_the_token_of_the_row(page):
+    row, column, value = cell_at(page, 600, 300)
+    assert column > row + COUNT // 4 and np.isnan(value)
+    page.locator(".stage").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    (first, after), rows = chosen_range(page)
+    assert rows is None, "the same along both sides"
+    assert first <= row < after
+
+
 def test_dragging_shows_the_cells_that_were_passed_over_and_chooses_none(page):
     row, column, _ = cell_at(page, 120, 420)
     bottom, right, _ = cell_at(page, 220, 520)

@@ -73,14 +73,16 @@ function middleOf(view, [first, after]) {
   return token !== null && token >= first && token < after ? token + 0.5 : (first + after) / 2;
 }
 
-// The places along the tokens that the cursor is at, null for none; where rows are no tokens, both are the column's.
+// The places along the tokens that the cursor is at, null for none; where rows are no tokens, both are the column's. A
+// cell of the future is empty, as all around it: its row counts for both.
 function pointedAt(view) {
   const { cursor: at } = view;
   const { grid } = view.header;
   if (!at) return { column: null, row: null };
   if (at.zone === "strip") return { column: at.token + 0.5, row: at.token + 0.5 };
   const column = hasColumns(view) ? (at.column + 0.5) * grid.pool[1] : null;
-  return { column, row: hasRows(view) ? (at.row + 0.5) * grid.pool[0] : column };
+  const row = hasRows(view) ? (at.row + 0.5) * grid.pool[0] : column;
+  return { column: hasRows(view) && column > row ? row : column, row };
 }
 
 // Whether a key of the picture has changed the range.
