@@ -291,6 +291,27 @@ def test_a_tile_of_the_mosaic_has_the_name_and_the_score_of_its_head(traces, t) 
         np.testing.assert_allclose(figure.data[name].values, scores)
 
 
+def test_the_clearest_head_of_a_pattern_is_the_one_that_scores_most_in_it(traces) -> None:
+    for architecture in ("transformer", "jamba"):
+        trace = traces[architecture]
+        layers = [layer.index for layer in trace.layers_with("attention")]
+        scores = attention.head_scores(trace).values
+        for n, name in enumerate(attention.SCORES):
+            places = [(row, head) for row in range(scores.shape[0]) for head in range(2)]
+            row, head = max(places, key=lambda at, n=n: scores[(*at, n)])
+            assert attention.clearest_head(trace, name) == (layers[row], head)
+        weights = {(layer, head): real(trace, layer, "attention")[head] for layer in layers for head in range(2)}
+        assert attention.most_telling_head(trace) == max(weights, key=lambda at: weights[at][-1, 1:-2].max())
+
+
+def test_a_film_is_in_full_colour_from_a_quantile_of_its_cells_and_of_few_cells_from_the_largest() -> None:
+    values = np.arange(-1000.0, 1001.0)
+    assert state.robust_end(values) == pytest.approx(995)
+    few = np.zeros(1000)
+    few[3] = -7
+    assert state.robust_end(few) == 7
+
+
 def test_every_token_names_its_experts_with_their_weights_first_choice_first(traces, t) -> None:
     trace = traces["jamba"]
     known = [["" for _ in range(11)] for _ in range(4)]
