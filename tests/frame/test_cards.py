@@ -98,7 +98,7 @@ def test_a_choice_redraws_what_follows_it_in_sight_and_the_rest_when_it_comes_ne
     paper.session_state[parts._PARTS] = parts._Shown(
         {
             "a": frozenset({"layer"}),
-            "b": frozenset({"layer", "token"}),
+            "b": frozenset({"layer"}),
             "c": frozenset({"token"}),
             "bar": frozenset({"layer"}),
         },
@@ -108,13 +108,17 @@ def test_a_choice_redraws_what_follows_it_in_sight_and_the_rest_when_it_comes_ne
     parts.redraw("layer")
     assert paper.of("rerun") == [((["a", "bar"],), {})], "the bar is no figure, and always in sight"
     assert parts.late() == ["part-b"]
+    paper.session_state[parts.SIGHT] = "part-a"
+    parts.redraw("token")
+    assert parts.late() == ["part-b", "part-c"] and len(paper.of("rerun")) == 1, "what was late before stays so"
+    paper.session_state[parts._PARTS].late = {"b"}
     parts.come_near(["part-c"])
     assert len(paper.of("rerun")) == 1, "what has not changed is not drawn again"
     parts.come_near(["part-b", "part-c"])
     assert paper.of("rerun")[1:] == [((["b"],), {})]
     paper.session_state[parts.SIGHT] = ""
     parts.redraw("token")
-    assert paper.of("rerun")[2:] == [((["b", "c"],), {})], "before anything is known of sight all are drawn"
+    assert paper.of("rerun")[2:] == [((["c"],), {})], "before anything is known of sight all are drawn"
     parts.redraw("nothing")
     assert len(paper.of("rerun")) == 3
 

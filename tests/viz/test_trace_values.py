@@ -193,6 +193,23 @@ def test_exported_arrays_are_those_of_the_record(traces, english, name: str) -> 
     assert_known(figure, known(traces[architecture]))
 
 
+MIDDLE = [name for name, (*_, options, _) in ARRAYS.items() if options.get("layer") == 1 and "head" not in options]
+
+
+@pytest.mark.parametrize("name", MIDDLE)
+def test_without_a_choice_the_middle_layer_is_drawn(traces, english, name: str) -> None:
+    architecture, draw, options, known = ARRAYS[name]
+    rest = {key: value for key, value in options.items() if key != "layer"}
+    assert_known(draw(traces[architecture], theme=LIGHT, t=english, **rest), known(traces[architecture]))
+
+
+def test_without_a_choice_the_router_is_that_of_the_last_token(traces, english) -> None:
+    trace = traces["jamba"]
+    figure = routing.router_bars(trace, theme=LIGHT, t=english)
+    np.testing.assert_array_equal(figure.data["router_probs"].values, real(trace, 3, "router_probs")[10])
+    assert english("viz.layer", layer=3) == "layer 3" and "layer 3" in figure.alt
+
+
 def test_every_figure_of_a_run_has_its_arrays_here() -> None:
     of_a_run = {entry.id for entry in every().values() if entry.of in ("trace", "traces", "channel")}
     assert of_a_run == {*ARRAYS} | ELSEWHERE
