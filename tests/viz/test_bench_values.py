@@ -226,6 +226,8 @@ def test_a_strip_of_shares_shows_the_longest_context_and_dots_of_the_others(name
         else:
             assert strip.head == ""
     assert caught["limit"][0] == caught["end"] == 1.0
+    peaks = (t("viz.achieved.bandwidth", value="4,300"), t("viz.achieved.flops", value="788"))
+    assert figure.note == " ".join([t(f"viz.{name}.note"), *(peaks if name == "achieved" else ())])
     if name == "launches":
         operators = [(one.batch, one.context, one.ops_per_token) for one in GOOD]
         np.testing.assert_array_equal(figure.data["operators"].values, operators)

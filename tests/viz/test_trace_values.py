@@ -203,6 +203,22 @@ def test_without_a_choice_the_middle_layer_is_drawn(traces, english, name: str) 
     assert_known(draw(traces[architecture], theme=LIGHT, t=english, **rest), known(traces[architecture]))
 
 
+@pytest.mark.parametrize(("asked", "shown"), [(0, 0), (10, 10), (None, None), (-1, None), (11, None)])
+def test_a_chosen_token_is_that_of_the_strip_where_the_text_has_it(traces, english, asked, shown) -> None:
+    """A matrix without one shows its last row; the strip alone shows none."""
+    trace = traces["transformer"]
+    strip = tokens.token_strip(trace, theme=LIGHT, t=english, selected=asked).body.strip
+    assert strip.selected == shown
+    assert [(one.label, one.id) for one in strip.tokens] == [(one.label, one.id) for one in trace.tokens]
+    figure = attention.head_matrix(trace, theme=LIGHT, t=english, layer=1, head=0, selected=asked)
+    row = 10 if shown is None else shown
+    assert figure.body.grid.selected_row == figure.body.strip.selected == row
+    several = overview.architecture_maps([trace, traces["mamba"]], theme=LIGHT, t=english, selected=asked).body
+    assert several.grid.marks == (() if shown is None else ((shown, shown + 1),) * 2)
+    at = lens.logit_lens(read_through(trace), theme=LIGHT, t=english, selected=asked).body
+    assert at.grid.rows.notes == at.grid.token_notes[row] and at.note == at.token_notes[row]
+
+
 def test_without_a_choice_the_router_is_that_of_the_last_token(traces, english) -> None:
     trace = traces["jamba"]
     figure = routing.router_bars(trace, theme=LIGHT, t=english)
