@@ -196,7 +196,10 @@ def test_one_other_model_is_named_and_its_bytes_are_counted(open_page, folder_of
     assert_calm(at)
     readers = [caption.value for caption in at.caption if folder.name in caption.value.replace("\\", "")]
     assert len(readers) == 1, "one other model is enough to name who reads"
-    at.button(key="overview.all_bundled")
+    at.button(key="overview.all_bundled").click().run()
+    assert_calm(at)
+    assert at.session_state["contextscope.models"] == {}, "the button leads back to the bundled ones"
+    assert not any(folder.name in caption.value.replace("\\", "") for caption in at.caption)
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)

@@ -226,6 +226,8 @@ def test_a_strip_of_shares_shows_the_longest_context_and_dots_of_the_others(name
         else:
             assert strip.head == ""
     assert caught["limit"][0] == caught["end"] == 1.0
+    peaks = (t("viz.achieved.bandwidth", value="4,300"), t("viz.achieved.flops", value="788"))
+    assert figure.note == " ".join([t(f"viz.{name}.note"), *(peaks if name == "achieved" else ())])
     if name == "launches":
         operators = [(one.batch, one.context, one.ops_per_token) for one in GOOD]
         np.testing.assert_array_equal(figure.data["operators"].values, operators)
@@ -309,6 +311,23 @@ def test_a_point_of_the_trade_is_a_user_and_the_device_of_one_batch(caught, t) -
     front = [p for p in both if not any(q[0] >= p[0] and q[1] >= p[1] and q != p for q in both)]
     np.testing.assert_allclose(figure.data["frontier"].values, front)
     assert figure.note == t("viz.pareto.note", context="128")
+
+
+def test_rows_on_reference_kernels_are_hollow_wherever_they_are_drawn(caught, t) -> None:
+    plain = [row(name, n, batch=b) for name in NAMES for n in (128, 1500) for b in (1, 8)]
+    rows = [dataclasses.replace(one, kernels="reference" if one.architecture == "rwkv" else "fast") for one in plain]
+    known = {name: name == "rwkv" for name in NAMES}
+    for draw in (device.achieved, device.launches, device.energy, batches.largest_batch):
+        draw(rows, theme=LIGHT, t=t)
+        assert {strip.architecture: strip.drawn_hollow for strip in caught["given"]} == known, draw
+    for draw in (decode_vs_context, prefill_vs_context):
+        draw(rows, theme=LIGHT, t=t)
+        drawn = {line.architecture: set(line.solid) for panel in caught["given"] for line in panel.lines}
+        assert drawn == {name: {not hollow} for name, hollow in known.items()}
+    batches.pareto(rows, theme=LIGHT, t=t)
+    assert {line.architecture: set(line.solid) for line in caught["given"]} == drawn
+    memory.memory_parts(rows, theme=LIGHT, t=t)
+    assert {bar["label"] for bar in caught["_bars"][0]} == {"128 ×1", "128 ×8", "1,500 ×1", "1,500 ×8"}
 
 
 def test_every_figure_of_rows_is_held_here(caught, english) -> None:

@@ -210,3 +210,67 @@ def test_the_lists_follow_the_selection_without_the_server(traces: dict[str, Mod
     page.evaluate("window.close_board()")
     assert page.evaluate("window.listeners()") == 0
     page.close()
+
+
+def written_share(share: float) -> str:
+    """Write a share as the lists do: one decimal below ten percent, and less than a tenth as that."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return f"{100 * share:.1f}%" if share < 0.0995 else f"{100 * share:.0f}%"
+
+
+TABLE = """() => [...document.querySelectorAll("tbody tr")].map((row) => [
+  ...[...row.children].map((cell) => cell.textContent),
+  row.querySelector(".fill").style.width, row.querySelector(".tick")?.style.left ?? null,
+  row.classList.contains("real"), row.classList.contains("out"),
+])"""
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no Chromium")
+@pytest.mark.parametrize("drawn", [False, True], ids=["plain", "drawn"])
+def test_every_cell_of_a_list_is_written_from_its_own_number(traces, english, chromium, drawn: bool) -> None:
+    """Own and drawn probability, logit before and after the temperature, bars against the largest, the sentences."""
+    trace = traces["mamba"]
+    settings: dict[str, Any] = {"temperature": 0.5, "top_k": 5, "top_p": 0.9} if drawn else {}
+    figure = next_word([trace], theme=LIGHT, t=english, at=(4,), guesses=(7,), **settings)
+    coded = [base64.b64encode(part).decode() for part in (script().encode(), figure.body.payload())]  # type: ignore[union-attr]
+    page = chromium.new_page()
+    page.set_content(PAGE.replace("SCRIPT", coded[0]).replace("DATA", coded[1]))
+    page.wait_for_function("window.ready === true")
+    for place in (4, 7):
+        page.evaluate("(token) => window.choose({ token })", place)
+        z = trace.logits.values[place].astype(np.float64)
+        found = distribution(z, Sampling(**settings))
+        order = sorted(range(len(z)), key=lambda one: -z[one])
+        most = max(max(found.own[one], found.probs[one] if drawn else 0) for one in order[:BEST])
+        came = trace.tokens[place + 1].id
+        for one, row in zip(order[:BEST], page.evaluate(TABLE), strict=True):
+            out = bool(drawn and not found.probs[one])
+            own, taken = written_share(found.own[one]), "left out" if out else written_share(found.probs[one])
+            scaled = f" \u2192 {z[one] / 0.5:.2f}" if drawn and not out else ""
+            *cells, width, tick, real, faint = row
+            assert cells == [trace.label_of(one), "", own, *([taken] if drawn else []), f"{z[one]:.2f}{scaled}"]
+            bar = 0.0 if out else 100 * (found.probs[one] if drawn else found.own[one]) / most
+            assert float(width.removesuffix("%").removesuffix("px")) == pytest.approx(bar, abs=1e-3)
+            assert (tick is None) != drawn
+            if tick:
+                assert float(tick.removesuffix("%")) == pytest.approx(100 * found.own[one] / most, abs=1e-3)
+            assert (real, faint) == (one == came, out)
+        said = {"token": f"\u201c{trace.label_of(came)}\u201d", "rank": str(1 + order.index(came))}
+        bits = f"{-np.log2(found.own[came]):.2f}"
+        known = english("viz.next_word.came", share=written_share(found.own[came]), bits=bits, **said)
+        assert page.locator(".came").inner_text() == known
+        if drawn:
+            kept = {"kept": str(found.kept), "vocabulary": "12", "share": written_share(found.kept_mass)}
+            assert page.locator(".kept").inner_text() == english("viz.next_word.kept", **kept)
+        own = np.exp(z) / np.exp(z).sum()
+        guess = {
+            "token": f"\u201c{trace.label_of(7)}\u201d",
+            "rank": str(1 + order.index(7)),
+            "share": written_share(own[7]),
+        }
+        told = page.locator(".guess").all_inner_texts()
+        assert told == ([english("viz.next_word.guess", **guess)] if place == 4 else []), "of its own place alone"
+    page.close()

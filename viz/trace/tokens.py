@@ -104,11 +104,6 @@ def words(t: Translate) -> Mapping[str, str]:
     }
 
 
-def token_name(trace: ModelTrace, index: int) -> str:
-    """Return the readable label of a token."""
-    return trace.tokens[index].label
-
-
 def _blind_guess(trace: ModelTrace, t: Translate) -> str:
     """Say what a guess among all tokens of this model costs: log2 of how many there are, in bits."""
     vocab = trace.logits.sizes["vocab"]
