@@ -39,6 +39,13 @@ class Place:
     def __exit__(self, *_: object) -> None:
         return None
 
+    def container(self, **_: object) -> "Place":
+        """Open a container in an empty place."""
+        return self
+
+    def empty(self) -> None:
+        """Take away what stands in an empty place."""
+
 
 class Stage:
     """In place of Streamlit. pressed: keys of the buttons that are pressed in this run."""
