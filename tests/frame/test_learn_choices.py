@@ -4,6 +4,7 @@ Everything around a page is noted: the sections it draws, the figures in them wi
 what a click, a picker and an answer say. The record has layers, heads and channels that all differ.
 """
 
+import dataclasses
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 from stage import Stage, bare
 
+import models.alignment
+import models.tracing.mixing
+import viz.trace.attention
 from models.errors import SourceError
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace
@@ -34,12 +38,18 @@ from pages.shared import (
     site,
     training_curves,
 )
+from pages.shared.canvas import Selection
 from pages.shared.state import session
 from pages.shared.words import content
 from viz.gallery import samples
+from viz.trace.attention import mosaic_head
+from viz.trace.channels import farthest_reaching
 
 Say = Callable[..., str]
 BUNDLED = {"transformer": "transformer", "mamba": "mamba", "rwkv": "rwkv", "jamba": "jamba"}
+
+
+TRACES = samples.traces()
 
 
 class Shown(NamedTuple):
@@ -150,7 +160,7 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 
 
 def traces() -> dict[str, ModelTrace]:
-    return samples.traces()
+    return dict(TRACES)
 
 
 def found_in(page: Page) -> list[tuple[str, str, str]]:
@@ -209,8 +219,6 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
 
 
 def test_without_a_choice_the_most_telling_head_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import viz.trace.attention
-
     trace = traces()["transformer"]
     layers = [layer.index for layer in trace.layers_with("attention")]
     for layer, head in ((layers[0], 1), (layers[-1], 0)):
@@ -223,9 +231,6 @@ def test_without_a_choice_the_most_telling_head_is_shown(run: Run, monkeypatch: 
 
 def test_a_click_on_a_tile_chooses_its_layer_and_its_head(run: Run, stage: Stage, say: Say) -> None:
     """Every tile, in the order in which the mosaic shows them; a click beside the tiles chooses nothing."""
-    from pages.shared.canvas import Selection
-    from viz.trace.attention import mosaic_head
-
     trace = traces()["transformer"]
     places = choices(stage, "transformer")
     page = run("transformer", trace)
@@ -310,9 +315,6 @@ def test_the_channel_that_is_shown_first_and_those_that_are_offered(
     run: Run, stage: Stage, monkeypatch, name: str
 ) -> None:
     """Eight through the order of half-lives, slowest first: RWKV begins with it, Mamba with what reaches farthest."""
-    import models.tracing.mixing
-    from viz.trace.channels import farthest_reaching
-
     asked: list[tuple[Any, list[int]]] = []
 
     def mixing(layer: Any, channels: Sequence[int]) -> Any:
@@ -447,8 +449,6 @@ def test_the_overview_shows_four_models_that_read_one_text(run: Run, stage: Stag
 
 def test_the_growth_of_what_is_carried_is_of_the_models_that_read(run: Run, four) -> None:
     """At seven lengths and at that of the text, each once."""
-    import dataclasses
-
     four["rwkv"] = dataclasses.replace(four["rwkv"], checkpoint="someone/published")
     page = run("overview", four["transformer"])
     options = page.shown("overview.growth").options
@@ -464,8 +464,6 @@ def test_the_growth_of_what_is_carried_is_of_the_models_that_read(run: Run, four
 def test_models_that_cut_a_text_otherwise_are_laid_out_by_characters(
     run: Run, monkeypatch: pytest.MonkeyPatch, four
 ) -> None:
-    import models.alignment
-
     monkeypatch.setattr(models.alignment, "align_all", lambda text, tokens: ("aligned", text, len(tokens)))
     trace = four["transformer"]
     for same in (True, False):

@@ -1,6 +1,7 @@
 """Every sentence, number, option and choice that the modules all pages share decide, from hand-made records."""
 
 import csv
+import dataclasses
 import io
 import zipfile
 from collections.abc import Callable
@@ -9,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stage import Stage, bare, words_of
+from stage import Call, Place, Stage, bare, words_of
 
+from models import registry
+from models.counting import accounting
 from models.errors import PromptError, SettingError, SourceError
+from models.generation import guess
 from models.generation.distribution import Sampling
 from models.generation.stream import Settings
 from models.limits import PROMPT_CHARACTERS, PROMPT_TOKENS
@@ -61,14 +65,8 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     made.session_state["contextscope.page"] = "mamba"
     monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))
     monkeypatch.setattr(cache, "bundled", lambda: tuple(BUNDLED.values()))
-    monkeypatch.setattr(controls.parts, "redraw", lambda *names: made.calls.append(made_call("redraw", names)))
+    monkeypatch.setattr(controls.parts, "redraw", lambda *names: made.calls.append(Call("redraw", names, {})))
     return made
-
-
-def made_call(kind: str, args: tuple[Any, ...]) -> Any:
-    from stage import Call
-
-    return Call(kind, args, {})
 
 
 def places_of(stage: Stage) -> dict[str, int]:
@@ -118,9 +116,6 @@ def test_an_attempt_chooses_its_head_in_its_layer_and_its_token_with_its_charact
 
 # --- cache -------------------------------------------------------------------------------------------------------
 def test_what_a_model_is_counted_to_have_and_to_carry_are_each_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    from models import registry
-    from models.counting import accounting
-
     asked: list[Any] = []
 
     def carried(shape: str, *, context: int, dtype: str) -> int:
@@ -681,8 +676,6 @@ def test_the_bundled_model_says_its_parameters_and_those_a_token_uses_where_they
 
 
 def offer(**changes: Any) -> Any:
-    import dataclasses
-
     facts = {"params_total": 300_000_000, "params_active": 300_000_000, "download_bytes": 5 * 10**8,
              "need_bytes": 3 * 2**30,
              "licence": "mit", "tokenizer": "tok", "vocabulary": 50_280,
@@ -753,8 +746,6 @@ def test_a_model_offers_what_can_be_done_now_and_how_far_its_download_is(
 
 
 def test_a_folder_is_taken_or_refused_where_one_may_open_them(say: Say, picker: Stage, monkeypatch) -> None:
-    from models import registry
-
     found: dict[str, Any] = {"/good": "/good/real", "/other": SourceError("errors.other_family", "x", found="rwkv"),
                              "/none": SourceError("errors.no_config", "x", source="secret")}  # fmt: skip
 
@@ -797,8 +788,6 @@ def test_a_folder_is_taken_or_refused_where_one_may_open_them(say: Say, picker: 
     ],
 )  # fmt: skip
 def test_a_guess_counts_for_its_text_and_its_place(say: Say, stage: Stage, monkeypatch, known, kept: bool) -> None:
-    from models.generation import guess
-
     stage.session_state[next_word._GUESS] = known
     asked: list[Any] = []
     monkeypatch.setattr(cache, "checkpoint", lambda source: source)
@@ -827,8 +816,6 @@ def test_the_distribution_is_of_the_chosen_token_else_of_the_last(stage: Stage) 
 
 # --- panel, proof, notices ---------------------------------------------------------------------------------------
 def test_a_picture_names_the_models_and_the_beginning_of_the_text_it_was_drawn_from(say: Say, stage: Stage) -> None:
-    import dataclasses
-
     one, other = (samples.traces()[name] for name in ("mamba", "rwkv"))
     other = dataclasses.replace(other, checkpoint="someone/big-model")
     models = f"{say('nav.mamba')}, {say('nav.rwkv')} (big-model)"
@@ -910,8 +897,6 @@ def test_the_text_is_read_as_far_as_the_model_that_reads_least(say: Say, stage: 
 
     def box() -> Any:
         stage.clear()
-        from stage import Place
-
         return prompt.PromptBox("a text", Place(), Place())  # type: ignore[arg-type]
 
     assert prompt.fitted("mamba", box(), ["transformer", "mamba", "jamba", "rwkv"]) == "abc"
