@@ -3,6 +3,8 @@
 Values differ everywhere, so that a sentence with its neighbour's number says so; expected sentences are filled here.
 """
 
+import runpy
+import sys
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +40,7 @@ from pages.compare.benchmark import (
     settings_codec,
     verdicts,
 )
+from pages.shared import layout, site
 from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
 from pages.shared.words import content, language, units
@@ -1157,3 +1160,70 @@ def test_growth_is_of_lengths_alone_at_batch_one(say: Say) -> None:
 def test_the_places_of_the_notes_and_the_words_of_the_page_exist() -> None:
     assert set(NOTED) == set(checks.NOTES)
     assert set(content.table("comparison")) == {"transformer", "mamba", "rwkv", "jamba"}
+
+
+# --- the page ----------------------------------------------------------------------------------------------------
+def test_the_planner_makes_the_plan_of_its_choices_or_asks_for_some(say: Say, planner: Stage, monkeypatch) -> None:
+    made: list[Any] = []
+    drawn: list[Any] = []
+    monkeypatch.setattr(planning.facts, "free_bytes", lambda device: {"cuda:1": 2**30}[device])
+    monkeypatch.setattr(runner, "shared", lambda: SimpleNamespace(rates=lambda: "rates"))
+    monkeypatch.setattr(planning, "make_plan", lambda *given, **options: made.append((given, options)) or "plan")
+    monkeypatch.setattr(planning.grid, "draw", drawn.append)
+    state = planner.session_state
+    state["benchmark.begun"] = True
+    state.update({"benchmark.device": "cuda:1", "benchmark.size": "130m", "benchmark.architectures": ["rwkv", "mamba"],
+                  "benchmark.match": "total", "benchmark.dtype": "bfloat16", "benchmark.seed": 5})  # fmt: skip
+    assert planning.planner() == "plan" and drawn == ["plan"]
+    ((sources, contexts), options) = made[0]
+    assert sources == sizes.sources("130m", ["mamba", "rwkv"], match="total")
+    assert contexts == [256, 512, 1024, 2048, 4096, 8192]
+    assert options == {
+        "device": "cuda:1", "size": "130m", "batches": [1], "budget_s": 90, "rounds": 5, "decode_tokens": 24, "seed": 5,
+        "dtype": "bfloat16", "view": "architecture", "kernels": "fast", "attention": "auto", "experts": "auto",
+        "throughput": False, "rates": "rates",
+    }  # fmt: skip
+    for name in ("architectures", "contexts", "batches"):
+        planner.clear()
+        kept, state[f"benchmark.{name}"] = state[f"benchmark.{name}"], []
+        assert planning.planner() is None and planner.said("text") == [say("benchmark.plan.empty")]
+        state[f"benchmark.{name}"] = kept
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_parts_of_the_page_are_each_of_the_run_on_screen(say: Say, stage: Stage, monkeypatch, found: bool) -> None:
+    """What is drawn may be the first cells of a run; its status, its actions and its origin are of all of it."""
+    run, shown = run_of(row(), row("rwkv")), run_of(row())
+    called: list[Any] = []
+
+    def noted(name: str, answer: Any = None) -> Callable[..., Any]:
+        return lambda *given, **options: called.append((name, *given, *options.values())) or answer
+
+    parts = {
+        planning: {"planner": "plan", "start_button": None}, guess: {"ask": None, "answer": None},
+        runs: {"chosen_run": run if found else None, "drawn": shown, "bar": None, "beside": None},
+        results: {"status": None, "failures": None, "pictures": None}, verdicts: {"section": None},
+        rows: {"missing": None, "table": None}, provenance: {"drawer": None}, comparison: {"comparison": None},
+        checks: {"checks": None}, layout: {"header": None, "footer": None, "check_yourself": None},
+    }  # fmt: skip
+    for module, names in parts.items():
+        for name, answer in names.items():
+            monkeypatch.setattr(module, name, noted(f"{module.__name__.rpartition('.')[2]}.{name}", answer))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
+        runpy.run_path(str(site.page("benchmark").script))
+    first = [("layout.header", "benchmark"), ("planning.planner",), ("guess.ask", "plan"),
+             ("planning.start_button", "plan", guess.keep), ("runs.chosen_run",)]  # fmt: skip
+    last = [("checks.checks",), ("layout.footer", "benchmark", "fair"), ("layout.check_yourself", "benchmark")]
+    if not found:
+        assert called == [*first, ("runs.bar", None), ("comparison.comparison", None), *last]
+        assert stage.said("info") == [say("benchmark.no_runs")]
+        return
+    assert called == [
+        *first, ("runs.bar", run), ("results.status", run), ("runs.drawn", run), ("results.failures", shown),
+        ("rows.missing", run), ("guess.answer", shown), ("results.pictures", shown), ("verdicts.section", shown),
+        ("rows.table", shown), ("provenance.drawer", run), ("runs.beside", shown), ("comparison.comparison", shown),
+        *last,
+    ]  # fmt: skip
+    assert stage.said("info") == []

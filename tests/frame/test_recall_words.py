@@ -348,3 +348,39 @@ def test_a_question_is_of_the_sequences_before_the_recorded_ones(stage: Stage, m
     question._opened("induction", tuple(at.items()), 985, 4)
     question._opened("mqar", (("distance", 64), ("pairs", 2)), 985, 4)
     assert len(opened) == 4
+
+
+def test_a_record_is_read_with_its_seeds_and_the_layout_of_its_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(distance: int, accuracy: float) -> dict[str, Any]:
+        return {"at": {"distance": distance}, "accuracy": accuracy, "low": 0.1, "high": 0.9, "count": 7,
+                "length": 30, "bytes_carried": 100 * distance}  # fmt: skip
+
+    seeds = [{"seed": 3, "cells": [told(16, 0.5)]}, {"seed": 0, "cells": [told(64, 0.25)]}]
+    about = {"axes": ["distance"], "trained_to": {"distance": 64}, "architectures": {"rwkv": {"runs": seeds}}}
+    monkeypatch.setattr(results.study, "recorded", lambda task: about if task == "induction" else None)
+    results.record.clear()
+    assert results.record("mqar") is None
+    found = results.record("induction")
+    results.record.clear()
+    assert found is not None and (found.task, found.about) == ("induction", about)
+    assert [(seed, [one.accuracy for one in cells]) for seed, cells in found.runs["rwkv"]] == [(3, [0.5]), (0, [0.25])]
+    assert [one.accuracy for one in found.bundled["rwkv"]] == [0.25]
+    layout = found.layout
+    assert (layout.across, layout.up, list(layout.places), layout.trained_to) == ("distance", None, [16, 64], 64)
+    assert question._axes(found) == ["distance"]
+
+
+def test_a_task_without_a_second_axis_has_one_choice_of_a_cell(say: Say, stage: Stage, asked: dict[str, int]) -> None:
+    cells = [Accuracy({"distance": n}, 0.5 + (n == 64) / 10 * at, 0, 1, 9, 9, 9) for at in (0, 1) for n in (16, 64)]
+    runs = {
+        "mamba": [(0, cells[:2])],
+        "rwkv": [(0, cells[2:])],
+        "jamba": [(0, cells[:2])],
+        "transformer": [(0, cells[2:])],
+    }
+    layout = results.layout_of(cells, ("distance",), guess=lambda _: 0.1, trained_to=64)
+    record = results.Record("induction", layout, runs, {"held_out_seed": 986})
+    asked["load"] = 4
+    assert question._chosen(record) == ({"distance": 64}, 5)
+    assert not stage.has("recall.load.pairs") and stage.keyed("recall.distance.distance").args[1] == [16, 64]
+    assert stage.keyed("recall.another").args == (say("recall.another"),)
