@@ -7,6 +7,7 @@ from opening import unopened
 from streamlit.testing.v1 import AppTest
 
 from pages.shared import site
+from pages.shared.words import i18n, language
 
 LOCALES = {"en": "en-US", "ko": "ko-KR"}
 
@@ -25,6 +26,13 @@ def open_page() -> Open:
         return at.run()
 
     return opened
+
+
+@pytest.fixture(params=i18n.LANGS)
+def say(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Have the pages speak one language without a visitor, and return its translator."""
+    monkeypatch.setattr(language, "current", lambda: request.param)
+    return i18n.translator(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,8 @@ def _explaining(rows: list[Measurement]) -> list[tuple[str, Callable[..., Figure
     """List the figures that explain the times, those for which this run has numbers."""
     device = next(row.device for row in rows if row.measured).partition(":")[0]
     largest = [row for row in rows if row.batch_limit]
-    steps = {row.cell_id: median_time(comparison.rounds(row, "decode")) for row in largest if row.measured}
+    timed = [row for row in largest if row.measured and row.decode_ms_samples]  # a row of a file may have no samples
+    steps = {row.cell_id: median_time(comparison.rounds(row, "decode")) for row in timed}
     batches = {row.batch for row in rows if row.measured}
     every: list[tuple[str, bool, Callable[..., Figure | None]]] = [
         ("largest_batch", bool(steps), partial(bench_batches.largest_batch, largest, intervals=steps)),

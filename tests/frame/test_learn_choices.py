@@ -1,0 +1,553 @@
+"""What each explanatory page puts where and what it chooses, its script run over a record without a server.
+
+Everything around a page is noted: the sections it draws, the figures in them with their layer, head and channel, and
+what a click, a picker and an answer say. The record has layers, heads and channels that all differ.
+"""
+
+import dataclasses
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from stage import Stage, bare
+
+import models.alignment
+import models.tracing.mixing
+import viz.trace.attention
+from models.errors import SourceError
+from models.records.recall import Accuracy
+from models.records.trace import ModelTrace
+from pages.compare.recall import expected as recall_expected
+from pages.compare.recall import measuring, question, results, training
+from pages.shared import (
+    cache,
+    controls,
+    early,
+    experts,
+    hood,
+    layout,
+    model_picker,
+    next_word,
+    panel,
+    parts,
+    reading_bar,
+    site,
+    training_curves,
+)
+from pages.shared.canvas import Selection
+from pages.shared.state import session
+from pages.shared.words import content
+from viz.gallery import samples
+from viz.trace.attention import mosaic_head
+from viz.trace.channels import farthest_reaching
+
+Say = Callable[..., str]
+BUNDLED = {"transformer": "transformer", "mamba": "mamba", "rwkv": "rwkv", "jamba": "jamba"}
+
+
+TRACES = samples.traces()
+
+
+class Shown(NamedTuple):
+    """A figure as a page asked for it. section: where; draw: the name of its function."""
+
+    section: str
+    key: str
+    draw: str
+    options: dict[str, Any]
+
+
+class Page(NamedTuple):
+    """A page that was run. around: what it handed to the parts around its figures, by their names."""
+
+    script: ModuleType
+    figures: list[Shown]
+    around: dict[str, Any]
+    follows: dict[str, tuple[str, ...]]
+
+    def shown(self, key: str) -> Shown:
+        """Return the last figure with a key."""
+        return [one for one in self.figures if one.key == key][-1]
+
+
+Run = Callable[..., Page]
+
+
+def named(draw: Any) -> str:
+    return str(getattr(draw, "__name__", draw))
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    made = Stage().on(monkeypatch, controls, early, layout)
+    monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))
+    monkeypatch.setattr(cache, "bundled", lambda: tuple(BUNDLED))
+    monkeypatch.setattr(cache, "structure", lambda _source: {})
+    monkeypatch.setattr(cache, "cache_bytes", lambda source, tokens: 1000 * tokens + len(source))
+    monkeypatch.setattr(cache, "cache_bytes_until", lambda source, tokens: (source, tokens))
+    return made
+
+
+@pytest.fixture
+def run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Give a function that runs the script of a page over a trace, or over none, and tells what it put where."""
+
+    def ran(name: str, trace: ModelTrace | None = None) -> Page:
+        figures: list[Shown] = []
+        around: dict[str, Any] = {}
+        follows: dict[str, tuple[str, ...]] = {}
+        places: list[str] = [""]
+
+        def within(place: str, draw: Callable[[], object]) -> None:
+            places.append(place)
+            draw()
+            places.pop()
+
+        def panelled(draw: Any, trace: Any, *, key: str, **options: Any) -> None:
+            figures.append(Shown(places[-1], key, named(draw), options | {"of": trace, "by": draw}))
+
+        def followed(key: str, draw: Callable[[], object], *, on: Sequence[str]) -> None:
+            follows[key] = tuple(on)
+            draw()
+
+        def hooded(page: str, found: Sequence[tuple[str, Callable[[], object]]]) -> None:
+            around["hood"] = [key for key, _ in found]
+            for key, draw in found:
+                within(f"hood.{key}", draw)
+
+        def noted(what: str) -> Callable[..., None]:
+            return lambda *given, **options: around.update({what: (given, options)})
+
+        for module, what, stand_in in (
+            (layout, "header", noted("header")), (layout, "footer", noted("footer")),
+            (layout, "under_the_hood", hooded),
+            (layout, "first_figure", lambda page, draw, **more: around.update(first=more) or within("hero", draw)),
+            (layout, "section_of", lambda page, key, draw: within(key, draw)),
+            (layout, "chapter", lambda page, n, draw: within(f"chapter{n}", draw)),
+            (layout, "what_it_costs", noted("cost")), (layout, "check_yourself", noted("check")),
+            (next_word, "section", noted("next_word")), (reading_bar, "show", noted("bar")),
+            (parts, "figure", followed), (parts, "redraw", noted("redraw")),
+            (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
+            (panel, "sketch", panelled),
+            (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),
+            (training_curves, "training_section", noted("training")),
+        ):  # fmt: skip
+            monkeypatch.setattr(module, what, stand_in)
+        stage.session_state["contextscope.page"] = name
+        spec = importlib.util.spec_from_file_location(f"script_of_{name}", site.page(name).script)
+        assert spec is not None and spec.loader is not None
+        script = importlib.util.module_from_spec(spec)
+        before = {one for one in sys.modules if one.startswith("pages.")}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
+            spec.loader.exec_module(script)
+        assert {one for one in sys.modules if one.startswith("pages.")} == before, (
+            "import it above: it has no Streamlit"
+        )
+        return Page(script, figures, around, follows)
+
+    return ran
+
+
+def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
+    places: dict[str, int] = stage.session_state.setdefault("contextscope.places", {}).setdefault(page, {})
+    places.update(chosen)
+    return places
+
+
+def traces() -> dict[str, ModelTrace]:
+    return dict(TRACES)
+
+
+def found_in(page: Page) -> list[tuple[str, str, str]]:
+    return [(one.section, one.key, one.draw) for one in page.figures]
+
+
+SHARED = [
+    "token_strip"
+]  # what every page has under its hood, as far as the record allows it: it has no residual stream
+
+
+@pytest.mark.parametrize("name", [page.key for page in site.PAGES if page.section == "learn"])
+def test_a_page_without_a_text_has_its_header_and_nothing_else(run: Run, name: str) -> None:
+    page = run(name)
+    asked = (name, "transformer") if name == "overview" else (name,)
+    assert page.around == {"header": ((name,), {}), "asked": asked} and page.figures == []
+
+
+def test_every_page_has_the_shared_figures_that_its_record_allows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = {"logit_lens": True, "token_strip": False}
+    kinds = {name: SimpleNamespace(id=name, allowed=lambda _, name=name: allowed[name]) for name in allowed}
+    monkeypatch.setattr(hood, "registered_as", lambda draw: kinds[draw.__name__])
+    page = run("mamba")
+    trace = traces()["mamba"]
+    ((name, draw),) = hood.shared("mamba", trace)
+    draw()
+    assert name == "logit_lens" and found_in(page) == [("", "mamba.logit_lens", "logit_lens")]
+    allowed["token_strip"] = True
+    assert [name for name, _ in hood.shared("mamba", trace)] == ["logit_lens", "token_strip"]
+
+
+# --- transformer -------------------------------------------------------------------------------------------------
+def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage, say: Say) -> None:
+    trace = traces()["transformer"]
+    layers = [layer.index for layer in trace.layers_with("attention")]
+    choices(stage, "transformer", layer=layers[-1], head=1)
+    page = run("transformer", trace)
+    assert found_in(page) == [
+        ("hero", "transformer.hero", "head_matrix"), ("chapter1", "transformer.logits", "head_logits"),
+        ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.moved", "value_norm_matrix"),
+        *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
+    ]  # fmt: skip
+    for key in ("hero", "logits", "moved"):
+        options = page.shown(f"transformer.{key}").options
+        assert (options["layer"], options["head"]) == (layers[-1], 1)
+        assert options["subtitle"] == say("viz.layer_head", layer=layers[-1], head=1)
+        assert page.follows[f"transformer.part.{key}"] == ("layer", "head")
+    bar = page.around["bar"][1]
+    assert bar["layers"].options == layers and bar["layers"].shown == layers[-1] and bar["place"]() == (layers[-1], 1)
+    assert page.around["cost"][0] == ("transformer", len(trace.tokens)) and page.around["first"] == {"traces": [trace]}
+    assert page.around["next_word"][0] == ("transformer", [trace])
+    bar["pickers"]()
+    pickers = {call.options["key"]: call.args[1] for call in stage.found("segmented_control")}
+    heads = trace.layer(layers[-1]).parts["attention"].sizes["head"]
+    assert pickers["transformer.layer"] == tuple(layers) and pickers["transformer.head"] == tuple(range(heads))
+
+
+def test_without_a_choice_the_most_telling_head_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = traces()["transformer"]
+    layers = [layer.index for layer in trace.layers_with("attention")]
+    for layer, head in ((layers[0], 1), (layers[-1], 0)):
+        monkeypatch.setattr(
+            viz.trace.attention, "most_telling_head", lambda _, at=(layer, head): viz.trace.attention.Head(*at)
+        )
+        options = run("transformer", trace).shown("transformer.hero").options
+        assert (options["layer"], options["head"]) == (layer, head)
+
+
+def test_a_click_on_a_tile_chooses_its_layer_and_its_head(run: Run, stage: Stage, say: Say) -> None:
+    """Every tile, in the order in which the mosaic shows them; a click beside the tiles chooses nothing."""
+    trace = traces()["transformer"]
+    places = choices(stage, "transformer")
+    page = run("transformer", trace)
+    picked = page.shown("transformer.mosaic").options["picked"]
+    count = sum(layer.parts["attention"].sizes["head"] for layer in trace.layers_with("attention"))
+    chosen = []
+    for tile in range(count):
+        picked(Selection(0, 0, tile, 0))
+        assert (places["layer"], places["head"]) == tuple(mosaic_head(trace, tile))
+        assert page.around["redraw"][0] == ("head",), "all that follows the head follows the layer too"
+        chosen.append((places["layer"], places["head"]))
+    assert len(set(chosen)) == count
+    picked(Selection(0, 0, None, 0))
+    assert (places["layer"], places["head"]) == chosen[-1]
+    scores = next(call for call in stage.found("segmented_control") if "score" in str(call.options["key"]))
+    assert (
+        scores.args == (say("controls.score"), page.script.SCORES)
+        and scores.options["default"] == page.script.SCORES[0]
+    )
+    assert [scores.options["format_func"](one) for one in page.script.SCORES] == [
+        say(f"viz.score.{one}") for one in page.script.SCORES
+    ]
+    assert page.shown("transformer.mosaic").options["score"] == page.script.SCORES[0]
+    stage.session_state[scores.options["key"]] = page.script.SCORES[-1]
+    assert run("transformer", trace).shown("transformer.mosaic").options["score"] == page.script.SCORES[-1]
+
+
+def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
+    jamba = traces()["jamba"]
+    page = run("transformer", jamba)
+    more = [
+        ("expert_lanes", "lanes", "expert_lanes"),
+        ("router_bars", "router", "router_bars"),
+        ("expert_load", "load", "expert_load"),
+    ]
+    assert page.around["hood"] == [*SHARED, "expert_lanes", "router_bars", "expert_load"]
+    assert found_in(page)[-3:] == [(f"hood.{section}", f"transformer.{key}", draw) for section, key, draw in more]
+
+
+# --- mamba, rwkv -------------------------------------------------------------------------------------------------
+LAYERED = {
+    "mamba": [("hero", "film", "state_film"), ("chapter1", "dt", "dt_map"), ("chapter2", "slice", "state_slice"),
+              ("chapter3", "hidden", "hidden_attention"), ("hood.half_life", "half_life", "half_life"),
+              ("hood.channel_matrix", "channel", "<lambda>")],
+    "rwkv": [("hero", "decay", "decay_curves"), ("chapter1", "spectrum", "half_life_spectrum"),
+             ("chapter2", "effective", "effective_attention"), ("chapter3", "receptance", "receptance_map"),
+             ("hood.wkv_film", "film", "wkv_film"), ("hood.channel_matrix", "channel", "<lambda>")],
+}  # fmt: skip
+WHOLE = {"half_life", "spectrum"}  # of all layers
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_a_recurrent_page_follows_its_layer(run: Run, stage: Stage, say: Say, name: str) -> None:
+    trace = traces()[name]
+    layers = [layer.index for layer in trace.layers_with("half_life")]
+    for chosen in (None, layers[0], layers[-1]):
+        if chosen is not None:
+            choices(stage, name, layer=chosen)
+        page = run(name, trace)
+        widest = max(layers, key=lambda at: float(np.log(trace.layer(at).part("half_life")).std()))
+        layer = widest if chosen is None else chosen
+        assert found_in(page)[: len(LAYERED[name])] == [(at, f"{name}.{key}", draw) for at, key, draw in LAYERED[name]]
+        assert found_in(page)[len(LAYERED[name]) :] == [(f"hood.{key}", f"{name}.{key}", key) for key in SHARED]
+        for _, key, _ in LAYERED[name]:
+            options = page.shown(f"{name}.{key}").options
+            assert options.get("layer") == (None if key in WHOLE else layer), key
+            if key not in {*WHOLE, "channel"}:
+                assert options["subtitle"] == say("viz.layer", layer=layer)
+                follows = ("layer", "token") if key == "decay" else ("layer",)
+                assert page.follows[f"{name}.part.{key}"] == follows
+                assert bool(options.get("follow")) == (key == "decay")
+        bar = page.around["bar"][1]
+        assert bar["layers"].options == layers and bar["layers"].default == widest and bar["layers"].shown == layer
+        assert bool(bar.get("tokens_asked")) == (name == "rwkv")
+    assert page.around["cost"][0] == (name, len(trace.tokens))
+    bar["pickers"]()
+    assert stage.keyed(f"{name}.layer").args == (say("controls.layer"), tuple(layers))
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_the_channel_that_is_shown_first_and_those_that_are_offered(
+    run: Run, stage: Stage, monkeypatch, name: str
+) -> None:
+    """Eight through the order of half-lives, slowest first: RWKV begins with it, Mamba with what reaches farthest."""
+    asked: list[tuple[Any, list[int]]] = []
+
+    def mixing(layer: Any, channels: Sequence[int]) -> Any:
+        asked.append((layer, list(channels)))
+        reach = np.eye(4) + np.array([0.1, 0.2, 0.9, 0.3, 0.1, 0.2, 0.3, 0.4])[: len(channels), None, None] * np.tri(
+            4, k=-1
+        )
+        return SimpleNamespace(values=reach)
+
+    monkeypatch.setattr(models.tracing.mixing, "channel_mixing", mixing)
+    trace = traces()[name]
+    page = run(name, trace)
+    options = page.shown(f"{name}.channel").options
+    layer = options["layer"]
+    half_life = trace.layer(layer).part("half_life")
+    slowest_first = list(np.argsort(-half_life, kind="stable"))
+    offered = list(stage.keyed(f"{name}.channel.channel").args[1])
+    assert len(offered) == 8 and (offered[0], offered[-1]) == (slowest_first[0], slowest_first[-1])
+    assert [float(half_life[one]) for one in offered] == sorted(
+        (float(half_life[one]) for one in offered), reverse=True
+    )
+    assert options["channel"] == (offered[2] if name == "mamba" else offered[0])
+    assert asked[-1][0] is trace.layer(layer)
+    assert asked[-1][1] == (offered if name == "mamba" else [offered[0]])
+    assert page.follows[f"{name}.part.channel"] == ("layer", "channel")
+    if name == "mamba":
+        assert options["index"] == 2 == farthest_reaching(mixing(None, offered))
+    choices(stage, name, channel=offered[5])
+    options = run(name, trace).shown(f"{name}.channel").options
+    assert options["channel"] == offered[5] and options.get("index") == (5 if name == "mamba" else None)
+
+
+def test_the_answer_on_rwkv_names_the_bytes_of_the_chosen_model_at_this_length(run: Run, monkeypatch) -> None:
+    monkeypatch.setattr(layout, "carried_by", lambda name, tokens: 2**10 * tokens if name == "rwkv" else 0)
+    trace = traces()["rwkv"]
+    page = run("rwkv", trace)
+    assert page.around["check"][0] == ("rwkv", {"carried": f"{len(trace.tokens)} KiB"})
+
+
+# --- jamba -------------------------------------------------------------------------------------------------------
+def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, stage: Stage, say: Say) -> None:
+    trace = traces()["jamba"]
+    attention = [layer.index for layer in trace.layers_with("attention")]
+    states = [layer.index for layer in trace.layers_with("state")]
+    routers = [layer.index for layer in trace.layers_with("router_probs")]
+    choices(stage, "jamba", attention_layer=attention[0], head=1, state_layer=states[-1], router_layer=routers[0])
+    page = run("jamba", trace)
+    assert found_in(page) == [
+        ("hero", "jamba.ribbon", "layer_ribbon"), ("chapter1", "jamba.lanes", "expert_lanes"),
+        ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
+        ("hood.expert_load", "jamba.load", "expert_load"), ("hood.head_matrix", "jamba.head", "head_matrix"),
+        ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in SHARED),
+    ]  # fmt: skip
+    head, film, router = (page.shown(f"jamba.{key}").options for key in ("head", "film", "router"))
+    assert (head["layer"], head["head"]) == (attention[0], 1)
+    assert head["subtitle"] == say("viz.layer_head", layer=attention[0], head=1)
+    assert film["layer"] == states[-1] and film["subtitle"] == say("viz.layer", layer=states[-1])
+    last = len(trace.tokens) - 1
+    assert (router["layer"], router["position"]) == (routers[0], last)
+    assert router["subtitle"] == f"{say('viz.layer', layer=routers[0])} · {trace.tokens[last].label}"
+    assert page.follows == {
+        "jamba.part.router": ("router_layer", "token"), "jamba.part.head": ("attention_layer", "head"),
+        "jamba.part.film": ("state_layer",),
+    }  # fmt: skip
+    assert page.around["bar"][1] == {"tokens_asked": True}
+    session.current().pick(2)
+    router = run("jamba", trace).shown("jamba.router").options
+    assert router["position"] == 2 and router["subtitle"].endswith(trace.tokens[2].label)
+
+
+@pytest.mark.parametrize(
+    ("attention", "state", "share"), [([4], 7, "12.5%"), ([1, 5], 6, "25.0%"), ([], 3, "0.0%"), ([0, 3, 7], 8, "27.3%")]
+)
+def test_the_answers_on_jamba_count_its_layers_of_each_kind(
+    run: Run, attention: list[int], state: int, share: str
+) -> None:
+    """The share is of all layers: one of eight is 12.5 %, and one for seven would be 14.3 %."""
+    kinds = {"attention": [SimpleNamespace(index=at) for at in attention], "state": [SimpleNamespace()] * state}
+    trace = SimpleNamespace(layers=[0] * (len(attention) + state), layers_with=kinds.__getitem__)
+    assert run("jamba").script.mixture(trace) == {
+        "attention": str(len(attention)), "state": str(state), "at": ", ".join(map(str, attention)), "share": share,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "word"), [("router_probs", "experts"), ("state", "state"), ("attention", "attention")]
+)
+def test_another_jamba_may_lack_a_part_and_says_which(
+    run: Run, stage: Stage, say: Say, monkeypatch, part, word
+) -> None:
+    monkeypatch.setattr(model_picker, "name_of", lambda name: f"own {name}")
+    page = run("jamba")
+    drawn: list[Any] = []
+    trace = SimpleNamespace(layers_with=lambda one: [] if one == part else [1])
+    for one in ("router_probs", "state", "attention"):
+        page.script.where(one, trace, drawn.append)
+    assert drawn == [trace] * 2
+    assert [bare(said) for said in stage.said("caption")] == [say(f"models.lacks_{word}", name="own jamba")]
+
+
+# --- overview ----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def four(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModelTrace]:
+    """Have every architecture read the text, at once."""
+    found = traces()
+    monkeypatch.setattr(controls, "traced_by", lambda name, _text: found[name])
+    monkeypatch.setattr(model_picker, "at_once", lambda *_: True)
+    monkeypatch.setattr(model_picker, "chosen", BUNDLED.__getitem__)
+    return found
+
+
+def test_the_overview_shows_four_models_that_read_one_text(run: Run, stage: Stage, say: Say, four) -> None:
+    every = list(four.values())
+    page = run("overview", four["transformer"])
+    assert found_in(page) == [
+        ("", "overview.reading", "reading"), ("hero", "overview.machines", "architecture_maps"),
+        ("growth", "overview.growth", "growth"),
+    ]  # fmt: skip
+    assert page.shown("overview.reading").options["of"] == every == page.shown("overview.machines").options["of"]
+    carried = page.shown("overview.reading").options["carried"]
+    assert carried == tuple((one.checkpoint, len(one.tokens)) for one in every), "of the model that reads"
+    assert page.around["next_word"][0] == ("overview", every) and page.around["first"] == {"traces": every}
+    assert page.around["hood"] == ["training_curves"] and page.around["footer"][0] == ("overview", "models", "table")
+    cards = [(name, content.section("overview", f"card.{name}.title")) for name in BUNDLED]
+    assert stage.said("subheader") == [title for _, title in cards]
+    assert [call.options["label"] for call in stage.found("page_link")] == [
+        say("layout.open", name=say(f"nav.{name}")) for name in BUNDLED
+    ]
+    texts = [content.section("overview", key) for key in ("cards.text", *(f"card.{name}.text" for name in BUNDLED))]
+    assert stage.said("markdown") == texts
+
+
+def test_the_growth_of_what_is_carried_is_of_the_models_that_read(run: Run, four) -> None:
+    """At seven lengths and at that of the text, each once."""
+    four["rwkv"] = dataclasses.replace(four["rwkv"], checkpoint="someone/published")
+    page = run("overview", four["transformer"])
+    options = page.shown("overview.growth").options
+    here = len(four["transformer"].tokens)
+    lengths = [1, here, 16, 64, 256, 1024, 4096, 16384]
+    assert options["at"] == here == 11
+    assert options["of"] == {
+        name: [(n, 1000 * n + len("someone/published" if name == "rwkv" else name)) for n in lengths]
+        for name in BUNDLED
+    }
+
+
+def test_models_that_cut_a_text_otherwise_are_laid_out_by_characters(
+    run: Run, monkeypatch: pytest.MonkeyPatch, four
+) -> None:
+    monkeypatch.setattr(models.alignment, "align_all", lambda text, tokens: ("aligned", text, len(tokens)))
+    trace = four["transformer"]
+    for same in (True, False):
+        monkeypatch.setattr(models.alignment, "same_tokens", lambda _texts, same=same: same)
+        page = run("overview", trace)
+        aligned = None if same else ("aligned", trace.prompt, 4)
+        assert page.shown("overview.machines").options.get("alignment") == aligned
+        assert page.shown("overview.reading").options["alignment"] == aligned
+
+
+def test_those_that_have_read_are_drawn_before_one_that_may_take_long(
+    run: Run, monkeypatch, say: Say, stage: Stage, four
+) -> None:
+    """Mamba and Jamba have to load; RWKV cannot be had and is left out, with the reason."""
+
+    def traced(name: str, _text: str) -> ModelTrace:
+        if name == "rwkv":
+            raise SourceError("errors.not_downloaded", "x", source="m")
+        return four[name]
+
+    monkeypatch.setattr(controls, "traced_by", traced)
+    monkeypatch.setattr(model_picker, "at_once", lambda name, _text: name == "rwkv")
+    page = run("overview", four["transformer"])
+    early_ones = [one for one in page.figures if ".reading.early" in one.key]
+    assert [(one.key, [t.architecture for t in one.options["of"]], one.options["waiting"]) for one in early_ones] == [
+        ("overview.reading.early1", ["transformer"], ("mamba", "rwkv", "jamba")),
+        ("overview.reading.early2", ["transformer", "mamba"], ("jamba",)),
+    ]
+    whole = page.shown("overview.reading").options
+    assert [one.architecture for one in whole["of"]] == ["transformer", "mamba", "jamba"]
+    said = f"{say('errors.not_downloaded', source='m')} {say('models.left_out', name=say('nav.rwkv'))}"
+    assert [bare(one) for one in stage.said("warning")] == [said]
+
+
+def test_who_reads_is_named_where_one_is_not_bundled_with_the_way_back(
+    run: Run, stage: Stage, say: Say, monkeypatch, four
+) -> None:
+    page = run("overview", four["transformer"])
+    assert not stage.has("overview.all_bundled")
+    monkeypatch.setattr(model_picker, "chosen", (BUNDLED | {"mamba": "published"}).__getitem__)
+    monkeypatch.setattr(model_picker, "name_of", lambda name: f"name of {name}")
+    for name in BUNDLED:
+        session.current().choose_model(name, "published")
+    stage.clear()
+    stage.pressed = {"overview.all_bundled"}
+    page.script.who_reads()
+    named_ = " · ".join(f"{say(f'nav.{name}')}: name of {name}" for name in BUNDLED)
+    assert [bare(one) for one in stage.said("caption")] == [named_]
+    assert stage.said("button") == [say("models.all_bundled")]
+    assert [session.current().model(name) for name in BUNDLED] == [None] * 4
+
+
+# --- recall ------------------------------------------------------------------------------------------------------
+def test_the_recall_page_draws_the_cells_on_screen_and_the_record_until_all_are_there(
+    run: Run, monkeypatch, stage
+) -> None:
+    shown = {name: [Accuracy({"distance": 1}, 0.5, 0.4, 0.6, 9, 9, 9)] for name in BUNDLED}
+    record = SimpleNamespace(
+        bundled={"mamba": ["recorded"]}, layout=SimpleNamespace(guess="guess"), runs="runs", task="mqar"
+    )
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(measuring, "task_picker", lambda: "mqar")
+    monkeypatch.setattr(results, "record", lambda task: record if task == "mqar" else None)
+    monkeypatch.setattr(measuring, "map_of", lambda _record: shown)
+    monkeypatch.setattr(question, "question", lambda one: asked.update(question=one))
+    monkeypatch.setattr(recall_expected, "expected", lambda one, cells: asked.update(expected=(one, cells)))
+    monkeypatch.setattr(training, "budget", lambda one: asked.update(budget=one))
+    page = run("recall")
+    assert found_in(page) == [
+        ("chapter1", "recall.bytes", "recall_against_bytes"),
+        ("hood.recall_seeds", "recall.seeds", "recall_seeds"),
+    ]
+    assert asked == {"question": record, "expected": (record, shown), "budget": record}
+    assert page.around["hood"] == ["recall_seeds", "training"] and page.around["check"][0] == ("recall",)
+    drawn = page.shown("recall.bytes").options
+    assert drawn["of"] == shown and drawn["layout"] is record.layout
+    seeds = page.shown("recall.seeds").options
+    assert (seeds["of"], seeds["bundled"], seeds["guess"]) == ("runs", 0, "guess")
+    shown["rwkv"] = []
+    assert run("recall").shown("recall.bytes").options["of"] == record.bundled
+
+
+def test_the_recall_page_says_that_nothing_is_recorded(run: Run, monkeypatch, stage: Stage, say: Say) -> None:
+    monkeypatch.setattr(measuring, "task_picker", lambda: "mqar")
+    monkeypatch.setattr(results, "record", lambda _task: None)
+    page = run("recall")
+    assert stage.said("info") == [say("recall.nothing")] and page.figures == []
