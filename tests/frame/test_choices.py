@@ -14,8 +14,8 @@ from models.records.cell import Cell, Prediction
 from models.records.recall import Accuracy
 from models.sources import sizes
 from pages.compare.benchmark import guess, planning, settings_codec
-from pages.compare.recall import question, results
-from pages.shared import cache
+from pages.compare.recall import measuring, question, results
+from pages.shared import cache, layout, model_picker
 from pages.shared.state import session
 from pages.shared.words import i18n, language, units
 
@@ -184,3 +184,64 @@ def test_the_next_wrong_answer_is_looked_for_here_and_then_where_least_is_recall
     wrong.update({16: set(), 64: set()})
     assert question.next_wrong(record, "mamba", here, 3) is None
     assert question._seed(record) == 986
+
+
+RUN = SimpleNamespace(measured=3, cells={"live": 1})
+
+
+@pytest.mark.parametrize(
+    ("run", "watched", "wanted", "live"),
+    [
+        (None, False, None, False),
+        (RUN, False, None, True),
+        (RUN, False, "live", True),
+        (RUN, False, "recorded", False),
+        (RUN, True, "recorded", True),
+        (SimpleNamespace(measured=0, cells={}), True, None, True),
+        (SimpleNamespace(measured=0, cells={}), False, None, False),
+    ],
+)
+def test_what_is_measured_is_on_screen_while_it_runs_and_then_what_was_chosen(monkeypatch, run, watched, wanted, live):
+    monkeypatch.setattr(measuring, "st", SimpleNamespace(session_state={"recall.shown.mqar": wanted} if wanted else {}))
+    monkeypatch.setattr(measuring.results, "watched", lambda task: watched)
+    record = SimpleNamespace(task="mqar", bundled={"recorded": 1})
+    assert measuring._shown(record, run) == (live, run.cells if live else record.bundled)
+
+
+# --- the models that read ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("chosen", "folders", "downloaded", "source", "here", "name"),
+    [
+        (None, True, False, "mamba", "mamba", "bundled"),
+        ("state-spaces/mamba-130m-hf", True, False, "state-spaces/mamba-130m-hf", "mamba", "Mamba 130M"),
+        (
+            "state-spaces/mamba-130m-hf",
+            True,
+            True,
+            "state-spaces/mamba-130m-hf",
+            "state-spaces/mamba-130m-hf",
+            "Mamba 130M",
+        ),
+        ("/data/my model", True, False, "/data/my model", "/data/my model", "my model"),
+        ("/data/my model", False, False, "mamba", "mamba", "bundled"),
+    ],
+)
+def test_the_model_that_reads_is_the_chosen_one_where_it_may_be(
+    say, monkeypatch, chosen, folders: bool, downloaded: bool, source: str, here: str, name: str
+) -> None:
+    visit = SimpleNamespace(model={"mamba": chosen}.get)
+    monkeypatch.setattr(model_picker.session, "current", lambda: visit)
+    monkeypatch.setattr(model_picker, "folders_allowed", lambda: folders)
+    monkeypatch.setattr(model_picker.hub, "downloaded", lambda one: downloaded)
+    monkeypatch.setattr(cache, "architectures", lambda: {"mamba": "mamba", "rwkv": "rwkv"})
+    monkeypatch.setattr(cache, "bundled", lambda: ("mamba", "rwkv"))
+    assert (model_picker.chosen("mamba"), model_picker.chosen_here("mamba")) == (source, here)
+    assert model_picker.name_of("mamba") == (say("models.bundled") if name == "bundled" else name)
+    code = session.folder_code("mamba", source) if source.startswith("/") else source
+    assert model_picker.code_of("mamba") == code
+    assert model_picker.chosen("rwkv") == "rwkv", "the other architectures keep theirs"
+    asked: list[tuple[str, int]] = []
+    monkeypatch.setattr(cache, "cache_bytes", lambda one, tokens: asked.append((one, tokens)) or 1024)
+    monkeypatch.setattr(layout.html, "show", lambda *markup: None)
+    layout.cache_bars(77)
+    assert asked == [(here, 77), ("rwkv", 77)], "what is carried is that of the model that can read here"
