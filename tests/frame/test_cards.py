@@ -142,6 +142,8 @@ def test_a_way_leads_to_its_page_and_its_anchor(monkeypatch, paper, place: str, 
         assert paper.of("switch_page") == [((site.page(aim).script,), {})]
         assert session.current().pointed is None, "it is for the page that opens"
         assert session.start(aim).pointed == (anchor, 1)
+        session.current().point(aim, "again")
+        assert session.current().pointed == ("again", 2), "another turn, so that the document moves again"
 
 
 @pytest.mark.parametrize("page", site.KEYS)
