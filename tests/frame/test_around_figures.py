@@ -34,6 +34,7 @@ from pages.shared import (
 from pages.shared.state import session
 from pages.shared.words import content, language
 from viz.gallery import samples
+from viz.look.vega import VegaSpec
 
 Say = Callable[..., str]
 MODULES = (controls, figure, figure_menu, implementation, layout, next_word, panel, parts, prompt, reading_bar)
@@ -108,7 +109,7 @@ def test_closing_notes_stand_side_by_side_each_with_its_words(say: Say, stage: S
 
 # --- figure ------------------------------------------------------------------------------------------------------
 def drawn_figure(**changes: Any) -> SimpleNamespace:
-    body = SimpleNamespace(height=321, spec={"mark": "bar"}, rows={"a": [1]})
+    body = VegaSpec({"mark": "bar", "height": 321}, {"a": [1]})  # type: ignore[dict-item]
     known = {
         "id": "head_matrix",
         "body": body,
@@ -136,8 +137,14 @@ def test_a_card_has_its_name_its_finding_its_note_and_its_badge(
     assert words_of(row).startswith(inline) and say("figure.menu") in words_of(row)
     assert stage.said("popover") == [proof.label(check)]
     (chart,) = stage.found("vega_lite_chart")
-    assert chart.args == ({"mark": "bar", "datasets": {"a": [1]}},) and chart.options["alt"] == "words for all"
-    assert [call.options["height"] for call in stage.found("container") if "height" in call.options] == [321]
+    assert (
+        chart.args == ({"mark": "bar", "height": 321, "datasets": {"a": [1]}},)
+        and chart.options["alt"] == "words for all"
+    )
+    slots = {
+        call.options["key"]: call.options["height"] for call in stage.found("container") if "height" in call.options
+    }
+    assert slots == {f"slot-bars-{key}": 321}, "its outline is that of its kind, as high as it will be"
 
 
 def test_a_card_without_finding_note_check_and_source_has_none(stage: Stage) -> None:

@@ -263,11 +263,14 @@ def prediction(number: int, *, fits: bool = True, **facts: Any) -> Prediction:
     ],
 )
 def test_a_cell_that_does_not_fit_says_why(say: Say, facts: dict[str, Any], shown: str | None) -> None:
-    drawn = grid._cell((Cell("mamba", "mamba", 64), prediction(2, **facts)))
+    drawn = grid._cell(4096, (Cell("mamba", "mamba", 4096), prediction(2, **facts)))
     words = say(f"benchmark.plan.{shown}") if shown else units.duration(120)
     assert words_of(drawn) == f"3 MiB {words}"
     assert ("cs-hatched" in drawn) == (shown is not None)
-    assert words_of(grid._cell(None)) == say("benchmark.plan.left_out")
+    assert words_of(grid._cell(4096, None)) == say("benchmark.plan.left_out")
+    assert 'data-at="4,096"' in drawn and 'data-at="4,096"' in grid._cell(4096, None), (
+        "its length, where a phone shows it"
+    )
 
 
 def test_a_plan_says_its_notes_with_their_values_after_what_is_predicted(say: Say) -> None:

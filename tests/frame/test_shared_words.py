@@ -552,7 +552,7 @@ def test_further_figures_are_computed_when_their_section_is_open(say: Say, stage
             return None
 
     titles: list[tuple[str, str]] = []
-    stage.expander = lambda title, *, key, **_: titles.append((title, key)) or Section()  # type: ignore[attr-defined]
+    monkeypatch.setattr(layout.unfolding, "section", lambda title, *, key: titles.append((title, key)) or Section())
     layout.under_the_hood(
         "mamba", [("half_life", lambda: drawn.append("a")), ("logit_lens", lambda: drawn.append("b"))]
     )

@@ -388,9 +388,8 @@ def test_the_rows_that_are_measured_again_are_those_that_were_ticked(say: Say, m
         shown.append(lines)
         return Frame(ticks[-1])
 
-    monkeypatch.setattr(
-        rows, "st", SimpleNamespace(expander=lambda *_, **__: Expander(), dataframe=frame, caption=bool)
-    )
+    monkeypatch.setattr(rows.unfolding, "section", lambda *_, **__: Expander())
+    monkeypatch.setattr(rows, "st", SimpleNamespace(dataframe=frame, caption=bool))
     for ticked, cells in (([1, 3], {"mamba-64", "jamba-64"}), ([2], {"rwkv-64"}), ([3, 9], {"jamba-64"}), ([], set())):
         ticks.append(ticked)
         rows.table(run_of(*found))
