@@ -16,6 +16,7 @@ from models.records.trace import Token
 from pages.shared import (
     attempts,
     cache,
+    continuing,
     controls,
     figure,
     figure_menu,
@@ -36,7 +37,19 @@ from pages.shared.words import content, language
 from viz.gallery import samples
 
 Say = Callable[..., str]
-MODULES = (controls, figure, figure_menu, implementation, layout, next_word, panel, parts, prompt, reading_bar)
+MODULES = (
+    continuing,
+    controls,
+    figure,
+    figure_menu,
+    implementation,
+    layout,
+    next_word,
+    panel,
+    parts,
+    prompt,
+    reading_bar,
+)
 
 NAMES = ("transformer", "mamba", "rwkv", "jamba")
 TRACES = samples.traces()
@@ -480,3 +493,35 @@ def test_remarks_about_a_run_stand_under_its_text(say: Say, stage: Stage, monkey
     assert stage.session_state[controls._GOOD] == {
         "mamba": "mamba ('mamba', 'mamba') ['mamba']", "overview": f"overview ('overview', None) {every}",
     }  # fmt: skip
+
+
+def test_the_place_of_the_first_figure_is_kept_while_a_text_is_read_for_the_first_time(
+    stage: Stage, monkeypatch
+) -> None:
+    """A page that has shown a text goes on showing it meanwhile."""
+    trace = SimpleNamespace(remarks=[])
+    monkeypatch.setattr(controls.prompt, "show", lambda *_, **__: None)
+    monkeypatch.setattr(controls.prompt, "fitted", lambda *_: "text")
+    monkeypatch.setattr(controls, "traced_by", lambda *_: trace)
+    monkeypatch.setattr(controls.attempts, "settle", lambda _trace: None)
+    for skeletons in (1, 1):
+        controls.traced_prompt("mamba")
+        assert len(stage.found("skeleton")) == skeletons
+
+
+@pytest.mark.parametrize(("running", "pace"), [(True, continuing.POLL_S), (False, None), (None, None)])
+def test_a_text_is_drawn_again_by_itself_while_it_is_written(
+    say: Say, stage: Stage, monkeypatch, running, pace
+) -> None:
+    order: list[Any] = []
+    run = None if running is None else SimpleNamespace(running=running, asked=lambda: order.append("asked"))
+    readers = (("mamba", "T1"), ("rwkv", "T2"))
+    monkeypatch.setattr(continuing, "_run", lambda page, text: order.append(("run", page, text)) or run)
+    for name in ("_controls", "_troubles", "_status", "_columns"):
+        monkeypatch.setattr(continuing, name, lambda *given, name=name: order.append((name, *given)))
+    monkeypatch.setattr(continuing, "ticker", lambda every, *, key: order.append((every, key)))
+    continuing.draw("mamba", readers)
+    own = [] if run is None else ["asked", ("_status", run), ("_columns", "mamba", readers, run)]
+    assert order == [("run", "mamba", "T1"), ("_controls", "mamba", readers, run), ("_troubles", "mamba"), *own,
+                     (pace, "mamba.ticker")]  # fmt: skip
+    assert words_of(stage.said("html")[0]) == say("next_word.continue_title")
