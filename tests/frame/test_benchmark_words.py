@@ -1227,3 +1227,35 @@ def test_the_parts_of_the_page_are_each_of_the_run_on_screen(say: Say, stage: St
         *last,
     ]  # fmt: skip
     assert stage.said("info") == []
+
+
+@pytest.mark.parametrize(("kind", "quiet"), [("indistinguishable", True), ("faster", False), ("slower", False)])
+def test_only_what_cannot_be_told_apart_is_muted(say: Say, kind: str, quiet: bool) -> None:
+    cell = verdicts.verdict_html(verdict(kind), "A", "B", margin=0.05)
+    assert f'class="cs-say{" cs-quiet" if quiet else ""}"' in cell
+
+
+def test_a_run_that_cannot_be_drawn_leaves_the_rest_of_the_page(say: Say, stage: Stage, monkeypatch) -> None:
+    """Nothing that rests on its rows is drawn; the published values are, and the sentence stands in its place."""
+    trouble = SourceError("errors.source_not_found", "x", source="s")
+    called: list[Any] = []
+
+    def fail(_run: Run) -> None:
+        raise trouble
+
+    for module, names in ((planning, ("planner", "start_button")), (guess, ("ask", "answer")),
+                          (runs, ("bar", "beside")),
+                          (results, ("pictures",)), (verdicts, ("section",)), (rows, ("table",)),
+                          (provenance, ("drawer",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *_, name=name, **__: called.append(name))
+    monkeypatch.setattr(runs, "chosen_run", lambda: run_of(row()))
+    monkeypatch.setattr(results, "status", fail)
+    monkeypatch.setattr(comparison, "comparison", lambda run: called.append(("comparison", run)))
+    monkeypatch.setattr(checks, "checks", lambda: called.append("checks"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
+        runpy.run_path(str(site.page("benchmark").script))
+    assert called == ["header", "planner", "ask", "start_button", "bar", ("comparison", None), "checks", "footer",
+                      "check_yourself"]  # fmt: skip
+    assert [bare(one) for one in stage.said("warning")] == [say("errors.source_not_found", source="s")]
