@@ -525,3 +525,16 @@ def test_a_text_is_drawn_again_by_itself_while_it_is_written(
     assert order == [("run", "mamba", "T1"), ("_controls", "mamba", readers, run), ("_troubles", "mamba"), *own,
                      (pace, "mamba.ticker")]  # fmt: skip
     assert words_of(stage.said("html")[0]) == say("next_word.continue_title")
+
+
+@pytest.mark.parametrize(
+    ("query", "missed"),
+    [({"channel": "3"}, []), ({"model": "no/model"}, [("model", "no/model")]), ({"text": "A wolf"}, None), ({}, None)],
+)
+def test_an_address_is_answered_where_it_chooses_something(stage: Stage, monkeypatch, query, missed) -> None:
+    """A text needs no answer; a choice does until it was used, and one that does not exist until it was told."""
+    monkeypatch.setattr(session.history, "is_step", lambda: False)
+    stage.query_params = query
+    visit = session.start("mamba")
+    assert visit.linked == (missed is not None)
+    assert visit.missed() == (missed or []) and not visit.linked

@@ -212,6 +212,10 @@ def test_what_was_measured_is_told_by_aspect_with_its_own_numbers(say: Say) -> N
     }
     assert comparison.measured_text(at[:2], "time_complexity") == "", "three lengths at least"
     assert comparison.measured_text(at[1:2], "parameter_efficiency") == ""
+    for half in ({"params_total": 7}, {"params_active": 7}):
+        assert comparison.measured_text([row(**half)], "parameter_efficiency") == ""
+    for half in ({"decode_ms_samples": (1.0,)}, {"ttft_ms_med": 7.0}):
+        assert comparison.measured_text([row(**half)], "speed") == ""
     assert comparison.measured_text(at[:2], "speed") == ""
     assert comparison.measured_text(at[2:], "memory") == "" == comparison.measured_text((), "context")
 
@@ -1259,3 +1263,14 @@ def test_a_run_that_cannot_be_drawn_leaves_the_rest_of_the_page(say: Say, stage:
     assert called == ["header", "planner", "ask", "start_button", "bar", ("comparison", None), "checks", "footer",
                       "check_yourself"]  # fmt: skip
     assert [bare(one) for one in stage.said("warning")] == [say("errors.source_not_found", source="s")]
+
+
+def test_memory_ran_out_between_the_longest_measured_below_and_the_least_that_is_full(say: Say) -> None:
+    """A length beyond that was measured, one below that was not, and another batch say nothing about it."""
+    found = [row(context=64), row(context=128), row(context=256, state="timeout"), row(context=512, state="oom"),
+             row(context=1024), row(context=2048, state="oom"), row(context=300, batch=8), row("rwkv", 400),
+             row(context=500, batch_limit="memory", cell_id="largest")]  # fmt: skip
+    assert results._room(run_of(*found)) == [
+        say("benchmark.room", name=say("nav.mamba"), batch=1, fits="128", full="512")
+    ]
+    assert results._room(run_of(row(context=512, state="oom"), row(context=1024))) == [], "nothing is known to fit"
