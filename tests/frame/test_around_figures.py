@@ -1,9 +1,11 @@
 """What stands around the figures of a page: headings, cards, badges, the bar, what is kept and what a link says."""
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from stage import Call, Stage, words_of
 
@@ -538,3 +540,21 @@ def test_an_address_is_answered_where_it_chooses_something(stage: Stage, monkeyp
     visit = session.start("mamba")
     assert visit.linked == (missed is not None)
     assert visit.missed() == (missed or []) and not visit.linked
+
+
+@pytest.mark.parametrize(
+    ("line", "low", "high", "path"),
+    [
+        ([0.0, 1.0, 2.0], 0.0, 2.0, "M4.0 88.0L170.0 46.0L336.0 4.0"),
+        ([2.0, math.nan, 1.0, 0.0], 0.0, 2.0, "M4.0 4.0M225.3 46.0L336.0 88.0"),
+        ([3.0], 1.0, 3.0, "M4.0 4.0L336.0 4.0"),
+        ([5.0, 5.0], 5.0, 5.0, "M4.0 46.0L336.0 46.0"),
+        ([0.0, 0.0], 0.0, 0.0, "M4.0 88.0L336.0 88.0"),
+        ([math.nan], math.inf, -math.inf, ""),
+    ],
+)
+def test_a_curve_goes_from_left_to_right_and_up_with_its_numbers(
+    line: list[float], low: float, high: float, path: str
+) -> None:
+    """In a picture 340 wide and 92 high with 4 around: the least is at 88, the most at 4, nothing but zeros below."""
+    assert proof._path(np.array(line), low, high, 92) == path

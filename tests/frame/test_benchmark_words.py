@@ -1274,3 +1274,16 @@ def test_memory_ran_out_between_the_longest_measured_below_and_the_least_that_is
         say("benchmark.room", name=say("nav.mamba"), batch=1, fits="128", full="512")
     ]
     assert results._room(run_of(row(context=512, state="oom"), row(context=1024))) == [], "nothing is known to fit"
+
+
+def test_a_picture_that_explains_has_its_key_and_the_title_of_its_run_or_says_why_it_is_missing(
+    say: Say, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(results.style, "theme", lambda: SimpleNamespace(mode="dark"))
+    monkeypatch.setattr(results.figure, "show", lambda drawn, **options: shown.append((drawn, options)))
+    run = run_of(row(), title="a title")
+    results._show(run, "pareto", lambda *, theme, t: f"drawn {theme.mode}")
+    assert shown == [("drawn dark", {"key": "benchmark.pareto", "source": "a title"})] and stage.said("caption") == []
+    results._show(run, "achieved", lambda **_: None)
+    assert len(shown) == 1 and stage.said("caption") == [say("benchmark.no_picture")]

@@ -1032,3 +1032,16 @@ def test_the_models_of_the_overview_stand_in_its_address(stage: Stage) -> None:
         assert set(visit.query()["model"].split(",")) == named
         visit.forget()
         assert {name: source for name in BUNDLED if (source := visit.model(name))} == kept
+
+
+@pytest.mark.parametrize(("source", "shown"), [(None, ""), (OFFER.id, ""), ("/a/folder", "/a/folder")])
+def test_the_field_of_a_folder_shows_a_folder_and_no_published_model(
+    picker: Stage, monkeypatch, source, shown: str
+) -> None:
+    monkeypatch.setattr(language, "current", lambda: "en")
+    session.current().choose_model("mamba", source)
+    model_picker._folder("mamba")
+    assert picker.session_state["mamba.folder"] == shown
+    picker.session_state["mamba.folder"] = "before"
+    model_picker._choose("mamba", source)
+    assert picker.session_state["mamba.folder"] == shown and session.current().model("mamba") == source
