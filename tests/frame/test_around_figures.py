@@ -1,9 +1,11 @@
 """What stands around the figures of a page: headings, cards, badges, the bar, what is kept and what a link says."""
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from stage import Call, Stage, words_of
 
@@ -16,6 +18,7 @@ from models.records.trace import Token
 from pages.shared import (
     attempts,
     cache,
+    continuing,
     controls,
     figure,
     figure_menu,
@@ -37,7 +40,19 @@ from viz.gallery import samples
 from viz.look.vega import VegaSpec
 
 Say = Callable[..., str]
-MODULES = (controls, figure, figure_menu, implementation, layout, next_word, panel, parts, prompt, reading_bar)
+MODULES = (
+    continuing,
+    controls,
+    figure,
+    figure_menu,
+    implementation,
+    layout,
+    next_word,
+    panel,
+    parts,
+    prompt,
+    reading_bar,
+)
 
 NAMES = ("transformer", "mamba", "rwkv", "jamba")
 TRACES = samples.traces()
@@ -487,3 +502,66 @@ def test_remarks_about_a_run_stand_under_its_text(say: Say, stage: Stage, monkey
     assert stage.session_state[controls._GOOD] == {
         "mamba": "mamba ('mamba', 'mamba') ['mamba']", "overview": f"overview ('overview', None) {every}",
     }  # fmt: skip
+
+
+def test_the_place_of_the_first_figure_is_kept_while_a_text_is_read_for_the_first_time(
+    stage: Stage, monkeypatch
+) -> None:
+    """A page that has shown a text goes on showing it meanwhile."""
+    trace = SimpleNamespace(remarks=[])
+    monkeypatch.setattr(controls.prompt, "show", lambda *_, **__: None)
+    monkeypatch.setattr(controls.prompt, "fitted", lambda *_: "text")
+    monkeypatch.setattr(controls, "traced_by", lambda *_: trace)
+    monkeypatch.setattr(controls.attempts, "settle", lambda _trace: None)
+    for skeletons in (1, 1):
+        controls.traced_prompt("mamba")
+        assert len(stage.found("skeleton")) == skeletons
+
+
+@pytest.mark.parametrize(("running", "pace"), [(True, continuing.POLL_S), (False, None), (None, None)])
+def test_a_text_is_drawn_again_by_itself_while_it_is_written(
+    say: Say, stage: Stage, monkeypatch, running, pace
+) -> None:
+    order: list[Any] = []
+    run = None if running is None else SimpleNamespace(running=running, asked=lambda: order.append("asked"))
+    readers = (("mamba", "T1"), ("rwkv", "T2"))
+    monkeypatch.setattr(continuing, "_run", lambda page, text: order.append(("run", page, text)) or run)
+    for name in ("_controls", "_troubles", "_status", "_columns"):
+        monkeypatch.setattr(continuing, name, lambda *given, name=name: order.append((name, *given)))
+    monkeypatch.setattr(continuing, "ticker", lambda every, *, key: order.append((every, key)))
+    continuing.draw("mamba", readers)
+    own = [] if run is None else ["asked", ("_status", run), ("_columns", "mamba", readers, run)]
+    assert order == [("run", "mamba", "T1"), ("_controls", "mamba", readers, run), ("_troubles", "mamba"), *own,
+                     (pace, "mamba.ticker")]  # fmt: skip
+    assert words_of(stage.said("html")[0]) == say("next_word.continue_title")
+
+
+@pytest.mark.parametrize(
+    ("query", "missed"),
+    [({"channel": "3"}, []), ({"model": "no/model"}, [("model", "no/model")]), ({"text": "A wolf"}, None), ({}, None)],
+)
+def test_an_address_is_answered_where_it_chooses_something(stage: Stage, monkeypatch, query, missed) -> None:
+    """A text needs no answer; a choice does until it was used, and one that does not exist until it was told."""
+    monkeypatch.setattr(session.history, "is_step", lambda: False)
+    stage.query_params = query
+    visit = session.start("mamba")
+    assert visit.linked == (missed is not None)
+    assert visit.missed() == (missed or []) and not visit.linked
+
+
+@pytest.mark.parametrize(
+    ("line", "low", "high", "path"),
+    [
+        ([0.0, 1.0, 2.0], 0.0, 2.0, "M4.0 88.0L170.0 46.0L336.0 4.0"),
+        ([2.0, math.nan, 1.0, 0.0], 0.0, 2.0, "M4.0 4.0M225.3 46.0L336.0 88.0"),
+        ([3.0], 1.0, 3.0, "M4.0 4.0L336.0 4.0"),
+        ([5.0, 5.0], 5.0, 5.0, "M4.0 46.0L336.0 46.0"),
+        ([0.0, 0.0], 0.0, 0.0, "M4.0 88.0L336.0 88.0"),
+        ([math.nan], math.inf, -math.inf, ""),
+    ],
+)
+def test_a_curve_goes_from_left_to_right_and_up_with_its_numbers(
+    line: list[float], low: float, high: float, path: str
+) -> None:
+    """In a picture 340 wide and 92 high with 4 around: the least is at 88, the most at 4, nothing but zeros below."""
+    assert proof._path(np.array(line), low, high, 92) == path

@@ -212,6 +212,10 @@ def test_what_was_measured_is_told_by_aspect_with_its_own_numbers(say: Say) -> N
     }
     assert comparison.measured_text(at[:2], "time_complexity") == "", "three lengths at least"
     assert comparison.measured_text(at[1:2], "parameter_efficiency") == ""
+    for half in ({"params_total": 7}, {"params_active": 7}):
+        assert comparison.measured_text([row(**half)], "parameter_efficiency") == ""
+    for half in ({"decode_ms_samples": (1.0,)}, {"ttft_ms_med": 7.0}):
+        assert comparison.measured_text([row(**half)], "speed") == ""
     assert comparison.measured_text(at[:2], "speed") == ""
     assert comparison.measured_text(at[2:], "memory") == "" == comparison.measured_text((), "context")
 
@@ -1230,3 +1234,59 @@ def test_the_parts_of_the_page_are_each_of_the_run_on_screen(say: Say, stage: St
         *last,
     ]  # fmt: skip
     assert stage.said("info") == []
+
+
+@pytest.mark.parametrize(("kind", "quiet"), [("indistinguishable", True), ("faster", False), ("slower", False)])
+def test_only_what_cannot_be_told_apart_is_muted(say: Say, kind: str, quiet: bool) -> None:
+    cell = verdicts.verdict_html(verdict(kind), "A", "B", margin=0.05)
+    assert f'class="cs-say{" cs-quiet" if quiet else ""}"' in cell
+
+
+def test_a_run_that_cannot_be_drawn_leaves_the_rest_of_the_page(say: Say, stage: Stage, monkeypatch) -> None:
+    """Nothing that rests on its rows is drawn; the published values are, and the sentence stands in its place."""
+    trouble = SourceError("errors.source_not_found", "x", source="s")
+    called: list[Any] = []
+
+    def fail(_run: Run) -> None:
+        raise trouble
+
+    for module, names in ((planning, ("planner", "start_button")), (guess, ("ask", "answer")),
+                          (runs, ("bar", "beside")),
+                          (results, ("pictures",)), (verdicts, ("section",)), (rows, ("table",)),
+                          (provenance, ("drawer",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *_, name=name, **__: called.append(name))
+    monkeypatch.setattr(runs, "chosen_run", lambda: run_of(row()))
+    monkeypatch.setattr(results, "status", fail)
+    monkeypatch.setattr(comparison, "comparison", lambda run: called.append(("comparison", run)))
+    monkeypatch.setattr(checks, "checks", lambda: called.append("checks"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
+        runpy.run_path(str(site.page("benchmark").script))
+    assert called == ["header", "planner", "ask", "start_button", "bar", ("comparison", None), "checks", "footer",
+                      "check_yourself"]  # fmt: skip
+    assert [bare(one) for one in stage.said("warning")] == [say("errors.source_not_found", source="s")]
+
+
+def test_memory_ran_out_between_the_longest_measured_below_and_the_least_that_is_full(say: Say) -> None:
+    """A length beyond that was measured, one below that was not, and another batch say nothing about it."""
+    found = [row(context=64), row(context=128), row(context=256, state="timeout"), row(context=512, state="oom"),
+             row(context=1024), row(context=2048, state="oom"), row(context=300, batch=8), row("rwkv", 400),
+             row(context=500, batch_limit="memory", cell_id="largest")]  # fmt: skip
+    assert results._room(run_of(*found)) == [
+        say("benchmark.room", name=say("nav.mamba"), batch=1, fits="128", full="512")
+    ]
+    assert results._room(run_of(row(context=512, state="oom"), row(context=1024))) == [], "nothing is known to fit"
+
+
+def test_a_picture_that_explains_has_its_key_and_the_title_of_its_run_or_says_why_it_is_missing(
+    say: Say, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(results.style, "theme", lambda: SimpleNamespace(mode="dark"))
+    monkeypatch.setattr(results.figure, "show", lambda drawn, **options: shown.append((drawn, options)))
+    run = run_of(row(), title="a title")
+    results._show(run, "pareto", lambda *, theme, t: f"drawn {theme.mode}")
+    assert shown == [("drawn dark", {"key": "benchmark.pareto", "source": "a title"})] and stage.said("caption") == []
+    results._show(run, "achieved", lambda **_: None)
+    assert len(shown) == 1 and stage.said("caption") == [say("benchmark.no_picture")]

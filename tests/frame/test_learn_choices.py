@@ -466,6 +466,7 @@ def test_models_that_cut_a_text_otherwise_are_laid_out_by_characters(
 ) -> None:
     monkeypatch.setattr(models.alignment, "align_all", lambda text, tokens: ("aligned", text, len(tokens)))
     trace = four["transformer"]
+    four["jamba"] = dataclasses.replace(four["jamba"], prompt="as much as another model reads")
     for same in (True, False):
         monkeypatch.setattr(models.alignment, "same_tokens", lambda _texts, same=same: same)
         page = run("overview", trace)

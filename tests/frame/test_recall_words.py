@@ -384,3 +384,20 @@ def test_a_task_without_a_second_axis_has_one_choice_of_a_cell(say: Say, stage: 
     assert question._chosen(record) == ({"distance": 64}, 5)
     assert not stage.has("recall.load.pairs") and stage.keyed("recall.distance.distance").args[1] == [16, 64]
     assert stage.keyed("recall.another").args == (say("recall.another"),)
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_map_redraws_itself_while_something_is_measured(stage: Stage, monkeypatch, watched: bool) -> None:
+    """When the run has ended, the whole page is drawn once more, without polling."""
+    record, order = record_of(0), []
+    monkeypatch.setattr(results, "live", lambda _task: None)
+    monkeypatch.setattr(results, "watched", lambda _task: watched)
+    monkeypatch.setattr(measuring.gate, "gated", lambda draw: draw)
+    monkeypatch.setattr(measuring.layout, "first_figure", lambda page, draw: order.append(page) or draw())
+    monkeypatch.setattr(measuring, "_drawn", order.append)
+    monkeypatch.setattr(measuring, "_shown", lambda *_: (watched, "cells"))
+    assert measuring.map_of(record) == "cells" and order == ["recall", record]
+    assert [call.options for call in stage.found("fragment")] == ([{"run_every": measuring.POLL_S}] if watched else [])
+    assert stage.found("rerun") == []
+    measuring._watched(record)
+    assert [call.options for call in stage.found("rerun")] == ([] if watched else [{"scope": "app"}])

@@ -792,14 +792,19 @@ def test_a_guess_counts_for_its_text_and_its_place(say: Say, stage: Stage, monke
     asked: list[Any] = []
     monkeypatch.setattr(cache, "checkpoint", lambda source: source)
     monkeypatch.setattr(guess, "guessed_token", lambda *given: asked.append(given) or 90 + len(asked))
-    tokens = [SimpleNamespace(label=f"<{n}>") for n in range(9)]
-    logits = {name: SimpleNamespace(values=[f"{name}{n}" for n in range(9)]) for name in ("a", "b")}
-    traces = [SimpleNamespace(prompt="T", tokens=tokens, checkpoint=name, logits=logits[name])
-              for name in ("a", "b")]  # fmt: skip
+    traces = [
+        SimpleNamespace(
+            prompt=text,
+            tokens=[SimpleNamespace(label=f"<{name}{n}>") for n in range(9)],
+            checkpoint=name,
+            logits=SimpleNamespace(values=[f"{name}{n}" for n in range(9)]),
+        )
+        for name, text in (("a", "T"), ("b", "U"))
+    ]
     assert next_word._guess("mamba", traces, (4, 6)) == ((91, 92) if kept else None)  # type: ignore[arg-type]
     assert asked == ([("a", "boat", "a4"), ("b", "boat", "b6")] if kept else []), "each at its own place"
     typed = stage.keyed("mamba.guess")
-    assert bare(typed.args[0]) == say("next_word.guess", token="<4>")
+    assert bare(typed.args[0]) == say("next_word.guess", token="<a4>"), "of the first model"
     stage.session_state["mamba.guess"] = "dog"
     typed.options["on_change"]()
     assert stage.session_state[next_word._GUESS] == ("T", 4, "dog")
@@ -1027,3 +1032,16 @@ def test_the_models_of_the_overview_stand_in_its_address(stage: Stage) -> None:
         assert set(visit.query()["model"].split(",")) == named
         visit.forget()
         assert {name: source for name in BUNDLED if (source := visit.model(name))} == kept
+
+
+@pytest.mark.parametrize(("source", "shown"), [(None, ""), (OFFER.id, ""), ("/a/folder", "/a/folder")])
+def test_the_field_of_a_folder_shows_a_folder_and_no_published_model(
+    picker: Stage, monkeypatch, source, shown: str
+) -> None:
+    monkeypatch.setattr(language, "current", lambda: "en")
+    session.current().choose_model("mamba", source)
+    model_picker._folder("mamba")
+    assert picker.session_state["mamba.folder"] == shown
+    picker.session_state["mamba.folder"] = "before"
+    model_picker._choose("mamba", source)
+    assert picker.session_state["mamba.folder"] == shown and session.current().model("mamba") == source
