@@ -82,7 +82,10 @@ def at_once(architecture: str, prompt: str) -> bool:
 
 
 def fitted(architecture: str, prompt: str) -> "Fit":
-    """Return as much of a prompt as the chosen model reads, or the bundled one where that cannot be had."""
+    """Return as much of a prompt as the chosen model reads, or the bundled one where that has no tokenizer here.
+
+    The weights are not asked for: where they turn out not to load, `read` cuts the text anew for the bundled model.
+    """
     source, bundled = chosen(architecture), cache.architectures()[architecture]
     try:
         return cache.fitted(source, prompt)

@@ -327,7 +327,7 @@ BARS = """
                 fillText: (text) => texts.push(text),
                 roundRect(...box) { drawn.push([...box.slice(0, 4), this.fillStyle]); } };
   const header = { theme: { muted: "#777777" }, strip: { labels: values.map(String) }, grid: { ramps: ["0000ff"] } };
-  const view = { header, dpr: 1, plan: { left: 10, token: 20, fonts: {} } };
+  const view = { header, dpr: 1, plan: { left: 10, stripX: 10, tokens: [0, values.length], token: 20, fonts: {} } };
   const bar = { label: "of {row}", color: "#ff0000" };
   f.drawBars(view, ctx, bar, { y: 100, height: 36 }, values.map((v) => v ?? NaN), "me", 1);
   return [drawn, texts];
@@ -357,7 +357,7 @@ LANES = """
   const grid = { rows: 1, columns: 2, plane: 0, mode: "matrix", lanes, scale, row_ramps: [] };
   const ramp = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
   const planes = [[0.5, 1], [0, NaN], [0.5, NaN], [4, NaN], [0.25, NaN]].map((one) => Float32Array.from(one));
-  const plan = { left: 0, gridY: 0, row: 40, cell: 40, fonts: {} };
+  const plan = { left: 0, gridY: 0, cellX: 0, cellY: 0, across: [0, 2], down: [0, 1], row: 40, cell: 40, fonts: {} };
   const view = { header: { grid, theme }, dpr: 1, planes, ramps: [ramp], plan };
   f.drawLanes(view, ctx);
   return [drawn, texts];

@@ -204,6 +204,43 @@ def test_a_closer_look_at_the_empty_future_is_around_the_token_of_the_row(page):
     assert first <= row < after
 
 
+def test_a_range_keeps_its_way_back_in_a_wider_window(page):
+    page.set_viewport_size({"width": 390, "height": 900})
+    zoomed(page, (64, 96))
+    page.evaluate("document.querySelector('.root').parentElement.style.width = '3400px'")
+    page.set_viewport_size({"width": 3400, "height": 900})
+    page.wait_for_timeout(200)
+    assert page.locator(".zoom").is_visible()
+    page.locator(".zoom .whole").click()
+    assert chosen_range(page) == [None, None]
+    assert not page.locator(".zoom").is_visible(), "all tokens are wide enough there"
+
+
+def test_names_of_rows_draw_no_range(page):
+    page.mouse.move(30, 400)
+    page.mouse.down()
+    page.mouse.move(30, 520)
+    page.mouse.up()
+    assert chosen_range(page) == [None, None]
+
+
+def test_the_keyboard_enters_a_range_where_it_is_shown(page):
+    zoomed(page, (64, 96))
+    stage = page.locator(".stage")
+    stage.focus()
+    stage.press("ArrowRight")
+    assert chosen_range(page) == [[64, 96], None]
+    assert page.evaluate("window.store.get().hover") == 64
+
+
+def test_a_token_that_the_server_names_moves_the_range(page, figure):
+    zoomed(page, (64, 96))
+    page.evaluate("(reading) => window.store.open({ reading, page: 'test', token: 10 })", figure.body.reading)
+    assert chosen_range(page) == [[10, 42], None]
+    page.evaluate("(reading) => window.store.open({ reading, page: 'test', token: null })", figure.body.reading)
+    assert chosen_range(page) == [[10, 42], None]
+
+
 def test_dragging_shows_the_cells_that_were_passed_over_and_chooses_none(page):
     row, column, _ = cell_at(page, 120, 420)
     bottom, right, _ = cell_at(page, 220, 520)

@@ -1,12 +1,13 @@
-// A range that a mouse or a pen draws over tokens or over cells. Fingers scroll the page; they have the buttons.
+// A range that a mouse draws over tokens or over cells. Fingers and pens scroll the page; they have the buttons.
 
 const SLIP = 6; // pixels that a click may move; a side of the range that is shorter is as long as the other
 
 function press(view, event) {
   view.dragged = false;
   view.pressed = null;
-  if (event.button !== 0 || event.pointerType === "touch" || view.zoom.hidden) return;
+  if (event.button !== 0 || event.pointerType !== "mouse" || view.zoom.hidden) return;
   const at = hit(view, event);
+  if (at?.zone === "strip" && at.y >= view.plan.gridY) return; // names of rows beside a map
   if (at && (at.zone === "strip" || hasColumns(view))) view.pressed = at;
 }
 

@@ -59,6 +59,7 @@ function open(root) {
 function update(view, data) {
   if (!data || !data.length || (view.bytes && same(view.bytes, data))) return;
   const before = view.header;
+  view.pressed = view.brush = null; // drawn over what is no longer there
   const { header, planes } = decode(data);
   const { grid, strip, theme, words, alt } = header;
   Object.assign(view, { bytes: data, header, planes, ramps: grid ? grid.ramps.map(parseRamp) : [] });
@@ -67,7 +68,7 @@ function update(view, data) {
   view.stage.setAttribute("aria-label", [alt, words.keys].filter(Boolean).join(" "));
   view.stage.setAttribute("aria-roledescription", words.picture);
   view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && grid.picks !== "none")));
-  if (!before || before.id !== header.id || before.reading !== header.reading || before.strip?.selected !== strip?.selected) {
+  if (!before || before.id !== header.id || before.reading !== header.reading || before.strip?.selected !== strip?.selected || !equal(before.strip?.labels ?? null, strip?.labels ?? null)) {
     view.own.set({ token: null, frame: null, hover: null, range: null, rows: null }, "data");
   }
   attach(view);

@@ -29,15 +29,14 @@ function showSelection(view, changed) {
   placeFrame(view);
   writePlayer(view);
   if (!view.plan) return;
-  if (changed.has("range") || changed.has("rows")) return showRange(view);
   if (frame !== view.frame) {
     view.images.clear();
     if (view.byFrame) writeFrameScale(view);
   }
-  if (["token", "span", "frame", "layer", "head"].some((name) => changed.has(name))) {
-    paintBase(view);
-    writeNote(view);
-  }
+  const shown = ["token", "span", "frame", "layer", "head"].some((name) => changed.has(name));
+  if (shown) writeNote(view);
+  if (changed.has("range") || changed.has("rows")) return showRange(view);
+  if (shown) paintBase(view);
   paintOver(view);
 }
 

@@ -9,11 +9,17 @@ function listen(view) {
   };
   stage.onpointerup = () => release(view);
   stage.onpointercancel = () => letBrushGo(view);
-  stage.onpointerleave = () => setCursor(view, null);
+  stage.onpointerleave = () => {
+    if (!view.brush) view.pressed = null;
+    setCursor(view, null);
+  };
   stage.onblur = () => setCursor(view, null);
   stage.onkeydown = (event) => key(view, event);
   stage.onclick = (event) => {
-    if (view.dragged) return; // the end of a range that was drawn
+    if (view.dragged) {
+      view.dragged = false; // the end of a range that was drawn
+      return;
+    }
     const at = hit(view, event);
     if (at) choose(view, at);
   };
@@ -101,10 +107,12 @@ function key(view, event) {
   view.heard.textContent = readout(view, at).join(". ");
 }
 
-// Where the keyboard enters.
+// Where the keyboard enters: at the shown token, or where that is out of sight, at the first that is shown.
 function start(view) {
   const { grid, strip } = view.header;
-  if (strip) return { zone: "strip", token: shownToken(view) ?? 0 };
+  const [first, after] = view.plan?.tokens ?? [0, Infinity];
+  const shown = shownToken(view);
+  if (strip) return { zone: "strip", token: shown !== null && shown >= first && shown < after ? shown : first };
   return { zone: "grid", tile: shownTile(view) ?? 0, row: 0, column: 0 };
 }
 
@@ -115,7 +123,8 @@ function moved(view, at, [down, right], inside) {
   const onStrip = (token) => ({ zone: "strip", token });
   if (at.zone === "strip") {
     if (down <= 0 || !grid) return onStrip(clamp(at.token + right, strip.labels.length));
-    const row = strip.role === "rows" ? Math.floor(at.token / grid.pool[0]) : 0;
+    const top = hasRows(view) ? Math.floor((view.plan?.down?.[0] ?? 0) / grid.pool[0]) : 0;
+    const row = strip.role === "rows" ? Math.floor(at.token / grid.pool[0]) : top;
     const column = strip.role === "columns" ? Math.floor(at.token / grid.pool[1]) : 0;
     return { zone: "grid", tile: shownTile(view) ?? 0, row, column };
   }

@@ -62,7 +62,8 @@ function newSelection() {
       const told = { token, span };
       const moved = !equal(told.token, said.token) || !equal(told.span, said.span);
       said = told;
-      change({ reading, page, layer, head, ...(other ? AT_REST : {}), ...(other || moved ? told : {}) }, source);
+      const range = moved && !other ? scrolled(state, { token }) : {};
+      change({ reading, page, layer, head, ...(other ? AT_REST : {}), ...(other || moved ? told : {}), ...range }, source);
     },
   };
 }

@@ -18,10 +18,11 @@ function buildZoom(view) {
   }
 }
 
-// Whether a picture has the buttons: its tokens are too small where all are shown. A film shows one after the other.
+// Whether a picture has the buttons: its tokens are too small where all are shown, or it shows a range, which must have a
+// way back in a window that has grown. A film shows one token after the other.
 function zoomable(view) {
   const { strip } = view.header;
-  return Boolean(strip && strip.role !== "frames" && strip.labels.length > LEAST_RANGE && view.plan.whole < SMALL_TOKEN);
+  return Boolean(strip && strip.role !== "frames" && strip.labels.length > LEAST_RANGE && (view.plan.whole < SMALL_TOKEN || view.plan.zoomed));
 }
 
 function writeZoom(view) {
