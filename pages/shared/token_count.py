@@ -21,9 +21,9 @@ _WAITING = anyio.CapacityLimiter(1)  # apart from the threads that serve files
 async def answer(request: Request) -> JSONResponse:
     """Answer {"text": ..., "models": [...]} with {"tokens": ..., "limit": ...} of the model that reads least of it.
 
-    Models are named as in addresses; only those whose tokenizer is held are asked, and 404 says that none is. One question is
-    answered at a time, and 503 says that too many wait. Nothing is stored. A page of another site cannot ask, because
-    browsers send JSON there only with leave (415 for other types).
+    Models are named as in addresses; only those whose tokenizer is held are asked, and 404 says that none is. One
+    question is answered at a time, and 503 says that too many wait. Nothing is stored. A page of another site cannot
+    ask, because browsers send JSON there only with leave (415 for other types).
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         return _refused(415)
