@@ -1,6 +1,7 @@
 """Plans are checked, ordered fairly, kept within a time, and predicted before anything runs."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import describe
+from models.bench.plan import budget as budget_module
 from models.bench.plan import plan as plan_module
 from models.bench.plan import prediction
 from models.bench.plan import rates as rates_module
@@ -146,6 +148,29 @@ def test_without_a_budget_everything_is_measured():
     assert {cell.rounds for cell in made.cells} == {7}
     assert made.dropped == ()
     assert [note.key for note in made.notes] == ["plan.crossing"]
+
+
+@pytest.mark.parametrize("rounds", range(1, 9))
+@pytest.mark.parametrize("contexts", [(64,), (64, 1024), (64, 128, 256, 1024)])
+def test_the_plans_of_a_row_grow_by_one_step_and_end_with_all_that_was_asked_for(rounds, contexts):
+    """Each costs more than the one before, by a place or by a round, and the last has every place and every round."""
+    row = list(budget_module._row(contexts, (1, 8), rounds))
+    assert row[-1] == budget_module.Choice(tuple(row[-1].places), rounds)
+    assert set(row[-1].places) == {(batch, context) for batch in (1, 8) for context in contexts}
+    assert (row[0].places, row[0].rounds) == (((1, contexts[0]),), min(3, rounds))
+    for one, other in itertools.pairwise(row):
+        grown = (len(other.places) - len(one.places), other.rounds - one.rounds)
+        assert grown in ((1, 0), (0, 1)) and other.places[: len(one.places)] == one.places
+    alone = list(budget_module._row(contexts[:1], (1,), rounds))
+    assert [one.rounds for one in alone] == list(range(min(3, rounds), rounds + 1)), "every number of rounds, one place"
+
+
+def test_a_cell_may_fill_nine_tenths_of_the_free_memory():
+    for free in (1000, 7 * GIB):
+        assert prediction.has_room(free * 9 // 10 - 1, free)
+        assert not prediction.has_room(free * 9 // 10 + 1, free)
+        assert not prediction.has_room(free, free)
+    assert prediction.has_room(10**18, None), "where it is unknown"
 
 
 def test_a_budget_keeps_both_ends_before_it_fills_in_between():

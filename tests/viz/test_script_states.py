@@ -14,6 +14,7 @@ import pytest
 
 from viz.canvas import script
 from viz.canvas.source import bar_script
+from viz.hero import script as hero_script
 from viz.look.axes import _EXPRESSIONS
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -374,6 +375,60 @@ def test_the_experts_of_a_token_are_drawn_in_their_colours_as_wide_as_their_weig
     (first, _, mark), texts = canvas(LANES, alone=True)
     assert first[4] == "rgba(16,0,0,0.625)" and mark[4] == "#200000"  # a quarter, and three of the weight 0.5
     assert texts == ["0"]
+
+
+# --- the reading of four models ---------------------------------------------------------------------------------------
+HERO = ["cellWeight", "inkShare", "tileValue", "writeShare"]
+INKS = """
+  const own = { lane: { ink: { plane: 0, window: most, names } } };
+  const view = { planes: [Float32Array.from(values)] };
+  const places = Array.from({ length: tokens }, (_, i) => i);
+  return places.map((token) => names.map((_, ink) => places.map((back) => f.inkShare(view, own, token, ink, back))));
+"""
+WRITTEN = """
+  const own = { lane: { tile: { plane: 0, written: 1, size } }, share: {} };
+  for (const name of ["wrote", "kept", "written"]) own.share[name] = { style: {}, textContent: "" };
+  const view = { header: { words: { kept: "kept", wrote: "written" } }, planes: [Float32Array.from(values), written] };
+  const said = [-1, 0, 1].map((token) => {
+    f.writeShare(view, own, token);
+    return [own.share.wrote.style.width, own.share.kept.textContent, own.share.written.textContent];
+  });
+  return [f.tileValue(view, own, 1, 2, 3), said];
+"""
+
+
+@pytest.fixture(scope="module")
+def hero(load) -> Call:
+    return load(hero_script(), HERO)
+
+
+@pytest.mark.parametrize("most", [1, 3, 9])
+def test_each_ink_reads_the_share_of_its_own_token_and_band(hero: Call, most: int) -> None:
+    """Counted out as they are packed: for each token, for each ink, the shares of the tokens back to the window."""
+    tokens, names = 6, ["fast", "middle", "slow"]
+    packed = [(t, ink, back) for t in range(tokens) for ink in range(3) for back in range(min(t + 1, most))]
+    at = {place: float(index + 1) for index, place in enumerate(packed)}
+    found = hero(INKS, values=list(at.values()), most=most, names=names, tokens=tokens)
+    assert found == [[[at.get((t, ink, back), 0) for back in range(tokens)] for ink in range(3)] for t in range(tokens)]
+
+
+@pytest.mark.parametrize("pool", [1, 2, 3])
+def test_each_cell_of_the_cache_reads_the_weight_of_its_own_token_and_cell(hero: Call, pool: int) -> None:
+    packed = [(token, cell) for token in range(8) for cell in range(token // pool + 1)]
+    body = """
+      const own = { lane: { cells: { plane: 0, pool } } };
+      const view = { planes: [Float32Array.from(packed.map(([token, cell]) => 100 * token + cell))] };
+      return packed.map(([token, cell]) => f.cellWeight(view, own, token, cell));
+    """
+    assert hero(body, packed=packed, pool=pool) == [100 * token + cell for token, cell in packed]
+
+
+def test_the_state_reads_its_own_cell_and_says_what_was_written_and_kept(hero: Call) -> None:
+    values = np.arange(2 * 3 * 4).reshape(2, 3, 4)
+    value, said = hero(WRITTEN, values=values.ravel().tolist(), written=[0.25, 0.75], size=[3, 4])
+    assert value == values[1, 2, 3]
+    shares = [[word.replace("\u202f", "") for word in one] for one in said]
+    assert shares == [["0%", "", ""], ["25%", "kept 75%", "written 25%"], ["75%", "kept 25%", "written 75%"]]
 
 
 # --- the labels of axes --------------------------------------------------------------------------------------------
