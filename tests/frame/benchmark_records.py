@@ -1,0 +1,79 @@
+"""Hand-made rows and runs of a benchmark, and the stage on which parts of its page are drawn."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stage import Stage
+
+from models.bench.judge.statistics import Verdict
+from models.bench.plan.plan import Plan
+from models.bench.run.job import Progress
+from models.records.cell import Cell, Prediction
+from models.records.interval import Interval
+from models.records.measurement import Measurement
+from models.records.run import Run
+from pages.compare.benchmark import (
+    checks,
+    comparison,
+    grid,
+    guess,
+    planning,
+    provenance,
+    results,
+    rows,
+    runs,
+    verdicts,
+)
+from pages.shared.memo import Memo
+
+Say = Callable[..., str]
+
+Say = Callable[..., str]
+
+Say = Callable[..., str]
+NARROW = "\N{NO-BREAK SPACE}"
+MODULES = (checks, comparison, grid, guess, planning, provenance, results, rows, runs, verdicts)
+
+
+def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Draw the parts of the page without Streamlit, and keep nothing from one test to another."""
+    made = Stage().on(monkeypatch, *MODULES)
+    for module in MODULES:
+        for name in [name for name, value in vars(module).items() if isinstance(value, Memo)]:
+            monkeypatch.setattr(module, name, Memo(64))
+    return made
+
+
+def row(architecture: str = "mamba", context: int = 512, **facts: Any) -> Measurement:
+    batch = facts.get("batch", 1)
+    known: dict[str, Any] = {
+        "run_id": "r", "cell_id": f"{architecture}-{context}-{batch}", "state": "ok", "source": f"{architecture}-130m",
+        "batch": batch, "device": "cpu", "dtype": "float32", "decode_tokens": 2, "seed": 0,
+    }  # fmt: skip
+    return Measurement(architecture=architecture, context=context, **(known | facts))
+
+
+def run_of(*found: Measurement, **changes: Any) -> Run:
+    return Run(**({"run_id": "r", "title": "", "created_ns": 1, "cells": (), "environment": {}} | changes), rows=found)
+
+
+def verdict(kind: str, value: float = 2.0) -> Verdict:
+    return Verdict(Interval(value, value * 0.9, value * 1.1), Interval(value, value * 0.8, value * 1.2), kind, 5)
+
+
+def prediction(number: int, *, fits: bool = True, **facts: Any) -> Prediction:
+    return Prediction(number * 2**20, 2**20, 0, 0, 1.0, 1.0, number * 60.0, fits, **facts)
+
+
+def planned(*places: tuple[str, int], **changes: Any) -> Plan:
+    cells = tuple(Cell(name, name, context) for name, context in places)
+    return Plan(cells, tuple(prediction(n + 1) for n in range(len(cells))), **changes)
+
+
+def progress(**changes: Any) -> Progress:
+    known: dict[str, Any] = {
+        "run_id": "r", "state": "running", "position": 3, "total": 11, "done": 4, "cell": None, "phase": "", "round": 0,
+        "worker_pid": None, "elapsed_s": 77.0, "remaining_s": 300.0,
+    }  # fmt: skip
+    return Progress(**(known | changes))

@@ -1,0 +1,280 @@
+"""Words, numbers and choices of the results and rows of a run, from hand-made records.
+
+Values differ everywhere, so that a sentence with its neighbour's number says so; expected sentences are filled here.
+"""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from benchmark_records import Say, progress, row, run_of, stage_of
+from stage import Stage, bare
+
+from models.bench.run import runner
+from models.bench.run.job import Progress
+from models.records.cell import Cell
+from models.records.measurement import Measurement
+from pages.compare.benchmark import (
+    results,
+    rows,
+)
+from pages.shared.layout import moment_text
+from pages.shared.words import units
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Draw the parts of the page without Streamlit."""
+    return stage_of(monkeypatch)
+
+
+# --- results -----------------------------------------------------------------------------------------------------
+MEASURED = {"cell": Cell("rwkv", "rwkv", 4096), "phase": "prefill", "round": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"state": "queued"}, [("benchmark.queued", {"position": 3})]),
+        ({"paused": True, "held_s": 600.0} | MEASURED, ["4/11", ("benchmark.paused", {"time": 300})]),
+        ({"paused": True} | MEASURED, ["4/11", ("benchmark.pausing", {})]),
+        ({}, ["4/11", ("benchmark.left", {"time": 300})]),
+        ({"remaining_s": None}, ["4/11", ""]),
+        ({"phase": "ceilings"}, ["4/11", ("benchmark.phase.ceilings", {})]),
+        ({"cell": MEASURED["cell"]},
+         ["4/11", "cell", ("benchmark.phase.start", {}), ("benchmark.left", {"time": 300})]),
+        ({"cell": MEASURED["cell"], "phase": "parity"},
+         ["4/11", "cell", ("benchmark.phase.parity", {}), ("benchmark.left", {"time": 300})]),
+        (MEASURED, ["4/11", "cell", "round", ("benchmark.left", {"time": 300})]),
+    ],
+)  # fmt: skip
+def test_a_run_under_way_says_how_far_it_is_and_what_it_does(
+    say: Say, changes: dict[str, Any], parts: list[Any]
+) -> None:
+    """A pause ends by itself after 15 minutes: after 10 of them 5 are left."""
+    known = {
+        "cell": say("benchmark.cell", name=say("nav.rwkv"), tokens="4,096"),
+        "round": say("benchmark.round", phase=say("benchmark.phase.prefill"), number=5),
+    }
+    written = []
+    for part in parts:
+        if isinstance(part, tuple):
+            key, values = part
+            values = {name: units.duration(one) if name == "time" else one for name, one in values.items()}
+            written.append(say(key, **values))
+        else:
+            written.append(known.get(part, part))
+    assert results._live_text(progress(**changes)) == " · ".join(written)
+
+
+@pytest.mark.parametrize(
+    ("now", "shown"),
+    [
+        ({}, ["benchmark.pause", "benchmark.cancel"]),
+        ({"paused": True, "held_s": 1.0}, ["benchmark.resume", "benchmark.cancel"]),
+        ({"state": "queued"}, ["benchmark.cancel"]),
+    ],
+)
+def test_a_live_run_is_paused_or_resumed_and_always_cancelled(say: Say, stage: Stage, monkeypatch, now, shown) -> None:
+    acted: list[tuple[str, str]] = []
+    noted: list[tuple[str, str]] = []
+    here = SimpleNamespace(progress=lambda _: progress(**now), **{
+        name: lambda run_id, name=name: acted.append((name, run_id)) or name != "cancel"
+        for name in ("pause", "resume", "cancel")
+    })  # fmt: skip
+    monkeypatch.setattr(runner, "shared", lambda: here)
+    monkeypatch.setattr(results.journal, "note", lambda action, *, run: noted.append((action, run)))
+    stage.pressed = {"benchmark.pause", "benchmark.resume", "benchmark.cancel"}
+    results._live("r", 4)
+    assert [call.options["key"] for call in stage.found("button")] == shown
+    assert [call.args[0] for call in stage.found("button")] == [say(key) for key in shown]
+    acts = [key.removeprefix("benchmark.") for key in shown]
+    assert acted == [(name, "r") for name in acts]
+    assert noted == [(name, "r") for name in acts if name != "cancel"], "only what was done"
+    (bar,) = stage.found("progress")
+    assert bar.args == (4 / 11,) and bar.options["text"] == results._live_text(progress(**now))
+    assert stage.found("rerun") == []
+    results._live("r", 3)
+    assert stage.found("rerun")[0].options == {"scope": "app"}, "a new row redraws the page"
+
+
+def failed(name: str, context: int, reason: str = "", **facts: Any) -> Measurement:
+    return row(name, context, state=facts.pop("state", "failed"), reason=reason, **facts)
+
+
+def test_failed_cells_are_told_by_their_reason_named_up_to_four_and_counted_beyond(say: Say, stage: Stage) -> None:
+    few = [failed("mamba", 2**n, "reason A") for n in range(4)]
+    many = [failed("rwkv", 2**n, "reason B") for n in range(5)]
+    own = failed("jamba", 64, "english", reason_key="errors.cell_cancelled")
+    full = [row("transformer", 64), row("transformer", 256, state="oom", reason="reason C"),
+            row("transformer", 512, state="oom", reason="reason C")]  # fmt: skip
+    results.failures(run_of(*few, *many, own, *full))
+    (warning,) = stage.said("warning")
+
+    def cell(name: str, tokens: int) -> str:
+        return say("benchmark.cell", name=say(f"nav.{name}"), tokens=str(tokens))
+
+    assert [bare(line) for line in warning.split("\n")] == [
+        say("benchmark.failures", count=12), "",
+        f"- {' · '.join(cell('mamba', 2**n) for n in range(4))}: reason A",
+        f"- {say('benchmark.cells', count=5)}: reason B",
+        f"- {cell('jamba', 64)}: {say('errors.cell_cancelled')}",
+        f"- {cell('transformer', 256)} · {cell('transformer', 512)}: reason C",
+        f"- {say('benchmark.room', name=say('nav.transformer'), batch=1, fits='64', full='256')}",
+    ]  # fmt: skip
+
+
+def test_cells_that_others_disturbed_and_that_were_noisy_are_counted_of_all(say: Say, stage: Stage) -> None:
+    found = [
+        row("mamba", 64, foreign_processes=2), row("rwkv", 64, foreign_processes=1),
+        row("jamba", 64, foreign_processes=0),
+        row("mamba", 128, tpot_iqr_rel=0.15), *(row("rwkv", 128 + n, tpot_iqr_rel=0.5) for n in range(5)),
+    ]  # fmt: skip
+    results.failures(run_of(*found))
+    assert stage.said("warning") == [say("benchmark.foreign", count=2, total=9)]
+    noisy = f"{say('benchmark.noise.noisy', count=1, total=9)} {results.cell_name(found[3])}"
+    assert [bare(line) for line in stage.said("caption")] == [say("benchmark.noise.unusable", count=5, total=9), noisy]
+
+
+def test_a_headline_counts_what_was_measured_of_what_was_planned(say: Say) -> None:
+    found = [row(), row("rwkv"), row("jamba", state="oom")]
+    for changes, key in (({"ended": "done"}, "done"), ({"ended": "cancelled"}, "cancelled"), ({}, "open"),
+                         ({"imported": True, "ended": "done"}, "imported"),
+                         ({"recorded": True, "imported": True}, "recorded")):  # fmt: skip
+        run = run_of(*found, cells=({},) * 7, environment={"host_cpu": "CPU x"}, created_ns=5 * 10**18, **changes)
+        when = moment_text(5 * 10**18)
+        assert results._headline(run) == say(f"benchmark.headline.{key}", when=when, machine="CPU x", done=2, total=7)
+
+
+def test_pictures_wait_for_the_first_row_and_leave_out_what_was_cancelled(say: Say, stage: Stage, monkeypatch) -> None:
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(results.layout, "section_of", lambda page, key, draw: drawn.update({key: draw}))
+    monkeypatch.setattr(results.layout, "under_the_hood", lambda page, parts: drawn.update(hood=[p[0] for p in parts]))
+    results.pictures(run_of(row(state="cancelled"), row("rwkv", state="oom")))
+    assert stage.said("info") == [say("benchmark.waiting")] and not drawn
+    kept = [row(), row("rwkv", state="oom")]
+    results.pictures(run_of(row("jamba", state="cancelled"), *kept, row("mamba", 64, batch_limit="memory")))
+    assert list(drawn) == ["memory", "prefill", "decode", "hood"]
+    assert list(drawn["memory"].args[1]) == kept, "cells at a largest batch have a picture of their own"
+
+
+def test_a_picture_that_explains_is_offered_where_the_run_has_its_numbers() -> None:
+    """Each alone, in their order; a cell that was not measured counts for nothing, and one of a file may lack steps."""
+    samples = {"decode_ms_samples": (1.0, 2.0), "rounds": 1}
+    plain = row(**samples)
+    cases = {
+        "largest_batch": row("rwkv", 64, batch_limit="memory", **samples),
+        "pareto": row("rwkv", 64, batch=8, **samples),
+        "achieved": row("rwkv", 64, mbu=0.5), "launches": row("rwkv", 64, launch_fraction=0.5),
+        "energy": row("rwkv", 64, energy_j_per_token=1.0), "sentinel_strip": row("rwkv", 64, sentinel_before_ms=1.0),
+    }  # fmt: skip
+    assert results._explaining([plain]) == []
+    for name, other in cases.items():
+        assert [one for one, _ in results._explaining([plain, other])] == [name]
+    assert [one for one, _ in results._explaining([plain, *cases.values()])] == list(cases)
+    assert results._explaining([plain, row("rwkv", 64, batch_limit="memory")]) == []
+    lost = row("rwkv", 128, state="failed", mbu=0.5, batch=8, energy_j_per_token=1.0)
+    assert results._explaining([plain, lost]) == []
+
+
+@pytest.mark.parametrize("shown", ["carried", "peak", "parts"])
+def test_memory_is_shown_as_chosen_and_its_parts_at_the_smallest_batch(
+    say: Say, stage: Stage, monkeypatch, shown
+) -> None:
+    panels: list[tuple[Any, dict[str, Any]]] = []
+    drawn: list[tuple[str, list[Measurement]]] = []
+    monkeypatch.setattr(results, "panel", lambda draw, _, **options: panels.append((draw, options)))
+    monkeypatch.setattr(results, "_kept", lambda run, name, draw: drawn.append((name, draw.args[0])) or draw)
+    found = [row(batch=8), row("rwkv", batch=4), row("jamba", batch=4)]
+    if shown != "carried":
+        stage.session_state["benchmark.quantity"] = shown
+    results._memory(run_of(*found, title="a title"), found)
+    chooser = stage.keyed("benchmark.quantity")
+    assert chooser.args == (say("benchmark.quantity.label"), ("carried", "peak", "parts"))
+    assert chooser.options["format_func"]("peak") == say("benchmark.quantity.peak")
+    ((draw, options),) = panels
+    if shown == "parts":
+        assert draw.func is results.memory.memory_parts and drawn == [("parts", found[1:])]
+        assert options == {"key": "benchmark.parts", "source": "a title"}
+    else:
+        assert draw.func is results.memory.memory_vs_context and drawn == [("memory", found)]
+        assert options == {"key": "benchmark.memory", "source": "a title", "peak": shown == "peak"}
+
+
+def test_status_is_live_while_the_run_is_and_a_headline_afterwards(say: Say, stage: Stage, monkeypatch) -> None:
+    now: list[Progress | None] = [progress(state="done"), None, progress()]
+    monkeypatch.setattr(runner, "shared", lambda: SimpleNamespace(progress=lambda _: now[0]))
+    monkeypatch.setattr(results.gate, "gated", lambda draw: lambda *given: stage._called("live", *given))
+    run = run_of(row())
+    for _ in range(3):
+        results.status(run)
+        now.pop(0)
+    assert stage.said("text") == [results._headline(run)] * 2
+    assert [call.args for call in stage.found("live")] == [("r", 4)]
+    assert stage.found("fragment")[0].options == {"run_every": results.POLL_S}
+
+
+# --- rows --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("facts", "replaced", "key"),
+    [
+        ({}, False, "benchmark.rows.ok"),
+        ({"tpot_iqr_rel": 0.15}, False, "benchmark.rows.noisy"),
+        ({"tpot_iqr_rel": 0.9}, False, "benchmark.rows.unusable"),
+        ({"state": "oom"}, False, "viz.state.oom"),
+        ({"state": "unstable"}, False, "viz.state.unstable"),
+        ({"state": "oom"}, True, "benchmark.rows.replaced"),
+        ({"tpot_iqr_rel": 0.15}, True, "benchmark.rows.replaced"),
+    ],
+)
+def test_a_row_says_its_state_or_that_it_was_replaced(say: Say, facts: Mapping[str, Any], replaced, key: str) -> None:
+    assert rows._state(row(**facts), replaced=replaced) == say(key)
+
+
+def test_a_table_of_rows_has_only_columns_that_say_something(say: Say) -> None:
+    lines = rows._listed(run_of(row(mfu=0.0), row("rwkv", mbu=0.5), row("rwkv", mbu=0.25)))
+    names = [
+        say(f"benchmark.rows.{name}") for name in ("architecture", "batch", "context", "state", "formula", "mbu", "mfu")
+    ]
+    assert [list(line) for line in lines] == [names] * 3
+    assert [line[say("benchmark.rows.mbu")] for line in lines] == [None, "50%", "25%"]
+    assert [line[say("benchmark.rows.mfu")] for line in lines] == ["0%", None, None]
+    assert [line[say("benchmark.rows.state")] for line in lines] == [
+        say("benchmark.rows.ok"), say("benchmark.rows.replaced"), say("benchmark.rows.ok")]  # fmt: skip
+    assert rows._listed(run_of()) == []
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_cells_are_measured_again_that_the_plan_has_once_nothing_runs(
+    say: Say, stage: Stage, monkeypatch, local
+) -> None:
+    asked: list[Any] = []
+    noted: list[tuple[str, str]] = []
+    now: list[Any] = [None]
+    elsewhere: list[bool] = [False]
+    here = SimpleNamespace(
+        progress=lambda _: now[0], measured_elsewhere=lambda _: elsewhere[0],
+        remeasure=lambda run_id, cells: asked.append((run_id, cells)) or "r2",
+    )  # fmt: skip
+    planned_cells = [Cell("mamba", "mamba", n) for n in (64, 128)]
+    known = [cell.cell_id for cell in planned_cells]
+    monkeypatch.setattr(runner, "shared", lambda: here)
+    monkeypatch.setattr(rows.remeasure, "cells_of", lambda _run: planned_cells)
+    monkeypatch.setattr(rows.remeasure, "is_local", lambda _run: local)
+    monkeypatch.setattr(rows.remeasure, "unfinished_cells", lambda _run: (known[1], "gone", "too"))
+    monkeypatch.setattr(rows.journal, "note", lambda action, *, run: noted.append((action, run)))
+    stage.pressed = {"benchmark.again.missing"}
+    rows.missing(run_of(row()))
+    assert stage.keyed("benchmark.again.missing").args == (say("benchmark.again.missing", count=3),)
+    assert asked == [("r", {known[1]})] and noted == [("again", "r2")]
+    assert stage.query_params == {"run": "r2"}
+    assert stage.said("caption") == ([] if local else [say("benchmark.again.elsewhere")])
+    for blocked in ({"now": progress()}, {"elsewhere": True}, {"cells": ("gone",)}):
+        stage.clear()
+        now[0], elsewhere[0] = blocked.get("now"), bool(blocked.get("elsewhere"))
+        rows._button("chosen", run_of(row()), blocked.get("cells", known), "words")
+        assert stage.calls == [], blocked
+    now[0], elsewhere[0] = progress(state="done"), False
+    rows._button("chosen", run_of(row()), known, "words")
+    assert stage.has("benchmark.again.chosen")
