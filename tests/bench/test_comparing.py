@@ -57,6 +57,15 @@ def test_a_slowed_cell_is_slower_and_the_same_cell_is_not_told_apart(cell):
     assert backwards.pairs[0].verdicts["decode"].kind == "faster", "the first run took less time"
 
 
+@pytest.mark.parametrize(("share", "kind"), [(1.035, "indistinguishable"), (1.09, "slower")])
+def test_between_runs_less_than_five_per_cent_is_no_difference(cell, share, kind):
+    """Steady rounds, so that the interval alone would tell both apart."""
+    steady = {"decode_ms_samples": (1.0,) * 20, "prefill_ms_samples": (20.0,) * 5}
+    slowed = {name: tuple(share * value for value in values) for name, values in steady.items()}
+    (pair,) = compare(run_of(cell(**slowed)), run_of(cell(**steady))).pairs
+    assert {told.kind for told in pair.verdicts.values()} == {kind}
+
+
 def test_rounds_are_compared_not_steps(cell):
     """Forty steps of one round say no more about the next round than one step does."""
     one = {"rounds": 1, "decode_tokens": 40, "decode_ms_samples": (1.0,) * 40, "prefill_ms_samples": (1.0,)}

@@ -252,6 +252,20 @@ def test_the_sentence_of_a_question_has_its_token_its_answer_and_where_that_stan
     assert "`A`" in said[0] and "`B`" in said[0] and "77" in said[0] and "13" in said[0] and "90" not in said[0]
 
 
+def test_every_cell_task_and_seed_has_right_answers_of_its_own(monkeypatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(question, "_RIGHT", type(question._RIGHT)(64))
+    monkeypatch.setattr(
+        question, "right_answers", lambda task, at, **given: asked.append((task, dict(at), given)) or {}
+    )
+    places = ({"distance": 16, "pairs": 4}, {"distance": 64, "pairs": 4}, {"distance": 16, "pairs": 8})
+    records = [SimpleNamespace(task=task, about={"held_out_seed": seed}) for task in ("a", "b") for seed in (3, 4)]
+    wanted = [(record, at) for record in records for at in places]
+    for record, at in (*wanted, *wanted):
+        question._right(record, at)  # type: ignore[arg-type]
+    assert asked == [(record.task, at, record.about["held_out_seed"] - 1) for record, at in wanted], "each once"
+
+
 @pytest.mark.parametrize(("right", "mark"), [(True, "✓"), (False, "✕")])
 def test_a_badge_names_the_right_answer_beside_what_the_model_said(say: Say, right: bool, mark: str) -> None:
     trace = SimpleNamespace(architecture="jamba", cache_bytes=5 * 2**10)
