@@ -111,7 +111,7 @@ def test_a_run_is_started_cancelled_and_kept_in_the_address(server, visit) -> No
     cancel.click()
     cancel.wait_for(state="detached", timeout=LOOK_MS)
     said = i18n.say("en", "benchmark.headline.cancelled", when="", machine="", done="", total="").split(":")[0].strip()
-    seen.page.get_by_text(said[:13]).first.wait_for(state="visible", timeout=LOOK_MS)
+    expect(seen.page.locator(".stMain")).to_contain_text(said[:13], timeout=LOOK_MS)
     assert query_of(seen.page)["run"] == [run_id]
     assert seen.console_errors == []
 
