@@ -101,7 +101,8 @@ def read_on(seen, page: str) -> None:
 
 
 def test_a_run_is_started_cancelled_and_kept_in_the_address(server, visit) -> None:
-    seen = visit(address(server.url, "benchmark"))
+    long = "contexts:4096,8192,16384;rounds:9;budget_s:900"  # it has not ended before it is cancelled
+    seen = visit(address(server.url, "benchmark", f"?plan={long}"))
     await_end(seen.page)
     seen.page.locator(".st-key-benchmark-run button").click()
     cancel = seen.page.locator(".st-key-benchmark-cancel button")
