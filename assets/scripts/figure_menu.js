@@ -16,6 +16,7 @@ let owner = null; // the button whose menu it is
 if (able) document.documentElement.dataset.fullScreen = "able";
 
 document.addEventListener("click", pressed, true); // before the button does its own work, which is to open the menu
+window.addEventListener("contextscope:words", refill);
 document.addEventListener("fullscreenchange", () => menu?.matches(":popover-open") && menu.hidePopover());
 
 function pressed(event) {
@@ -83,6 +84,15 @@ function fill(button, card) {
       return box;
     }),
   );
+}
+
+// Write the menu again that was opened before its words had come.
+function refill() {
+  const card = owner?.closest(CARD);
+  if (!card || !menu.matches(":popover-open") || menu.getAttribute("role") !== "menu") return;
+  fill(owner, card);
+  place();
+  menu.querySelector("button").focus({ preventScroll: true });
 }
 
 function entry(text, act, kind) {

@@ -31,7 +31,9 @@ export default function ({ data, setTriggerValue }) {
   }
 
   window.contextscope ??= {};
+  const early = !window.contextscope.words; // a menu may have been opened before
   window.contextscope.words = data.words; // of the menu of figures, assets/scripts/figure_menu.js
+  if (early) window.dispatchEvent(new Event("contextscope:words"));
   watchTexts(app);
   for (const chip of document.querySelectorAll(EXAMPLE)) chip.ariaPressed = chip.matches(CHOSEN_EXAMPLE);
   seek();

@@ -227,7 +227,9 @@ def test_a_larger_budget_never_measures_less(contexts, batches, rounds, budgets,
         sweep = [(cell, p) for cell, p in zip(made.cells, made.predictions, strict=True) if not cell.largest]
         assert min(rounds, 3) <= sweep[0][0].rounds <= rounds
         least = {(cell.context, cell.batch) for cell, _ in sweep} == {(min(contexts), batches[0])}
-        assert made.seconds <= max(budget - RUN_S["cpu"], 0) or least or "plan.over_budget" in {n.key for n in made.notes}
+        assert (
+            made.seconds <= max(budget - RUN_S["cpu"], 0) or least or "plan.over_budget" in {n.key for n in made.notes}
+        )
         assert {(c.context, c.batch) for c in (*(c for c, _ in sweep), *made.dropped)} == {
             (context, batch) for context in contexts for batch in batches
         }

@@ -291,9 +291,20 @@ def test_without_full_screen_the_entry_is_hidden(server, chromium: Browser) -> N
     card = card_of(page, "mamba.film")
     expect(card.locator(".cs-full")).not_to_be_visible()
     menu = menu_of(card)
-    expect(menu.locator("[role='menuitem']").first).to_have_text(i18n.say("ko", "figure.definition"))
+    first = menu.locator("[role='menuitem']").first
+    expect(first).to_have_text(i18n.say("ko", "figure.definition"), timeout=LOOK_MS)
     expect(menu.locator("[role='menuitem']")).to_have_count(6)
     context.close()
+
+
+def test_a_menu_that_is_opened_before_its_words_have_come_gets_them(server, visit) -> None:
+    page = opened(server, visit, "mamba").page
+    page.evaluate("() => { window.kept = contextscope.words; contextscope.words = undefined }")
+    first = menu_of(card_of(page, "mamba.film")).locator("[role='menuitem']").first
+    assert first.inner_text() == ""
+    page.evaluate("() => { contextscope.words = kept; dispatchEvent(new Event('contextscope:words')) }")
+    expect(first).to_have_text(i18n.say("en", "figure.full_screen"), timeout=LOOK_MS)
+    expect(first).to_be_focused(timeout=LOOK_MS)
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
