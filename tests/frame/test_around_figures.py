@@ -467,7 +467,7 @@ def test_the_corner_names_where_the_models_run(monkeypatch: pytest.MonkeyPatch, 
 
 def test_what_is_documented_of_training_is_each_models_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def clear() -> None:
-        for made in (cache.training, cache.training_cards, cache._structure):
+        for made in (cache.bundled, cache.training, cache.training_cards, cache._structure):
             made.clear()
 
     clear()

@@ -356,6 +356,7 @@ def test_folders_are_for_a_server_of_ones_own(monkeypatch: pytest.MonkeyPatch, a
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_what_does_not_fit_into_memory_is_not_loaded(open_page, folder_of, monkeypatch, lang: str) -> None:
+    cache.checkpoint("mamba")  # another test may have let go of it
     monkeypatch.setattr(facts, "free_memory", lambda: 100 * 2**20)
     at = type_folder(open_page("mamba", browser=lang), "mamba", folder_of("mamba one layer"))
     assert_calm(at)

@@ -1,6 +1,6 @@
 """Every sentence, number and choice that the modules of the recall page decide, from hand-made records."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -255,9 +255,12 @@ def test_the_sentence_of_a_question_has_its_token_its_answer_and_where_that_stan
 def test_every_cell_task_and_seed_has_right_answers_of_its_own(monkeypatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(question, "_RIGHT", type(question._RIGHT)(64))
-    monkeypatch.setattr(
-        question, "right_answers", lambda task, at, **given: asked.append((task, dict(at), given)) or {}
-    )
+
+    def answered(task: str, at: Mapping[str, int], *, seed: int, questions: int) -> dict[str, Any]:
+        asked.append((task, dict(at), seed))
+        return {}
+
+    monkeypatch.setattr(question, "right_answers", answered)
     places = ({"distance": 16, "pairs": 4}, {"distance": 64, "pairs": 4}, {"distance": 16, "pairs": 8})
     records = [SimpleNamespace(task=task, about={"held_out_seed": seed}) for task in ("a", "b") for seed in (3, 4)]
     wanted = [(record, at) for record in records for at in places]
