@@ -28,10 +28,6 @@ from pages.compare.benchmark import (
 from pages.shared.memo import Memo
 
 Say = Callable[..., str]
-
-Say = Callable[..., str]
-
-Say = Callable[..., str]
 NARROW = "\N{NO-BREAK SPACE}"
 MODULES = (checks, comparison, grid, guess, planning, provenance, results, rows, runs, verdicts)
 

@@ -216,6 +216,13 @@ def test_a_range_keeps_its_way_back_in_a_wider_window(page):
     assert not page.locator(".zoom").is_visible(), "all tokens are wide enough there"
 
 
+def test_a_narrow_picture_counts_its_tokens_in_words_that_fit(figure, show, english):
+    narrow = show(figure, width=300)
+    words = narrow.locator(".zoom .range")
+    assert words.inner_text() == english("viz.words.zoom_all", count=COUNT)
+    assert words.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_names_of_rows_draw_no_range(page):
     page.mouse.move(30, 400)
     page.mouse.down()

@@ -46,8 +46,8 @@ function rangeWords(view) {
   const { words, strip } = view.header;
   const { across, down, tokens, zoomed } = view.plan;
   const count = strip.labels.length;
-  const fine = !window.matchMedia("(pointer: coarse)").matches;
-  if (!zoomed) return fill(words[fine ? "zoom_hint" : "zoom_all"], { count });
+  const drags = !view.plan.small && !window.matchMedia("(pointer: coarse)").matches; // on a phone there is no room for more
+  if (!zoomed) return fill(words[drags ? "zoom_hint" : "zoom_all"], { count });
   if (!hasRows(view) || equal(across, down)) return fill(words.zoom_range, { first: tokens[0], last: tokens[1] - 1, count });
   return fill(words.zoom_rows, { first: across[0], last: across[1] - 1, top: down[0], bottom: down[1] - 1, count });
 }
