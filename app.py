@@ -12,7 +12,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
-from pages.shared import journal, scripts, token_count
+from pages.shared import first_screen, journal, scripts, token_count
 from pages.shared.document import DocumentHead
 from pages.shared.icons import FewIcons
 from pages.shared.readiness import Readiness
@@ -46,6 +46,7 @@ def warm(readiness: Readiness) -> None:
         except Exception:  # noqa: BLE001  # a model that cannot be warmed is shown as a notice on its page
             _log.exception("%s could not be warmed", name)
     readiness.running, readiness.warm = running, True
+    first_screen.serve()
 
 
 @asynccontextmanager
@@ -68,6 +69,7 @@ def routes(base: str) -> list[BaseRoute]:
         for place in places
         for route in (
             Route(f"{place}/api/ready", readiness.answer),
+            Route(f"{place}/api/drawn", first_screen.answer, methods=["POST"]),
             Route(f"{place}/api/tokens", token_count.answer, methods=["POST"]),
             Mount(f"{place}/assets", routes=assets),
         )

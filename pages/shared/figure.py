@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import figure_menu, html, outline, parts, proof, site, style, unfolding
+from pages.shared import figure_menu, first_screen, html, outline, parts, proof, site, style, unfolding
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -45,6 +45,8 @@ def show(
         level = 2 if key in site.FIRST else 3
         html.show(html.title(facts.name[lang], subtitle, anchor=fig.id, level=level), finding)
         _picture(fig, key, picked)
+        if key in site.FIRST:
+            first_screen.hold(key.partition(".")[0])
         if note or fig.note:
             st.text(note or fig.note)
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"row-{key}"):

@@ -57,6 +57,7 @@ class FirstVisit:
     """What was seen when a page was opened in an empty profile."""
 
     messages: list[int] = field(default_factory=list)  # bytes of each one of the server
+    drawn: list[int] = field(default_factory=list)  # how many messages had come when the first figure was said to stand
     fetched: dict[str, float] = field(default_factory=dict)  # bytes by request
     asked: list[str] = field(default_factory=list)  # addresses
     complaints: list[str] = field(default_factory=list)
@@ -86,6 +87,7 @@ def listen(page: Page, seen: FirstVisit) -> None:
         "Network.loadingFinished", lambda event: seen.fetched.update({event["requestId"]: event["encodedDataLength"]})
     )
     page.on("request", lambda request: seen.asked.append(request.url))
+    page.on("request", lambda asked: seen.drawn.append(len(seen.messages)) if "api/drawn" in asked.url else None)
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: seen.messages.append(len(data))))
     page.on("console", lambda said: seen.complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: seen.complaints.append(f"uncaught: {error}"))
@@ -198,6 +200,14 @@ def test_a_page_is_sent_in_few_messages(first_visit, page: str, width: int) -> N
     sizes = first_visit(page, width).messages
     assert 20 < len(sizes) <= MOST_MESSAGES
     assert sum(sizes) / 1000 <= MOST_KB
+
+
+@each_width
+@pytest.mark.parametrize("page", [page for page in site.KEYS if page != "benchmark"])
+def test_the_first_figure_is_drawn_before_the_rest_is_sent(first_visit, page: str, width: int) -> None:
+    seen = first_visit(page, width)
+    (drawn,) = seen.drawn
+    assert 20 < drawn < len(seen.messages) - 30
 
 
 @each_page

@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 OTHERS = {
     *(
         f"pages/shared/{name}.py"
-        for name in ("style", "canvas", "hero", "document", "figure", "ranking", "ticker", "reading_bar", "proof")
+        for name in (
+            "style",
+            "canvas",
+            "hero",
+            "document",
+            "figure",
+            "ranking",
+            "first_screen",
+            "ticker",
+            "reading_bar",
+            "proof",
+        )
     ),
     *(f"pages/compare/{name}/page.py" for name in ("benchmark", "recall")),
 }
