@@ -19,13 +19,14 @@ let last = null; // {page, query} of the run before
 
 export default function ({ data, setTriggerValue }) {
   const root = document.documentElement;
-  root.lang = data.lang;
-  root.dataset.page = data.page;
+  // A browser finds the style of the whole document anew when its language is set, also to the same one.
+  if (root.lang !== data.lang) root.lang = data.lang;
+  if (root.dataset.page !== data.page) root.dataset.page = data.page;
 
   const app = document.querySelector('[data-testid="stApp"]');
   const mode = app ? getComputedStyle(app).colorScheme : "";
-  if (mode) {
-    if (root.dataset.mode && root.dataset.mode !== mode) setTriggerValue("mode", mode);
+  if (mode && root.dataset.mode !== mode) {
+    if (root.dataset.mode) setTriggerValue("mode", mode);
     root.dataset.mode = mode;
     root.style.colorScheme = mode;
   }
@@ -35,7 +36,10 @@ export default function ({ data, setTriggerValue }) {
   window.contextscope.words = data.words; // of the menu of figures, assets/scripts/figure_menu.js
   if (early) window.dispatchEvent(new Event("contextscope:words"));
   watchTexts(app);
-  for (const chip of document.querySelectorAll(EXAMPLE)) chip.ariaPressed = chip.matches(CHOSEN_EXAMPLE);
+  for (const chip of document.querySelectorAll(EXAMPLE)) {
+    const chosen = String(chip.matches(CHOSEN_EXAMPLE));
+    if (chip.ariaPressed !== chosen) chip.ariaPressed = chosen;
+  }
   seek();
   if (data.pointed) point(...data.pointed);
 

@@ -21,6 +21,13 @@ WATCH_CARD = """() => {
   look();
 }"""
 
+WATCH_DOCUMENT = """() => {
+  window.written = [];
+  const told = { attributeFilter: ["lang", "style", "data-page", "data-mode"] };
+  new MutationObserver((all) => window.written.push(...all.map((one) => one.attributeName)))
+    .observe(document.documentElement, told);
+}"""
+
 
 def address(url: str, page: str, query: str = "") -> str:
     return f"{url}/{site.page(page).url_path}{query}"
@@ -52,6 +59,21 @@ def test_the_first_choice_moves_nothing_and_keeps_the_focus(server, visit) -> No
         settled(seen.page)
         assert seen.page.evaluate("document.activeElement.innerText") == str(number)
     assert len(seen.page.evaluate("[...window.heights]")) == 1
+
+
+def test_a_run_does_not_write_what_the_document_says_already(server, visit) -> None:
+    """A browser computes the style of every element anew when the document's language is set, even to the same one."""
+    seen = visit(address(server.url, "transformer"))
+    settled(seen.page)
+    seen.page.evaluate(WATCH_DOCUMENT)
+    layer_buttons(seen.page).nth(2).click()
+    seen.page.wait_for_url("**layer=2**", timeout=LOOK_MS)
+    settled(seen.page)
+    assert seen.page.evaluate("window.written") == []
+    seen.page.locator(".st-key-frame-lang").get_by_text(i18n.say("ko", "frame.language_name")).click()
+    seen.page.wait_for_url("**lang=ko**", timeout=LOOK_MS)
+    settled(seen.page)
+    assert seen.page.evaluate("window.written") == ["lang"]
 
 
 def test_back_undoes_one_choice_after_the_other(server, visit) -> None:
