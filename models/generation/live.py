@@ -53,6 +53,7 @@ class Continuation:
         self._models: Mapping[str, Checkpoint] = dict(models)
         self._clock, self._asked = clock, clock()
         self._stop, self._over, self._begun = threading.Event(), threading.Event(), threading.Event()
+        self._shown = threading.Event()  # every model has written a token, or never will
 
     @property
     def running(self) -> bool:
@@ -89,12 +90,18 @@ class Continuation:
         """Wait until it is over; return whether it is."""
         return self._over.wait(seconds)
 
+    def wait_first(self, seconds: float | None = None) -> bool:
+        """Wait until every model has written its first token or has failed, or it is over; return whether that is so."""
+        return self._shown.wait(seconds)
+
     def write(self, write: Write, patience_s: float) -> None:
         """Let the models write in turns, one token each, until all have ended or nobody wants it any more."""
         self._begun.set()
         began = time.monotonic()
         writing = {name: write(model, self.prompt, self.settings) for name, model in self._models.items()}
         while writing:
+            if all(self.steps[name] for name in writing):
+                self._shown.set()
             for name in tuple(writing):
                 if self.unwanted(patience_s):
                     return
@@ -116,6 +123,7 @@ class Continuation:
         """Let go of the models: who looks at the text later does not keep them in memory."""
         self._models = {}
         self._over.set()
+        self._shown.set()
 
 
 class Continuations:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.generation.stream import Settings, Step
 
 POLL_S = 0.25  # while a text is written
+FIRST_S = 0.4  # a text that is begun is drawn with its first tokens if they come so soon
 LENGTHS = (8, 16, 24, 32, 48, 64)  # tokens
 LENGTH, SEEDS = 24, 1000
 GREEDY, DRAWN = 0, 1
@@ -52,6 +53,9 @@ def draw(page: str, readers: Readers) -> None:
         _troubles(page)
         if run is not None:
             run.asked()
+            if run.running and not line().ahead(run):
+                with gate.released():
+                    run.wait_first(FIRST_S)
             _status(run)
             _columns(page, readers, run)
     ticker(POLL_S if run is not None and run.running else None, key=f"{page}.ticker")

@@ -201,6 +201,27 @@ def test_a_text_that_is_cut_for_the_figures_says_so() -> None:
     assert [one for one in at.caption if "cut" in one.value and str(PROMPT_TOKENS) in one.value]
 
 
+def test_a_text_is_drawn_with_its_first_tokens(monkeypatch) -> None:
+    """The run that begins a text waits for them, and others compute meanwhile; who is in line is drawn at once."""
+    from models.generation import live
+    from pages.shared import gate
+
+    waits: list[tuple[float, int]] = []
+    wait_first = live.Continuation.wait_first
+
+    def noted(run: live.Continuation, seconds: float) -> bool:
+        waits.append((seconds, gate._gate.counts()[0]))
+        return wait_first(run, SOON)
+
+    monkeypatch.setattr(live.Continuation, "wait_first", noted)
+    at = opened("mamba", text=TEXT, length="8")
+    assert waits == []
+    at.button(key="mamba.write").click().run()
+    assert waits == [(continuing.FIRST_S, 0)]
+    (text,) = texts(at)
+    assert 'class="cs-piece"' in text
+
+
 @pytest.mark.slow
 def test_another_text_stops_what_is_written() -> None:
     at = opened("mamba", text=TEXT, length="64")
@@ -252,12 +273,15 @@ def test_who_waits_is_told_how_many_are_before(monkeypatch) -> None:
         assert gate.wait(SOON)
         yield from continue_text(*given)
 
+    waits: list[float] = []
+    monkeypatch.setattr(live.Continuation, "wait_first", lambda _, seconds: waits.append(seconds))
     line = live.Continuations(write=held, patience_s=SOON)
     monkeypatch.setattr(continuing, "_lines", [line])
     others = [line.start({"mamba": cache.checkpoint("mamba")}, TEXT, Settings(tokens=1)) for _ in range(2)]
     at = opened("rwkv", text=TEXT, length="8")
     at.button(key="rwkv.write").click().run()
     assert any("2 before you" in one.proto.body for one in at.get("html"))
+    assert waits == [], "nobody waits for the first token while others write"
     gate.set()
     assert run_of(at, "rwkv").wait(SOON) and all(one.wait(SOON) for one in others)
     at.run()

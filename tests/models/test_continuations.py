@@ -69,6 +69,35 @@ def test_models_write_in_turns_and_the_text_grows(line: Line) -> None:
     assert not run.running and not run.waiting and run.errors == {}
 
 
+def test_who_waits_for_the_first_tokens_waits_for_those_of_every_model(line: Line) -> None:
+    runs, pen, _ = line
+    run = start(runs, "a", "b", tokens=3)
+    pen.let(1)
+    assert not run.wait_first(0.05)
+    pen.let(1)
+    assert run.wait_first(SOON)
+    assert [len(run.steps[name]) for name in run.names] == [1, 1]
+    assert run.running
+
+
+def test_nobody_waits_for_the_first_token_of_a_model_that_fails_or_of_a_stopped_text() -> None:
+    def failing(model: str, *_: object) -> Iterator[Step]:
+        if model == "b":
+            raise SourceError("errors.logits", "no numbers")
+        yield from (Step(index, index, "w", "w", 0.5, 1.0, 1, 3 + index, 64) for index in range(2))
+
+    for names in (("a", "b"), ("b",)):
+        run = start(Continuations(write=failing), *names)  # type: ignore[arg-type]
+        assert run.wait_first(SOON)
+    held = Pen()
+    runs = Continuations(write=held)
+    first, second = start(runs, "a"), start(runs, "a")
+    second.cancel()
+    first.cancel()
+    held.let(1)
+    assert second.wait_first(SOON)
+
+
 def test_a_place_in_line_is_told_and_moves_up(line: Line) -> None:
     runs, pen, _ = line
     first, second, third = (start(runs, name) for name in "abc")
