@@ -91,7 +91,7 @@ class Continuation:
         return self._over.wait(seconds)
 
     def wait_first(self, seconds: float | None = None) -> bool:
-        """Wait until every model has written its first token or has failed, or it is over; return whether that is so."""
+        """Wait until every model has a first token or has failed, or it is over; return whether that is so."""
         return self._shown.wait(seconds)
 
     def write(self, write: Write, patience_s: float) -> None:
