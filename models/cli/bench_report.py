@@ -86,6 +86,8 @@ def print_failures(run: Run, *, file: TextIO) -> None:
     for row in run.current:
         if not row.measured:
             print(f"{row.cell_id}: {row.state}, {row.reason}", file=file)
+        elif not row.timed:
+            print(f"{row.cell_id}: {row.state}, no round was steady: no times, only bytes", file=file)
     if remeasure.unfinished_cells(run):
         print(f"go on: {remeasure.COMMAND} --again {run.run_id}", file=file)
 

@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 CAPTURED = "captured"  # what a row says of its graph where there is one
-PROTOCOL_VERSION = 5  # raise it when the meaning of a column changes; rows of different versions are never joined
+PROTOCOL_VERSION = 6  # raise it when the meaning of a column changes; rows of different versions are never joined
 
-# How a cell can end. The first two carry samples; a row of any other state says why in `reason`.
+# How a cell can end. The first carries samples, the second those of its steady rounds, if any; a row of any other state
+# says why in `reason`.
 MEASURED = ("ok", "unstable")
 STATES = (
     *MEASURED,
@@ -25,6 +26,8 @@ STATES = (
 )
 NOISY, UNUSABLE = 0.10, 0.25  # the middle half of the steps against their median, R9
 SENTINEL_DRIFT: Mapping[str, float] = {"cpu": 0.10, "cuda": 0.03}  # from which a machine was not steady, R9
+SENTINEL_SLOWER: Mapping[str, float] = {"cpu": 0.50, "cuda": 0.15}  # than the best of this machine, likewise
+CPU_WAITED = 0.10  # of the CPU time that a round asked for; one that waited longer for cores is not steady
 _LOOPS = ("seqops reference", "transformers fallback", "transformers loop")  # labels of models/operators/backends.py
 _NESTED = {"implementation": "impl_", "environment": "env_", "reason_values": "reason_"}
 
@@ -42,7 +45,10 @@ class Measurement:
     itself adds to a step. bandwidth_bytes_per_s, peak_flops_per_s: roofline peaks measured on this device in the same
     run; mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
     layer that has them. batch_limit: what stopped a search for the largest batch: "memory", "time" or "cap".
-    rounds_unsteady: rounds whose sentinel drifted to the last; rounds_repeated: rounds that were made once more for it.
+    rounds: steady ones, which the samples are of. rounds_unsteady: those that stayed unsteady and are left out;
+    rounds_repeated: rounds that were made once more for it. cpu_waited: the most that a used round waited for cores, as
+    a share of the CPU time it asked for (of all rounds where none is used); cpu_others: the most that other processes
+    took meanwhile, as a share of its own. sentinel_best_ms: the best that the machine had shown.
     reason_key and reason_values: the sentence of assets/words that says why a cell has no samples.
     """
 
@@ -118,6 +124,9 @@ class Measurement:
     foreign_processes: int | None = None  # others on the same GPU while the cell was measured
     sentinel_before_ms: float | None = None
     sentinel_after_ms: float | None = None
+    sentinel_best_ms: float | None = None
+    cpu_waited: float | None = None
+    cpu_others: float | None = None
     load_avg: float | None = None
     implementation: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -132,6 +141,11 @@ class Measurement:
     def measured(self) -> bool:
         """Return whether the row carries samples."""
         return self.state in MEASURED
+
+    @property
+    def timed(self) -> bool:
+        """Return whether the row carries times: a measured one without a steady round has its bytes alone."""
+        return self.state == "ok" or (self.state == "unstable" and bool(self.prefill_ms_samples))
 
     @property
     def captured(self) -> bool:

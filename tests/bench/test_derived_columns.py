@@ -27,10 +27,11 @@ CELL = Cell(
     "transformer", "somewhere/tiny", 100, batch=2, decode_tokens=2, rounds=3, threads=4, seed=5, size="130m",
     attention="math", kernels="reference", experts="loop", view="as_shipped", batch_limit="cap",
 )  # fmt: skip
-ROUNDS = [  # medians: prompt 20, first token 40, all 80, a step 2
-    Round(10.0, 30.0, 50.0, (1.0, 2.0), 0.5, 0.6, steady=True),
-    Round(20.0, 40.0, 80.0, (2.0, 3.0), 0.7, 0.8, steady=False, attempts=3),
-    Round(90.0, 110.0, 200.0, (2.0, 10.0), 0.9, 1.1, steady=True, attempts=3),
+ROUNDS = [  # medians of the steady ones: prompt 20, first token 40, all 80, a step 2
+    Round(10.0, 30.0, 50.0, (1.0, 2.0), 0.5, 0.6, steady=True, waited=0.01, others=0.3),
+    Round(77.0, 88.0, 99.0, (66.0, 55.0), 0.6, 0.9, steady=False, attempts=3, waited=0.4, others=3.0),
+    Round(20.0, 40.0, 80.0, (2.0, 3.0), 0.7, 0.8, steady=True, attempts=3, waited=0.05, others=0.2),
+    Round(90.0, 110.0, 200.0, (2.0, 10.0), 0.9, 1.1, steady=True),
 ]
 MOVED = 656 * 4 + 2 * 101 * 1 * 4 * 2 * 4  # weights once; keys and values of 101 tokens, batch 2
 FLOPS = 2 * (100 * (2 * (656 - 80) + 4 * 2 * 4 * 50) + 2 * 80)  # half the prompt seen on average, the head once
@@ -108,9 +109,12 @@ EXPECTED = {
     "foreign_processes": 6,
     "sentinel_before_ms": 0.5,
     "sentinel_after_ms": 1.1,
+    "sentinel_best_ms": 0.4,
+    "cpu_waited": 0.05,
+    "cpu_others": 0.3,
     "load_avg": 0.125,
     "implementation": {"conv": "loop", "attention": "a kernel"},
-    "environment": {"torch": "x", "temperature_c": 31, "threads": 4},
+    "environment": {"torch": "x", "temperature_c": 31, "threads": 4, "omp_wait_policy": "passive"},
     "started_ns": 1000,
     "ended_ns": 2000,
 }
@@ -140,9 +144,11 @@ def run(monkeypatch):
     made.parity = Parity(1e-6, 3e-6, 2e-6, 4e-6)
     made.used = {"conv": "loop"}
     made.energy = Energy(0.3, 70.0, 2.5)
+    made.best = 0.4
     made.graph_said, made.warmup_steps, made.harness_ms, made.foreign, made.started_ns = "no GPU", 7, 0.02, 6, 1000
     monkeypatch.setattr(cell_run, "config_hash", lambda _: "the hash")
     monkeypatch.setattr(facts, "load_average", lambda: 0.125)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.setattr(facts, "environment", lambda: {"torch": "x"})
     monkeypatch.setattr(memory, "device_facts", lambda _: {"temperature_c": 31})
     monkeypatch.setattr(cell_run.time, "time_ns", lambda: 2000)
@@ -175,15 +181,27 @@ def test_what_was_not_measured_is_none(run):
     assert row.implementation["attention"].startswith("transformers"), "as shipped, what transformers names"
 
 
-@pytest.mark.parametrize(("unsteady", "state"), [(0, "ok"), (1, "ok"), (2, "unstable"), (3, "unstable")])
+@pytest.mark.parametrize(
+    ("unsteady", "state"), [(0, "ok"), (1, "ok"), (2, "unstable"), (3, "unstable"), (4, "unstable")]
+)
 def test_a_row_is_unstable_from_half_of_its_rounds_on(run, unsteady, state):
     run.rounds = [dataclasses.replace(made, steady=n >= unsteady) for n, made in enumerate(ROUNDS)]
-    assert (run.row().state, run.row().rounds_unsteady) == (state, unsteady)
+    row = run.row()
+    assert (row.state, row.rounds_unsteady, row.rounds) == (state, unsteady, len(ROUNDS) - unsteady)
+    assert row.prefill_ms_samples == tuple(made.prefill for made in ROUNDS[unsteady:])
 
 
-def test_two_of_four_unsteady_rounds_are_half(run):
-    run.rounds = [dataclasses.replace(made, steady=n >= 2) for n, made in enumerate([*ROUNDS, ROUNDS[0]])]
-    assert run.row().state == "unstable"
+def test_a_row_without_a_steady_round_has_its_bytes_and_no_time(run):
+    run.rounds = [dataclasses.replace(made, steady=False) for made in ROUNDS]
+    row = run.row()
+    assert (row.state, row.rounds, row.measured, row.timed) == ("unstable", 0, True, False)
+    assert (row.cache_bytes, row.peak_bytes) == (6401, 9000)
+    times = [name for name in EXPECTED if "_ms" in name or "per_s" in name or "iqr" in name or name in ("mbu", "mfu")]
+    given = {"sentinel_before_ms", "sentinel_after_ms", "sentinel_best_ms", "harness_ms", "pred_ms", "parity_max_rel"}
+    assert {name: getattr(row, name) for name in times if name not in given and getattr(row, name)} == {}
+    assert row.launch_fraction is None
+    assert (row.cpu_waited, row.cpu_others) == (0.4, 3.0), "why is told by all rounds"
+    assert from_row(row.to_row()) == row
 
 
 def test_the_peak_is_the_larger_of_both_phases(run):

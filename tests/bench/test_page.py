@@ -179,7 +179,8 @@ def test_each_column_of_the_rows_shows_its_own_field(monkeypatch, measurement):
     columns = numbered(
         context=512, batch=4, cache_bytes=2**11, cache_bytes_formula=2**11, peak_bytes=2**12,
         peak_reserved_bytes=2**13, peak_process_bytes=2**14, pred_bytes=2**15, ttft_ms_med=20.126, tpot_ms_med=3.1235,
-        tpot_iqr_rel=0.07, rounds=5, rounds_repeated=2, rounds_unsteady=1, e2e_tokens_per_s=99.96, mbu=0.52, mfu=0.13,
+        tpot_iqr_rel=0.07, rounds=5, rounds_repeated=2, rounds_unsteady=1, cpu_waited=0.04, cpu_others=0.6,
+        e2e_tokens_per_s=99.96, mbu=0.52, mfu=0.13,
         ops_per_token=80, launch_fraction=0.31, harness_ms=0.00456, parity_max_rel=1e-6, parity_chunk_rel=2e-6,
         parity_batch_rel=3e-6, parity_float32_rel=4e-6, experts_distinct=3.14, graph="no GPU", started_ns=10**18,
         implementation={"scan": "loop", "conv": "kernel"},
@@ -189,7 +190,8 @@ def test_each_column_of_the_rows_shows_its_own_field(monkeypatch, measurement):
     assert said == {
         "Architecture": "Mamba", "Texts": 4, "Tokens": 512, "State": "ok", "Carried": "2 KiB", "Formula agrees": True,
         "Peak": "4 KiB", "Reserved": "8 KiB", "Process": "16 KiB", "Predicted": "32 KiB", "Reading (ms)": 20.13,
-        "One token (ms)": 3.123, "Spread": "7%", "Rounds": 5, "Rounds repeated": 2, "Rounds unsteady": 1,
+        "One token (ms)": 3.123, "Spread": "7%", "Rounds": 5, "Rounds repeated": 2, "Rounds left out": 1,
+        "Waited for a core": "4%", "CPU time of others": "60%",
         "Tokens/s with reading": 100.0, "Of the bandwidth": "52%", "Of the operations": "13%",
         "Operators a token": 80, "Waiting": "31%", "Clock itself (ms)": 0.0046, "Cached against full": "1e-06",
         "Chunked against full": "2e-06", "Batch against alone": "3e-06", "Same in float32": "4e-06",

@@ -132,8 +132,8 @@ def _failures(
     """
     failed: dict[int, str] = {}
     for row in series.rows:
-        if row.state not in MEASURED and row.context not in groups:
-            failed.setdefault(row.context, row.state)
+        if row.context not in groups and not row.timed:
+            failed.setdefault(row.context, "untimed" if row.measured else row.state)
     reached = max(groups, default=0)
 
     def height(context: int) -> float:

@@ -97,7 +97,7 @@ def compare(a: Run, b: Run) -> Comparison:
         else:
             other = _most_similar(row, left)
             del free[id(other)]
-            if row.measured and other.measured:
+            if row.timed and other.timed:
                 pairs.append(_pair(row, other))
             else:
                 refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))

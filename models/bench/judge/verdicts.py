@@ -31,9 +31,9 @@ def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
 
     Rows are compared only where size, view, number type, device, kernels, attention and tokens agree, and where both
     replay captured steps or neither does. Cells at a largest batch are left out, since they differ in batch, and so is
-    a phase without samples.
+    a cell or a phase without samples, as of one that had no steady round.
     """
-    measured = [row for row in rows if row.measured and not row.batch_limit]
+    measured = [row for row in rows if row.timed and not row.batch_limit]
     kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
     for row in measured:
         kinds.setdefault(_kind(row), {}).setdefault(row.architecture, {})[row.context] = row

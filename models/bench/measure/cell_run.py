@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,8 +12,8 @@ from typing import Any
 import torch
 
 from models.bench.judge.statistics import spread
-from models.bench.measure import cuda_graphs, derived, energy, memory
-from models.bench.measure.clock import Clock, drifted, implementation, pinned
+from models.bench.measure import cpu_share, cuda_graphs, derived, energy, memory
+from models.bench.measure.clock import Clock, drifted, implementation, pinned, slowed
 from models.bench.measure.derived import Round, Sizes
 from models.bench.measure.energy import Energy
 from models.bench.measure.loading import load
@@ -24,13 +25,13 @@ from models.bench.plan.prediction import READ_AGAIN_S
 from models.counting import accounting
 from models.machine import facts
 from models.operators import backends
-from models.records.measurement import Measurement
+from models.records.measurement import CPU_WAITED, Measurement
 from models.tracing.adapter import Adapter, Checkpoint
 
 STABLE = 0.05  # three steps in a row within this of their middle end the warm-up
 WATCHED_STEPS = 3  # of the pass whose memory is watched
 WARMUP_STEPS = (3, 24)
-ATTEMPTS = 3  # of a round whose sentinel drifted; the last one is kept whatever it says
+ATTEMPTS = 3  # of a round that was not steady
 RETRY_BELOW_S = 4.0  # a round that took longer is not repeated
 
 _ABOUT = ("transformers_version", "dtype", "torch_dtype")  # of a configuration: who read it, and the row's own column
@@ -49,7 +50,9 @@ class CellRun:
         prediction: Prediction | None = None,
         roofline_peaks: RooflinePeaks | None = None,
         report: Report | None = None,
+        sentinel_best_ms: float | None = None,
     ) -> None:
+        self.best = sentinel_best_ms
         self.cell, self.run_id, self.prediction, self.roofline_peaks = cell, run_id, prediction, roofline_peaks
         self.report: Report = report or _silent
         self.rounds: list[Round] = []
@@ -84,7 +87,7 @@ class CellRun:
         self.foreign = memory.foreign_processes(self.cell.device)
 
     def round(self) -> Round:
-        """Time one prompt and its tokens, again while the sentinel drifts and the round is short."""
+        """Time one prompt and its tokens, again while the round is not steady and short."""
         with self._settings():
             for attempt in range(ATTEMPTS):
                 began = time.monotonic()
@@ -97,8 +100,9 @@ class CellRun:
 
     @property
     def spread(self) -> float:
-        """The width of the middle half of the rounds' median decoding times, against their median."""
-        return spread([spread(made.decode).median for made in self.rounds]).relative
+        """The width of the middle half of the steady rounds' median decoding times, against their median; else 1."""
+        used = derived.steady(self.rounds)
+        return spread([spread(made.decode).median for made in used]).relative if used else 1.0
 
     def row(self) -> Measurement:
         """Put everything measured into a row."""
@@ -147,6 +151,7 @@ class CellRun:
         self.report("prefill", done, cell.rounds)  # and writing: nothing is said inside the time that counts
         prompt = clock.prompt(cell.context)
         clock.wait()
+        asked = cpu_share.read()
         began = time.perf_counter_ns()
         logits, cache, prefill = clock.step(prompt, None)
         start = time.perf_counter_ns()
@@ -160,8 +165,16 @@ class CellRun:
             decode = clock.timed(logits, cache, cell.decode_tokens)
         clock.wait()
         e2e = (time.perf_counter_ns() - began) / 1e6
+        share = cpu_share.between(asked, cpu_share.read())
         after = clock.sentinel()
-        return Round(prefill, first, e2e, decode, before, after, not drifted(before, after, cell.device))
+        self.best = min(before, after, self.best or before)
+        steady = not (
+            drifted(before, after, cell.device)
+            or slowed(max(before, after), self.best, cell.device)
+            or (share is not None and not clock.cuda and share.waited > CPU_WAITED)
+        )
+        waited, others = (share.waited, share.others) if share is not None else (None, None)
+        return Round(prefill, first, e2e, decode, before, after, steady, waited=waited, others=others)
 
 
 def measure(
@@ -231,14 +244,17 @@ def _row(run: CellRun) -> Measurement:
         parity_chunk_rel=run.parity.chunked,
         parity_float32_rel=run.parity.float32,
         ops_per_token=profile.ops_per_token,
-        launch_fraction=profile.waiting(derived.step_ms(run.rounds)),
+        launch_fraction=profile.waiting(step) if (step := derived.step_ms(run.rounds)) is not None else None,
         harness_ms=run.harness_ms,
         graph=run.graph_said,
         experts_distinct=profile.experts_distinct,
         foreign_processes=run.foreign,
+        sentinel_best_ms=run.best,
         load_avg=facts.load_average(),
         implementation=_ran(run),
-        environment=facts.environment() | memory.device_facts(cell.device) | {"threads": cell.threads},
+        environment=facts.environment()
+        | memory.device_facts(cell.device)
+        | {"threads": cell.threads, "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "").lower()},
         started_ns=run.started_ns,
         ended_ns=time.time_ns(),
     )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from models.bench.plan.plan import Cell
 from models.counting import accounting
 from models.errors import SettingError
+from models.machine import threads
 from models.operators import backends
-from models.records.measurement import SENTINEL_DRIFT
+from models.records.measurement import SENTINEL_DRIFT, SENTINEL_SLOWER
 from models.tracing.adapter import Adapter, Checkpoint
 
 ATTENTION = {
@@ -30,7 +32,7 @@ EXPERTS: Mapping[str, backends.Choice] = {
 }  # fmt: skip
 
 
-SENTINELS = 12  # times the fixed work is done, of which the fastest counts
+SENTINELS = 12  # times the fixed work is done, of which the middle one counts
 GPU_COPY, GPU_REPEATS = 64 << 20, 8  # bytes, beyond the last cache of the chip; products and copies at once
 
 
@@ -86,7 +88,10 @@ class Clock:
         return elapsed(*[step] * steps)
 
     def sentinel(self) -> float:
-        """Time fixed work on the device, the fastest of several, in milliseconds: products, on a GPU copies as well."""
+        """Time fixed work on the device, the middle of several, in milliseconds: products, on a GPU copies as well.
+
+        On a CPU it is done by one thread: it watches the speed of a core, and cpu_share.py who had the cores.
+        """
         return self._gpu_sentinel() if self.cuda else self._cpu_sentinel()
 
     def _gpu_sentinel(self) -> float:
@@ -101,17 +106,18 @@ class Clock:
                 torch.mm(a, a, out=out)
                 room.copy_(block)
 
-        return min(elapsed(*[work] * SENTINELS))
+        return median(elapsed(*[work] * SENTINELS))
 
     def _cpu_sentinel(self) -> float:
         a = torch.full((256, 256), 0.5)
         times = []
-        for _ in range(SENTINELS):
-            start = time.perf_counter_ns()
-            for _ in range(4):
-                a @ a
-            times.append((time.perf_counter_ns() - start) / 1e6)
-        return min(times)
+        with threads.limited(1):
+            for _ in range(SENTINELS):
+                start = time.perf_counter_ns()
+                for _ in range(4):
+                    a @ a
+                times.append((time.perf_counter_ns() - start) / 1e6)
+        return median(times)
 
     def harness(self, steps: int = 200) -> float:
         """Time the clock around a model that does nothing, in milliseconds a step: the share that is ours, not its."""
@@ -150,6 +156,11 @@ def elapsed(*work: Callable[[], object]) -> tuple[float, ...]:
 def drifted(before: float, after: float, device: str) -> bool:
     """Return whether the sentinel ran at clearly different speeds before and after."""
     return max(before, after) / min(before, after) - 1 > SENTINEL_DRIFT[device.partition(":")[0]]
+
+
+def slowed(reading: float, best: float, device: str) -> bool:
+    """Return whether the sentinel ran clearly slower than the best that this machine has shown."""
+    return reading / best - 1 > SENTINEL_SLOWER[device.partition(":")[0]]
 
 
 def pinned(cell: Cell, *, strictly: bool = True) -> AbstractContextManager[Any]:

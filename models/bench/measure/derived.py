@@ -17,7 +17,11 @@ from models.records.cell import Cell
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The samples of one round, in milliseconds."""
+    """The samples of one round, in milliseconds.
+
+    waited, others: as in cpu_share.CpuShare while it was timed, None where the system does not count. steady: neither
+    did the sentinel drift, nor was it far from the best of this machine, nor did the cell wait long for cores.
+    """
 
     prefill: float
     first_token: float
@@ -27,6 +31,8 @@ class Round:
     sentinel_after: float
     steady: bool
     attempts: int = 1  # the last of which this is
+    waited: float | None = None
+    others: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +50,52 @@ class Sizes:
     process: int | None
 
 
-def step_ms(rounds: Sequence[Round]) -> float:
-    """Return the median time of a decoding step over all rounds."""
-    return spread([took for made in rounds for took in made.decode]).median
+def steady(rounds: Sequence[Round]) -> list[Round]:
+    """Return the rounds whose times count."""
+    return [made for made in rounds if made.steady]
+
+
+def step_ms(rounds: Sequence[Round]) -> float | None:
+    """Return the median time of a decoding step over the steady rounds; None where there is none."""
+    taken = [took for made in steady(rounds) for took in made.decode]
+    return spread(taken).median if taken else None
 
 
 def of_rounds(rounds: Sequence[Round]) -> dict[str, Any]:
-    """Return the samples in the order of the rounds, how many rounds were steady, and the state that follows.
+    """Return the samples of the steady rounds in their order, how many rounds were not, and the state that follows.
 
-    A row is "ok" only where the sentinel drifted in fewer than half of its rounds.
+    A row is "ok" only where more than half of its rounds were steady. One without any has no samples.
     """
-    unsteady = sum(not made.steady for made in rounds)
+    used, unsteady = steady(rounds), sum(not made.steady for made in rounds)
     return {
         "state": "ok" if 2 * unsteady < len(rounds) else "unstable",
-        "rounds": len(rounds),
+        "rounds": len(used),
         "rounds_unsteady": unsteady,
         "rounds_repeated": sum(made.attempts - 1 for made in rounds),
-        "prefill_ms_samples": tuple(made.prefill for made in rounds),
-        "decode_ms_samples": tuple(took for made in rounds for took in made.decode),
-        "first_token_ms_samples": tuple(made.first_token for made in rounds),
-        "e2e_ms_samples": tuple(made.e2e for made in rounds),
+        "prefill_ms_samples": tuple(made.prefill for made in used),
+        "decode_ms_samples": tuple(took for made in used for took in made.decode),
+        "first_token_ms_samples": tuple(made.first_token for made in used),
+        "e2e_ms_samples": tuple(made.e2e for made in used),
         "sentinel_before_ms": rounds[0].sentinel_before,
         "sentinel_after_ms": rounds[-1].sentinel_after,
+        "cpu_waited": _most([made.waited for made in used or rounds]),
+        "cpu_others": _most([made.others for made in used or rounds]),
     }
+
+
+def _most(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def of_times(cell: Cell, rounds: Sequence[Round]) -> dict[str, Any]:
     """Return the medians and spreads of the first token and of further ones, and tokens a second of the whole batch.
 
-    End to end the prompt gives the first token, so that a round makes one more than it decodes.
+    End to end the prompt gives the first token, so that a round makes one more than it decodes. Without a steady round
+    there is nothing to return.
     """
+    rounds = steady(rounds)
+    if not rounds:
+        return {}
     first, step = spread([r.first_token for r in rounds]), spread([took for r in rounds for took in r.decode])
     e2e = spread([r.e2e for r in rounds])
     return {
@@ -107,7 +129,8 @@ def of_roofline_peaks(cell: Cell, shape: Shape, rounds: Sequence[Round], peaks: 
     mbu: bytes a decoding step must move, against its median time; mfu: operations of the prompt, against the median
     time of reading it, the first token's choice not included.
     """
-    if peaks is None:
+    rounds = steady(rounds)
+    if peaks is None or not rounds:
         return {}
     moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
     flops = cell.batch * accounting.prefill_flops(shape, tokens=cell.context)
@@ -115,6 +138,8 @@ def of_roofline_peaks(cell: Cell, shape: Shape, rounds: Sequence[Round], peaks: 
     return {
         "bandwidth_bytes_per_s": peaks.bandwidth_bytes_per_s,
         "peak_flops_per_s": peaks.peak_flops_per_s,
-        "mbu": moved / (step_ms(rounds) / 1e3) / peaks.bandwidth_bytes_per_s,
+        "mbu": moved
+        / (spread([took for made in rounds for took in made.decode]).median / 1e3)
+        / peaks.bandwidth_bytes_per_s,
         "mfu": flops / (prefill_ms / 1e3) / peaks.peak_flops_per_s,
     }

@@ -47,7 +47,7 @@ def _undisturbed(row: Measurement) -> bool:
     """Return whether a row was measured on an otherwise idle machine; other rows would distort predictions."""
     cores = row.environment.get("cores") or facts.usable_cores()
     busy = row.device == "cpu" and row.load_avg is not None and row.load_avg > BUSY * cores + 1
-    return row.measured and not busy and not row.foreign_processes
+    return row.state == "ok" and not busy and not row.foreign_processes
 
 
 def _from_roofline_peaks(rows: list[Measurement]) -> Rates:

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.bench.plan.plan import Plan, Prediction, Rates, measure_rates
 from models.bench.plan.settings import check
-from models.bench.run import remeasure
+from models.bench.run import remeasure, sentinel
 from models.bench.run.host import WorkerHost
 from models.bench.run.job import Job, Progress
 from models.bench.run.lease import Lease
@@ -234,11 +234,24 @@ class Runner:
         """Record a row for every cell of a run, and the end of the run. A cancelled run sends nothing to its host."""
         if not job.cancelled.is_set():
             self._note(job, plan=job.plan.refreshed())  # it may have stood in line for long
-        schedule = InterleavedSchedule(job, host, note=partial(self._note, job), keep=partial(self._keep, job))
+        schedule = InterleavedSchedule(
+            job,
+            host,
+            note=partial(self._note, job),
+            keep=partial(self._keep, job),
+            sentinel_best_ms=self._sentinel_best(job.plan.cells[0].device) if job.plan.cells else None,
+        )
         for group in job.plan.groups():
             schedule.measure([(job.plan.cells[i], job.plan.predictions[i]) for i in group])
         if not self._closed:
             self._end(job)
+
+    def _sentinel_best(self, device: str) -> float | None:
+        try:
+            return sentinel.best_known(self.store.recent_rows(), device)
+        except SourceError as error:
+            _log.warning("earlier readings of the sentinel are out of reach: %s", error)
+            return None
 
     def _note_end(self, job: Job) -> None:
         """Write that a run has left the line, and forget the oldest ended ones. Call it under the lock."""

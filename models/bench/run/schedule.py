@@ -39,33 +39,49 @@ class _Open:
     prediction: Prediction
     worker: Worker
     planned: bool
-    rounds: int = 0
+    rounds: int = 0  # that were steady
+    turns: int = 0  # that were asked for
+    made: int = 0  # with those that were made again
     timed_s: float = 0.0
     relative: float = 1.0
 
     @property
     def done(self) -> bool:
-        """Whether it has its rounds: those of the plan, more while they are very short, fewer where they agree."""
+        """Whether it has its steady rounds: those of the plan, more while they are very short, fewer where they agree.
+
+        However unsteady the machine is, it ends after MOST_ROUNDS times as many.
+        """
+        if self.made >= MOST_ROUNDS * self.cell.rounds:
+            return True
         if self.rounds >= ENOUGH_ROUNDS and self.timed_s >= LEAST_TIMED_S and self.relative < AGREED:
             return True
         if self.rounds < self.cell.rounds:
             return False
-        return self.timed_s >= LEAST_TIMED_S or self.rounds >= MOST_ROUNDS * self.cell.rounds
+        return self.timed_s >= LEAST_TIMED_S
 
 
 class InterleavedSchedule:
     """Measures the groups of one run: prepares every cell of a group, then interleaves their rounds.
 
-    note(**changes) writes where the job stands; keep(row, prediction) stores a row, with the prediction of the planned
-    cell that it finishes, None for one beside the plan.
+    sentinel_best_ms: the best that the machine has shown. note(**changes) writes where the job stands; keep(row,
+    prediction) stores a row, with the prediction of the planned cell that it finishes, None for one beside the plan.
     """
 
-    def __init__(self, job: Job, host: WorkerHost, *, note: Callable[..., None], keep: Keep) -> None:
+    def __init__(
+        self,
+        job: Job,
+        host: WorkerHost,
+        *,
+        note: Callable[..., None],
+        keep: Keep,
+        sentinel_best_ms: float | None = None,
+    ) -> None:
         self._job, self._host, self._note, self._keep = job, host, note, keep
         self._full: dict[Family, int] = {}  # the shortest context without room
         self._slow: dict[Family, int] = {}  # the shortest context that did not end in its time
         self._fitted: dict[Family, int] = {}  # the longest one with room
         self._between: dict[Family, tuple[Cell, Prediction]] = {}  # what to try between the two, once
+        self._sentinel_best_ms = sentinel_best_ms
         self._roofline_peaks: Mapping[str, float] | None = None
 
     def measure(self, group: Sequence[tuple[Cell, Prediction]]) -> None:
@@ -85,7 +101,7 @@ class InterleavedSchedule:
         turn_s = 0.0
         for turn in count():
             waiting = [one for one in opened if not one.done]
-            enough = all(one.rounds >= LEAST_ROUNDS for one in waiting)
+            enough = all(one.turns >= LEAST_ROUNDS for one in waiting)
             if self._job.cancelled.is_set() or not waiting or (enough and self._job.lacks_time(predicted_s, turn_s)):
                 break
             self._hold()
@@ -107,7 +123,11 @@ class InterleavedSchedule:
             return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
         self._note(cell=cell, phase="", round=0, worker_pid=None)
         worker = self._host.open(
-            cell, run_id=self._job.run_id, prediction=prediction, roofline_peaks=self._roofline_peaks
+            cell,
+            run_id=self._job.run_id,
+            prediction=prediction,
+            roofline_peaks=self._roofline_peaks,
+            sentinel_best_ms=self._sentinel_best_ms,
         )
         ready = self._ask(worker, None, "ready", prediction)
         if isinstance(ready, Outcome):
@@ -116,12 +136,14 @@ class InterleavedSchedule:
 
     def _round(self, one: _Open) -> list[_Open]:
         """Make one round of a cell; returns it, or the smaller one that goes on in its place, or nothing."""
-        self._note(cell=one.cell, round=one.rounds + 1)
+        self._note(cell=one.cell, round=one.turns + 1)
         event = self._ask(one.worker, "round", "round", one.prediction)
         if isinstance(event, Outcome):
             smaller = self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
             return [smaller] if smaller else []
-        one.rounds += 1
+        one.turns += 1
+        one.made += int(event.get("attempts", 1))
+        one.rounds += bool(event.get("steady", True))
         one.timed_s += float(event.get("seconds", 0.0))
         one.relative = float(event.get("relative", 1.0))
         return [one]
@@ -131,7 +153,7 @@ class InterleavedSchedule:
         event: Event | Outcome
         if not self._job.cancelled.is_set():
             event = self._ask(one.worker, "finish", "row", one.prediction)
-        elif one.rounds >= min(LEAST_ROUNDS, one.cell.rounds):
+        elif one.turns >= min(LEAST_ROUNDS, one.cell.rounds):
             event = one.worker.ask("finish", until="row", timeout_s=FINISH_S, cancelled=threading.Event())
         else:
             one.worker.close()

@@ -5,11 +5,12 @@ that a cell costs no import; it computes nothing itself, so nothing is initialis
 each round, so that cells can take turns. Where fork is not safe (not Linux) the process is itself the child of the one
 cell it is asked for.
 
-In:  {"open": cell id, "cell": {...}, "run_id", "prediction", "ceilings"}, {"round": cell id}, {"finish": cell id},
-     {"kill": cell id}, {"open": name, "ceilings_of": {"device", "dtype", "threads"}}
+In:  {"open": cell id, "cell": {...}, "run_id", "prediction", "ceilings", "sentinel_best_ms"}, {"round": cell id},
+     {"finish": cell id}, {"kill": cell id}, {"open": name, "ceilings_of": {"device", "dtype", "threads"}}
 Out: {"event": "hello"}, and with "cell_id": {"event": "started", "pid"}, {"event": "phase", "phase", "done", "of"},
-     {"event": "ready"}, {"event": "round", "seconds", "steady", "relative"}, {"event": "row", "row": {...}},
-     {"event": "ceilings", ...}, {"event": "error", "state", "key", "message", "values"}, {"event": "exit", "signal"}
+     {"event": "ready"}, {"event": "round", "seconds", "steady", "attempts", "relative"},
+     {"event": "row", "row": {...}}, {"event": "ceilings", ...}, {"event": "exit", "signal"},
+     {"event": "error", "state", "key", "message", "values"}
 """
 
 import ctypes
@@ -89,6 +90,7 @@ def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
         run_id=request["run_id"],
         prediction=Prediction(**request["prediction"]) if request.get("prediction") else None,
         roofline_peaks=RooflinePeaks(**request["ceilings"]) if request.get("ceilings") else None,
+        sentinel_best_ms=request.get("sentinel_best_ms"),
         report=lambda phase, done, of: answer(event="phase", phase=phase, done=done, of=of),
     )
     run.prepare()
@@ -97,7 +99,7 @@ def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
         if "round" in message:
             made = run.round()
             seconds = (made.e2e + made.sentinel_before + made.sentinel_after) / 1e3
-            answer(event="round", seconds=seconds, steady=made.steady, relative=run.spread)
+            answer(event="round", seconds=seconds, steady=made.steady, attempts=made.attempts, relative=run.spread)
         if "finish" in message:
             answer(event="row", row=run.row().to_row())
             return

@@ -140,6 +140,11 @@ def _sound(name: str, number: int, row: Measurement) -> None:
         if not getattr(row, column):
             _bad(name, number, column, "")
     _known(name, number, row)
+    if row.state == "unstable" and row.rounds == 0:  # no round was steady: bytes alone
+        for column in ("prefill_ms_samples", "decode_ms_samples", "first_token_ms_samples", "e2e_ms_samples"):
+            if getattr(row, column):
+                _bad(name, number, column, getattr(row, column))
+        return
     if row.measured and not row.prefill_ms_samples:
         _bad(name, number, "prefill_ms_samples", ())
     if row.measured and row.decode_tokens and not row.decode_ms_samples:

@@ -40,7 +40,7 @@ def drawer(run: Run) -> None:
             html.show(_facts(_about(run)))
             html.show(html.scrolling(_models(run)))
             _reproduce(run)
-            _samples([row for row in run.current if row.measured])
+            _samples([row for row in run.current if row.timed])
 
 
 def _about(run: Run) -> Iterable[tuple[str, str]]:

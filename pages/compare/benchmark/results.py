@@ -13,7 +13,7 @@ from models.bench.judge.statistics import growth_exponent, median_time
 from models.bench.run import remeasure, runner
 from models.bench.run.job import PAUSE_LIMIT_S, Progress
 from models.errors import ContextscopeError
-from models.records.measurement import SENTINEL_DRIFT, Measurement
+from models.records.measurement import CPU_WAITED, SENTINEL_DRIFT, Measurement
 from models.records.run import Run
 from pages.compare.benchmark.planning import PAGE
 from pages.shared import figure, gate, journal, layout, notices, style
@@ -59,8 +59,11 @@ def failures(run: Run) -> None:
         st.warning("\n".join([t("benchmark.failures", count=len(failed)), "", *lines]), icon=":material/info:")
     if crowded := sum(bool(row.foreign_processes) for row in run.current):
         st.warning(t("benchmark.foreign", count=crowded, total=len(run.current)), icon=":material/group:")
+    if untimed := [row for row in run.current if row.measured and not row.timed]:
+        said = t("benchmark.untimed", cells=_cells(untimed), limit=f"{CPU_WAITED:.0%}")
+        st.warning(notices.plain(said), icon=":material/info:")
     for level in ("unusable", "noisy"):
-        shaky = [row for row in run.current if row.noise == level]
+        shaky = [row for row in run.current if row.timed and row.noise == level]
         if shaky:
             named = f" {notices.plain(_cells(shaky))}" if len(shaky) <= NAMED else ""
             st.caption(t(f"benchmark.noise.{level}", count=len(shaky), total=len(run.current)) + named)

@@ -96,6 +96,8 @@ def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
         "rounds": row.rounds,
         "repeated": row.rounds_repeated,
         "unsteady": row.rounds_unsteady,
+        "waited": _share(row.cpu_waited),
+        "others": _share(row.cpu_others),
         "e2e": row.e2e_tokens_per_s and round(row.e2e_tokens_per_s, 1),
         "mbu": _share(row.mbu),
         "mfu": _share(row.mfu),
@@ -118,6 +120,8 @@ def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
 def _state(row: Measurement, *, replaced: bool) -> str:
     if replaced:
         return t("benchmark.rows.replaced")
+    if row.measured and not row.timed:
+        return t("benchmark.rows.untimed")
     if row.state == "ok":
         return t(f"benchmark.rows.{row.noise or 'ok'}")
     return t(f"viz.state.{row.state}")
