@@ -7,6 +7,7 @@ BROWSER = Path(__file__).resolve().parent / "browser"
 SCRIPT_FILES = (
     "store",
     "clock",
+    "inflate",
     "payload",
     "drawing",
     "spread",
