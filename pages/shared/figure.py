@@ -1,6 +1,7 @@
 """The card of a figure: title, picture, badge with the reconstruction error, menu, definition."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import streamlit as st
 
@@ -66,19 +67,24 @@ def show(
 
 
 def _finding(fig: Figure, token: int | None) -> html.Html | None:
-    """Write what a figure shows; of one that follows the token, along with the sentences for every token.
+    """Write what a figure shows; of one that follows the token, along with the sentences for every token."""
+    if not fig.each:
+        return html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
+    return _finding_of_each(fig.each, len(fig.each) - 1 if token is None else token)
+
+
+@lru_cache(64)
+def _finding_of_each(each: tuple[tuple[str, str], ...], token: int) -> html.Html:
+    """Write the finding at a token. each: alternative text and finding of every token.
 
     The browser (viz/canvas/browser/said.js) finds the different ones, a line each, and for each token the numbers of
     its alternative text and of its finding.
     """
-    if not fig.each:
-        return html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
-    said = list(dict.fromkeys(words for pair in fig.each for words in pair))
+    said = list(dict.fromkeys(words for pair in each for words in pair))
     place = {words: n for n, words in enumerate(said)}
-    told = ",".join(f"{place[alt]} {place[finding]}" for alt, finding in fig.each)
+    told = ",".join(f"{place[alt]} {place[finding]}" for alt, finding in each)
     lines = "\n".join(" ".join(words.split()) for words in said)
-    here = fig.finding if token is None else fig.each[token][1]
-    return html.element("p", here, class_="cs-finding", data_said=lines, data_each=told)
+    return html.element("p", each[token][1], class_="cs-finding", data_said=lines, data_each=told)
 
 
 def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:
