@@ -23,7 +23,9 @@ class Figure:
 
     id: name of its file in assets/figures (formula, shape, paper, words). data: exactly the arrays drawn, for export
     and for the test that a displayed value is a tensor value. alt: one sentence in the reader's language. note: plain
-    words under the picture that say how to read its marks. finding: what the drawn numbers show, in one sentence.
+    words under the picture that say how to read its marks. finding: what the drawn numbers show, in one sentence. each:
+    of a chart that follows the chosen token, alt and finding for every token; its own are those of the token it begins
+    with.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Figure:
     alt: str
     note: str = ""
     finding: str = ""
+    each: tuple[tuple[str, str], ...] = ()
 
 
 F = TypeVar("F", bound=Figure | None)
@@ -92,10 +95,11 @@ def figure(
 def _told(made: Figure) -> Figure:
     """Add the finding to the sentence that stands for the picture, where a screen reader meets it."""
     alt_text = f"{made.alt} {made.finding}"
+    each = tuple((f"{alt} {finding}", finding) for alt, finding in made.each)
     body = made.body
     if isinstance(body, CanvasSpec | Ranking):
         body = replace(body, alt=alt_text)
-    return replace(made, alt=alt_text, body=body)
+    return replace(made, alt=alt_text, body=body, each=each)
 
 
 def registered() -> Mapping[str, Registered]:

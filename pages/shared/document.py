@@ -14,12 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.machine.paths import ASSETS
 from pages.shared import preload, serving, site, style
 from pages.shared.words import i18n, language
+from viz.look.vega import SHOWN
 
 FOLDER = ASSETS / "style"
 HEAD = FOLDER / "head.html"
 FONTS = FOLDER / "fonts.css"
 FIRST = FOLDER / "contextscope.css"
 MENU = ASSETS / "scripts" / "figure_menu.js"
+_SHOWN = f'<input type="hidden" id="{SHOWN}" autocomplete="off">'  # in which charts read the chosen token
 _TITLE = "<title>Streamlit</title>"
 _ROOT = '<html lang="en">'
 _END, _BODY = "</head>", "<body>"
@@ -84,7 +86,7 @@ class DocumentHead:
         document = document.replace(_ROOT, f'<html lang="{lang}" data-page="{page}">', 1)
         scripts = (f'<link rel="modulepreload" crossorigin href="./{script}">' for script in preload.scripts(page))
         document = document.replace(_END, "\n".join((*scripts, _END)), 1)
-        return document.replace(_BODY, f"{_BODY}\n{self.style}", 1).encode()
+        return document.replace(_BODY, f"{_BODY}\n{self.style}\n{_SHOWN}", 1).encode()
 
 
 def sheets() -> list[Path]:

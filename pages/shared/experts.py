@@ -1,7 +1,7 @@
 """Figures of a mixture of experts, for every page whose model has one: choices, router probabilities, load."""
 
 from models.records.trace import ModelTrace
-from pages.shared import cache, controls, parts
+from pages.shared import cache, controls, html, parts
 from pages.shared.panel import panel, selected_or_last
 from pages.shared.words.i18n import t
 from viz.trace.routing import expert_lanes, expert_load, router_bars
@@ -24,20 +24,19 @@ def load(page: str, trace: ModelTrace) -> None:
 
 def router(page: str, trace: ModelTrace) -> None:
     """Draw the router of the chosen token in one layer with experts."""
-    parts.figure(f"{page}.part.router", lambda: _router(page, trace), on=("router_layer", "token"))
+    parts.figure(f"{page}.part.router", lambda: _router(page, trace), on=("router_layer",))
 
 
 def _router(page: str, trace: ModelTrace) -> None:
     layers = [shown.index for shown in trace.layers_with("router_probs")]
     layer = controls.layer_picker(page, layers, default=_most_selective_layer(trace, layers), name="router_layer")
-    position = selected_or_last(trace)
+    label = trace.tokens[selected_or_last(trace)].label  # the browser writes that of another token
     panel(
         router_bars,
         trace,
         key=f"{page}.router",
         layer=layer,
-        position=position,
-        subtitle=f"{t('viz.layer', layer=layer)} · {trace.tokens[position].label}",
+        subtitle=html.text(t("viz.layer", layer=layer), " · ", html.element("span", label, class_="cs-shown-token")),
     )
 
 

@@ -1,6 +1,7 @@
 """The card of a figure: title, picture, badge with the reconstruction error, menu, definition."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import streamlit as st
 
@@ -30,18 +31,20 @@ def show(
     note: str | None = None,
     source: str = "",
     picked: Callable[[Selection], None] | None = None,
+    token: int | None = None,
 ) -> None:
     """Draw a figure in its card.
 
     key: <page>.<name>. check: how what is drawn stands up against the run, where the figure draws one; compare: makes
     the two curves of its error when the badge is opened. subtitle: plain words beside the title; note: plain words
     under the picture, its own without them. source: what it was drawn from, in words that the pictures which people
-    take along repeat. picked: what a click does that the picture reports.
+    take along repeat. picked: what a click does that the picture reports. token: of a figure with sentences for every
+    token, the one whose sentences stand there until the browser writes those of another.
     """
     facts = content.figure_facts(fig.id)
     lang = session.language()
     with st.container(border=True, key=f"card-{key}"):
-        finding = html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
+        finding = _finding(fig, token)
         level = 2 if key in site.FIRST else 3
         html.show(html.title(facts.name[lang], subtitle, anchor=fig.id, level=level), finding)
         _picture(fig, key, picked)
@@ -63,6 +66,27 @@ def show(
             )
         figure_menu.files(fig, key)
         _definition(fig, facts, key, check)
+
+
+def _finding(fig: Figure, token: int | None) -> html.Html | None:
+    """Write what a figure shows; of one that follows the token, along with the sentences for every token."""
+    if not fig.each:
+        return html.element("p", fig.finding, class_="cs-finding") if fig.finding else None
+    return _finding_of_each(fig.each, len(fig.each) - 1 if token is None else token)
+
+
+@lru_cache(64)
+def _finding_of_each(each: tuple[tuple[str, str], ...], token: int) -> html.Html:
+    """Write the finding at a token. each: alternative text and finding of every token.
+
+    The browser (viz/canvas/browser/said.js) finds the different ones, a line each, and for each token the numbers of
+    its alternative text and of its finding.
+    """
+    said = list(dict.fromkeys(words for pair in each for words in pair))
+    place = {words: n for n, words in enumerate(said)}
+    told = ",".join(f"{place[alt]} {place[finding]}" for alt, finding in each)
+    lines = "\n".join(" ".join(words.split()) for words in said)
+    return html.element("p", each[token][1], class_="cs-finding", data_said=lines, data_each=told)
 
 
 def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:

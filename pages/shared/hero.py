@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import viewport
-from viz.hero import HeroSpec, script, styles
+from pages.shared import scripts, viewport
+from viz.hero import HeroSpec
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
@@ -24,4 +24,4 @@ def hero(spec: HeroSpec, *, key: str) -> None:
 
 @cache
 def _component() -> "ComponentRenderer":
-    return st.components.v2.component("contextscope_hero", html=_HTML, css=styles(), js=script())
+    return st.components.v2.component("contextscope_hero", html=_HTML, js=scripts.loader("hero"))

@@ -85,12 +85,12 @@ def scrolling(wide: Html) -> Html:
 
 
 @lru_cache(256)
-def title(name: str, beside: str | None = None, *, anchor: str | None = None, level: int = 3) -> Html:
+def title(name: str, beside: Child = None, *, anchor: str | None = None, level: int = 3) -> Html:
     """Make the title of a card, with a subtitle beside it and the anchor it is found by.
 
     level: of the heading; 2 for a card that no section holds.
     """
-    subtitle = element("span", f" · {beside}", class_="cs-subtitle") if beside else None
+    subtitle = element("span", " · ", beside, class_="cs-subtitle") if beside else None
     return element(f"h{level}", name, subtitle, class_="cs-title", id=anchor)
 
 

@@ -29,20 +29,16 @@ def panel(
     *,
     key: str,
     subtitle: str | None = None,
-    follow: bool = False,
     source: str | None = None,
     picked: Callable[[Selection], None] | None = None,
     **options: Any,
 ) -> None:
     """Call a figure function with the theme and the words, check what it returns and show it.
 
-    key: <page>.<name>. follow: the figure is drawn for the chosen token here, as `selected`; pictures of the canvas
-    follow it in the browser. source: what the figure was drawn from, in words; without them the models and the text of
-    its traces. picked: what a click does that the picture reports. options go to the figure function.
+    key: <page>.<name>. source: what the figure was drawn from, in words; without them the models and the text of
+    its traces. picked: what a click does that the picture reports. options go to the figure function. The chosen token
+    is none of them: pictures follow it in the browser.
     """
-    if follow:
-        first = trace if isinstance(trace, ModelTrace) else trace[0]
-        options["selected"] = session.current().token_in(first.tokens)
     with st.spinner("", show_time=False), gate.released() if _large(trace) else nullcontext():
         theme = style.theme()
         known = (key, language.current(), theme.mode, *sorted(options.items()))
@@ -54,7 +50,10 @@ def panel(
             return curves(drawn, trace, **options)
 
     told = _source(trace) if source is None else source
-    figure.show(drawn, key=key, check=checked, compare=compare, subtitle=subtitle, source=told, picked=picked)
+    token = selected_or_last(trace) if drawn.each else None
+    figure.show(
+        drawn, key=key, check=checked, compare=compare, subtitle=subtitle, source=told, picked=picked, token=token
+    )
 
 
 def sketch(draw: Draw, trace: Any, *, key: str, **options: Any) -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from viz.ranking import Ranking, script, styles
+from pages.shared import scripts
+from viz.ranking import Ranking
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
@@ -20,4 +21,4 @@ def ranking(spec: Ranking, *, key: str) -> None:
 
 @cache
 def _component() -> "ComponentRenderer":
-    return st.components.v2.component("contextscope_ranking", html=_HTML, css=styles(), js=script())
+    return st.components.v2.component("contextscope_ranking", html=_HTML, js=scripts.loader("ranking"))

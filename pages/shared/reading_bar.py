@@ -57,13 +57,12 @@ def show(
     pickers: Callable[[], object] | None = None,
     layers: Layers | None = None,
     place: Callable[[], tuple[int, int]] | None = None,
-    tokens_asked: bool = False,
 ) -> None:
     """Set the reading bar of a page over its first trace.
 
     pickers: draws the choices of the page. layers: the choice that shift with arrows walks through. place: the shown
-    layer and head, of which pictures outline the tile. tokens_asked: whether some part of the page is drawn by the
-    server for another token; so is the place of a guess (next_word.py).
+    layer and head, of which pictures outline the tile. The server hears of a token at once only where it draws
+    for it: the place of a guess (next_word.py).
     """
     session.current().reads(reading_of(trace))
 
@@ -73,12 +72,11 @@ def show(
     def told() -> dict[str, object]:
         layer, head = place() if place else (None, None)
         walks = layers is not None and len(layers.options) > 1
-        asks = tokens_asked or guesses()
-        more = {"layer": layer, "head": head, "layers": walks, "asks": asks, "late": parts.late()}
+        more = {"layer": layer, "head": head, "layers": walks, "asks": guesses(), "late": parts.late()}
         return _data(page, trace) | more
 
     with st.container(key="reading-bar"):
-        follows = ("token", "guess", "layer", "head", "channel", "router_layer", "attention_layer", "state_layer")
+        follows = ("guess", "layer", "head", "channel", "router_layer", "attention_layer", "state_layer")
         parts.part("part.reading", lambda: _bar(told(), pickers, layers, guesses=guesses()), on=follows)
 
 
@@ -93,7 +91,8 @@ def _bar(
 
     def told() -> None:
         session.current().hear()
-        parts.redraw("token", *(("guess",) if guesses else ()))
+        if guesses:
+            parts.redraw("guess")
 
     def near() -> None:
         names = st.session_state[KEY].get("near")

@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from models.machine.paths import ASSETS
+from viz import hero, ranking
 from viz.canvas.source import bar_script, bar_styles, script, styles
 
 Source = tuple[Callable[[], str], Callable[[], str]]
-SCRIPTS: Mapping[str, Source] = {"canvas": (script, styles), "reading": (bar_script, bar_styles)}
 _KEEP = "public, max-age=31536000, immutable"  # the address changes with the script
 _LOADER = """// Fetch the script of the component, which is the same for all of its kind.
 const at = new URL("assets/script/{name}.js?v={version}", window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI);
@@ -24,13 +25,27 @@ export default (component) => {{
 """
 _DRESS = """
 export function dress(host) {
-  if (host.querySelector(":scope > style.own")) return;
+  const rules = STYLES;
+  if (!rules || host.querySelector(":scope > style.own")) return;
   const style = document.createElement("style");
   style.className = "own";
-  style.textContent = STYLES;
+  style.textContent = rules;
   host.prepend(style);
 }
 """
+
+
+def _document() -> str:
+    return (ASSETS / "style" / "document.js").read_text(encoding="utf-8")
+
+
+SCRIPTS: Mapping[str, Source] = {
+    "canvas": (script, styles),
+    "reading": (bar_script, bar_styles),
+    "hero": (hero.script, hero.styles),
+    "ranking": (ranking.script, ranking.styles),
+    "document": (_document, str),
+}
 
 
 @cache

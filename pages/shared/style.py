@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from models.looks import looks
-from models.machine.paths import ASSETS
+from pages.shared import scripts
 from viz.look.theme import Theme, theme_for
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
-
-FOLDER = ASSETS / "style"
 
 
 def rules() -> str:
@@ -61,8 +59,7 @@ def document(
 
 @cache
 def _component() -> "ComponentRenderer":
-    js = (FOLDER / "document.js").read_text(encoding="utf-8")
-    return st.components.v2.component("contextscope_document", html="<span>\n</span>", js=js)
+    return st.components.v2.component("contextscope_document", html="<span>\n</span>", js=scripts.loader("document"))
 
 
 def _noted(*_: Any) -> None:

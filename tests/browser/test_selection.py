@@ -6,10 +6,7 @@ from playwright.sync_api import Page
 from pages.shared import site
 
 LEARN = tuple(page.key for page in site.PAGES if page.section == "learn")
-FROM_SERVER = {"rwkv"}  # the hero is a chart that the server draws for the chosen token
-LIMIT = 20 * 1024  # bytes for a token
-LAYER_LIMIT = 80 * 1024
-CHART_LIMIT = 32 * 1024  # of the chart, with its words
+LAYER_LIMIT = 80 * 1024  # bytes
 TEXT = "Once upon a time a fox lived"
 LONG = "%20".join(["One morning the dog ran away and the girl was very sad."] * 7)
 ZOOMED = ("hero", "logits", "mosaic", "moved")
@@ -57,9 +54,7 @@ def test_a_token_changes_every_picture_and_the_address_without_the_server(server
     assert unchanged <= STILL
     visited.page.wait_for_function("new URL(location.href).searchParams.get('token') === '4'", timeout=LOOK_MS)
     calm(visited)
-    assert sum(visited.frames) < (CHART_LIMIT if page in FROM_SERVER else LIMIT)
-    if page in {"overview", "transformer", "mamba"}:
-        assert visited.frames == []
+    assert visited.frames == []
     assert visited.console_errors == []
 
 
@@ -85,6 +80,20 @@ def test_a_layer_redraws_the_figures_in_sight_and_the_others_when_they_come(serv
     visited.page.wait_for_function(shown.format("hidden"), timeout=LOOK_MS)
     assert visited.page.evaluate("new URL(location.href).search").split("&") == ["?layer=3", "token=2"]
     assert visited.console_errors == []
+
+
+def test_a_layer_sends_little_while_its_largest_picture_is_in_sight(server, visit) -> None:
+    """Every frame of the state is sent, and the map above it may be in sight, too."""
+    visited = opened(visit, server, "mamba", "?layer=1")
+    for n, sight in ((3, "slice"), (4, "dt")):
+        visited.page.locator(f".st-key-card-mamba-{sight}").evaluate("(card) => card.scrollIntoView({ block: 'end' })")
+        calm(visited)
+        visited.frames.clear()
+        visited.page.locator(".st-key-reading-choices button").nth(n).click()
+        shown = f"document.querySelector('.st-key-card-mamba-{sight} .cs-subtitle').textContent.includes('{n}')"
+        visited.page.wait_for_function(shown, timeout=LOOK_MS)
+        calm(visited)
+        assert 0 < sum(visited.frames) < LAYER_LIMIT, sight
 
 
 def test_the_keyboard_walks_over_words_and_layers(server, visit) -> None:

@@ -1,9 +1,10 @@
 """What stands around the figures of a page: headings, cards, badges, the bar, what is kept and what a link says."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ def drawn_figure(**changes: Any) -> SimpleNamespace:
         "note": "own note",
         "finding": "found",
     }
-    return SimpleNamespace(**(known | changes))
+    return SimpleNamespace(**({"each": ()} | known | changes))
 
 
 @pytest.mark.parametrize(("key", "level"), [("transformer.hero", 2), ("transformer.logits", 3), ("mamba.hero", 3)])
@@ -209,23 +210,41 @@ def cards(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_a_panel_draws_checks_and_shows_the_same_choice(say: Say, cards: list[Any]) -> None:
     trace = TRACES["mamba"]
 
+    class Drawn(NamedTuple):
+        look: str
+        model: str
+        options: tuple[tuple[str, Any], ...]
+        each: tuple[tuple[str, str], ...]
+
+    each: tuple[tuple[str, str], ...] = ()
+
     def draw(shown: Any, *, theme: Any, t: Any, **options: Any) -> Any:
-        return (theme.mode, shown.architecture, tuple(sorted(options.items())))
+        return Drawn(theme.mode, shown.architecture, tuple(sorted(options.items())), each)
 
     session.current().pick(2, (trace.tokens[2].start, trace.tokens[2].end))
-    for follow in (False, True):
-        panel.panel(draw, trace, key="mamba.x", subtitle="beside", follow=follow, layer=3)
+    for each, token in (((), None), ((("alt", "finding"),) * len(trace.tokens), 2)):
+        panel.panel(draw, trace, key="mamba.x", subtitle="beside", layer=3)
         drawn, options = cards.pop()
-        chosen = {"layer": 3} | ({"selected": 2} if follow else {})
-        assert drawn == ("light", "mamba", tuple(sorted(chosen.items())))
+        chosen = {"layer": 3}
+        assert drawn == ("light", "mamba", (("layer", 3),), each), "the chosen token draws no other figure"
         assert options["check"] == ("checked", drawn, chosen) and options["compare"]() == ("curves", drawn, chosen)
         told = say("figure.source", models=say("nav.mamba"), text=trace.prompt)
         assert (options["key"], options["subtitle"], options["source"]) == ("mamba.x", "beside", told)
+        assert options["token"] == token
     panel.panel(draw, trace, key="mamba.x", source="a run")
     assert cards.pop()[1]["source"] == "a run"
     panel.sketch(draw, trace, key="mamba.early", layer=4)
     told = say("figure.source", models=say("nav.mamba"), text=trace.prompt)
-    assert cards.pop() == (("light", "mamba", (("layer", 4),)), {"key": "mamba.early", "source": told})
+    assert cards.pop() == (("light", "mamba", (("layer", 4),), each), {"key": "mamba.early", "source": told})
+
+
+def test_sentences_for_every_token_are_sent_once_each_and_those_of_the_shown_one_are_written() -> None:
+    each = (("few fell", "Few."), ("many fell", "Many."), ("few fell", "Few."))
+    fig = figure.Figure("decay_curves", VegaSpec({"height": 1}, {}), {}, "few fell", finding="Few.", each=each)
+    told = 'data-said="few fell\nFew.\nmany fell\nMany." data-each="0 1,2 3,0 1"'
+    assert str(figure._finding(fig, 1)) == f'<p class="cs-finding" {told}>Many.</p>'
+    assert str(figure._finding(dataclasses.replace(fig, each=()), None)) == '<p class="cs-finding">Few.</p>'
+    assert figure._finding(dataclasses.replace(fig, each=(), finding=""), None) is None
 
 
 # --- parts -------------------------------------------------------------------------------------------------------
@@ -279,11 +298,11 @@ def test_the_box_has_the_text_of_the_visit_and_takes_a_new_one(say: Say, stage: 
 
 
 @pytest.mark.parametrize(
-    ("options", "asked", "guessing", "walks", "asks"),
-    [((1, 2), False, False, True, False), ((1,), False, True, False, True), (None, True, False, False, True)],
+    ("options", "guessing", "walks", "asks"),
+    [((1, 2), False, True, False), ((1,), True, False, True), (None, False, False, False)],
 )
 def test_the_bar_knows_what_a_page_asks_and_walks_through(
-    stage: Stage, monkeypatch, options, asked, guessing, walks, asks
+    stage: Stage, monkeypatch, options, guessing, walks, asks
 ) -> None:
     told: list[Any] = []
     trace = TRACES["mamba"]
@@ -294,7 +313,7 @@ def test_the_bar_knows_what_a_page_asks_and_walks_through(
     monkeypatch.setattr(reading_bar.parts, "part", lambda key, draw, *, on: draw())
     layers = None if options is None else reading_bar.Layers("layer", options, 1)
     for place, (layer, head) in ((None, (None, None)), (lambda: (4, 7), (4, 7))):
-        reading_bar.show("mamba", trace, layers=layers, place=place, tokens_asked=asked)
+        reading_bar.show("mamba", trace, layers=layers, place=place)
         (data, pickers, walked), more = told.pop()
         assert data == {
             "page": "mamba",

@@ -29,6 +29,7 @@ from pages.shared import (
     early,
     experts,
     hood,
+    html,
     layout,
     model_picker,
     next_word,
@@ -299,12 +300,10 @@ def test_a_recurrent_page_follows_its_layer(run: Run, stage: Stage, say: Say, na
             assert options.get("layer") == (None if key in WHOLE else layer), key
             if key not in {*WHOLE, "channel"}:
                 assert options["subtitle"] == say("viz.layer", layer=layer)
-                follows = ("layer", "token") if key == "decay" else ("layer",)
-                assert page.follows[f"{name}.part.{key}"] == follows
-                assert bool(options.get("follow")) == (key == "decay")
+                assert page.follows[f"{name}.part.{key}"] == ("layer",)
+                assert "selected" not in options, "the chosen token is the browser's affair"
         bar = page.around["bar"][1]
         assert bar["layers"].options == layers and bar["layers"].default == widest and bar["layers"].shown == layer
-        assert bool(bar.get("tokens_asked")) == (name == "rwkv")
     assert page.around["cost"][0] == (name, len(trace.tokens))
     bar["pickers"]()
     assert stage.keyed(f"{name}.layer").args == (say("controls.layer"), tuple(layers))
@@ -373,16 +372,21 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     assert head["subtitle"] == say("viz.layer_head", layer=attention[0], head=1)
     assert film["layer"] == states[-1] and film["subtitle"] == say("viz.layer", layer=states[-1])
     last = len(trace.tokens) - 1
-    assert (router["layer"], router["position"]) == (routers[0], last)
-    assert router["subtitle"] == f"{say('viz.layer', layer=routers[0])} · {trace.tokens[last].label}"
+    assert router["layer"] == routers[0] and not router.keys() & {"selected", "token"}
+    assert router["subtitle"] == routed(say("viz.layer", layer=routers[0]), trace.tokens[last].label)
     assert page.follows == {
-        "jamba.part.router": ("router_layer", "token"), "jamba.part.head": ("attention_layer", "head"),
+        "jamba.part.router": ("router_layer",), "jamba.part.head": ("attention_layer", "head"),
         "jamba.part.film": ("state_layer",),
     }  # fmt: skip
-    assert page.around["bar"][1] == {"tokens_asked": True}
+    assert page.around["bar"][1] == {}
     session.current().pick(2)
     router = run("jamba", trace).shown("jamba.router").options
-    assert router["position"] == 2 and router["subtitle"].endswith(trace.tokens[2].label)
+    assert router["subtitle"] == routed(say("viz.layer", layer=routers[0]), trace.tokens[2].label)
+
+
+def routed(layer: str, token: str) -> html.Html:
+    """Write what stands beside the title of a router; the browser finds the token in it and writes another."""
+    return html.text(layer, " · ", html.element("span", token, class_="cs-shown-token"))
 
 
 @pytest.mark.parametrize(

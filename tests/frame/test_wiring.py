@@ -17,7 +17,7 @@ from models import registry
 from models.counting import accounting
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import cache, hood, site, style
+from pages.shared import cache, hood, html, site, style
 from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
 from viz.charts import curves
@@ -34,7 +34,6 @@ pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled check
 TEXT = "The old sailor tied the boat, and the old dog slept."
 TOKEN = 2
 LOOK: dict[str, Any] = {"theme": LIGHT, "t": i18n.translator("en")}
-PICKS = LOOK | {"selected": TOKEN}  # of figures drawn for the chosen token here; others follow it in the browser
 
 Draw = Callable[..., Figure]
 Row = tuple[str, str, str, Callable[[ModelTrace], Figure], str | None]  # section, key, figure, picture, subtitle
@@ -48,8 +47,8 @@ def head_words(layer: int, head: int) -> str:
     return f"layer {layer}, head {head}"
 
 
-def of_layer(draw: Draw, layer: int, *, follow: bool = False) -> Callable[[ModelTrace], Figure]:
-    return lambda trace: draw(trace, layer=layer, **(PICKS if follow else LOOK))
+def of_layer(draw: Draw, layer: int) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, layer=layer, **LOOK)
 
 
 def of_head(draw: Draw, layer: int, head: int) -> Callable[[ModelTrace], Figure]:
@@ -116,7 +115,7 @@ def mamba(layer: int, channel: int) -> list[Row]:
 def rwkv(layer: int, channel: int) -> list[Row]:
     words = layer_words(layer)
     return [
-        ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer, follow=True), words),
+        ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer), words),
         following("rwkv"),
         ("chapter1", "rwkv.spectrum", "half_life_spectrum", of_text(decay.half_life_spectrum), None),
         ("chapter2", "rwkv.effective", "effective_attention", of_layer(decay.effective_attention, layer), words),
@@ -128,12 +127,13 @@ def rwkv(layer: int, channel: int) -> list[Row]:
 
 
 def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
-    router_figure = of_text(routing.router_bars, layer=router, position=TOKEN)
+    router_figure = of_text(routing.router_bars, layer=router)
     return [
         ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
         following("jamba"),
         ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
-        ("chapter2", "jamba.router", "router_bars", router_figure, f"{layer_words(router)} · {label}"),
+        ("chapter2", "jamba.router", "router_bars", router_figure,
+         html.text(layer_words(router), " · ", html.element("span", label, class_="cs-shown-token"))),
         ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack), None),
         ("hood.expert_load", "jamba.load", "expert_load", of_text(routing.expert_load), None),
         ("hood.head_matrix", "jamba.head", "head_matrix", of_head(attention.head_matrix, 4, head),

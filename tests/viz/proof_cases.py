@@ -66,7 +66,7 @@ DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "wkv_film": ("rwkv", decay.wkv_film, {"layer": 2}),
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}),
     "expert_lanes": ("jamba", routing.expert_lanes, {}),
-    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "position": 9}),
+    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "selected": 9}),
     "expert_load": ("jamba", routing.expert_load, {}),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {"layer": None}),
     "token_strip": ("rwkv", tokens.token_strip, {}),

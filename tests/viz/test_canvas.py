@@ -1,5 +1,7 @@
 """The canvas payload: it reads back, stays small, keeps peaks; and what a click may bring home."""
 
+from decimal import ROUND_HALF_UP, Context
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ from viz.canvas import (
     max_pool,
     script,
 )
-from viz.canvas.payload import VERSION, Planes, encode
+from viz.canvas.payload import MOST_DIGITS, VERSION, Planes, encode
 from viz.canvas.pooling import BUDGET_VALUES, fit_columns, fit_square
 from viz.look.theme import LIGHT
 
@@ -92,12 +94,41 @@ def test_the_browser_reads_the_version_that_is_written():
     assert f"const VERSION = {VERSION};" in script()
 
 
-def test_planes_start_on_a_multiple_of_four(traces):
+def test_a_header_of_any_length_stands_before_its_planes(traces):
     for name in ("a", "ab", "가", "가나"):
         spec = CanvasSpec(name, name, LIGHT, "#000000", strip=Strip(traces["mamba"].tokens, ramp(11)))
-        payload = spec.payload()
-        assert len(payload) % 4 == 0
-        np.testing.assert_array_equal(decode(payload)[1][0], ramp(11))
+        header, planes = decode(spec.payload())
+        assert header["alt"] == name
+        np.testing.assert_array_equal(planes[0], ramp(11))
+
+
+NUMBERS = np.concatenate(
+    [
+        np.sin(np.arange(1, 4000)) * 10.0 ** np.linspace(-44, 38, 3999),
+        [0, -0.0, np.nan, 0.0625, -0.3125, 1.125, 9.995, 999.5, -99950, 1e-45, 3.4e38, 1, 10, 1e-4],
+    ]
+).astype(np.float32)
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3, 4, 5])
+def test_numbers_sent_to_some_digits_are_those_rounded_half_away_from_zero(digits: int) -> None:
+    planes = Planes()
+    planes.add(NUMBERS, digits=digits)
+    (sent,) = decode(encode({}, planes))[1]
+    context = Context(prec=digits, rounding=ROUND_HALF_UP)
+    known = [np.nan if np.isnan(one) else np.float32(float(context.create_decimal(float(one)))) for one in NUMBERS]
+    np.testing.assert_array_equal(sent, np.array(known, np.float32))
+
+
+@pytest.mark.parametrize(("values", "digits"), [(np.array([np.inf]), 3), (ramp(3), 0), (ramp(3), MOST_DIGITS + 1)])
+def test_what_has_no_such_digits_is_refused(values: np.ndarray, digits: int) -> None:
+    with pytest.raises(ValueError, match="digits"):
+        Planes().add(values, digits=digits)
+
+
+def test_fewer_digits_take_fewer_bytes() -> None:
+    sizes = [len(picture(ramp(6000).reshape(2, 50, 60), digits=digits).payload()) for digits in (3, 4, 5, None)]
+    assert sizes == sorted(sizes) and sizes[0] < sizes[-1] / 2
 
 
 def test_decode_refuses_a_cut_payload():

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from viz.canvas import script
+from viz.canvas import decode, script
+from viz.canvas.payload import Planes, encode
 
 CHROMIUM = Path("/usr/bin/chromium")
 NAMES = ["place", "imageOf", "layout", "readout", "drawLiveBars", "cellAt", "choose", "moved", "fit", "newSelection",
-         "ranksOf", "landmarks"]  # fmt: skip
+         "ranksOf", "landmarks", "decode", "shown"]  # fmt: skip
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
 
 # A view without a picture: the header of a test, planes of numbers, and type that is 10 px wide per character.
@@ -402,3 +403,49 @@ def test_arrow_keys_walk_from_tokens_to_blocks_and_back(call, at, step, wanted):
 def test_a_text_is_shortened_by_whole_signs(call, text, room, wanted):
     measured = "const ctx = { measureText: (text) => ({ width: 10 * text.length }) };"
     assert call(f"{measured} return f.fit(ctx, text, room)", text=text, room=room) == wanted
+
+
+# --- the bytes -----------------------------------------------------------------------------------------------------
+def packed(values: np.ndarray, *, digits: int | None = None, note: str = "") -> str:
+    planes = Planes()
+    planes.add(values, digits=digits)
+    return base64.b64encode(encode({"note": note}, planes)).decode()
+
+
+READ = "const { header, planes } = f.decode(Uint8Array.from(atob(payload), (sign) => sign.charCodeAt(0)));"
+MIXED = np.sin(np.arange(1, 3001)) * 10.0 ** np.linspace(-12, 9, 3000)
+STREAMS = {
+    "nothing": np.zeros(0), "one number": np.array([1.5]), "all alike": np.full(70_000, 0.25),
+    "not to be packed": np.sin(np.arange(1, 40_000) * 12.9898) * 43_758.5453,
+    "with gaps": np.where(np.arange(900) % 7, 2.0, np.nan),
+    "far repeats": np.tile(MIXED, 5), "of all sizes": MIXED,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("digits", [None, 3, 5])
+def test_the_browser_reads_the_numbers_that_were_packed(call, name: str, digits: int | None) -> None:
+    note = "가 token " * (len(STREAMS[name]) % 97)
+    payload = packed(STREAMS[name], digits=digits, note=note)
+    header, (known,) = decode(base64.b64decode(payload))
+    found = call(
+        f"{READ} return [header.note, Array.from(planes[0], (one) => (isNaN(one) ? null : one))]", payload=payload
+    )
+    assert found[0] == note == header["note"]
+    np.testing.assert_array_equal(np.array(found[1], np.float64), known.astype(np.float64))
+
+
+def test_a_number_reads_as_the_one_that_was_sent(call) -> None:
+    values = np.concatenate([MIXED, [0, 0.0625, -0.3125, 9.995, 999.5, -99950]]).astype(np.float32)
+    read = "(one) => Number(f.shown(one, 3))"
+    body = f"{READ} return [Array.from(planes[0], {read}), values.map({read})]"
+    found, known = call(body, payload=packed(values, digits=3), values=[float(one) for one in values])
+    assert found == known and len(set(found)) > 2000
+
+
+@pytest.mark.parametrize("harm", ["cut", "longer", "other bits"])
+def test_the_browser_refuses_bytes_that_are_harmed(call, harm: str) -> None:
+    data = base64.b64decode(packed(MIXED))
+    harmed = {"cut": data[:-40], "longer": b"\xff" + data[1:], "other bits": data[:4] + b"\xff" + data[5:]}[harm]
+    body = f"try {{ {READ} return ''; }} catch (error) {{ return error.message; }}"
+    assert "a packed picture" in call(body, payload=base64.b64encode(harmed).decode())

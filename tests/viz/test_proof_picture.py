@@ -69,8 +69,10 @@ def test_other_cells_in_the_picture_are_red(name: str, runs: dict[str, ModelTrac
 def test_the_picture_that_is_checked_is_the_one_that_is_sent(name: str, runs: dict[str, ModelTrace]) -> None:
     figure = drawn(name, runs[DRAWN[name][0]])
     header, planes = decode(figure.body.payload())  # type: ignore[union-attr]
-    sent = planes[header["grid"]["plane"]]
-    assert np.array_equal(sent, figure.body.grid.values.astype(np.float32).ravel(), equal_nan=True)  # type: ignore[union-attr]
+    sent, values = planes[header["grid"]["plane"]], figure.body.grid.values.astype(np.float32).ravel()  # type: ignore[union-attr]
+    if digits := header["grid"]["digits"]:
+        sent, values = ([f"{one:.{digits - 1}e}" for one in array] for array in (sent, values))
+    assert np.array_equal(sent, values, equal_nan=not digits)
 
 
 @pytest.mark.parametrize("name", [n for n in DRAWN if n != "router_bars"])

@@ -19,6 +19,7 @@ from viz.gallery import samples
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
 from viz.trace import attention, decay, lens, next_word, overview, routing, state, tokens
+from viz.trace.findings import router_finding
 from viz.trace.matrix import channel_matrix
 
 Known = Mapping[str, Any]
@@ -109,7 +110,8 @@ def of_map(part: str, mean: str) -> Callable[[ModelTrace], Known]:
 def of_curves(trace: ModelTrace) -> Known:
     order, rate = slowest_first(trace, 1), real(trace, 1, "decay_rate")
     chosen = [order[place] for place in (0, 13, 26, 39)]
-    distance = [1.0, *(1 + 0.02 * (7 / 0.02) ** (n / 30) for n in range(31))]  # up to 8 tokens, the place of the chosen
+    near = [1 + 0.02 * (3 / 0.02) ** (n / 19) for n in range(19)]
+    distance = sorted([*near, *range(1, 11)])  # up to all 10 words before the last; the browser ends at the chosen one
     weight = [[np.exp(-rate[channel] * (n - 1)) for n in distance] for channel in chosen]
     bonus = [np.exp(real(trace, 1, "bonus")[channel]) for channel in chosen]
     return {"weight": weight, "distance": distance, "bonus": bonus, "channel": chosen}
@@ -145,7 +147,7 @@ HALVES: Callable[[ModelTrace], Known] = lambda trace: {  # noqa: E731
     **all_layers("half_life")(trace), **all_layers("half_distance")(trace),
 }  # fmt: skip
 ROUTER: Callable[[ModelTrace], Known] = lambda trace: {  # noqa: E731
-    "router_probs": real(trace, 3, "router_probs")[4], "chosen_experts": real(trace, 3, "chosen_experts")[4],
+    "router_probs": real(trace, 3, "router_probs"), "chosen_experts": real(trace, 3, "chosen_experts"),
 }  # fmt: skip
 AT = {"layer": 1, "head": 1}
 ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[ModelTrace], Known]]] = {
@@ -171,7 +173,7 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}, lambda trace: {
         "look_back": reached(trace), **of_routes(trace)}),
     "expert_lanes": ("jamba", routing.expert_lanes, {}, of_routes),
-    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "position": 4}, ROUTER),
+    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "selected": 4}, ROUTER),
     "expert_load": ("jamba", routing.expert_load, {}, of_load),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {}, lambda trace: {
         "mixing": [mixing(trace, layer) for layer in range(4)]}),
@@ -222,7 +224,9 @@ def test_a_chosen_token_is_that_of_the_strip_where_the_text_has_it(traces, engli
 def test_without_a_choice_the_router_is_that_of_the_last_token(traces, english) -> None:
     trace = traces["jamba"]
     figure = routing.router_bars(trace, theme=LIGHT, t=english)
-    np.testing.assert_array_equal(figure.data["router_probs"].values, real(trace, 3, "router_probs")[10])
+    probs, chosen = real(trace, 3, "router_probs")[10], real(trace, 3, "chosen_experts")[10]
+    assert f"{probs[chosen].sum():.2f}" in figure.alt and trace.tokens[10].label in figure.alt
+    assert (figure.alt, figure.finding) == figure.each[10]
     assert english("viz.layer", layer=3) == "layer 3" and "layer 3" in figure.alt
 
 
@@ -380,10 +384,15 @@ def test_a_load_is_written_as_the_share_of_its_expert(traces, english) -> None:
 
 
 def test_router_bars_say_what_the_chosen_experts_keep(traces, t) -> None:
-    probs, chosen = ROUTER(traces["jamba"])["router_probs"], ROUTER(traces["jamba"])["chosen_experts"]
-    figure = routing.router_bars(traces["jamba"], theme=LIGHT, t=t, layer=3, position=4)
-    values = {"layer": 3, "token": traces["jamba"].tokens[4].label, "chosen": ", ".join(str(e) for e in chosen)}
-    assert figure.alt.startswith(t("viz.router_bars.alt", kept=f"{probs[chosen].sum():.2f}", **values))
+    figure = routing.router_bars(traces["jamba"], theme=LIGHT, t=t, layer=3, selected=4)
+    assert (figure.alt, figure.finding) == figure.each[4]
+    for token, probs, chosen, (alt, finding) in zip(
+        traces["jamba"].tokens, *ROUTER(traces["jamba"]).values(), figure.each, strict=True
+    ):
+        values = {"layer": 3, "token": token.label, "chosen": ", ".join(str(e) for e in chosen)}
+        said = t("viz.router_bars.alt", kept=f"{probs[chosen].sum():.2f}", **values)
+        assert alt == f"{said} {finding}"
+        assert finding == router_finding(float(probs[chosen].sum()), len(chosen), t)
 
 
 # --- the lens ------------------------------------------------------------------------------------------------------

@@ -76,7 +76,8 @@ class Heatmap:
     adds; a line that comes out empty is left out. picks: whether a click on a cell designates its row's or its column's
     token. pool: rows and columns of the original per cell; values then holds the strongest cell of each block, for the
     colours. sums: of pooled values that add up along a row, the sum over the columns of each block, averaged over its
-    rows, for the hover text and the bars; without it they give the strongest cell.
+    rows, for the hover text and the bars; without it they give the strongest cell. digits: to how many digits a value
+    is sent and read out, without it as it is.
     """
 
     values: Values
@@ -86,6 +87,7 @@ class Heatmap:
     picks: Literal["row", "column", "none"] = "column"
     pool: tuple[int, int] = (1, 1)
     sums: Values | None = None
+    digits: int | None = None
 
     mode: ClassVar[str]
 
@@ -103,13 +105,14 @@ class Heatmap:
             "count": count,
             "rows": rows,
             "columns": columns,
-            "plane": planes.add(self.values),
-            "sums": planes.add(self.sums),
+            "plane": planes.add(self.values, digits=self.digits),
+            "sums": planes.add(self.sums, digits=self.digits),
             "ramps": [_ramp(ramp) for ramp in self.ramps],
             "scale": _fields(self.scale) | {"highs": planes.add(self.scale.highs)},
             "readout": self.readout,
             "picks": self.picks,
             "pool": self.pool,
+            "digits": self.digits,
         }
 
     def _own(self) -> dict[str, Any]:

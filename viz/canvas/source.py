@@ -7,6 +7,7 @@ BROWSER = Path(__file__).resolve().parent / "browser"
 SCRIPT_FILES = (
     "store",
     "clock",
+    "inflate",
     "payload",
     "drawing",
     "spread",
@@ -33,7 +34,7 @@ SCRIPT_FILES = (
     "input",
     "component",
 )
-BAR_FILES = ("store", "clock", "reading")  # the reading bar, a component of its own
+BAR_FILES = ("store", "clock", "said", "reading")  # the reading bar, a component of its own
 
 
 @cache

@@ -13,6 +13,8 @@ from viz.look.theme import PADDING, Theme
 
 disable_debug_mode()  # altair would check every axis, scale and mark against the schema as it is written down
 
+SHOWN = "contextscope-shown"  # the id of the document's field in which the browser keeps the chosen token
+
 Layer: TypeAlias = alt.Chart | Sequence["Layer"]  # a sequence is a layer of layers, which may have scales of its own
 
 
@@ -51,11 +53,19 @@ def table(rows: Sequence[Mapping[str, object]]) -> alt.Chart:
     return alt.Chart(pd.DataFrame(list(rows)))
 
 
-def styled(layers: Sequence[Layer], theme: Theme, *, height: int, free_y: bool = False) -> VegaSpec:
+def styled(
+    layers: Sequence[Layer],
+    theme: Theme,
+    *,
+    height: int,
+    free_y: bool = False,
+    params: Sequence[Mapping[str, Any]] = (),
+) -> VegaSpec:
     """Lay charts over each other in the house look: no frame, transparent ground, quiet axes; width follows the card.
 
     Each layer is a chart that `table` has begun, with the type of every field, or a sequence of such. height is that
-    of the whole with its axes: Streamlit fits both ways. free_y: each layer has a vertical scale of its own.
+    of the whole with its axes: Streamlit fits both ways. free_y: each layer has a vertical scale of its own. params:
+    names that its expressions use.
     """
     rows: dict[str, pd.DataFrame] = {}
     spec: dict[str, Any] = {
@@ -67,9 +77,22 @@ def styled(layers: Sequence[Layer], theme: Theme, *, height: int, free_y: bool =
         "config": _config(theme),
         "layer": [_written(layer, rows) for layer in layers],
     }
+    if params:
+        spec["params"] = list(params)
     if free_y:
         spec["resolve"] = {"scale": {"y": "independent"}}
     return VegaSpec(spec, rows)
+
+
+def following(tokens: int, selected: int | None, *, first: int = 0) -> list[dict[str, Any]]:
+    """Give a chart the name "token", the token of a text of so many that it shows, which changes in the browser.
+
+    It is the chosen token where that is `first` or later, else the last. selected: what counts as chosen where there is
+    no document with the field SHOWN, as in the gallery.
+    """
+    chosen = {"name": "chosen", "value": "" if selected is None else str(selected), "bind": {"element": f"#{SHOWN}"}}
+    known = f"isValid(toNumber(chosen)) && toNumber(chosen) >= {first} && toNumber(chosen) < {tokens}"
+    return [chosen, {"name": "token", "expr": f"{known} ? toNumber(chosen) : {tokens - 1}"}]
 
 
 def _written(layer: Layer, rows: dict[str, pd.DataFrame]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _row_error(figure: Figure, layer: LayerTrace, channels: list[int]) -> float:
 
 def _label_error(figure: Figure, half_life: np.ndarray) -> float:
     """Return 1 when the label at a curve does not hold its half-life, else 0."""
-    texts = [str(text) for text in chart_rows(figure, "text", "place")["text"]]
+    texts = [str(text) for text in chart_rows(figure, "text", "text")["text"]]
     if len(texts) != len(half_life):
         return 1.0
     held = [

@@ -32,22 +32,21 @@ def expert_lanes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
 
 
 def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
-    """Drawn probabilities of one token against the softmax of the router's logits, and which of them it used."""
-    layers = trace.layers_with("router_probs")
-    layer, position = number(choice, "layer"), number(choice, "position")
+    """Drawn probabilities of every token against the softmax of the router's logits, and which of them it used."""
+    layers, layer = trace.layers_with("router_probs"), number(choice, "layer")
     shown = layers[len(layers) // 2] if layer is None else trace.layer(layer)
-    at = len(trace.tokens) - 1 if position is None else position
-    known = reconstruction.probabilities(shown)[at]
-    bars = chart_rows(figure, "bar", "p")
-    drawn = np.full(len(known), np.nan)
-    drawn[bars["expert"].to_numpy().astype(int)] = bars["p"].to_numpy(dtype=np.float64)
-    solid = bars["expert"].to_numpy().astype(int)[bars["chosen"].to_numpy(dtype=bool)]
-    told = np.sort(figure.data["chosen_experts"].values)
-    used = shown.part("chosen_experts")[at]
-    best = np.sort(np.argsort(-known, kind="stable")[: len(used)])
-    if not (np.array_equal(np.sort(solid), best) and np.array_equal(told, best)):
+    known = reconstruction.probabilities(shown)
+    bars, used = chart_rows(figure, "bar", "p"), shown.part("chosen_experts")
+    place = bars["token"].to_numpy().astype(int), bars["expert"].to_numpy().astype(int)
+    drawn, solid = np.full(known.shape, np.nan), np.zeros(known.shape, dtype=bool)
+    drawn[place], solid[place] = bars["p"].to_numpy(dtype=np.float64), bars["chosen"].to_numpy(dtype=bool)
+    best = np.sort(np.argsort(-known, axis=1, kind="stable")[:, : used.shape[1]], axis=1)
+    told = np.sort(figure.data["chosen_experts"].values, axis=1)
+    if (solid.sum(1) != used.shape[1]).any() or not np.array_equal(told, best):
         return 1.0
-    rebuilt = reconstruction.mixture_error(shown.part("chosen_experts"), shown.part("chosen_weights"), shown)[at]
+    if not np.array_equal(np.nonzero(solid)[1].reshape(best.shape), best):
+        return 1.0
+    rebuilt = reconstruction.mixture_error(used, shown.part("chosen_weights"), shown)
     exact_ = relative(drawn, known, known), relative(exported(figure, "router_probs"), known, known)
     return worst(*exact_, rebuilt)
 

@@ -11,7 +11,7 @@ BROWSER = Path(__file__).resolve().parent / "browser"
 @cache
 def script() -> str:
     """Join the parts: a component of Streamlit is a single script. The canvas shares how bytes are read."""
-    parts = (CANVAS / "payload.js", CANVAS / "store.js", BROWSER / "ranking.js")
+    parts = (CANVAS / "inflate.js", CANVAS / "payload.js", CANVAS / "store.js", BROWSER / "ranking.js")
     return "\n".join(part.read_text(encoding="utf-8") for part in parts if part.is_file())
 
 

@@ -11,14 +11,14 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.trace.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
-from viz.trace.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart
+from viz.trace.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart, reach_of
 from viz.trace.findings import TAKES, decay_finding, film_finding, gate_finding, row_finding
 from viz.trace.matrix import matrix_picture
 from viz.trace.state import film_picture, map_picture
 from viz.trace.tokens import picture
 
-CURVE_POINTS = 32  # drawn as a smooth line; every one of them is sent for each chosen token
-NEAREST = 0.02  # tokens beyond the first to the next point; points are dense where the steepest channels fall
+NEAR_POINTS = 20  # within the first tokens, where the steepest channels fall; beyond them there is one per token
+NEAREST, NEAR = 0.02, 3.0  # tokens beyond the first to the next point, and to the last of the near points
 
 
 @figure("decay_curves", needs=("decay_rate", "bonus", "half_life"))
@@ -34,17 +34,17 @@ def decay_curves(
     """Draw how the weight of a past token fades with distance, exp(-(n - 1) w), for channels over all half-lives.
 
     The bonus exp(u), which replaces the decay for the token itself, is a separate ring at distance 0. The ticks are the
-    reader's words, counted back from the selected token (the last without selection).
+    reader's words, counted back from the chosen token (the last without a choice), and curves end at the first word:
+    the browser shows so much of the arrays. selected: chosen until the visitor chooses in the browser.
     """
     shown = _layer(trace, "decay_rate", layer)
     rate, bonus = floats(shown, "decay_rate"), floats(shown, "bonus")
     chosen = quantile_channels(floats(shown, "half_life"), count=channels)
     last = selected if selected is not None and 0 < selected < len(trace.tokens) else len(trace.tokens) - 1
-    reach = max(last, 4)
-    distance = 1 + np.append(0, np.geomspace(NEAREST, reach - 1, CURVE_POINTS - 1))
+    distance = _distances(reach_of(len(trace.tokens) - 1))
     weight = np.exp(-(distance[None] - 1) * rate[chosen, None])  # (channel, distance)
     now, color = np.exp(bonus[chosen]), theme.mixer_color(shown.mixer)
-    chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, last, color, theme=theme, t=t)
+    chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, selected, color, theme=theme, t=t)
     alt_text = t("viz.decay_curves.alt", layer=shown.index, channels=len(chosen))
     data = {
         "weight": NamedArray(weight, ("channel", "distance")),
@@ -52,8 +52,17 @@ def decay_curves(
         "bonus": NamedArray(now, ("channel",)),
         "channel": NamedArray(chosen, ("channel",)),
     }
-    finding = decay_finding(rate[chosen], float(distance[-1]), t)
-    return Figure("decay_curves", chart, data, alt_text, t("viz.decay_curves.note"), finding)
+    each = tuple(
+        (alt_text, decay_finding(rate[chosen], reach_of(n or len(trace.tokens) - 1), t))
+        for n in range(len(trace.tokens))
+    )
+    return Figure("decay_curves", chart, data, alt_text, t("viz.decay_curves.note"), each[last][1], each)
+
+
+def _distances(reach: float) -> Floats:
+    """Return the distances of the points of a curve: dense near the first, then every whole number up to reach."""
+    near = 1 + np.geomspace(NEAREST, NEAR, NEAR_POINTS)[:-1]
+    return np.asarray(np.unique(np.concatenate([near, np.arange(1, reach + 1)])))
 
 
 @figure("half_life_spectrum", needs=("half_life",))

@@ -1,6 +1,5 @@
 """The charts of viz.trace.decay: decay curves, and half-lives by layer."""
 
-import json
 import math
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from models.records.trace import ModelTrace
 from viz.look.labels import Translate, short, spread_apart
 from viz.look.theme import Theme, ramp_between
-from viz.look.vega import VegaSpec, styled, table
+from viz.look.vega import VegaSpec, following, styled, table
 from viz.trace.channels import Floats, Indices
 
 CURVE_HEIGHT = 400
@@ -18,6 +17,7 @@ ROW_HEIGHT = 40
 WIDE, NARROW = 13, 7.5  # pixels of a sign in 12 px mono type: Hangul, Latin
 TICKS_PER_LANE = 256
 EDGE = 104  # pixels right of the curves
+LEAST_REACH = 4  # distances that are drawn at least
 LABEL = 0.17  # of the distances, about the width of a label
 
 
@@ -36,7 +36,7 @@ def fading_chart(
     rate: Floats,
     channels: Indices,
     trace: ModelTrace,
-    last: int,
+    selected: int | None,
     color: str,
     *,
     theme: Theme,
@@ -44,12 +44,14 @@ def fading_chart(
 ) -> VegaSpec:
     """Layer curves (channel, distance), bonus rings at distance 0, and a guide at one half.
 
-    A curve is marked where it crosses the guide, with its half-life; one that does not within the drawn distances has
-    it at its right end. rate, bonus: one per drawn channel. last: the token from which distances count back.
+    Distances count back from the chosen token, and curves end at the first one of the text: distance holds every whole
+    number up to the last, and the browser leaves out what lies beyond (`reach`). A curve is marked where it crosses
+    the guide, with its half-life; one that does not within the drawn distances has it at its right end. rate, bonus:
+    one per drawn channel.
     """
     names = [str(int(channel)) for channel in channels]
     top = max(1.0, float(bonus.max())) * 1.1
-    x = _distance_axis(trace, last, float(distance[-1]), theme=theme, t=t)
+    x = _distance_axis(theme=theme, t=t)
     y = alt.Y(
         "weight:Q",
         title=t("viz.decay_curves.weight"),
@@ -63,9 +65,13 @@ def fading_chart(
         for d, w in zip(distance, row, strict=True)
     ]
     dots = [{"channel": n, "distance": 0.0, "weight": float(w)} for n, w in zip(names, bonus, strict=True)]
-    curves = table(rows).mark_line(strokeWidth=2.25, interpolate="monotone").encode(x=x, y=y, color=shades)
+    curves = table(rows).transform_filter("datum.distance <= reach").mark_line(strokeWidth=2.25, interpolate="monotone")
     now = table(dots).mark_point(size=64, strokeWidth=2, fill=theme.card, opacity=1).encode(x=x, y=y, color=shades)
-    marks = table(_anchors(names, rate, float(distance[-1]), top, t=t))
+    marks = table(_anchors(names, rate, t=t)).transform_calculate(
+        distance="min(1 + datum.half_life, reach)",
+        weight="exp((1 - min(1 + datum.half_life, reach)) * datum.rate)",
+        place="places[token][datum.nth]",
+    )
     stems = marks.mark_rule(strokeWidth=1, opacity=0.7).encode(x=x, y=y, y2=alt.Y2("place:Q"), color=shades)
     ends = marks.mark_point(filled=True, size=52, opacity=1).encode(x=x, y=y, color=shades)
     place = alt.Y("place:Q")
@@ -74,13 +80,27 @@ def fading_chart(
     text = marks.mark_text(**style, color=theme.ink)
     guide = table([{"weight": 0.5}]).mark_rule(color=theme.muted, strokeDash=[4, 4]).encode(y=y)
     layers = [
+        curves.encode(x=x, y=y, color=shades),
+        now,
+        guide,
         stems,
         halo.encode(x=x, y=place, text=alt.Text("text:N")),
         ends,
         text.encode(x=x, y=place, text=alt.Text("text:N")),
     ]
-    layers.insert(0, guide)
-    return styled([curves, now, *layers], theme, height=CURVE_HEIGHT)
+    count = len(trace.tokens)
+    params = [
+        *following(count, selected, first=1),
+        {"name": "reach", "expr": f"max(token, {LEAST_REACH})"},
+        {"name": "places", "value": [_places(rate, reach_of(last), top) for last in range(count)]},
+        *_words_back(trace),
+    ]
+    return styled(layers, theme, height=CURVE_HEIGHT, params=params)
+
+
+def reach_of(last: int) -> float:
+    """Return the largest distance that is drawn back from a token."""
+    return float(max(last, LEAST_REACH))
 
 
 def half_life_chart(lanes: list[Lane], length: int, *, title: str, theme: Theme, t: Translate) -> VegaSpec:
@@ -148,15 +168,20 @@ def _median(lane: Lane, length: int) -> dict[str, str | float]:
     return {"name": lane.name, "half_life": place, "text": text, "shade": lane.color}
 
 
-def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, t: Translate) -> alt.X:
+def _words_back(trace: ModelTrace) -> list[dict[str, Any]]:
+    """Name the words of the text, and how wide the widest up to each of them is in pixels."""
+    words = [(one.label.removeprefix("␣") or one.label) if one.piece == 1 else "" for one in trace.tokens]
+    widest = np.maximum.accumulate([_width(word) for word in words]) + 12
+    return [{"name": "words", "value": words}, {"name": "widest", "value": widest.tolist()}]
+
+
+def _distance_axis(*, theme: Theme, t: Translate) -> alt.X:
     """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
-    shown = [trace.tokens[last - n] for n in range(last + 1)]
-    words = [(token.label.removeprefix("␣") or token.label) if token.piece == 1 else "" for token in shown]
-    longest = max(_width(word) for word in words) + 12
-    every = f"max(1, ceil({longest * (last + 1) * 1.18:.0f} / width))"  # the axis is so much longer than its words
+    # The axis is so much longer than its words.
+    every = "max(1, ceil(widest[token] * (token + 1) * 1.18 / width))"
     axis = alt.Axis(
-        values=list(range(last + 1)),
-        labelExpr=f"datum.value % {every} == 0 ? {json.dumps(words, ensure_ascii=False)}[datum.value] : ''",
+        values=alt.ExprRef("sequence(token + 1)"),
+        labelExpr=f"datum.value % {every} == 0 ? words[token - datum.value] : ''",
         labelAngle=0,
         labelFont=theme.mono,
         labelFontSize=12,
@@ -164,12 +189,26 @@ def _distance_axis(trace: ModelTrace, last: int, reach: float, *, theme: Theme, 
         labelLimit=160,
     )
     room: Any = {"range": [0, alt.ExprRef(f"width - {EDGE}")]}  # right of it stand the labels of long memories
-    scale = alt.Scale(domain=[-0.02 * reach, reach], nice=False, **room)
+    scale = alt.Scale(domain=[alt.ExprRef("-0.02 * reach"), alt.ExprRef("reach")], nice=False, **room)
     return alt.X("distance:Q", title=t("viz.decay_curves.distance"), scale=scale, axis=axis)
 
 
-def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Translate) -> list[dict[str, str | float]]:
-    """Place each curve's mark and label: where it crosses one half, else at its right end; labels apart.
+def _anchors(names: list[str], rate: Floats, *, t: Translate) -> list[dict[str, str | float | int]]:
+    """Name each curve's half-life: the browser marks it where the curve crosses one half, else at its right end."""
+    return [
+        {
+            "channel": name,
+            "nth": nth,
+            "rate": float(w),
+            "half_life": math.log(2) / float(w),
+            "text": t("viz.decay_curves.label", half_life=short(math.log(2) / float(w))),
+        }
+        for nth, (name, w) in enumerate(zip(names, rate, strict=True))
+    ]
+
+
+def _places(rate: Floats, reach: float, top: float) -> list[float]:
+    """Return how high the label of each curve stands, so that labels are apart.
 
     Below the guide, right of a crossing, there is no slower curve; labels that would meet there stand under each other,
     the one farthest left lowest. At the right end they are spread.
@@ -177,8 +216,7 @@ def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Tra
     half_life = math.log(2) / rate
     crosses = 1 + half_life <= reach
     at = np.where(crosses, 1 + half_life, reach)
-    value = np.exp(-(at - 1) * rate)
-    place, gap = value.copy(), 0.065 * top
+    place, gap = np.exp(-(at - 1) * rate), 0.065 * top
     level, before = 0, math.inf
     early = [int(i) for i in np.flatnonzero(crosses)]
     for i in sorted(early, key=lambda i: -float(at[i])):
@@ -187,16 +225,7 @@ def _anchors(names: list[str], rate: Floats, reach: float, top: float, *, t: Tra
     late = [int(i) for i in np.flatnonzero(~crosses)]
     for i, moved in zip(late, spread_apart([float(place[i]) for i in late], gap=gap), strict=True):
         place[i] = moved
-    return [
-        {
-            "channel": n,
-            "distance": float(d),
-            "weight": float(v),
-            "place": float(p),
-            "text": t("viz.decay_curves.label", half_life=short(float(h))),
-        }
-        for n, d, v, p, h in zip(names, at, value, place, half_life, strict=True)
-    ]
+    return [round(float(one), 4) for one in place]  # a tenth of a pixel
 
 
 def _shades(color: str, count: int, theme: Theme) -> list[str]:

@@ -2,6 +2,7 @@
 
 import altair as alt
 import numpy as np
+import pandas as pd
 
 from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
@@ -9,8 +10,8 @@ from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp, sequential
-from viz.look.vega import VegaSpec, styled, table
-from viz.trace.channels import Floats
+from viz.look.vega import VegaSpec, following, styled, table
+from viz.trace.channels import Floats, Indices, floats
 from viz.trace.experts import (
     chosen_names,
     expert_color,
@@ -122,63 +123,98 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
 
 @figure("router_bars", needs=("router_probs", "chosen_experts"))
 def router_bars(
-    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, position: int | None = None
+    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
     """Draw the router's probabilities over all experts for one token, likeliest first; the chosen ones are solid.
 
-    position: the token, the last without it. The line is the cut after the chosen ones; the text beside it the share
-    of probability that they keep.
+    It is the chosen token, the last without a choice; the browser shows it of the arrays, which hold every token.
+    selected: chosen until the visitor chooses in the browser. The line is the cut after the chosen experts; the text
+    beside it the share of probability that they keep.
     """
     shown = _moe_layer(trace, layer)
-    at = len(trace.tokens) - 1 if position is None else position
-    probs = shown.part("router_probs")[at]
-    chosen = [int(e) for e in shown.part("chosen_experts")[at]]
-    kept = f"{float(probs[chosen].sum()):.2f}"
-    chart = _probability_bars(probs, chosen, t("viz.router_bars.kept", kept=kept, count=len(chosen)), theme=theme, t=t)
-    listed = ", ".join(str(e) for e in chosen)
-    label = trace.tokens[at].label
-    alt_text = t("viz.router_bars.alt", layer=shown.index, token=label, chosen=listed, kept=kept)
-    data = {
-        "router_probs": NamedArray(np.array(probs), ("expert",)),
-        "chosen_experts": NamedArray(np.array(chosen), ("choice",)),
-    }
-    finding = router_finding(float(probs[chosen].sum()), len(chosen), t)
-    return Figure("router_bars", chart, data, alt_text, finding=finding)
-
-
-def _probability_bars(probs: Floats, chosen: list[int], kept: str, *, theme: Theme, t: Translate) -> VegaSpec:
-    """Draw one bar per expert, chosen ones first and solid, with a line after the last chosen one."""
-    order = sorted(range(len(probs)), key=lambda e: (e not in chosen, -float(probs[e])))
-    rows = [
-        {"expert": str(e), "p": float(probs[e]), "text": f"{float(probs[e]):.3f}", "chosen": e in chosen} for e in order
-    ]
-    base = table(rows)
-    names = [str(e) for e in order]
-    bands = alt.Scale(paddingInner=0.4, paddingOuter=0.2)
-    y = alt.Y(
-        "expert:N", sort=names, title=t("viz.router_bars.expert"), scale=bands, axis=alt.Axis(labelFont=theme.mono)
+    count = len(trace.tokens)
+    at = selected if selected is not None and 0 <= selected < count else count - 1
+    probs, chosen = floats(shown, "router_probs"), np.asarray(shown.part("chosen_experts")).astype(np.intp)
+    kept = np.take_along_axis(probs, chosen, 1).sum(1)
+    each = tuple(
+        (
+            t(
+                "viz.router_bars.alt",
+                layer=shown.index,
+                token=token.label,
+                chosen=", ".join(map(str, experts)),
+                kept=f"{share:.2f}",
+            ),
+            router_finding(float(share), len(experts), t),
+        )
+        for token, experts, share in zip(trace.tokens, chosen, kept, strict=True)
     )
-    domain = [0, max(float(probs.max()) * 1.2, 0.05)]
+    chart = _probability_bars(probs, chosen, kept, selected, theme=theme, t=t)
+    data = {
+        "router_probs": NamedArray(probs, ("token", "expert")),
+        "chosen_experts": NamedArray(chosen, ("token", "choice")),
+    }
+    return Figure("router_bars", chart, data, each[at][0], finding=each[at][1], each=each)
+
+
+def _probability_bars(
+    probs: Floats, chosen: Indices, kept: Floats, selected: int | None, *, theme: Theme, t: Translate
+) -> VegaSpec:
+    """Draw one bar per expert, chosen ones first and solid, with a line after the last chosen one.
+
+    probs (token, expert), chosen (token, choice), kept (token,): all are sent, the browser draws the chosen token's.
+    """
+    count, experts = probs.shape
+    solid = np.zeros(probs.shape, dtype=bool)
+    np.put_along_axis(solid, chosen, True, 1)
+    order = np.lexsort((-probs, ~solid), axis=1)  # (token, place)
+    places = list(range(experts))
+    base = alt.Chart(
+        pd.DataFrame(
+            {
+                "token": np.repeat(np.arange(count, dtype=np.int16), experts),
+                "expert": order.ravel().astype(np.int16),
+                "place": np.tile(np.arange(experts, dtype=np.int16), count),
+                "p": np.take_along_axis(probs, order, 1).ravel(),
+                "chosen": np.take_along_axis(solid, order, 1).ravel(),
+            }
+        )
+    ).transform_filter("datum.token == token")
+    y = alt.Y(
+        "place:O",
+        title=t("viz.router_bars.expert"),
+        scale=alt.Scale(domain=places, paddingInner=0.4, paddingOuter=0.2),
+        axis=alt.Axis(labelFont=theme.mono, labelExpr="experts[token][datum.value]"),
+    )
     x = alt.X(
         "p:Q",
         title=t("viz.router_bars.probability"),
-        scale=alt.Scale(domain=domain, nice=False),
+        scale=alt.Scale(domain=[0, max(float(probs.max()) * 1.2, 0.05)], nice=False),
         axis=alt.Axis(grid=True, tickCount=4),
     )
-    color = alt.Color(
-        "expert:N", scale=alt.Scale(domain=names, range=[expert_color(e, theme) for e in order]), legend=None
-    )
+    colors = alt.Scale(domain=places, range=[expert_color(e, theme) for e in places])
     opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.45))
-    bars = base.mark_bar(cornerRadiusEnd=3).encode(x=x, y=y, color=color, opacity=opacity)
+    bars = base.mark_bar(cornerRadiusEnd=3).encode(
+        x=x, y=y, color=alt.Color("expert:N", scale=colors, legend=None), opacity=opacity
+    )
     texts = base.mark_text(align="left", dx=6, font=theme.mono, fontSize=12, color=theme.ink)
-    edge = table([{"expert": str(order[len(chosen) - 1]), "text": kept}])
-    after = alt.Y("expert:N", sort=names, bandPosition=1)
     gap = 0.2 * ROUTER_ROW  # half the space between two bars
-    cut = edge.mark_rule(color=theme.muted, strokeDash=[4, 4], yOffset=gap).encode(y=after)
-    note = edge.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
-    named = note.encode(x=alt.value("width"), y=alt.value(-12), text=alt.Text("text:N"))
-    layers = [bars, cut, texts.encode(x=x, y=y, text=alt.Text("text:N")), named]
-    return styled(layers, theme, height=ROUTER_ROW * len(rows) + 64)
+    after = alt.Y("place:O", bandPosition=1)
+    cut = table([{"place": chosen.shape[1] - 1}]).mark_rule(color=theme.muted, strokeDash=[4, 4], yOffset=gap)
+    said = [
+        {"token": n, "text": t("viz.router_bars.kept", kept=f"{share:.2f}", count=chosen.shape[1])}
+        for n, share in enumerate(kept)
+    ]
+    note = table(said).transform_filter("datum.token == token")
+    note = note.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
+    layers = [
+        bars,
+        cut.encode(y=after),
+        texts.encode(x=x, y=y, text=alt.Text("p:Q", format=".3f")),
+        note.encode(x=alt.value("width"), y=alt.value(-12), text=alt.Text("text:N")),
+    ]
+    params = [*following(count, selected), {"name": "experts", "value": order.tolist()}]
+    return styled(layers, theme, height=ROUTER_ROW * experts + 64, params=params)
 
 
 @figure("expert_load", needs=("chosen_experts", "router_probs"))

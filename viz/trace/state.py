@@ -14,6 +14,7 @@ from viz.trace.matrix import matrix_picture
 from viz.trace.tokens import picture, strip_of
 
 FULL_COLOUR = 0.995  # quantile of |h| from which a colour of state_slice is full
+DIGITS = 3  # of the numbers of large pictures: the legend writes as many
 FILM_SCOPES = (  # words of the two scales of state_slice, and of the buttons that lead to them
     "viz.scope.frames_sqrt",
     "viz.scope.frame_sqrt",
@@ -157,6 +158,7 @@ def map_picture(
         rows=Axis(names=tuple(_run_name(shown, run, t=t) for run in runs)),
         row_height=3,
         max_height=400,
+        digits=DIGITS,
     )
     lowest = f"≤ {short(low)}" if float(rows.min()) < low else short(low)
     ticks = ((0.0, lowest), (0.5, short(middle)), (1.0, short(high)))
@@ -208,6 +210,7 @@ def state_slice(
         frame_pool=every,
         frame_highs=np.array([robust_end(frame) for frame in frames], np.float32),
         scopes=tuple(t(key) for key in FILM_SCOPES),
+        digits=DIGITS,
         rows=Axis(names=tuple(channel_name(shown, c, t=t) for c in chosen)),
         columns=Axis(labels=tuple(str(n) for n in range(state.shape[2])), title=t("viz.state_slice.columns")),
         row_height=8,

@@ -95,7 +95,7 @@ layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
-    reading_bar.show(PAGE, reading, tokens_asked=experts.has_experts(reading))
+    reading_bar.show(PAGE, reading)
     layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))

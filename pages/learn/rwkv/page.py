@@ -25,20 +25,18 @@ def pickers(layers: Layers) -> None:
     controls.layer_picker(PAGE, layers.options, default=layers.default)
 
 
-def by_layer(draw: Draw, trace: ModelTrace, layers: Layers, at: str, *, follow: bool = False) -> None:
-    """Draw one figure of the chosen layer; follow: of the chosen token, too."""
-    on = ("layer", "token") if follow else ("layer",)
-    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, layers, at, follow=follow), on=on)
+def by_layer(draw: Draw, trace: ModelTrace, layers: Layers, at: str) -> None:
+    """Draw one figure of the chosen layer."""
+    parts.figure(f"{PAGE}.part.{at}", lambda: layer_panel(draw, trace, layers, at), on=("layer",))
 
 
-def layer_panel(draw: Draw, trace: ModelTrace, layers: Layers, at: str, *, follow: bool) -> None:
+def layer_panel(draw: Draw, trace: ModelTrace, layers: Layers, at: str) -> None:
     """Draw one figure of the layer that the page shows."""
     layer = layers.shown
     panel(
         draw,
         trace,
         key=f"{PAGE}.{at}",
-        follow=follow,
         layer=layer,
         subtitle=t("viz.layer", layer=layer),
     )
@@ -78,8 +76,8 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     layers = layers_of(reading)
-    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers, tokens_asked=True)
-    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, layers, "decay", follow=True), traces=[reading])
+    reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
+    layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, layers, "decay"), traces=[reading])
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
     layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, layers, "effective"))

@@ -5,12 +5,13 @@ const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.substr(i, 2), 16));
 const tint = (hex, ground, a) => `rgb(${rgb(hex).map((v, i) => Math.round(v * a + rgb(ground)[i] * (1 - a))).join(",")})`;
 const alpha = (hex, a) => `rgba(${rgb(hex).join(",")},${a})`;
 
-function shown(value) {
+// Write a number, to so many digits.
+function shown(value, digits = 5) {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size >= 1e5 || size < 1e-4) return value.toExponential(3);
-  return String(Number(value.toPrecision(5)));
+  if (size >= 1e5 || size < 1e-4) return value.toExponential(Math.min(digits, 4) - 1);
+  return String(Number(value.toPrecision(digits)));
 }
 
 const fill = (template, values) => template.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));

@@ -58,9 +58,15 @@ function build(root) {
   document.addEventListener("keydown", onDocument);
   const off = store.on(({ changed }) => showBar(bar, changed));
   const unwatch = watchSight(bar);
+  const figures = new MutationObserver(() => {
+    const { reading, token } = store.get();
+    if (bar.data && reading === bar.data.reading) writeSaid(token, bar.data.labels);
+  });
+  figures.observe(document.querySelector(".stMain") ?? document.body, { childList: true, subtree: true });
   bar.close = () => {
     clearTimeout(bar.timer);
     unwatch();
+    figures.disconnect();
     document.removeEventListener("keydown", onDocument);
     if (store.get().reading === bar.data?.reading) store.set({ hover: null, frame: null, playing: false }, SOURCE);
     off();
@@ -136,6 +142,7 @@ function showBar(bar, changed) {
   const at = state.frame ?? state.token;
   bar.time.textContent = at === null ? data.words.time.replace("{index}", "–") : data.words.time.replace("{index}", at + 1);
   bar.time.textContent = bar.time.textContent.replace("{count}", data.spans.length);
+  if (changed.has("token") || changed.has("reading")) writeSaid(state.token, data.labels);
   if (changed.has("token") || changed.has("span") || changed.has("reading")) tell(bar);
 }
 

@@ -24,7 +24,7 @@ function cellLines(view, at) {
   const { grid, strip } = view.header;
   const tile = grid.mode === "frames" ? view.frame : at.tile;
   const value = readAt(view, tile, at.row, at.column);
-  const values = { row: rowName(view, at.row, at.tile), column: columnName(view, at.column, at.tile), value: shown(value) };
+  const values = { row: rowName(view, at.row, at.tile), column: columnName(view, at.column, at.tile), value: shown(value, grid.digits ?? undefined) };
   if (grid.baseline) values.ratio = shown(Number((value / grid.baseline).toPrecision(3)));
   values.tile = grid.mode === "tiles" ? grid.tiles[at.tile].name : "";
   values.frame = view.frame === null ? "" : strip?.labels[frameToken(view)] ?? "";

@@ -9,9 +9,10 @@
 // set(change, source) takes token, span, hover, frame, range, rows and playing; on(listener) calls
 // listener({state, changed, source}) after each change and returns a function that ends it. open(told, source) takes
 // what the server says: {reading, page, token, span, layer, head}. Another reading or page lets go of hover, frame, playing
-// and of the range.
+// and of the range. Charts (viz/look/vega.py) read the chosen token in a hidden field of the document.
 
 const OWN = ["token", "span", "hover", "frame", "range", "rows", "playing"]; // what set() takes
+const SHOWN = "contextscope-shown"; // the id of that field
 const AT_REST = { hover: null, frame: null, range: null, rows: null, playing: false };
 
 function selectionStore() {
@@ -31,6 +32,7 @@ function newSelection() {
     if (!changed.size) return;
     state = Object.freeze({ ...state, ...next });
     const now = state;
+    if (changed.has("token")) leaveShown(now.token);
     for (const listener of [...listeners]) {
       try {
         listener({ state: now, changed, source });
@@ -66,6 +68,14 @@ function newSelection() {
       change({ reading, page, layer, head, ...(other ? AT_REST : {}), ...(other || moved ? told : {}), ...range }, source);
     },
   };
+}
+
+// Write the chosen token where charts read it, "" for none.
+function leaveShown(token) {
+  const field = document.getElementById(SHOWN);
+  if (!field) return;
+  field.value = token ?? "";
+  field.dispatchEvent(new Event("input"));
 }
 
 // The range that holds the token or the time which a change shows: moved as little as possible, {} where it holds it.
