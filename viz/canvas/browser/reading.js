@@ -189,12 +189,18 @@ function watchSight(bar) {
       if (isIntersecting) seen.add(nameOf(target));
       else seen.delete(nameOf(target));
     }
-    leave(1, [...seen].sort().join(" "));
+    say();
     askForLate(bar);
   }, { rootMargin: "120px" });
+  let told = ""; // the field stands at the end of the page and comes later than the first figures
+  const say = () => {
+    const names = [...seen].sort().join(" ");
+    if (names !== told && leave(1, names)) told = names;
+  };
   const known = new Set();
   const scan = () => {
     bar.scan = 0;
+    say();
     for (const node of known) {
       if (node.isConnected) continue;
       sight.unobserve(node);
