@@ -10,8 +10,10 @@ PORT ?= 8501
 WORKERS ?= logical
 BIN := $(VENV)/bin
 
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
-UNITS := -m "not browser and not slow" --ignore tests/oracles
+# An empty PYTHONDONTWRITEBYTECODE lets each process read what an earlier one compiled: tests start dozens of them.
+# tests/conftest.py puts the long files first, so that no process is left alone with one; xdist would put them last.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+UNITS := -m "not browser and not slow" --ignore tests/browser --ignore tests/oracles
 
 .PHONY: run quick test coverage lint format check clean
 

@@ -3,7 +3,7 @@
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,29 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and two
 _data = tempfile.TemporaryDirectory(prefix="contextscope-tests-")  # removed when the tests end
 os.environ["CONTEXTSCOPE_DATA"] = _data.name
 
+LONGEST = (  # a quarter of a minute and more, the longest first
+    "browser/test_axe.py",
+    "bench/test_self_measurement.py",
+    "test_cli.py",
+    "bench/test_worker.py",
+    "kernels/test_gpu_interpreter.py",
+    "frame/test_other_models.py",
+    "frame/test_hostile_text.py",
+    "frame/test_next_word.py",
+    "browser/test_first_visit.py",
+    "browser/test_figure_menu.py",
+    "browser/test_app.py",
+    "browser/test_calm.py",
+    "browser/test_keyboard.py",
+    "viz/test_component.py",
+    "viz/test_zoom.py",
+    "recall/test_live.py",
+    "models/test_training.py",
+    "models/test_read_only.py",
+    "bench/test_kernels_command.py",
+    "frame/test_kernels_package.py",
+    "frame/test_base_path.py",
+)
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--headless",
@@ -26,6 +49,26 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are collected: what is imported stays, and each collection walks all of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest in front, so that none is left for one process when the others have finished."""
+    here = Path(__file__).parent
+    rank = {here / name: place for place, name in enumerate(LONGEST)}
+    if gone := [str(path) for path in rank if not path.is_file()]:
+        raise pytest.UsageError(f"LONGEST names files that are not there: {', '.join(gone)}")
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,16 +35,25 @@ def rows(capsys, *words):
 
 
 @pytest.mark.slow
-def test_every_row_has_equal_values_and_a_ratio(capsys):
-    code, found, err = rows(capsys, "--only", *(name for name in ON_CPU if not CASES[name].memory))
+def test_every_row_has_equal_values_a_ratio_and_a_layer_its_peaks(capsys, tmp_path):
+    """As without --only: one run of all rows, which is as long as two fresh processes for each peak."""
+    code, out, err = run(capsys, "--quick", "--rounds", "3", "--json", str(tmp_path / "rows.json"))
     assert code == 0, err
+    assert "Mamba layer, forward and backward" in out
+    found = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert not found["left_out"]
+    assert [row["name"] for row in found["rows"]] == ON_CPU
     for row in found["rows"]:
         assert row["difference"] <= row["tolerance"], row["name"]
         assert 0 < row["ratio_low"] <= row["ratio"] <= row["ratio_high"], row["name"]
         assert row["baseline_ms"] > 0 and row["ours_ms"] > 0
         assert row["rounds"] == 3
         assert row["baseline"] != row["ours"]
+    peaks = {row["name"]: (row["baseline_peak_bytes"], row["ours_peak_bytes"]) for row in found["rows"]}
+    layers = {name: peaks.pop(name) for name in ON_CPU if CASES[name].memory}
+    assert layers and set(peaks.values()) == {(None, None)}
+    assert all(theirs > ours > 0 for theirs, ours in layers.values())
+    assert all(row["peak_ratio"] > 1 for row in found["rows"] if row["name"] in layers)
     machine = found["environment"]
     assert machine["torch"] == torch.__version__
     assert machine["threads"] == torch.get_num_threads()
@@ -57,16 +66,6 @@ def test_rows_name_the_code_that_ran(capsys):
     for row in found["rows"]:
         assert "transformers" in row["baseline"]
         assert "seqops" in row["ours"]
-
-
-@pytest.mark.slow
-def test_a_layer_is_compared_by_its_peaks_too(capsys, tmp_path):
-    code, out, err = run(capsys, "--quick", "--rounds", "1", "--only", "layer", "--json", str(tmp_path / "layer.json"))
-    assert code == 0, err
-    assert "Mamba layer, forward and backward" in out
-    (row,) = json.loads((tmp_path / "layer.json").read_text(encoding="utf-8"))["rows"]
-    assert row["baseline_peak_bytes"] > row["ours_peak_bytes"] > 0
-    assert row["peak_ratio"] > 1
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from models import registry
 from models.bench.judge.statistics import verdict
+from models.bench.measure import clock
 from models.bench.measure.cell_run import CellRun
 from models.bench.measure.loading import load
 from models.records.cell import Cell
@@ -89,6 +90,12 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def short_sentinel(monkeypatch):
+    """Do the fixed work of the sentinel less often: beside a step of this model it takes nearly all of a round."""
+    monkeypatch.setattr(clock, "SENTINELS", 3)
+
+
 class Slowed:
     """An adapter that does every step twice."""
 
@@ -134,6 +141,7 @@ def interleaved(pair, rounds):
     }
 
 
+@pytest.mark.usefixtures("short_sentinel")
 def test_a_cell_beside_itself_is_called_different_in_at_most_5_per_cent_of_40_trials():
     """A/A: one verdict has 98 % inside, so that a block of 40 above two is a fault and not chance (1 in 100)."""
     loaded = load(Cell(NAME, NAME, 16))
@@ -148,6 +156,7 @@ def test_a_cell_beside_itself_is_called_different_in_at_most_5_per_cent_of_40_tr
     assert all(len(found) <= 0.05 * 40 for found in called.values()), called
 
 
+@pytest.mark.usefixtures("short_sentinel")
 def test_a_model_that_does_everything_twice_is_called_slower_every_time():
     adapter, checkpoint = load(Cell(NAME, NAME, 64))
     plain, slowed = (prepared(each, checkpoint, decode_tokens=16) for each in (adapter, Slowed(adapter)))

@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,15 @@ HANGUL = re.compile(r"[가-힣ᄀ-ᇿ㄰-㆏]")
 CHANCE = re.compile(r"\b(np|numpy)\.random\b|default_rng")
 UNSAFE = re.compile(r"unsafe_allow|trust_remote_code\s*=\s*True|torch\.load\(|pickle\.load|(?<![.\w])(?:eval|exec)\(")
 TEXTS = {path: path.read_text(encoding="utf-8") for path in SOURCES}
-TREES = {path: ast.parse(text) for path, text in TEXTS.items()}
 
 
-def imports(tree: ast.AST) -> set[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a file, parsed when the first test asks: every process collects, one runs this file."""
+    return ast.parse(TEXTS[path])
+
+
+def imports(tree: ast.AST) -> frozenset[str]:
     """Return the modules that a file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -52,10 +58,13 @@ def imports(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+    return frozenset(found)
 
 
-IMPORTS = {path: imports(tree) for path, tree in TREES.items()}
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Return the modules that one of our files imports."""
+    return imports(parsed(path))
 
 
 def layer_of(path: Path) -> str:
@@ -69,12 +78,12 @@ def offenders(breaks: Callable[[Path], object], *layers: str) -> list[str]:
 
 
 def test_layers_import_downward_only() -> None:
-    assert offenders(lambda path: {name.split(".")[0] for name in IMPORTS[path]} & FORBIDDEN[layer_of(path)]) == []
+    assert offenders(lambda path: {name.split(".")[0] for name in imported(path)} & FORBIDDEN[layer_of(path)]) == []
 
 
 def test_figures_see_only_records() -> None:
     def sees_more(path: Path) -> bool:
-        ours = {module for module in IMPORTS[path] if module.split(".")[0] == "models"}
+        ours = {module for module in imported(path) if module.split(".")[0] == "models"}
         return not {m for m in ours if not any(m == one or m.startswith(f"{one}.") for one in VIZ_SEES)} <= {"models"}
 
     assert offenders(sees_more, "viz") == []
@@ -82,7 +91,7 @@ def test_figures_see_only_records() -> None:
 
 def test_no_number_is_drawn_by_lot() -> None:
     def by_lot(path: Path) -> bool:
-        named = any(name.split(".")[0] == "random" or name.startswith("numpy.random") for name in IMPORTS[path])
+        named = any(name.split(".")[0] == "random" or name.startswith("numpy.random") for name in imported(path))
         return named or bool(CHANCE.search(TEXTS[path]))
 
     assert offenders(by_lot, "viz", "pages") == []
@@ -90,7 +99,7 @@ def test_no_number_is_drawn_by_lot() -> None:
 
 def test_a_file_says_its_job_first() -> None:
     def silent(path: Path) -> bool:
-        said = ast.get_docstring(TREES[path])
+        said = ast.get_docstring(parsed(path))
         return not said or not said.splitlines()[0].endswith(".")
 
     assert offenders(silent) == []

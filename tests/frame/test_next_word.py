@@ -195,7 +195,7 @@ def test_show_in_the_figures_sets_the_longer_text() -> None:
 @pytest.mark.slow
 def test_a_text_that_is_cut_for_the_figures_says_so() -> None:
     long = "a " * (PROMPT_TOKENS - 4)
-    at = written(opened("mamba", text=long.strip(), length="64", draw="1"), "mamba")
+    at = written(opened("mamba", text=long.strip(), length="8", draw="1"), "mamba")
     at.button(key="mamba.show.mamba").click().run()
     assert [error.value for error in (*at.exception, *at.error)] == []
     assert [one for one in at.caption if "cut" in one.value and str(PROMPT_TOKENS) in one.value]

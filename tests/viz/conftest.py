@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from canvas_page import drawn
 from figure_words import strict
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 from proof_cases import TEXT
 
 from models import registry
@@ -72,15 +72,36 @@ def english() -> Callable[..., str]:
     return strict("en")
 
 
+@pytest.fixture(scope="session")
+def blank(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens an empty page of a width: blank(760, scale=2); the caller closes it.
+
+    Pages of one resolution and motion share a context, in which one page stays open: with the last page of a context
+    ends its process, and to start one takes several times as long as to draw a figure.
+    """
+    contexts: dict[tuple[float, str], BrowserContext] = {}
+
+    def opened(width: int = 1280, *, scale: float = 1, motion: str = "no-preference") -> Page:
+        if (scale, motion) not in contexts:
+            contexts[scale, motion] = chromium.new_context(device_scale_factor=scale, reduced_motion=motion)
+            contexts[scale, motion].new_page()
+        page = contexts[scale, motion].new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        return page
+
+    yield opened
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture
-def show(chromium: Browser) -> Iterator[Callable[..., Page]]:
+def show(blank: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
     """Return a function that draws a figure in a fresh page of a width and returns the page."""
     pages: list[Page] = []
 
     def draw(figure: Figure, *, width: int = 760, scale: float = 1) -> Page:
-        page = chromium.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
-        pages.append(page)
-        return drawn(page, figure, width=width)
+        pages.append(blank(width, scale=scale))
+        return drawn(pages[-1], figure, width=width)
 
     yield draw
     for page in pages:

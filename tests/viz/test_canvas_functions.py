@@ -54,12 +54,12 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def load(chromium) -> Iterator[Callable[[str], Call]]:
+def load(blank) -> Iterator[Callable[[str], Call]]:
     """Return a function that loads a script and gives a way to run a body with it: call(body, view=..., **names)."""
     pages = []
 
     def opened(source: str) -> Call:
-        page = chromium.new_page()
+        page = blank()
         pages.append(page)
         packed = base64.b64encode(f"{source}\nexport {{ {', '.join(NAMES)} }};".encode()).decode()
         page.evaluate(

@@ -185,12 +185,12 @@ window.ready = true;
 
 @pytest.mark.browser
 @pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no Chromium")
-def test_the_lists_follow_the_selection_without_the_server(traces: dict[str, ModelTrace], english, chromium) -> None:
+def test_the_lists_follow_the_selection_without_the_server(traces: dict[str, ModelTrace], english, blank) -> None:
     """A token, a moment and characters of another cut choose the place; a number out of range changes nothing."""
     trace = traces["mamba"]
     figure = next_word([trace], theme=LIGHT, t=english, at=(2,))
     coded = [base64.b64encode(part).decode() for part in (script().encode(), figure.body.payload())]  # type: ignore[union-attr]
-    page = chromium.new_page()
+    page = blank()
     page.set_content(PAGE.replace("SCRIPT", coded[0]).replace("DATA", coded[1]))
     page.wait_for_function("window.ready === true")
 
@@ -230,13 +230,13 @@ TABLE = """() => [...document.querySelectorAll("tbody tr")].map((row) => [
 @pytest.mark.browser
 @pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no Chromium")
 @pytest.mark.parametrize("drawn", [False, True], ids=["plain", "drawn"])
-def test_every_cell_of_a_list_is_written_from_its_own_number(traces, english, chromium, drawn: bool) -> None:
+def test_every_cell_of_a_list_is_written_from_its_own_number(traces, english, blank, drawn: bool) -> None:
     """Own and drawn probability, logit before and after the temperature, bars against the largest, the sentences."""
     trace = traces["mamba"]
     settings: dict[str, Any] = {"temperature": 0.5, "top_k": 5, "top_p": 0.9} if drawn else {}
     figure = next_word([trace], theme=LIGHT, t=english, at=(4,), guesses=(7,), **settings)
     coded = [base64.b64encode(part).decode() for part in (script().encode(), figure.body.payload())]  # type: ignore[union-attr]
-    page = chromium.new_page()
+    page = blank()
     page.set_content(PAGE.replace("SCRIPT", coded[0]).replace("DATA", coded[1]))
     page.wait_for_function("window.ready === true")
     for place in (4, 7):

@@ -30,11 +30,11 @@ HEIGHT = "() => document.querySelector('#host').getBoundingClientRect().height"
 
 
 @pytest.fixture
-def mount(chromium):
+def mount(blank):
     pages = []
 
     def made(figure, *, width: int = 1150, motion: str = "reduce"):
-        page = chromium.new_page(viewport={"width": max(width, 390), "height": 900}, reduced_motion=motion)
+        page = blank(max(width, 390), motion=motion)
         pages.append(page)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))

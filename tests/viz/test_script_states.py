@@ -48,9 +48,9 @@ Call = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def load(chromium) -> Iterator[Callable[[str, list[str]], Call]]:
+def load(blank) -> Iterator[Callable[[str, list[str]], Call]]:
     """Return a function that loads a script into the one page and gives a way to run a body: call(body, **names)."""
-    page = chromium.new_page()
+    page = blank()
 
     def opened(source: str, names: list[str]) -> Call:
         packed = base64.b64encode(f"{source}\nexport {{ {', '.join(names)} }};".encode()).decode()

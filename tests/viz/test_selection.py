@@ -27,12 +27,12 @@ LOAD = """async (packed) => {
 
 
 @pytest.fixture(scope="module")
-def load(chromium) -> Iterator[Callable[..., Call]]:
+def load(blank) -> Iterator[Callable[..., Call]]:
     """Return a function that loads a script and gives a way to run a body with it: call(body, **names)."""
     pages = []
 
     def opened(source: str, *names: str) -> Call:
-        page = chromium.new_page()
+        page = blank()
         pages.append(page)
         packed = f"{source}\nexport {{ {', '.join(names)} }};".encode()
         page.evaluate(LOAD, base64.b64encode(packed).decode())

@@ -141,10 +141,10 @@ BREAKS = [
 
 
 @pytest.mark.parametrize(("before", "after"), BREAKS, ids=["pointer", "picture"])
-def test_a_picture_that_misses_its_range_is_noticed(figure, chromium, monkeypatch, before, after):
+def test_a_picture_that_misses_its_range_is_noticed(figure, blank, monkeypatch, before, after):
     assert script().count(before) == 1
     monkeypatch.setattr(canvas_page, "script", lambda: script().replace(before, after))
-    opened = chromium.new_page(viewport={"width": WIDTH, "height": 900})
+    opened = blank(WIDTH)
     canvas_page.drawn(opened, figure, width=WIDTH)
     follow(opened, figure)
     zoomed(opened, (64, 96))
