@@ -148,10 +148,13 @@ def test_bench_measures_writes_a_file_and_tells_the_architectures_apart(capsys, 
     out = data / "run.jsonl"
     words = ("bench", "--sources", "transformer,mamba", "--contexts", "16,32", "--decode", "2", "--rounds", "3")
     code, said, progress = run(capsys, *words, "--out", str(out))
-    assert code == 0, progress
-    for phase in ("prefill", "decode"):
+    rows = read_file(out).current
+    timed = {row.context for row in rows if all(one.timed for one in rows if one.context == row.context)}
+    assert code == (0 if timed == {16, 32} else 1), progress  # a busy machine leaves cells without times
+    assert progress.count("no round was steady") == sum(not row.timed for row in rows)
+    for phase in ("prefill", "decode") if timed else ():
         (line,) = [line for line in said.splitlines() if line.startswith(phase)]
-        assert line.startswith(f"{phase} at 32 tokens, batch 1: transformer ")
+        assert line.startswith(f"{phase} at {max(timed)} tokens, batch 1: transformer ")
         apart = " than mamba (" in line
         assert apart or " and mamba cannot be told apart (" in line
         assert f"{95 if apart else 98} % interval" in line

@@ -93,9 +93,9 @@ def print_failures(run: Run, *, file: TextIO) -> None:
 
 
 def whole(run: Run) -> bool:
-    """Return whether every planned cell of a run was measured, and no other one failed."""
-    measured = {row.cell_id for row in run.current if row.measured}
-    return all(row.measured for row in run.current) and {cell.cell_id for cell in remeasure.cells_of(run)} <= measured
+    """Return whether every planned cell of a run has times, and no other one failed."""
+    timed = {row.cell_id for row in run.current if row.timed}
+    return all(row.timed for row in run.current) and {cell.cell_id for cell in remeasure.cells_of(run)} <= timed
 
 
 def print_verdicts(rows: Sequence[Measurement]) -> None:

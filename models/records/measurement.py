@@ -48,7 +48,7 @@ class Measurement:
     rounds: steady ones, which the samples are of. rounds_unsteady: those that stayed unsteady and are left out;
     rounds_repeated: rounds that were made once more for it. cpu_waited: the most that a used round waited for cores, as
     a share of the CPU time it asked for (of all rounds where none is used); cpu_others: the most that other processes
-    took meanwhile, as a share of its own. sentinel_best_ms: the best that the machine had shown.
+    took meanwhile, as a share of its own. sentinel_best_ms: the least that the sentinel took.
     reason_key and reason_values: the sentence of assets/words that says why a cell has no samples.
     """
 

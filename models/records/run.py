@@ -32,17 +32,22 @@ class Run:
     imported: bool = False  # came in a file, perhaps from another machine
 
     current: tuple[Measurement, ...] = field(init=False, repr=False, compare=False)
-    """One row for each cell: the last that carries samples, else the last, where the first of it stands."""
+    """One row per cell, where the first of it stands: the last with times, else the last measured, else the last."""
     last: tuple[Measurement, ...] = field(init=False, repr=False, compare=False)
     """The last row of each cell, whatever became of it."""
 
     def __post_init__(self) -> None:
         found: dict[str, Measurement] = {}
         for row in self.rows:
-            if row.measured or row.cell_id not in found or not found[row.cell_id].measured:
+            if row.cell_id not in found or _told(row) >= _told(found[row.cell_id]):
                 found[row.cell_id] = row
         object.__setattr__(self, "current", tuple(found.values()))
         object.__setattr__(self, "last", tuple({row.cell_id: row for row in self.rows}.values()))
+
+
+def _told(row: Measurement) -> int:
+    """Return how much a row tells: bytes and times, bytes alone, or neither."""
+    return row.measured + row.timed
 
 
 # Columns that came after the first fingerprints were written: a row without them is hashed as it was then.

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from models import registry
 from models.bench.judge.statistics import verdict
-from models.bench.measure import clock
+from models.bench.measure import clock, cpu_share
 from models.bench.measure.cell_run import CellRun
 from models.bench.measure.loading import load
 from models.records.cell import Cell
@@ -83,8 +83,12 @@ def forked(code: str, function: str, cases: list[tuple[str, int]]) -> list[Any]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """With several threads, operators this small wait for each other on a busy machine."""
+def one_thread(monkeypatch):
+    """With several threads, operators this small wait for each other on a busy machine, as that of the tests is.
+
+    A round is not made again because other tests keep the cores.
+    """
+    monkeypatch.setattr(cpu_share, "between", lambda *_: None)
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)

@@ -46,14 +46,15 @@ def test_every_bundled_model_is_measured(measured):
     assert {row.architecture for row in measured.rows} == {adapter.name for adapter in registry.ADAPTERS}
     for row in measured.rows:
         assert row.cache_bytes == row.cache_bytes_formula
-        assert row.rounds >= 2
+        assert row.rounds + row.rounds_unsteady >= 2
         assert len(row.prefill_ms_samples) == len(row.e2e_ms_samples) == row.rounds
         assert len(row.decode_ms_samples) == 4 * row.rounds
         assert max(row.parity_max_rel, row.parity_batch_rel, row.parity_chunk_rel) < 1e-4
         assert all(e2e >= first for e2e, first in zip(row.e2e_ms_samples, row.first_token_ms_samples, strict=True))
         assert row.ops_per_token > 50
-        assert 0 <= row.launch_fraction < 1
-        assert 0 < row.harness_ms < row.tpot_ms_med / 5
+        assert row.launch_fraction is None if not row.timed else 0 <= row.launch_fraction < 1
+        assert row.harness_ms > 0
+        assert not row.timed or row.harness_ms < row.tpot_ms_med / 5
         assert row.bandwidth_bytes_per_s > 1e8
         assert row.peak_flops_per_s > 1e8
         assert (row.experts_distinct is None) == (row.architecture != "jamba")
@@ -181,10 +182,12 @@ def test_rounds_that_were_made_again_or_stayed_unsteady_are_counted(monkeypatch)
     run.prepare()
     drifts = iter([True, False, True, True, True, False, False])
     monkeypatch.setattr(cell_run, "drifted", lambda *_: next(drifts))
+    monkeypatch.setattr(cell_run, "slowed", lambda *_: False)
+    monkeypatch.setattr(cell_run.cpu_share, "between", lambda *_: None)
     made = [run.round() for _ in range(4)]
     assert [(one.steady, one.attempts) for one in made] == [(True, 2), (False, 3), (True, 1), (True, 1)]
     row = run.row()
-    assert (row.rounds, row.rounds_repeated, row.rounds_unsteady, row.state) == (4, 3, 1, "ok")
+    assert (row.rounds, row.rounds_repeated, row.rounds_unsteady, row.state) == (3, 3, 1, "ok")
     assert next(drifts, None) is None
 
 

@@ -125,6 +125,16 @@ def test_failed_cells_are_told_by_their_reason_named_up_to_four_and_counted_beyo
     ]  # fmt: skip
 
 
+def test_cells_without_a_steady_round_are_named_and_counted_as_noisy_no_more(say: Say, stage: Stage) -> None:
+    untimed = row("mamba", 64, state="unstable", rounds=0)
+    kept = row("rwkv", 64, state="unstable", prefill_ms_samples=(1.0,))
+    results.failures(run_of(untimed, kept, row("jamba", 64)))
+    (said,) = stage.said("warning")
+    assert bare(said) == say("benchmark.untimed", cells=results.cell_name(untimed), limit="10%")
+    (noisy,) = stage.said("caption")
+    assert bare(noisy) == f"{say('benchmark.noise.unusable', count=1, total=3)} {results.cell_name(kept)}"
+
+
 def test_cells_that_others_disturbed_and_that_were_noisy_are_counted_of_all(say: Say, stage: Stage) -> None:
     found = [
         row("mamba", 64, foreign_processes=2), row("rwkv", 64, foreign_processes=1),

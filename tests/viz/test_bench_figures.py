@@ -505,3 +505,11 @@ def test_a_fit_is_asked_for_what_is_drawn(english):
     prefill_vs_context([*rows, measurement("mamba", 2048, "oom")], fit=fit, theme=LIGHT, t=english)
     assert [sizes for sizes, _ in asked] == [[256.0, 512.0, 1024.0]]
     assert asked[0][1][0] == pytest.approx([0.256 * v for v in (0.99, 1.0, 1.01)])
+
+
+@pytest.mark.parametrize(("draw", "drawn"), [(decode_vs_context, 1), (prefill_vs_context, 1), (memory_vs_context, 2)])
+def test_a_cell_without_a_steady_round_has_its_bytes_and_says_why_it_has_no_time(draw, drawn, english) -> None:
+    untimed = replace(measurement("transformer", 512, "unstable", cache_bytes=4000), rounds=0)
+    figure = draw([ROWS[0], untimed], theme=LIGHT, t=english)
+    assert len(figure.data["transformer"].values) == drawn
+    assert (english("viz.state.untimed") in texts(figure)) is (drawn == 1)

@@ -12,7 +12,7 @@ from models.records.interval import Interval
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.findings import strips_finding, trade_finding
-from viz.bench.rows import Series, is_degraded, series_of
+from viz.bench.rows import Series, is_degraded, series_of, state_of
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
@@ -43,7 +43,9 @@ def largest_batch(
     for series in series_of([row for row in rows if row.context == context], t=t, among=rows):
         best = max((row for row in series.rows if _step_ms(row)), key=_largest, default=None)
         if best is None:
-            strips.append(ChartStrip(series.name, series.architecture, head=t(f"viz.state.{series.rows[-1].state}")))
+            strips.append(
+                ChartStrip(series.name, series.architecture, head=t(f"viz.state.{state_of(series.rows[-1])}"))
+            )
             continue
         rate, ends = _device_rate(best), _rates((intervals or {}).get(best.cell_id), best.batch)
         text = t("viz.largest_batch.rate", rate=f"{rate:,.0f}")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
-from viz.bench.rows import Series, batches_of, is_degraded, series_of
+from viz.bench.rows import Series, batches_of, is_degraded, series_of, state_of
 from viz.charts.series import ChartAxis, Line, Panel, panels_chart
 from viz.figure import Figure
 from viz.look.labels import Translate
@@ -133,7 +133,7 @@ def _failures(
     failed: dict[int, str] = {}
     for row in series.rows:
         if row.context not in groups and not row.timed:
-            failed.setdefault(row.context, "untimed" if row.measured else row.state)
+            failed.setdefault(row.context, state_of(row))
     reached = max(groups, default=0)
 
     def height(context: int) -> float:

@@ -32,6 +32,11 @@ class Series:
         return self.rows[0].kernels == "reference"
 
 
+def state_of(row: Measurement) -> str:
+    """Return how a cell ended, as viz.state calls it: a measured one without times had no steady round."""
+    return "untimed" if row.measured and not row.timed else row.state
+
+
 def series_of(rows: Iterable[Measurement], *, t: Translate, among: Sequence[Measurement] | None = None) -> list[Series]:
     """Group rows into series, architectures in their usual order; batches stay together.
 

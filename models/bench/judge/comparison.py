@@ -113,6 +113,11 @@ def rounds(row: Measurement, phase: str) -> Rounds:
     return rounds_of(samples, row.rounds if phase == "decode" else len(samples))
 
 
+def of_same_turns(a: Measurement, b: Measurement) -> bool:
+    """Return whether the rounds of two rows were made in the same turns: not where one of them left a round out."""
+    return not (a.rounds_unsteady or b.rounds_unsteady)
+
+
 class _Index:
     """An index of the rows of a run by the values that must be equal, to find the partners of a row quickly."""
 
@@ -143,7 +148,10 @@ def _values(row: Measurement) -> tuple[Any, ...]:
 
 
 def _most_similar(row: Measurement, partners: Sequence[Measurement]) -> Measurement:
-    return max(partners, key=lambda other: (other.measured, other.cell_id == row.cell_id, other.source == row.source))
+    return max(
+        partners,
+        key=lambda other: (other.timed, other.measured, other.cell_id == row.cell_id, other.source == row.source),
+    )
 
 
 def _pair(a: Measurement, b: Measurement) -> CellPair:
@@ -151,7 +159,7 @@ def _pair(a: Measurement, b: Measurement) -> CellPair:
     for phase in PHASES:
         first, second = rounds(a, phase), rounds(b, phase)
         if first and second:
-            verdicts[phase] = verdict(first, second, negligible=BETWEEN_RUNS)
+            verdicts[phase] = verdict(first, second, negligible=BETWEEN_RUNS, paired=of_same_turns(a, b))
     changed = {name: (getattr(a, name), getattr(b, name)) for name in _REPORTED if getattr(a, name) != getattr(b, name)}
     for one, other in ((a.implementation, b.implementation), (a.environment, b.environment)):
         for name in sorted({*one, *other}):

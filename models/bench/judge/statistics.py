@@ -79,12 +79,13 @@ def median_time(rounds: Rounds) -> Interval:
     return _exponential(_combined([_Mean.of(_log_medians(rounds))], [1.0]))
 
 
-def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
+def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE, paired: bool = True) -> Verdict:
     """Return whether a is faster or slower than b, from times by round; "faster": a takes less time.
 
     A round counts once, by the logarithm of its median: its steps share the state of the machine, and a median
     forgives spikes. Equal numbers of rounds are paired in order, so that what both went through cancels
-    (cells of one group are measured in turn within a round); other numbers are compared by Welch's interval.
+    (cells of one group are measured in turn within a round); other numbers, and rounds that are not of the same turns
+    (paired=False), are compared by Welch's interval.
     With 3 to 5 rounds a percentile bootstrap calls equal cells different far too often; Student's interval does not.
     A difference counts where the whole 98 % interval of the ratio lies further than `negligible` from 1.
 
@@ -97,7 +98,7 @@ def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE) -> Verdict:
     fewest = min(len(values) for values in logs)
     if not fewest:
         raise ValueError("no samples")
-    paired = len(logs[0]) == len(logs[1])
+    paired = paired and len(logs[0]) == len(logs[1])
     parts = [_Mean.of(logs[0] - logs[1])] if paired else [_Mean.of(logs[0]), _Mean.of(logs[1])]
     weights = [1.0, -1.0][: len(parts)]
     ratio, decisive = (_exponential(_combined(parts, weights, inside)) for inside in (SHOWN, DECISIVE))

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.bench.judge.comparison import BETWEEN_RUNS, rounds
+from models.bench.judge.comparison import BETWEEN_RUNS, of_same_turns, rounds
 from models.bench.judge.statistics import NEGLIGIBLE, Verdict, verdict
 from models.records.measurement import Measurement
 
@@ -53,7 +53,7 @@ def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
     for phase in PHASES:
         times = [rounds(row, phase) for row in (a, b)]
         if all(times):
-            yield Judged(phase, a, b, verdict(*times, negligible=margin), margin)
+            yield Judged(phase, a, b, verdict(*times, negligible=margin, paired=of_same_turns(a, b)), margin)
 
 
 def _were_interleaved(a: Measurement, b: Measurement) -> bool:

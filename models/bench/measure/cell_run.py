@@ -249,7 +249,7 @@ def _row(run: CellRun) -> Measurement:
         graph=run.graph_said,
         experts_distinct=profile.experts_distinct,
         foreign_processes=run.foreign,
-        sentinel_best_ms=run.best,
+        sentinel_best_ms=min(min(made.sentinel_before, made.sentinel_after) for made in run.rounds),
         load_avg=facts.load_average(),
         implementation=_ran(run),
         environment=facts.environment()

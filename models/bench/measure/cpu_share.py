@@ -19,7 +19,8 @@ _TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 10**
 class CpuTimes:
     """Counters in nanoseconds since the start of the process, or of the machine.
 
-    ran, waited: of all threads of this process; busy: of all cores for all processes; stolen: what a hypervisor took.
+    ran, waited: of all threads of this process; busy: of all cores for all processes; stolen: what a hypervisor took of
+    all cores.
     """
 
     ran: int
@@ -67,6 +68,6 @@ def between(before: CpuTimes | None, after: CpuTimes | None) -> CpuShare | None:
     ran, waited = max(after.ran - before.ran, 0), max(after.waited - before.waited, 0)
     if ran == 0:
         return None
-    stolen = max(after.stolen - before.stolen, 0) / facts.usable_cores()
+    stolen = max(after.stolen - before.stolen, 0) * facts.usable_cores() / (os.cpu_count() or 1)
     others = max(after.busy - before.busy - ran, 0)
     return CpuShare((waited + stolen) / (ran + waited + stolen), others / ran)

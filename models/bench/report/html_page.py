@@ -137,7 +137,7 @@ def _cells(row: Measurement, words: Words) -> dict[str, str]:
         "cache": "" if row.cache_bytes is None else units.size(row.cache_bytes),
         "peak": "" if row.peak_bytes is None else units.size(row.peak_bytes),
         "parity": "" if row.parity_max_rel is None else f"{row.parity_max_rel:.0e}",
-        "reason": "" if row.measured else _why(row, words),
+        "reason": _reason(row, words),
     }
 
 
@@ -159,6 +159,13 @@ def _colors() -> str:
 
 def _name(architecture: str, words: Words) -> str:
     return _word(words, f"nav.{architecture}", architecture)
+
+
+def _reason(row: Measurement, words: Words) -> str:
+    """Say why a row has no times; "" where it has."""
+    if row.timed:
+        return ""
+    return _word(words, "viz.state.untimed", "no steady round") if row.measured else _why(row, words)
 
 
 def _why(row: Measurement, words: Words) -> str:

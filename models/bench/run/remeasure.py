@@ -15,7 +15,15 @@ from models.records.run import Run
 from models.sources import catalogue, sizes
 
 COMMAND = "python -m models bench"
-REPEATABLE = ("cancelled", "failed", "killed", "oom", "predicted_oom_skipped", "timeout")  # may end otherwise next time
+REPEATABLE = (
+    "cancelled",
+    "failed",
+    "killed",
+    "oom",
+    "predicted_oom_skipped",
+    "timeout",
+    "unstable",
+)  # may end otherwise next time
 _FIELDS = {item.name: item for item in dataclasses.fields(Cell)}
 # The options of the command that say what all cells of a run share, in the order they are written.
 _OPTIONS = ("device", "dtype", "view", "attention", "kernels", "experts", "decode", "rounds", "threads", "seed")
@@ -49,8 +57,8 @@ def cells_of(run: Run) -> tuple[Cell, ...]:
 
 
 def unfinished_cells(run: Run) -> tuple[str, ...]:
-    """Return the planned cells of a run without a measurement that may get one: those never begun among them."""
-    states = {row.cell_id: "measured" if row.measured else row.state for row in run.current}
+    """Return the planned cells of a run without times that may get them: those never begun among them."""
+    states = {row.cell_id: "timed" if row.timed else row.state for row in run.current}
     names = (cell.cell_id for cell in cells_of(run))
     return tuple(name for name in names if states.get(name, "cancelled") in REPEATABLE)
 

@@ -4,6 +4,7 @@ A slow spell of the machine then affects all cells of the group. Every failure o
 """
 
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from models.bench.run.job import Job
 from models.machine import facts
 from models.records.measurement import Measurement, from_row
 
+EXTRA_S = 10.0  # of a cell, from which it gets no rounds in place of unsteady ones
 ENOUGH_ROUNDS = 5  # after which a cell may stop early
 AGREED = 0.03  # middle half of the rounds against their median, at which it does
 FINISH_S = 5.0  # to put measured rounds into a row
@@ -42,16 +44,17 @@ class _Open:
     rounds: int = 0  # that were steady
     turns: int = 0  # that were asked for
     made: int = 0  # with those that were made again
-    timed_s: float = 0.0
+    timed_s: float = 0.0  # of steady rounds
+    spent_s: float = 0.0  # of all
     relative: float = 1.0
 
     @property
     def done(self) -> bool:
         """Whether it has its steady rounds: those of the plan, more while they are very short, fewer where they agree.
 
-        However unsteady the machine is, it ends after MOST_ROUNDS times as many.
+        However unsteady the machine is, it ends after MOST_ROUNDS times as many, and a long one with those of the plan.
         """
-        if self.made >= MOST_ROUNDS * self.cell.rounds:
+        if self.made >= MOST_ROUNDS * self.cell.rounds or (self.turns >= self.cell.rounds and self.spent_s > EXTRA_S):
             return True
         if self.rounds >= ENOUGH_ROUNDS and self.timed_s >= LEAST_TIMED_S and self.relative < AGREED:
             return True
@@ -143,8 +146,12 @@ class InterleavedSchedule:
             return [smaller] if smaller else []
         one.turns += 1
         one.made += int(event.get("attempts", 1))
-        one.rounds += bool(event.get("steady", True))
-        one.timed_s += float(event.get("seconds", 0.0))
+        steady, seconds = bool(event.get("steady", True)), float(event.get("seconds", 0.0))
+        one.rounds += steady
+        one.timed_s += seconds * steady
+        one.spent_s += seconds
+        if event.get("sentinel_ms"):
+            self._sentinel_best_ms = min(float(event["sentinel_ms"]), self._sentinel_best_ms or math.inf)
         one.relative = float(event.get("relative", 1.0))
         return [one]
 

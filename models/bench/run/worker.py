@@ -8,7 +8,7 @@ cell it is asked for.
 In:  {"open": cell id, "cell": {...}, "run_id", "prediction", "ceilings", "sentinel_best_ms"}, {"round": cell id},
      {"finish": cell id}, {"kill": cell id}, {"open": name, "ceilings_of": {"device", "dtype", "threads"}}
 Out: {"event": "hello"}, and with "cell_id": {"event": "started", "pid"}, {"event": "phase", "phase", "done", "of"},
-     {"event": "ready"}, {"event": "round", "seconds", "steady", "attempts", "relative"},
+     {"event": "ready"}, {"event": "round", "seconds", "steady", "attempts", "relative", "sentinel_ms"},
      {"event": "row", "row": {...}}, {"event": "ceilings", ...}, {"event": "exit", "signal"},
      {"event": "error", "state", "key", "message", "values"}
 """
@@ -99,7 +99,10 @@ def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
         if "round" in message:
             made = run.round()
             seconds = (made.e2e + made.sentinel_before + made.sentinel_after) / 1e3
-            answer(event="round", seconds=seconds, steady=made.steady, attempts=made.attempts, relative=run.spread)
+            answer(
+                event="round", seconds=seconds, steady=made.steady, attempts=made.attempts, relative=run.spread,
+                sentinel_ms=min(made.sentinel_before, made.sentinel_after),
+            )  # fmt: skip
         if "finish" in message:
             answer(event="row", row=run.row().to_row())
             return

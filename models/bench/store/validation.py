@@ -30,6 +30,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 _RESERVED = ("reason_lang", "reason_key")  # names of the function that fills a reason's sentence
 
+# What a row without a steady round does not have.
+_TIMES = (
+    "prefill_ms_samples", "decode_ms_samples", "first_token_ms_samples", "e2e_ms_samples", "ttft_ms_med",
+    "ttft_iqr_rel", "tpot_ms_med", "tpot_iqr_rel", "decode_tokens_per_s", "e2e_tokens_per_s", "mbu", "mfu",
+    "launch_fraction",
+)  # fmt: skip
+
 
 @lru_cache(maxsize=1)
 def kinds() -> Mapping[str, tuple[type, bool]]:
@@ -141,7 +148,7 @@ def _sound(name: str, number: int, row: Measurement) -> None:
             _bad(name, number, column, "")
     _known(name, number, row)
     if row.state == "unstable" and row.rounds == 0:  # no round was steady: bytes alone
-        for column in ("prefill_ms_samples", "decode_ms_samples", "first_token_ms_samples", "e2e_ms_samples"):
+        for column in _TIMES:
             if getattr(row, column):
                 _bad(name, number, column, getattr(row, column))
         return

@@ -37,7 +37,7 @@ def measured_text(rows: Sequence[Measurement], aspect: str) -> str:
     found = _FOUND[aspect](rows) if rows else ""
     if found and rows[0].batch > 1:
         found = f"{t('benchmark.plan.batch', count=rows[0].batch)}: {found}"
-    doubtful = found and aspect in TIMED and any(row.noise == "unusable" for row in rows)
+    doubtful = found and aspect in TIMED and any(row.timed and row.noise == "unusable" for row in rows)
     return f"{found}. {t('benchmark.measured.unsteady')}" if doubtful else found
 
 
@@ -98,8 +98,8 @@ def _growth(rows: Sequence[Measurement]) -> str:
 
 
 def _speed(rows: Sequence[Measurement]) -> str:
-    last = rows[-1]
-    if not last.decode_ms_samples or not last.ttft_ms_med:
+    last = next((row for row in reversed(rows) if row.decode_ms_samples and row.ttft_ms_med), None)
+    if last is None or not last.ttft_ms_med:
         return ""
     decode = spread(last.decode_ms_samples)
     read = last.batch * last.context / last.ttft_ms_med * 1e3
