@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
+from settling import settle
 
 from pages.shared import site
 from pages.shared.words import content, i18n
@@ -37,7 +38,7 @@ def await_figure(page: Page, *, timeout_ms: float = LOOK_MS) -> None:
 
 def await_end(page: Page) -> None:
     """Wait until the script has run to its end."""
-    page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+    settle(page)
 
 
 def heading(page: Page) -> str:

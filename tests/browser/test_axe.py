@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from settling import settle
 
 from pages.shared import icons, site
 from pages.shared.words import content, i18n
@@ -45,8 +46,7 @@ PLANTED = """() => {
 
 def settled(page: Page) -> None:
     """Wait until the script has run to its end and nothing is fetched."""
-    page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-    page.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    settle(page)
 
 
 def opened(server, visit, page: str, lang: str):

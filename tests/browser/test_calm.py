@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from settling import settle
 
 from pages.shared import document, site
 from pages.shared.words import content, i18n
@@ -36,8 +37,7 @@ def address(url: str, page: str, query: str = "") -> str:
 def settled(page: Page) -> None:
     """Wait until a figure is on screen and the script has run to its end."""
     page.locator(FIGURE).first.wait_for(state="visible", timeout=LOOK_MS)
-    page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-    page.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    settle(page)
 
 
 def layer_buttons(page: Page):
@@ -65,6 +65,7 @@ def test_a_run_does_not_write_what_the_document_says_already(server, visit) -> N
     """A browser computes the style of every element anew when the document's language is set, even to the same one."""
     seen = visit(address(server.url, "transformer"))
     settled(seen.page)
+    seen.page.wait_for_function("document.documentElement.dataset.mode", timeout=LOOK_MS)  # written once, at the end
     seen.page.evaluate(WATCH_DOCUMENT)
     layer_buttons(seen.page).nth(2).click()
     seen.page.wait_for_url("**layer=2**", timeout=LOOK_MS)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
+from settling import settle
 
 from pages.shared import site
 
@@ -26,8 +27,7 @@ def contrast(one: list[float], other: list[float]) -> float:
 def opened(server, visit, page: str):
     seen = visit(f"{server.url}/{site.page(page).url_path}")
     seen.page.locator("[class*='st-key-card-'] .cs-title").first.wait_for(state="visible", timeout=LOOK_MS)
-    seen.page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-    seen.page.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    settle(seen.page)
     return seen.page
 
 
@@ -38,7 +38,7 @@ def looks(page) -> Iterator[bool]:
         page.locator(f"html[style*='color-scheme: {'dark' if dark else 'light'}']").wait_for(
             state="attached", timeout=LOOK_MS
         )
-        page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+        settle(page)
         yield dark
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from settling import settle
 
 from pages.shared import site
 from pages.shared.words import content, i18n
@@ -45,8 +46,7 @@ BOX = "card => { const { width, height } = card.getBoundingClientRect(); return 
 def opened(server, visit, page: str, **options: Any):
     seen = visit(f"{server.url}/{site.page(page).url_path}?text={TEXT.replace(' ', '+')}&lang=en&layer=2", **options)
     seen.page.locator(DRAWN).first.wait_for(state="visible", timeout=LOOK_MS)
-    seen.page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-    seen.page.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    settle(seen.page)
     return seen
 
 
@@ -299,6 +299,8 @@ def test_without_full_screen_the_entry_is_hidden(server, chromium: Browser) -> N
 
 def test_a_menu_that_is_opened_before_its_words_have_come_gets_them(server, visit) -> None:
     page = opened(server, visit, "mamba").page
+    page.wait_for_function("window.contextscope?.words", timeout=LOOK_MS)
+    settle(page)
     page.evaluate("() => { window.kept = contextscope.words; contextscope.words = undefined }")
     first = menu_of(card_of(page, "mamba.film")).locator("[role='menuitem']").first
     assert first.inner_text() == ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route
+from settling import settle
 
 from pages.shared import document, site
 
@@ -75,8 +76,7 @@ class FirstVisit:
 def settled(page: Page) -> None:
     """Wait until a figure is on screen and the script has run to its end."""
     page.locator(FIGURE).first.wait_for(state="visible", timeout=LOOK_MS)
-    page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-    page.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    settle(page)
 
 
 def listen(page: Page, seen: FirstVisit) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import Page, expect
+from settling import settle
 
 from pages.shared import site
 
@@ -69,8 +70,7 @@ STILL = """() => new Promise((done) => {
 def opened(server, visit, page: str) -> Page:
     seen: Page = visit(f"{server.url}/{site.page(page).url_path}").page
     seen.locator(f"{CARD} :is(canvas, table, [data-testid='stVegaLiteChart'] svg)").first.wait_for(timeout=LOOK_MS)
-    seen.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
-    seen.wait_for_load_state("networkidle", timeout=LOOK_MS)
+    settle(seen)
     seen.evaluate(STILL)
     return seen
 

@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from settling import settle
 
 from pages.shared.words import i18n
 
@@ -46,7 +47,7 @@ def arrive(page: Page, url: str) -> list[int]:
     page.on("websocket", socket)
     page.goto(url)
     page.locator(f"{CARD} .lane canvas").first.wait_for(state="visible", timeout=LOOK_MS)
-    page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+    settle(page)
     page.locator(CARD).scroll_into_view_if_needed()
     return sizes
 

@@ -17,6 +17,7 @@ PICTURES = """() => [...document.querySelectorAll(".stApp [class*='st-key-card-'
   const canvas = inner?.querySelector("canvas.base");
   return canvas ? [card.className.match(/st-key-card-(\\S+)/)[1], canvas.toDataURL()] : null;
 }).filter(Boolean)"""
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 STILL = {"rwkv-spectrum"}  # a picture without tokens
 
 
@@ -49,6 +50,7 @@ def test_a_token_changes_every_picture_and_the_address_without_the_server(server
     visited.page.wait_for_timeout(600)
     assert visited.frames == [], "hover is no affair of the server"
     visited.page.locator(".bar .word").nth(4).click()
+    visited.page.evaluate(PAINTED)
     after = pictures(visited.page)
     unchanged = {name for name, picture in after.items() if picture == before[name]}
     assert unchanged <= STILL

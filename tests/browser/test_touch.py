@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from settling import settle
 
 from pages.shared import site
 
@@ -32,7 +33,7 @@ def phone(server, chromium: Browser) -> Iterator:
         shown = context.new_page()
         shown.goto(f"{server.url}/{site.page(page).url_path}")
         shown.locator(FIGURE).first.wait_for(state="visible", timeout=LOOK_MS)
-        shown.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+        settle(shown)
         return shown
 
     yield opened

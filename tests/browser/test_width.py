@@ -1,6 +1,7 @@
 """The page uses the window: the navigation names every page, and at twice its size a page shows its first figure."""
 
 import pytest
+from settling import settle
 
 from pages.shared import site
 from pages.shared.words import i18n
@@ -19,7 +20,7 @@ NAMED = """() => {
 def opened(server, visit, *, lang: str, width: int):
     seen = visit(f"{server.url}/transformer", lang=lang, width=width)
     seen.page.locator("[class*='st-key-card-'] canvas").first.wait_for(state="visible", timeout=LOOK_MS)
-    seen.page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+    settle(seen.page)
     return seen.page
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
+from settling import settle
 
 from pages.shared.words import i18n
 
@@ -14,7 +15,7 @@ TEXT = "The old sailor tied the boat, and the old dog slept."
 def opened(server, visit, page: str, query: str = ""):
     seen = visit(f"{server.url}/{page}?text={TEXT.replace(' ', '%20')}{query}")
     seen.page.locator(".st-key-next-" + (page or "overview")).locator("table").first.wait_for(timeout=LOOK_MS)
-    seen.page.locator("[data-test-script-state='notRunning']").first.wait_for(state="attached", timeout=LOOK_MS)
+    settle(seen.page)
     return seen
 
 
