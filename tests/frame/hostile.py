@@ -69,7 +69,7 @@ TAGS = frozenset(
 ATTRIBUTES = frozenset(
     {"class", "id", "title", "style", "scope", "colspan", "rowspan", "lang", "href", "target", "rel", "value", "open"}
     | {"aria-expanded", "aria-haspopup", "aria-hidden", "aria-label", "data-figure", "data-source", "role", "type"}
-    | {"data-at", "data-models"}
+    | {"data-at", "data-each", "data-models", "data-said"}
 )
 REVERSING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 

@@ -542,14 +542,21 @@ def test_a_text_is_drawn_again_by_itself_while_it_is_written(
     say: Say, stage: Stage, monkeypatch, running, pace
 ) -> None:
     order: list[Any] = []
-    run = None if running is None else SimpleNamespace(running=running, asked=lambda: order.append("asked"))
+    run = None
+    if running is not None:
+        run = SimpleNamespace(
+            running=running,
+            asked=lambda: order.append("asked"),
+            wait_first=lambda seconds: order.append(("wait_first", seconds)),
+        )
     readers = (("mamba", "T1"), ("rwkv", "T2"))
     monkeypatch.setattr(continuing, "_run", lambda page, text: order.append(("run", page, text)) or run)
     for name in ("_controls", "_troubles", "_status", "_columns"):
         monkeypatch.setattr(continuing, name, lambda *given, name=name: order.append((name, *given)))
     monkeypatch.setattr(continuing, "ticker", lambda every, *, key: order.append((every, key)))
     continuing.draw("mamba", readers)
-    own = [] if run is None else ["asked", ("_status", run), ("_columns", "mamba", readers, run)]
+    waits = [("wait_first", continuing.FIRST_S)] if running else []
+    own = [] if run is None else ["asked", *waits, ("_status", run), ("_columns", "mamba", readers, run)]
     assert order == [("run", "mamba", "T1"), ("_controls", "mamba", readers, run), ("_troubles", "mamba"), *own,
                      (pace, "mamba.ticker")]  # fmt: skip
     assert words_of(stage.said("html")[0]) == say("next_word.continue_title")

@@ -99,7 +99,7 @@ def test_warming_notes_every_model_that_fails(monkeypatch):
 
 def test_our_routes_stand_at_the_root_and_under_a_base_path():
     paths = [route.path for route in app.routes("lecture/ctx/")]
-    own = ["/api/ready", "/api/tokens", "/assets"]
+    own = ["/api/ready", "/api/drawn", "/api/tokens", "/assets"]
     assert paths == [*own, *(f"/lecture/ctx{path}" for path in own)]
     assert [route.path for route in app.routes("")] == [route.path for route in app.routes("/")] == own
 
