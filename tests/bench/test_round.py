@@ -3,7 +3,7 @@
 import pytest
 from scripted import Fed, checkpoint
 
-from models.bench.measure import cell_run, memory
+from models.bench.measure import cell_run, cpu_share, memory
 from models.bench.measure.clock import Clock
 from models.records.cell import Cell
 
@@ -12,6 +12,7 @@ from models.records.cell import Cell
 def run(monkeypatch):
     """A run of a cell of 23 tokens in a batch of 3 over a model that notes what it is fed."""
     monkeypatch.setattr(Clock, "sentinel", lambda _: 1.0)
+    monkeypatch.setattr(cpu_share, "between", lambda *_: None)  # a round is not made again because other tests compute
     made = cell_run.CellRun(Cell("transformer", "x", 23, batch=3, decode_tokens=5), run_id="r")
     made.adapter, made.checkpoint = Fed(), checkpoint()
     made.clock = Clock(made.cell, made.adapter, made.checkpoint)
