@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Page
+from settling import settle
 
 from models import registry
 from models.records.trace import LayerTrace, ModelTrace
@@ -51,6 +52,7 @@ def opened(visit, server, page: str, card: str, **options: Any):
     chart = visited.page.locator(f".st-key-card-{card} [data-testid='stVegaLiteChart'] svg")
     chart.scroll_into_view_if_needed(timeout=LOOK_MS)
     chart.wait_for(timeout=LOOK_MS)
+    settle(visited.page)
     count = -1
     while count != len(visited.frames):
         count = len(visited.frames)

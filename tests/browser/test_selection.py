@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import Page
+from settling import settle
 
 from pages.shared import site
 
@@ -26,6 +27,7 @@ def opened(visit, server, page: str, query: str = ""):
     visited = visit(f"{server.url}/{'' if page == site.HOME else page}{query}")
     visited.page.wait_for_selector(".bar .word", timeout=LOOK_MS)
     visited.page.wait_for_selector(".stApp canvas.base, [data-testid='stVegaLiteChart'] svg", timeout=LOOK_MS)
+    settle(visited.page)
     calm(visited)
     return visited
 
@@ -43,7 +45,11 @@ def pictures(page: Page) -> dict[str, str]:
 
 @pytest.mark.parametrize("page", LEARN)
 def test_a_token_changes_every_picture_and_the_address_without_the_server(server, visit, page: str) -> None:
-    visited = opened(visit, server, page)
+    visited = visit("about:blank")
+    visited.page.emulate_media(reduced_motion="reduce")  # or the overview plays meanwhile, and longer on a busy machine
+    visited.page.goto(f"{server.url}/{site.page(page).url_path}")
+    settle(visited.page)
+    calm(visited)
     before = pictures(visited.page)
     visited.frames.clear()
     visited.page.locator(".bar .word").nth(4).hover()
