@@ -3,7 +3,6 @@
 import dataclasses
 import doctest
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from scripted import Fed, checkpoint
@@ -210,31 +209,6 @@ def test_the_least_reading_of_a_run_is_passed_on_to_its_later_cells(monkeypatch)
     made.measure([cell_and_guess(16)])
     made.measure([cell_and_guess(32)])
     assert [one["sentinel_best_ms"] for one in worker.opened] == [0.7, 0.5]
-
-
-def test_a_row_keeps_the_least_reading_of_its_own_rounds(run, monkeypatch) -> None:
-    """The best of the machine is forgotten with the rows that showed it: it may have become slower for good."""
-    from models.bench.measure.derived import Round
-
-    seen = {}
-    monkeypatch.setattr(cell_run, "Measurement", lambda **columns: seen.update(columns))
-    for name in ("of_rounds", "of_times", "of_bytes", "of_roofline_peaks"):
-        monkeypatch.setattr(cell_run.derived, name, lambda *_: {})
-    monkeypatch.setattr(cell_run.accounting, "shape_of", lambda _: None)
-    monkeypatch.setattr(cell_run.accounting, "params_active", lambda _: 0)
-    for name in ("_asked", "_predicted", "_spent", "_ran"):
-        monkeypatch.setattr(cell_run, name, lambda *_: {})
-    monkeypatch.setattr(cell_run, "config_hash", lambda _: "")
-    blank = SimpleNamespace(cached=0, batch=0, chunked=0, float32=0, baseline=0, ops_per_token=0, experts_distinct=None)
-    run.parity = run.meter = run.profile = blank
-    blank.waiting = lambda _: 0.0
-    run.sizes, run.warmup_steps, run.harness_ms, run.foreign, run.started_ns = None, 0, 0.0, 0, 0
-    run.rounds, run.best = (
-        [Round(1, 1, 1, (1.0,), 0.9, 0.8, steady=True), Round(1, 1, 1, (1.0,), 0.7, 1.0, steady=True)],
-        0.1,
-    )
-    run.row()
-    assert seen["sentinel_best_ms"] == 0.7
 
 
 def test_the_best_is_that_of_this_machine_alone(monkeypatch) -> None:

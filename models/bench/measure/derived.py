@@ -129,17 +129,15 @@ def of_roofline_peaks(cell: Cell, shape: Shape, rounds: Sequence[Round], peaks: 
     mbu: bytes a decoding step must move, against its median time; mfu: operations of the prompt, against the median
     time of reading it, the first token's choice not included.
     """
-    rounds = steady(rounds)
-    if peaks is None or not rounds:
+    step = step_ms(rounds)
+    if peaks is None or step is None:
         return {}
     moved = step_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
     flops = cell.batch * accounting.prefill_flops(shape, tokens=cell.context)
-    prefill_ms = spread([made.prefill for made in rounds]).median
+    prefill_ms = spread([made.prefill for made in steady(rounds)]).median
     return {
         "bandwidth_bytes_per_s": peaks.bandwidth_bytes_per_s,
         "peak_flops_per_s": peaks.peak_flops_per_s,
-        "mbu": moved
-        / (spread([took for made in rounds for took in made.decode]).median / 1e3)
-        / peaks.bandwidth_bytes_per_s,
+        "mbu": moved / (step / 1e3) / peaks.bandwidth_bytes_per_s,
         "mfu": flops / (prefill_ms / 1e3) / peaks.peak_flops_per_s,
     }

@@ -23,7 +23,7 @@ COMMAND = (sys.executable, "-u", "-m", "models", "serve-worker")
 POLL_S = 0.05
 LATE_S = 0.05  # for what was said in time to arrive
 # Threads that spin while they wait take the cores from those that have something to do: beside two busy processes a
-# token of the bundled Mamba took 65 to 150 ms so, and 20 ms where they sleep.
+# token of the bundled Mamba took 34 to 152 ms so, and 20 ms where they sleep.
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 START_LIMIT_S = 180.0  # importing torch from a cold disk
 
