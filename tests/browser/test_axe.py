@@ -61,7 +61,7 @@ def unfold(page: Page) -> None:
     while page.evaluate(SHUT):
         page.wait_for_timeout(20)  # or the click before is lost
     settled(page)
-    page.locator(f"{DEFINITION} > summary").first.evaluate("one => one.click()")
+    page.locator(f"{DEFINITION} > summary").first.evaluate("one => one.parentElement.open || one.click()")  # it may be
     page.locator(f"{DEFINITION}[open] .katex").first.wait_for(timeout=LOOK_MS)
     if page.locator(BADGE).count():  # figures of a benchmark have none
         page.locator(BADGE).first.click()
