@@ -25,6 +25,8 @@ _SHOWN = f'<input type="hidden" id="{SHOWN}" autocomplete="off">'  # in which ch
 _TITLE = "<title>Streamlit</title>"
 _ROOT = '<html lang="en">'
 _END, _BODY = "</head>", "<body>"
+_FONT = '<link rel="preload" as="font" type="font/woff2" crossorigin href="assets/{}">'
+_LETTERS = {"ko": ASSETS / "fonts" / "contextscope" / "contextscope-hangul.woff2"}  # besides those of head.html
 _UNUSED = re.compile(r"<link\s[^>]*SourceSans[^>]*>")  # Streamlit asks early for a typeface that our theme replaces
 
 
@@ -84,8 +86,10 @@ class DocumentHead:
         head = self.head.replace("PAGE_TITLE", escape(title(page, lang)))
         document = _UNUSED.sub("", document.replace(_TITLE, head, 1))
         document = document.replace(_ROOT, f'<html lang="{lang}" data-page="{page}">', 1)
-        scripts = (f'<link rel="modulepreload" crossorigin href="./{script}">' for script in preload.scripts(page))
-        document = document.replace(_END, "\n".join((*scripts, _END)), 1)
+        early = [f'<link rel="modulepreload" crossorigin href="./{script}">' for script in preload.scripts(page)]
+        if font := _LETTERS.get(lang):
+            early.append(_FONT.format(font.relative_to(ASSETS).as_posix()))
+        document = document.replace(_END, "\n".join((*early, _END)), 1)
         return document.replace(_BODY, f"{_BODY}\n{self.style}\n{_SHOWN}", 1).encode()
 
 

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from models.looks import looks
+from models.machine.paths import ASSETS
 from pages.shared import document, preload, site
 from pages.shared.document import DocumentHead
 from pages.shared.words import i18n
@@ -78,6 +79,14 @@ def test_every_architecture_gives_its_page_its_accent(client):
 def test_no_typeface_is_asked_for_that_nothing_is_written_in(client):
     assert "SourceSans" in (preload.STATIC / "index.html").read_text(encoding="utf-8"), "Streamlit asks for it"
     assert "SourceSans" not in got(client)
+
+
+def test_the_letters_of_the_language_are_fetched_before_a_word_is_drawn(client):
+    """Lines that are first drawn in another typeface break elsewhere, and what stands below them jumps."""
+    early = r'<link rel="preload" as="font" type="font/woff2" crossorigin href="([^"]+)">'
+    fonts = {lang: re.findall(early, got(client, f"/mamba?lang={lang}")) for lang in ("ko", "en")}
+    assert set(fonts["ko"]) - set(fonts["en"]) == {"assets/fonts/contextscope/contextscope-hangul.woff2"}
+    assert all((ASSETS.parent / font).is_file() for font in fonts["ko"])
 
 
 @pytest.mark.parametrize("page", ["mamba", "benchmark"])
