@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from models.bench.plan.plan import Cell, Plan, Prediction
+from models.bench.run import board
+from models.bench.run.board import CellProgress
 from models.bench.run.job import Job
 
 FITS = Prediction(1, 1, 1, 1, 1.0, 1.0, 10.0, fits=True)
@@ -16,7 +18,14 @@ def job(**changes):
     made = Job("r", Plan(cells, (FITS, FITS, FITS, too_large)), None, state="running")
     for name, value in changes.items():
         setattr(made, name, value)
+    done = zip(cells, range(round(made.spent_predicted_s / FITS.seconds)), strict=False)
+    made.board = {cell.cell_id: CellProgress("ok") for cell, _ in done} | made.board
     return made
+
+
+def at(context, *rounds, seconds=0.0, state="ready"):
+    """Return the place on the board of one cell, after so many rounds of so many seconds together."""
+    return {Cell("mamba", "mamba", context).cell_id: CellProgress(state, rounds, seconds)}
 
 
 @pytest.mark.parametrize(
@@ -61,3 +70,42 @@ def test_a_budget_stops_further_turns(monkeypatch, budget, elapsed, turn, spent,
     made = job(started=1000.0, spent_predicted_s=10.0, spent_s=spent)
     made.plan = replace(made.plan, budget_s=budget)
     assert made.lacks_time(10.0, turn) is lacks
+
+
+ROUNDS_S = replace(FITS, prefill_ms=1000.0, decode_ms=1000.0 / 32)  # two seconds a round, three rounds of ten seconds
+
+
+@pytest.mark.parametrize(
+    ("places", "worked", "left"),
+    [
+        ({}, 0.0, 30.0),
+        (at(1), 4.0, 26.0),  # loaded as fast as predicted
+        (at(1), 8.0, 52.0),  # half as fast
+        (at(1, True, seconds=2.0), 6.0, 24.0),
+        (at(1, True, seconds=8.0), 6.0, 36.0),  # its own rounds say more than the prediction
+        (at(1, True, False, seconds=4.0), 8.0, 22.0),
+        (at(1, True, True, True, True, seconds=8.0), 10.0, 20.0),  # one more than planned
+        (at(1, True, True, True, seconds=6.0) | at(2, seconds=0.0), 14.0, 16.0),
+        (at(1, state="oom"), 0.0, 20.0),
+    ],
+)
+def test_rounds_tell_the_time_that_is_left(monkeypatch, places, worked, left):
+    monkeypatch.setattr("models.bench.run.job.time.monotonic", lambda: 1000.0 + worked)
+    made = job(started=1000.0, board=places)
+    made.plan = replace(made.plan, predictions=(*[ROUNDS_S] * 3, replace(FITS, fits=False)))
+    made.spent_s = worked
+    assert made.remaining_s() == pytest.approx(left)
+
+
+def test_rounds_are_counted_over_the_cells_that_fit():
+    assert board.rounds(job().plan, {}) == (0, 9)
+    assert board.rounds(job().plan, at(1, True, False)) == (2, 9)
+    assert board.rounds(job().plan, at(1, *[True] * 7)) == (3, 9), "more than its own are not counted"
+    assert board.rounds(job().plan, at(1, True, state="timeout") | at(8, state="predicted_oom_skipped")) == (3, 9)
+
+
+def test_a_round_is_noted_with_its_times_where_it_was_steady():
+    now = CellProgress("measuring").after({"steady": False, "seconds": 2.0, "prefill_ms": 5.0, "decode_ms": 1.0})
+    now = now.after({"seconds": 1.0, "prefill_ms": 4.0, "decode_ms": 0.5})
+    assert now == CellProgress("ready", (False, True), 3.0, (4.0,), (0.5,))
+    assert not now.finished and CellProgress("ok").finished and not CellProgress().finished

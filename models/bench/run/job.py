@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from models.bench.plan.plan import Cell, Plan
+from models.bench.run import board
+from models.bench.run.board import Board
 from models.records.measurement import Measurement
 
 OVERRUN = 1.5  # of the budget, from which no further group of cells is started
@@ -40,8 +42,9 @@ class Job:
     worker_pid: int | None = None
     started: float | None = None
     ended: float | None = None
-    spent_s: float = 0.0  # when the last cell was done
-    spent_predicted_s: float = 0.0
+    spent_s: float = 0.0  # when the last cell or round was done
+    spent_predicted_s: float = 0.0  # of the cells that are done
+    board: Board = field(default_factory=dict)
 
     @property
     def worked_s(self) -> float:
@@ -54,14 +57,15 @@ class Job:
 
     @property
     def pace(self) -> float:
-        """Return how many times as long as predicted the cells took that are done."""
-        return self.spent_s / self.spent_predicted_s if self.spent_predicted_s > 0 else 1.0
+        """Return how many times as long as predicted everything took that is done."""
+        predicted_s = self.spent_predicted_s + board.worth_s(self.plan, self.board)
+        return self.spent_s / predicted_s if predicted_s > 0 and self.spent_s > 0 else 1.0
 
     def remaining_s(self) -> float | None:
-        """Scale the prediction of what is left by the pace so far, less what it has run already."""
+        """Return how long it will take: by what the rounds of open cells took, by prediction and pace for the others."""
         if self.state not in ("queued", "running"):
             return 0.0
-        left = max(self.plan.seconds - self.spent_predicted_s, 0.0) * self.pace
+        left = board.left_s(self.plan, self.board, self.pace)
         return max(left - (self.worked_s - self.spent_s), 0.1 * left)
 
     def lacks_time(self, group_s: float, turn_s: float) -> bool:
@@ -92,6 +96,8 @@ class Job:
             self.remaining_s(),
             not self.going.is_set(),
             None if self.held_since is None else time.monotonic() - self.held_since,
+            self.board,
+            *board.rounds(self.plan, self.board),
         )
 
 
@@ -101,7 +107,8 @@ class Progress:
 
     position: how many runs are before it on its device, those of other programs included (0: it is running). round: of
     the cell being measured, 0 while it is prepared. elapsed_s: without pauses. paused: it was asked to pause; held_s:
-    for how long it has done nothing since, None while it still ends the turn it is in.
+    for how long it has done nothing since, None while it still ends the turn it is in. board: where each cell stands.
+    rounds: made so far, of rounds_total.
     """
 
     run_id: str
@@ -117,6 +124,9 @@ class Progress:
     remaining_s: float | None
     paused: bool = False
     held_s: float | None = None
+    board: Board = field(default_factory=dict)
+    rounds: int = 0
+    rounds_total: int = 0
 
     @property
     def live(self) -> bool:

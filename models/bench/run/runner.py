@@ -1,6 +1,7 @@
 """Run plans from a queue with one thread per device, one run at a time. A row is stored when it is measured."""
 
 import atexit
+import dataclasses
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 from models.bench.plan.plan import Plan, Prediction, Rates, measure_rates
 from models.bench.plan.settings import check
 from models.bench.run import remeasure, sentinel
+from models.bench.run.board import CellProgress
 from models.bench.run.host import WorkerHost
 from models.bench.run.job import Job, Progress
 from models.bench.run.lease import Lease
@@ -271,6 +273,8 @@ class Runner:
         """Store a row. prediction: of the planned cell that it finishes, None for one beside the plan."""
         job.unstored.append(row)
         self._flush(job)
+        now = job.board.get(row.cell_id, CellProgress())
+        self._note(job, board={**job.board, row.cell_id: dataclasses.replace(now, state=row.state)})
         if prediction is not None:
             with self._lock:
                 job.done += 1

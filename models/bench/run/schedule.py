@@ -16,6 +16,7 @@ from models.bench.plan.budget import LEAST_ROUNDS
 from models.bench.plan.plan import LEAST_TIMEOUT_S, Cell, Prediction
 from models.bench.plan.prediction import LEAST_TIMED_S, MOST_ROUNDS
 from models.bench.run import job as job_module
+from models.bench.run.board import CellProgress
 from models.bench.run.host import Event, Outcome, Worker, WorkerHost
 from models.bench.run.job import Job
 from models.machine import facts
@@ -125,6 +126,7 @@ class InterleavedSchedule:
         if skipped is not None:
             return self._failed(cell, prediction, skipped, planned=planned, started_ns=started)
         self._note(cell=cell, phase="", round=0, worker_pid=None)
+        self._mark(cell, CellProgress("loading"))
         worker = self._host.open(
             cell,
             run_id=self._job.run_id,
@@ -135,15 +137,19 @@ class InterleavedSchedule:
         ready = self._ask(worker, None, "ready", prediction)
         if isinstance(ready, Outcome):
             return self._failed(cell, prediction, ready, planned=planned, started_ns=started)
+        self._mark(cell, CellProgress("ready"))
         return _Open(cell, prediction, worker, planned)
 
     def _round(self, one: _Open) -> list[_Open]:
         """Make one round of a cell; returns it, or the smaller one that goes on in its place, or nothing."""
         self._note(cell=one.cell, round=one.turns + 1)
+        now = self._job.board.get(one.cell.cell_id, CellProgress())
+        self._mark(one.cell, dataclasses.replace(now, state="measuring"))
         event = self._ask(one.worker, "round", "round", one.prediction)
         if isinstance(event, Outcome):
             smaller = self._failed(one.cell, one.prediction, event, planned=one.planned, started_ns=time.time_ns())
             return [smaller] if smaller else []
+        self._mark(one.cell, now.after(event), spent_s=self._job.worked_s)
         one.turns += 1
         one.made += int(event.get("attempts", 1))
         steady, seconds = bool(event.get("steady", True)), float(event.get("seconds", 0.0))
@@ -200,6 +206,9 @@ class InterleavedSchedule:
         """
         found, self._between = list(self._between.values()), {}
         return [one for one in found if not (self._job.cancelled.is_set() or self._job.lacks_time(0, one[1].seconds))]
+
+    def _mark(self, cell: Cell, now: CellProgress, **changes: float) -> None:
+        self._note(board={**self._job.board, cell.cell_id: now}, **changes)
 
     def _hold(self) -> None:
         """Wait while the run is paused, for a limited time."""

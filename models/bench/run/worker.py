@@ -8,7 +8,8 @@ cell it is asked for.
 In:  {"open": cell id, "cell": {...}, "run_id", "prediction", "ceilings", "sentinel_best_ms"}, {"round": cell id},
      {"finish": cell id}, {"kill": cell id}, {"open": name, "ceilings_of": {"device", "dtype", "threads"}}
 Out: {"event": "hello"}, and with "cell_id": {"event": "started", "pid"}, {"event": "phase", "phase", "done", "of"},
-     {"event": "ready"}, {"event": "round", "seconds", "steady", "attempts", "relative", "sentinel_ms"},
+     {"event": "ready"}, {"event": "round", "seconds", "steady", "attempts", "relative", "sentinel_ms",
+     "prefill_ms", "decode_ms"},
      {"event": "row", "row": {...}}, {"event": "ceilings", ...}, {"event": "exit", "signal"},
      {"event": "error", "state", "key", "message", "values"}
 """
@@ -21,6 +22,7 @@ import re
 import selectors
 import signal
 import socket
+import statistics
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -102,6 +104,7 @@ def _measure(request: Mapping[str, Any], listen: Listen, answer: Say) -> None:
             answer(
                 event="round", seconds=seconds, steady=made.steady, attempts=made.attempts, relative=run.spread,
                 sentinel_ms=min(made.sentinel_before, made.sentinel_after),
+                prefill_ms=made.prefill, decode_ms=statistics.median(made.decode),
             )  # fmt: skip
         if "finish" in message:
             answer(event="row", row=run.row().to_row())
