@@ -13,6 +13,7 @@ from models.records.measurement import Measurement
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 TITLE_LENGTH = 120
+NO_ROOM = ("oom", "predicted_oom_skipped", "unsupported")
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,17 @@ class Run:
                 found[row.cell_id] = row
         object.__setattr__(self, "current", tuple(found.values()))
         object.__setattr__(self, "last", tuple({row.cell_id: row for row in self.rows}.values()))
+
+    @property
+    def complete(self) -> bool:
+        """Return whether it came to its end and every cell has steady times, or has no room on the device."""
+        told = all(_steady(row) or row.state in NO_ROOM for row in self.current)
+        whole = len(self.current) >= len(self.cells) and any(row.measured for row in self.current)
+        return self.ended == "done" and whole and told
+
+
+def _steady(row: Measurement) -> bool:
+    return row.timed and row.noise != "unusable"
 
 
 def _told(row: Measurement) -> int:

@@ -251,6 +251,46 @@ def test_own_runs_come_before_recorded_ones(tmp_path, measurement):
     assert [run.run_id for run in both.runs()] == [own, "shipped"]
 
 
+def test_the_run_to_show_first_is_steady_and_complete(tmp_path, measurement):
+    """A busy machine or an early end must not be the first thing that every later visitor sees."""
+    store, two = Store(tmp_path), [{"architecture": "mamba"}] * 2
+
+    def made(*rows, ended="done"):
+        run_id = store.create(cells=two, environment={})
+        for context, state in enumerate(rows, start=1):
+            store.append(measurement(run_id, context, state=state))
+        if ended:
+            store.finish(run_id, ended)
+        return run_id
+
+    shipped = store.latest()
+    assert shipped.recorded and shipped.complete
+    for rows, ended in ((("ok", "unstable"), "done"), (("ok",), "done"), (("ok", "timeout"), "done"),
+                        (("ok", "failed"), "done"), (("ok", "ok"), "cancelled"), (("ok", "ok"), ""),
+                        (("oom", "oom"), "done")):  # fmt: skip
+        made(*rows, ended=ended)
+        assert store.latest() is shipped, (rows, ended)
+    whole = made("ok", "predicted_oom_skipped")
+    assert store.latest().run_id == whole, "a cell that has no room is an answer"
+    later = made("ok", "ok")
+    made("unstable", "unstable")
+    assert store.latest().run_id == later
+
+
+def test_a_deleted_run_can_be_put_back(tmp_path, measurement):
+    store = Store(tmp_path, recorded=None)
+    run_id = store.create(cells=[{"architecture": "mamba"}], environment={"host_cpu": "x"}, title="mine")
+    store.append(measurement(run_id))
+    store.finish(run_id, "done")
+    before = store.run(run_id)
+    store.delete(run_id)
+    assert store.run(run_id) is None
+    assert store.restore(before) == run_id
+    assert store.run(run_id) == before, "with its name, its rows and how it ended; it is no run of a file"
+    again = store.restore(before)
+    assert again != run_id and store.run(again).rows[0].run_id == again
+
+
 def test_rows_to_learn_from_are_measured_here(tmp_path, measurement):
     store = Store(tmp_path)
     run_id = store.create(cells=[], environment={})

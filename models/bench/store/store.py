@@ -25,6 +25,7 @@ __all__ = ["RECORDED", "Run", "Store", "Summary", "read_file"]
 
 RECORDED = ASSETS / "runs"
 KEPT = 128  # runs kept in memory as they were read last
+LOOKED_AT = 32  # newest runs among which the one to show first is looked for
 ATTEMPTS = 8
 
 _log = logging.getLogger(__name__)
@@ -113,6 +114,10 @@ class Store:
         with self._lock:
             self._read.pop(run_id, None)
 
+    def restore(self, run: Run) -> str:
+        """Put back a run that was deleted, with its rows, and return its id: another one where that is taken by now."""
+        return self._add(run)
+
     def import_file(self, name: str, data: bytes) -> str:
         """Add the run of an exported file and return its id; SourceError when it cannot be read.
 
@@ -169,19 +174,20 @@ class Store:
         return _newest_first([*own, *recorded])
 
     def latest(self) -> Run | None:
-        """Return the newest run with a measured row that was measured here; those of this store before recorded ones.
+        """Return the run to show first: the newest steady and complete one of this store, else a recorded one.
 
-        A run of a file is never returned. One that is dated in the future, by a clock that was wrong, comes last.
+        Where there is neither: the newest with a measured row. A run of a file is never returned. One that is dated in
+        the future, by a clock that was wrong, comes last.
         """
         self._take_over()
         shown = select(ROWS.c.id).where(ROWS.c.run_id == RUNS.c.run_id, ROWS.c.measured).exists()
         dated = case((RUNS.c.created_ns <= time.time_ns(), RUNS.c.created_ns), else_=0)
         newest = select(RUNS).where(shown, ~RUNS.c.imported).order_by(dated.desc(), RUNS.c.created_ns.desc())
         with self._database.begin() as db:
-            head = db.execute(newest.limit(1)).one_or_none()
-            if head is not None:
-                return self._load(db, head)
-        return next((run for run in self.recorded_runs() if any(row.measured for row in run.rows)), None)
+            own = [self._load(db, head) for head in db.execute(newest.limit(LOOKED_AT)).all()]
+        recorded = [run for run in self.recorded_runs() if any(row.measured for row in run.rows)]
+        complete = (run for run in (*own, *recorded) if run.complete)
+        return next(complete, next(iter((*own, *recorded)), None))
 
     def recent_rows(self, limit: int = 200) -> tuple[Measurement, ...]:
         """Return the newest measured rows of this store, newest first: nothing recorded, nothing imported."""
