@@ -91,8 +91,9 @@ OTHERWISE = {
     "attention": {"attention": "math"},
     "experts": {"experts": "grouped"},
     "captured": {"graph": "captured"},
-    "state": {"state": "oom", "prefill_ms_samples": (), "decode_ms_samples": (), "rounds": None},
+    "state": {"state": "unstable", "prefill_ms_samples": (), "decode_ms_samples": (), "rounds": 0},
 }
+FAILED = {"state": "oom", "prefill_ms_samples": (), "decode_ms_samples": (), "rounds": None, "config_hash": ""}
 
 
 @pytest.mark.parametrize("reason", OTHERWISE)
@@ -106,8 +107,22 @@ def test_what_was_measured_otherwise_is_refused_with_the_reason(cell, reason):
         sentences(found.refused)
 
 
+def test_what_was_not_measured_is_refused_for_that_and_for_nothing_else(cell):
+    """A cell that never ran has no configuration: to call its model another one would be untrue."""
+    whole, failed = run_of(cell()), run_of(cell(**FAILED))
+    for a, b, reason in ((failed, whole, "unmeasured"), (whole, failed, "unmeasured_there"),
+                         (failed, failed, "unmeasured")):  # fmt: skip
+        found = compare(a, b)
+        assert found.pairs == ()
+        assert [(one.reason, one.second) for one in found.refused] == [(reason, False)], "one cell, one sentence"
+        sentences(found.refused)
+    more = compare(whole, run_of(cell(), cell(128, **FAILED)))
+    assert len(more.pairs) == 1
+    assert [(one.reason, one.second, one.cell.context) for one in more.refused] == [("unmeasured_there", True, 128)]
+
+
 def test_every_reason_is_tried_here_and_has_its_words():
-    assert {*OTHERWISE, "once"} == set(REASONS)
+    assert {*OTHERWISE, "unmeasured", "unmeasured_there", "once"} == set(REASONS)
     for lang in i18n.LANGS:
         assert all(i18n.has(lang, f"store.refused.{reason}") for reason in REASONS)
 
@@ -144,14 +159,14 @@ def test_every_cell_of_either_run_is_paired_or_refused(cell):
 
 
 def test_a_row_is_joined_once_and_a_measured_one_first(cell):
-    failed, twin = cell(**OTHERWISE["state"]), cell(cell_id="twin")
-    found = compare(run_of(cell(), twin), run_of(failed, twin))
-    assert len(found.pairs) == 1 and found.pairs[0].b.measured
+    untimed, twin = cell(**OTHERWISE["state"]), cell(cell_id="twin")
+    found = compare(run_of(cell(), twin), run_of(untimed, twin))
+    assert len(found.pairs) == 1 and found.pairs[0].b.timed
     assert [each.reason for each in found.refused] == ["state"]
     lone = compare(run_of(cell(), twin), run_of(cell()))
     assert [(each.reason, each.second) for each in lone.refused] == [("once", False)]
     again = cell(cache_bytes=7)
-    (pair,) = compare(run_of(cell(), again), run_of(cell(), failed)).pairs
+    (pair,) = compare(run_of(cell(), again), run_of(cell(), untimed)).pairs
     assert (pair.a, pair.b) == (again, cell()), "of a cell that was measured again one row counts"
     extra = compare(run_of(cell()), run_of(cell(), twin))
     assert [(each.reason, each.second) for each in extra.refused] == [("once", True)]

@@ -1,6 +1,6 @@
 """Compare two runs cell by cell. Cells that were measured in different ways are not joined; the reason is returned."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -30,7 +30,7 @@ _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
     ("experts", lambda row: row.experts),
     ("captured", lambda row: row.captured),
 )
-REASONS = (*(name for name, _ in _SAME), "state", "once")
+REASONS = (*(name for name, _ in _SAME), "unmeasured", "unmeasured_there", "state", "once")
 
 # What may differ, as it can be the very thing that is compared, but has to be said.
 _MOMENT = ("sm_clock_mhz", "temperature_c")  # of the machine, other at every look
@@ -83,15 +83,20 @@ def compare(a: Run, b: Run) -> Comparison:
     """Join the cells of two runs that were measured in the same way; every other cell of either is refused."""
     pairs: list[CellPair] = []
     refused: list[Refusal] = []
-    mine, theirs = _Index(a.current), _Index(b.current)
+    mine, theirs = (_Index([row for row in run.current if row.measured]) for run in (a, b))
+    missing = {row.cell_id for row in b.current if not row.measured}
     free = {id(row): row for row in theirs.rows}
     named: set[int] = set()  # rows of b that a refusal has already spoken of
-    for row in mine.rows:
+    for row in a.current:
         partners, reason, values = theirs.partners(row)
         left = [other for other in partners if id(other) in free]
-        if reason:
+        if not row.measured:
+            named.update(id(other) for other in left if other.cell_id == row.cell_id)
+            refused.append(Refusal(row, False, "unmeasured", {}))
+        elif reason:
             named.update(id(other) for other in partners)
-            refused.append(Refusal(row, False, reason, values))
+            there = {} if row.cell_id in missing else values
+            refused.append(Refusal(row, False, "unmeasured_there" if row.cell_id in missing else reason, there))
         elif not left:
             refused.append(Refusal(row, False, "once", {}))
         else:
@@ -101,10 +106,18 @@ def compare(a: Run, b: Run) -> Comparison:
                 pairs.append(_pair(row, other))
             else:
                 refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
-    for row in (row for key, row in free.items() if key not in named):
+    return Comparison(tuple(pairs), (*refused, *_further(a, b, mine, (free[key] for key in free if key not in named))))
+
+
+def _further(a: Run, b: Run, mine: "_Index", rows: Iterable[Measurement]) -> list[Refusal]:
+    """Refuse the cells of the second run that no refusal of the first has spoken of. rows: measured ones."""
+    found = []
+    for row in rows:
         _, reason, values = mine.partners(row)
-        refused.append(Refusal(row, True, reason or "once", values))
-    return Comparison(tuple(pairs), tuple(refused))
+        found.append(Refusal(row, True, reason or "once", values))
+    told = {row.cell_id for row in a.current}
+    missing = (row for row in b.current if not row.measured and row.cell_id not in told)
+    return found + [Refusal(row, True, "unmeasured_there", {}) for row in missing]
 
 
 def rounds(row: Measurement, phase: str) -> Rounds:

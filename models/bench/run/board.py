@@ -36,9 +36,7 @@ class CellProgress:
             name: (*getattr(self, name), float(event[name])) for name in ("prefill_ms", "decode_ms") if name in event
         }
         seconds = self.seconds + float(event.get("seconds", 0.0))
-        return replace(
-            self, state="ready", rounds=(*self.rounds, steady), seconds=seconds, **(times if steady else {})
-        )
+        return replace(self, state="ready", rounds=(*self.rounds, steady), seconds=seconds, **(times if steady else {}))
 
 
 Board = Mapping[str, CellProgress]  # by cell_id; a cell that is not there waits

@@ -62,7 +62,7 @@ class Job:
         return self.spent_s / predicted_s if predicted_s > 0 and self.spent_s > 0 else 1.0
 
     def remaining_s(self) -> float | None:
-        """Return how long it will take: by what the rounds of open cells took, by prediction and pace for the others."""
+        """Return how long it will take: by the rounds of open cells, by prediction and pace for the others."""
         if self.state not in ("queued", "running"):
             return 0.0
         left = board.left_s(self.plan, self.board, self.pace)
