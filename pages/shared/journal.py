@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 ACTIONS = (
-    "start", "again", "pause", "resume", "cancel", "rename", "delete", "import", "download", "cancel_download",
-    "recall_start", "recall_stop", "write_start", "write_stop",
+    "start", "again", "pause", "resume", "cancel", "rename", "delete", "restore", "import", "download",
+    "cancel_download", "recall_start", "recall_stop", "write_start", "write_stop",
 )  # fmt: skip
 _SECRET = secrets.token_bytes(32)  # so that a line does not give the session away
 

@@ -98,6 +98,7 @@ class Job:
             None if self.held_since is None else time.monotonic() - self.held_since,
             self.board,
             *board.rounds(self.plan, self.board),
+            self.plan.cells[0].device,
         )
 
 
@@ -127,6 +128,7 @@ class Progress:
     board: Board = field(default_factory=dict)
     rounds: int = 0
     rounds_total: int = 0
+    device: str = "cpu"
 
     @property
     def live(self) -> bool:

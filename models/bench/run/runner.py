@@ -120,6 +120,12 @@ class Runner:
             position += job.state == "queued" and job.elsewhere
             return job.progress(position)
 
+    def plan(self, run_id: str) -> Plan | None:
+        """Return the plan of a run whose progress is known, with what fits as it was found when it began."""
+        with self._lock:
+            job = self._jobs.get(run_id)
+            return None if job is None else job.plan
+
     def pause(self, run_id: str) -> bool:
         """Pause a run after its current round; False if it is not being measured.
 

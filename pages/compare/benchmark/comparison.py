@@ -8,7 +8,7 @@ import streamlit as st
 from models.bench.judge.statistics import growth_exponent, spread
 from models.records.measurement import Measurement
 from models.records.run import Run
-from pages.compare.benchmark.planning import PAGE
+from pages.compare.benchmark.address import PAGE
 from pages.shared import cache, html
 from pages.shared.memo import Memo
 from pages.shared.state import session

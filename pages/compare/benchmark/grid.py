@@ -1,17 +1,24 @@
-"""Draw a plan as a table: predicted bytes and time of each cell, cells that do not fit, cells beyond the budget."""
+"""Draw a plan as a table: what is predicted of each cell before a run, where each cell stands during it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import median
 
 import streamlit as st
 
 from models.bench.plan.plan import Note, Plan
+from models.bench.run.board import OPENED, Board, CellProgress
 from models.records.cell import Cell, Prediction
+from models.records.measurement import Measurement
+from models.records.run import Run
 from pages.shared import html
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import units
 from pages.shared.words.i18n import t
 
+Write = Callable[[Cell, Prediction, str], html.Html]  # a cell of the table, from a cell of the plan and its column
+
+_WAITS = CellProgress()
 _kept: Memo[tuple[html.Html, html.Html | None, str]] = Memo(8)  # of the last plan in each language
 
 
@@ -25,11 +32,25 @@ def draw(plan: Plan) -> None:
     st.caption(caption)
 
 
+def board(plan: Plan, states: Board, run: Run) -> None:
+    """Draw a plan while it is measured: the state of each cell, its rounds, and what it came to."""
+    rows = {row.cell_id: row for row in run.current}
+
+    def write(cell: Cell, prediction: Prediction, at: str) -> html.Html:
+        return _standing(cell, prediction, states.get(cell.cell_id, _WAITS), rows.get(cell.cell_id), at)
+
+    with st.container(key="benchmark-board"):
+        html.show(html.scrolling(_table(plan, write)))
+        if largest := [cell for cell in plan.cells if cell.largest]:
+            html.show(_largest(largest))
+    st.caption(t("benchmark.board.key"))
+
+
 def _drawn(plan: Plan) -> tuple[html.Html, html.Html | None, str]:
     """Write the table, the largest batches where there are any, and the notes as Markdown."""
     largest = [cell for cell in plan.cells if cell.largest]
     caption = " ".join([t("benchmark.plan.predicted"), *(f"{_note_text(note)}." for note in plan.notes)])
-    return html.scrolling(_table(plan)), _largest(largest) if largest else None, caption
+    return html.scrolling(_table(plan, _foretold)), _largest(largest) if largest else None, caption
 
 
 def _note_text(note: Note) -> str:
@@ -39,7 +60,7 @@ def _note_text(note: Note) -> str:
     return t(note.key, **values)
 
 
-def _table(plan: Plan) -> html.Html:
+def _table(plan: Plan, write: Write) -> html.Html:
     """Draw architectures by contexts, one block for each batch."""
     swept = [(cell, p) for cell, p in zip(plan.cells, plan.predictions, strict=True) if not cell.largest]
     found = {(cell.batch, cell.architecture, cell.context): (cell, p) for cell, p in swept}
@@ -55,7 +76,8 @@ def _table(plan: Plan) -> html.Html:
             rows.append(html.row(block, class_="cs-block"))
         for name in names:
             title = html.heading(html.named(t(f"nav.{name}")), class_=f"cs-{name}")
-            rows.append(html.row(title, *(_cell(context, found.get((batch, name, context))) for context in contexts)))
+            cells = (_cell(context, found.get((batch, name, context)), write) for context in contexts)
+            rows.append(html.row(title, *cells))
     head = (t("benchmark.tokens"), *(units.count(context) for context in contexts))
     return html.table(rows, kind="cs-table cs-plan cs-cards", head=head)
 
@@ -64,16 +86,52 @@ def _first(cells: Sequence[Cell], name: str) -> int:
     return next(i for i, cell in enumerate(cells) if cell.architecture == name)
 
 
-def _cell(context: int, found: tuple[Cell, Prediction] | None) -> html.Html:
+def _cell(context: int, found: tuple[Cell, Prediction] | None, write: Write) -> html.Html:
     at = units.count(context)
     if found is None:
         return html.element("td", t("benchmark.plan.left_out"), class_="cs-left-out", data_at=at)
-    _, prediction = found
+    return write(*found, at)
+
+
+def _foretold(_: Cell, prediction: Prediction, at: str) -> html.Html:
     size, line = units.size(prediction.bytes_total), html.element("br")
     if prediction.fits:
         return html.element("td", size, line, units.duration(prediction.seconds), data_at=at)
     why = "too_long" if prediction.positions_needed else "too_large"
     return html.element("td", size, line, t(f"benchmark.plan.{why}"), class_="cs-hatched", data_at=at)
+
+
+def _standing(cell: Cell, prediction: Prediction, now: CellProgress, row: Measurement | None, at: str) -> html.Html:
+    if row is not None and now.state not in OPENED:
+        return _came_to(row, at)
+    if not now.state:
+        waits = html.element("td", units.duration(prediction.seconds), class_="cs-waits", data_at=at)
+        return waits if prediction.fits else _foretold(cell, prediction, at)
+    line = html.element("br")
+    steps = t("benchmark.board.step", time=units.duration(median(now.decode_ms) / 1e3)) if now.decode_ms else None
+    said = steps or t(f"benchmark.board.{now.state if now.state in OPENED else 'ready'}")
+    kind = "cs-open cs-now" if now.state in ("loading", "measuring") else "cs-open"
+    return html.element("td", said, line, _dots(cell, now), class_=kind, data_at=at)
+
+
+def _came_to(row: Measurement, at: str) -> html.Html:
+    """Write what a cell came to: its bytes and the time of a token, or why it has none."""
+    if not row.measured:
+        return html.element("td", t(f"viz.state.{row.state}"), class_="cs-hatched", data_at=at)
+    peak = "" if row.peak_bytes is None else units.size(row.peak_bytes)
+    said = t("viz.state.untimed")
+    if row.timed and row.tpot_ms_med is not None:
+        said = t("benchmark.board.step", time=units.duration(row.tpot_ms_med / 1e3))
+    return html.element("td", said, html.element("br"), peak, class_="cs-measured", data_at=at)
+
+
+def _dots(cell: Cell, now: CellProgress) -> html.Html:
+    """Draw the rounds: steady ones filled, those that do not count crossed out, those to come as rings."""
+    kinds = ["cs-steady" if steady else "cs-unsteady" for steady in now.rounds]
+    kinds += ["cs-to-come"] * (cell.rounds - len(now.rounds))
+    words = t("benchmark.board.dots", made=len(now.rounds), total=max(cell.rounds, len(now.rounds)))
+    return html.element("span", [html.element("i", class_=kind) for kind in kinds], class_="cs-dots", role="img",
+                        aria_label=words)  # fmt: skip
 
 
 def _largest(cells: Sequence[Cell]) -> html.Html:

@@ -8,7 +8,7 @@ from models.bench.judge import verdicts
 from models.bench.plan.plan import Plan
 from models.records.measurement import Measurement
 from models.records.run import Run
-from pages.compare.benchmark.planning import PAGE
+from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.verdicts import sentence
 from pages.shared import notices
 from pages.shared.words import units

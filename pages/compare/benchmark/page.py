@@ -2,27 +2,41 @@
 
 import streamlit as st
 
-from pages.compare.benchmark import checks, comparison, guess, planning, provenance, results, rows, runs, verdicts
+from pages.compare.benchmark import (
+    checks,
+    comparison,
+    guess,
+    live,
+    planning,
+    provenance,
+    results,
+    rows,
+    runs,
+    verdicts,
+)
+from pages.compare.benchmark.address import PAGE
 from pages.shared import layout, notices
 from pages.shared.words.i18n import t
 
-PAGE = planning.PAGE
-
 layout.header(PAGE)
+run = shown = other = None
 with notices.guarded():
-    plan = planning.planner()
-    guess.ask(plan)
-    planning.start_button(plan, begun=guess.keep)
-
-run = shown = None
-with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
     run = runs.chosen_run()
+with notices.guarded():
+    plan = planning.section(shown=run.run_id if run else "", begun=guess.keep)
+    guess.ask(plan)
+if run is not None and (now := live.progress(run)) is not None:
+    with notices.guarded():
+        live.board(run, now)
+
+with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
     if run is None:
         st.info(t("benchmark.no_runs"), icon=":material/info:")
     runs.bar(run)
     if run is not None:
         results.status(run)
         shown = runs.drawn(run)
+        other = runs.other(shown)
         results.failures(shown)
         rows.missing(run)
 if run is not None and shown is not None:
@@ -33,11 +47,11 @@ if run is not None and shown is not None:
     with notices.guarded():
         verdicts.section(shown)
     with notices.guarded():
+        runs.beside(shown, other)
+    with notices.guarded():
         rows.table(shown)
     with notices.guarded():
         provenance.drawer(run)
-    with notices.guarded():
-        runs.beside(shown)
 with notices.guarded():
     comparison.comparison(shown)
 with notices.guarded():

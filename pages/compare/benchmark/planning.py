@@ -1,246 +1,192 @@
-"""The settings of a run: a preset or single choices, and the plan before it starts."""
+"""The plan of the next run: its line with the button that starts it, and its table where the settings are open.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+A visit keeps the plans that it has made. The free memory and the speed of a machine in use change all the time, and a
+plan that changes with them between two clicks would be another question; the run looks at both again when it starts.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
 from models.bench.plan.plan import Plan, make_plan
-from models.bench.plan.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
+from models.bench.plan.prediction import FITS
+from models.bench.plan.settings import PRESETS
 from models.bench.run import runner
-from models.machine import facts
-from models.records.cell import USUAL_DTYPE, kind_of
 from models.sources import sizes
-from pages.compare.benchmark import grid, settings_codec
-from pages.shared import cache, gate, html, journal, notices
-from pages.shared.memo import Memo
+from pages.compare.benchmark import grid, settings
+from pages.compare.benchmark.address import PAGE, show
+from pages.shared import gate, html, journal, notices, unfolding
 from pages.shared.state import session
 from pages.shared.words import units
 from pages.shared.words.i18n import t
 
-PAGE = "benchmark"
-FREE_BITS = 4  # of the free memory that a plan depends on: steps of 6 to 12 %
-T = TypeVar("T", str, int)
-_GPU_ATTENTION = ("efficient", "cudnn")
+KEPT = 16  # plans of a visit
+REMEMBERED = 20  # runs that a visit has started
+STARTED = f"{PAGE}.started"  # their ids, the newest last
+FORMER = f"{PAGE}.former"  # run id -> the run that was shown when it was started
+_PLANS = f"{PAGE}.plans"
 
-_plans: Memo[Plan] = Memo()
 
+def section(*, shown: str, begun: Callable[[str], None]) -> Plan | None:
+    """Draw the line of the plan, and what it is made of where that is open; returns the plan, None without one.
 
-def planner() -> Plan | None:
-    """Show the choices and the plan they make; None when nothing is chosen or the plan is impossible."""
-    _begin()
-    with st.container(border=True, key=f"card-{PAGE}.plan"):
-        html.show(html.title(t("benchmark.plan.title"), level=2))
-        device = _which()
-        asked = _how(device)
-        names = _chosen("architectures", tuple(cache.architectures()))
-        if not names or not asked["contexts"] or not asked["batches"]:
-            st.text(t("benchmark.plan.empty"))
-            return None
-        size = str(st.session_state[f"{PAGE}.size"])
+    shown: the id of the run on the page. begun: called with the id of a run that is started here.
+    """
+    settings.begin()
+    asked = settings.chosen()
+    with st.container(key=f"plan-{PAGE}", gap="small"):
         plan: Plan | None = None
         with notices.guarded():
-            plan = _planned(sizes.sources(size, names, match=_match()), device=device, size=size, **asked)
-            grid.draw(plan)
-        return plan
+            plan = _planned(asked)
+        _start(plan, shown=shown, begun=begun)
+        with unfolding.section(_line(plan), key=f"{PAGE}.settings") as opened:
+            if opened.open:
+                _unfolded(plan, asked)
+    return plan
 
 
-def _planned(sources: Mapping[str, str], *, contexts: Sequence[int], **asked: Any) -> Plan:
-    """Make the plan of these choices, again only when a choice, the rates or the free memory changed.
-
-    The free memory of a machine in use changes all the time; a run looks at it again when it starts.
-    """
-    told = {name: tuple(value) if isinstance(value, list) else value for name, value in asked.items()}
-    free = _rounded(facts.free_bytes(str(asked["device"])))
-    key = (tuple(sources.items()), tuple(contexts), tuple(told.items()), free)
-    with gate.released():  # rates are learnt from what the store holds
-        rates = runner.shared().rates()
-    return _plans.get(key, (rates,), lambda: make_plan(sources, contexts, rates=rates, **asked))
-
-
-def _rounded(count: int | None) -> int | None:
-    """Round a number of bytes down to its leading bits."""
-    low = 0 if count is None else max(count.bit_length() - FREE_BITS, 0)
-    return None if count is None else count >> low << low
+def _unfolded(plan: Plan | None, asked: Mapping[str, Any]) -> None:
+    settings.ask()
+    html.show(html.title(t("benchmark.plan.title")))
+    st.caption(t("benchmark.plan.words"))
+    if plan is None:
+        return
+    grid.draw(plan)
+    with notices.guarded():
+        _offer_time(plan, asked)
+    st.button(
+        t("benchmark.plan.again"), key=f"{PAGE}.plan_again", type="tertiary", icon=":material/refresh:",
+        help=t("benchmark.plan.again_help"), on_click=lambda: st.session_state.pop(_PLANS, None),
+    )  # fmt: skip
 
 
-def show(run_id: str) -> None:
-    """Write a run into the address, and remove the rows that a link selected in another run."""
-    st.query_params["run"] = run_id
-    st.query_params.pop("rows", None)
+def _line(plan: Plan | None) -> str:
+    """Sum a plan up: how many cells, how long, how much memory."""
+    if plan is None:
+        return t("benchmark.plan.empty")
+    most = max(prediction.bytes_total for prediction in plan.predictions)
+    values = {"cells": len(plan.cells), "time": units.duration(plan.seconds), "memory": units.size(most)}
+    return t("benchmark.plan.line", total=t("benchmark.plan.total", **values))
 
 
-def address() -> str:
-    """Return the address of the page with the present choices and no run."""
-    chosen = {
-        name: st.session_state[key] for name in settings_codec.NAMES if (key := f"{PAGE}.{name}") in st.session_state
-    }
-    return session.current().permalink(plan=settings_codec.to_query(chosen))
+def _planned(asked: Mapping[str, Any]) -> Plan | None:
+    """Return the plan of these choices as it was first made in this visit; None where too little is chosen."""
+    told = dict(asked)
+    del told["preset"]
+    names, contexts = told.pop("architectures"), tuple(told.pop("contexts"))
+    if not (names and contexts and told["batches"]):
+        return None
+    sources = sizes.sources(told["size"], names, match=told.pop("match"))
+    return _kept((tuple(sources.items()), contexts, _hashable(told)), sources, contexts, told)
 
 
-def start_button(plan: Plan | None, *, begun: Callable[[str], None]) -> None:
+def _hashable(told: Mapping[str, Any]) -> Hashable:
+    return tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in sorted(told.items()))
+
+
+def _kept(key: Hashable, sources: Mapping[str, str], contexts: tuple[int, ...], told: Mapping[str, Any]) -> Plan:
+    plans: dict[Hashable, Plan] = st.session_state.setdefault(_PLANS, {})
+    if key not in plans:
+        with gate.released():  # rates are learnt from what the store holds
+            rates = runner.shared().rates()
+        plans[key] = make_plan(sources, contexts, rates=rates, **told)
+        while len(plans) > KEPT:
+            del plans[next(iter(plans))]
+    return plans[key]
+
+
+def _start(plan: Plan | None, *, shown: str, begun: Callable[[str], None]) -> None:
     """Offer to run the plan; the run's id goes into the address, so that a reload keeps it, and to begun."""
+    nothing = plan is not None and not any(prediction.fits for prediction in plan.predictions)
 
     def start() -> None:
         if plan is not None:
             with notices.guarded():
                 run_id = runner.shared().submit(plan)
                 journal.note("start", run=run_id)
+                _remember(run_id, shown)
                 show(run_id)
                 begun(run_id)
 
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"start-{PAGE}"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"start-{PAGE}"):
+        if plan is not None and (said := _queue(plan.cells[0].device)):
+            st.text(said)
         words, icon = t("benchmark.run"), ":material/play_arrow:"
-        st.button(words, key=f"{PAGE}.run", type="primary", icon=icon, on_click=start, disabled=plan is None)
-        if plan is not None:
-            most = max(prediction.bytes_total for prediction in plan.predictions)
-            total = t(
-                "benchmark.plan.total",
-                cells=len(plan.cells),
-                time=units.duration(plan.seconds),
-                memory=units.size(most),
-            )
-            line = runner.shared().waiting(plan.cells[0].device)
-            st.text(f"{total} · {t('benchmark.plan.line', count=line)}" if line else total)
+        off = plan is None or nothing
+        st.button(words, key=f"{PAGE}.run", type="primary", icon=icon, on_click=start, disabled=off)
+    if plan is not None and nothing:
+        _nothing_fits(plan)
 
 
-def _begin() -> None:
-    """Set the choices of the address when a visit begins, and defaults for the others."""
-    asked = {} if f"{PAGE}.begun" in st.session_state else settings_codec.from_query(st.query_params.get("plan", ""))
-    st.session_state[f"{PAGE}.begun"] = True
-    plain = settings_codec.defaults(asked.get("preset", settings_codec.FIRST), asked.get("device", ""))
-    for name, value in (plain | asked).items():
-        st.session_state.setdefault(f"{PAGE}.{name}", value)
+def _remember(run_id: str, shown: str) -> None:
+    st.session_state[STARTED] = [*st.session_state.get(STARTED, ()), run_id][-REMEMBERED:]
+    if shown:
+        former = {**st.session_state.get(FORMER, {}), run_id: shown}
+        st.session_state[FORMER] = dict(list(former.items())[-REMEMBERED:])
 
 
-def _which() -> str:
-    """Ask for the ready plan, the architectures, the size and the device; returns the device."""
-    devices = facts.devices()
-    presets = [name for name, preset in PRESETS.items() if preset.get("device", "cpu") in devices]
-    _one("preset", presets, _preset_name, on_change=_take_preset)
-    with st.container(gap="small", key=f"pick-{PAGE}.what"):
-        names = tuple(cache.architectures())
-        _many("architectures", names, lambda name: t(f"nav.{name}"))
-        lang = session.language()
-        _one("size", sizes.TIERS, lambda key: sizes.tier(key).name[lang])
-        device = devices[0]
-        if len(devices) > 1:
-            device = _one("device", devices, lambda name: name.upper(), on_change=_take_device)
-    _notes(device)
-    return device
+def _queue(device: str) -> str:
+    """Say what is under way on a device: this visitor's own run, and how many of others; "" where nothing is."""
+    here = runner.shared()
+    own = [now for run_id in st.session_state.get(STARTED, ()) if (now := here.progress(run_id)) and now.live]
+    own = [now for now in own if now.device == device]
+    others = here.waiting(device) - len(own)
+    running = any(now.state == "running" for now in own)
+    parts = [t("benchmark.queue.yours" if running else "benchmark.queue.yours_waits")] if own else []
+    parts += [t("benchmark.queue.others", count=others)] if others > 0 else []
+    return " · ".join(parts)
 
 
-def _notes(device: str) -> None:
-    name = facts.device_name(device)
-    key = "benchmark.machine.cpu" if device == "cpu" else "benchmark.machine.gpu"
-    st.caption(notices.plain(t(key, name=name, cores=facts.usable_cores())))
-    tier, lang = sizes.tier(str(st.session_state[f"{PAGE}.size"])), session.language()
-    models = [sizes.chosen(tier.key, name, match=_match()) for name in tier.models]
-    notes = [tier.note[lang]] if tier.key != sizes.TIERS[0] else []
-    notes += [t("benchmark.plan.scaled", name=t(f"nav.{m.architecture}"), note=m.note[lang])
-              for m in models if not m.published and m.note]  # fmt: skip
-    if notes:
-        st.caption("  \n".join(notices.plain(note) for note in notes))
+@dataclass(frozen=True, slots=True)
+class _Smaller:
+    """The nearest size that fits, and what its smallest cell needs."""
+
+    key: str
+    need: int
 
 
-def _how(device: str) -> dict[str, Any]:
-    """Ask for everything a ready plan decides, folded away; returns the options of make_plan."""
-    preset = PRESETS[str(st.session_state[f"{PAGE}.preset"])]
-    with st.expander(t("benchmark.settings"), key=f"{PAGE}.settings"):
-        asked = _how_much() | _which_way(device, str(preset.get("dtype", USUAL_DTYPE[kind_of(device)])))
-        asked["throughput"] = st.toggle(
-            t("benchmark.throughput"), key=f"{PAGE}.throughput", help=t("benchmark.throughput_help"),
-            persist_state="session",
-        )  # fmt: skip
-        st.caption(t("benchmark.settings_note"))
-    return asked
+def _nothing_fits(plan: Plan) -> None:
+    """Say what the smallest cell needs and what is there, and offer the nearest size of which one fits."""
+    long = [prediction for prediction in plan.predictions if prediction.positions_needed]
+    if len(long) == len(plan.predictions):
+        st.warning(t("benchmark.plan.all_too_long", limit=units.count(long[0].positions)), icon=":material/info:")
+        return
+    need = min(prediction.bytes_held for prediction in plan.predictions)
+    room = units.size(FITS * (plan.free_bytes or 0))
+    said = t("benchmark.plan.nothing_fits", need=units.size(need), room=room, free=units.size(plan.free_bytes or 0))
+    st.warning(notices.plain(said), icon=":material/info:")
+    with notices.guarded():
+        if (found := _nearest(plan)) is not None:
+            name = sizes.tier(found.key).name[session.language()]
+            words = t("benchmark.plan.take_size", size=name, need=units.size(found.need))
+            st.button(words, key=f"{PAGE}.smaller", on_click=settings.choose, args=("size", found.key))
 
 
-def _how_much() -> dict[str, object]:
-    asked: dict[str, object] = {
-        "contexts": _many("contexts", settings_codec.CONTEXTS, units.count),
-        "batches": _many("batches", settings_codec.BATCHES, str),
-    }
-    steps = {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}
-    for place, (name, step) in zip(st.columns(4, gap="medium"), steps.items(), strict=True):
-        with place:
-            asked[name] = _number(name, step=step)
-    return asked
+def _nearest(plan: Plan) -> _Smaller | None:
+    """Return the largest size below that of a plan whose smallest cell has room."""
+    asked = settings.chosen()
+    place = (min(asked["batches"]), min(asked["contexts"]))
+    for key in reversed(sizes.TIERS[: sizes.TIERS.index(plan.cells[0].size)]):
+        sources = sizes.sources(key, asked["architectures"], match=asked["match"])
+        told = {name: asked[name] for name in ("device", *settings.OPTIONS)}
+        made = make_plan(sources, [place[1]], places=[place], size=key, rates=runner.shared().rates(), **told)
+        if fitting := [prediction.bytes_held for prediction in made.predictions if prediction.fits]:
+            return _Smaller(key, min(fitting))
+    return None
 
 
-def _which_way(device: str, usual: str) -> dict[str, object]:
-    """Ask how it is computed, two questions a line."""
-    attention = [name for name in ATTENTION if device != "cpu" or name not in _GPU_ATTENTION]
-    asked: dict[str, object] = {}
-    with st.container(key=f"ways-{PAGE}"):
-        asked["dtype"] = _one("dtype", (usual, *(name for name in settings_codec.DTYPES if name != usual)))
-        asked["view"] = _one("view", VIEWS, lambda name: t(f"benchmark.views.{name}"))
-        asked["kernels"] = _one("kernels", KERNELS, lambda name: t(f"benchmark.kernel.{name}"))
-        asked["attention"] = _one("attention", attention)
-        asked["experts"] = _one(
-            "experts", EXPERTS, lambda name: t(f"benchmark.expert.{name}"), help_key="benchmark.experts_help"
-        )
-        _one("match", sizes.MATCHES, lambda name: t(f"benchmark.matches.{name}"), help_key="benchmark.match_help")
-    return asked
-
-
-def _match() -> str:
-    """Return by which parameters the models are matched; its control comes after the first use of its value."""
-    return str(st.session_state[f"{PAGE}.match"])
-
-
-def _preset_name(name: str) -> str:
-    return t("benchmark.presets.named", name=t(f"benchmark.presets.{name}"),
-             time=units.duration(PRESETS[name]["budget_s"]))  # fmt: skip
-
-
-def _take_device() -> None:
-    """Choose the number type that is usual on a device."""
-    st.session_state[f"{PAGE}.dtype"] = USUAL_DTYPE[kind_of(str(st.session_state[f"{PAGE}.device"]))]
-
-
-def _take_preset() -> None:
-    """Replace everything chosen before by what a ready plan decides."""
-    preset = str(st.session_state[f"{PAGE}.preset"])
-    plain = settings_codec.defaults(preset)
-    for name in (*settings_codec.DECIDED, *(("device", "dtype") if "device" in PRESETS[preset] else ())):
-        st.session_state[f"{PAGE}.{name}"] = plain[name]
-
-
-def _chosen(name: str, options: Sequence[T]) -> list[T]:
-    return [value for value in options if value in st.session_state[f"{PAGE}.{name}"]]
-
-
-def _many(name: str, options: Sequence[T], label: Callable[[T], str]) -> list[T]:
-    key = f"{PAGE}.{name}"
-    st.session_state[key] = [value for value in st.session_state[key] if value in options]
-    words = t(f"benchmark.{name}")
-    st.pills(words, options, selection_mode="multi", key=key, format_func=label, persist_state="session")
-    return _chosen(name, options)
-
-
-def _one(
-    name: str,
-    options: Sequence[T],
-    label: Callable[[T], str] = str,
-    *,
-    on_change: Callable[[], None] | None = None,
-    help_key: str = "",
-) -> T:
-    key = f"{PAGE}.{name}"
-    if st.session_state[key] not in options:  # another device has other choices
-        st.session_state[key] = options[0]
-    words = t(f"benchmark.{name}")
-    st.segmented_control(
-        words, options, key=key, required=True, format_func=label, persist_state="session", on_change=on_change,
-        help=t(help_key) if help_key else None,
-    )  # fmt: skip
-    value: T = st.session_state[key]
-    return value if value in options else options[0]
-
-
-def _number(name: str, *, step: int = 1) -> int:
-    low, high = LIMITS[name]
-    key = f"{PAGE}.{name}"
-    st.number_input(t(f"benchmark.{name}"), low, high, key=key, step=step, persist_state="session")
-    return int(st.session_state[key])
+def _offer_time(plan: Plan, asked: Mapping[str, Any]) -> None:
+    """Offer the least time of a ready plan in which more of the cells are measured that had to be left out."""
+    budgets = sorted({ready["budget_s"] for ready in PRESETS.values() if ready["budget_s"] > asked["budget_s"]})
+    for budget in budgets if plan.dropped else ():
+        longer = _planned({**asked, "budget_s": budget})
+        gained = len(plan.dropped) - len(longer.dropped) if longer is not None else 0
+        if gained > 0:
+            words = t("benchmark.plan.more_time", count=gained, time=units.duration(budget))
+            st.button(
+                words, key=f"{PAGE}.more_time", icon=":material/schedule:", on_click=settings.choose,
+                args=("budget_s", budget),
+            )  # fmt: skip
+            return

@@ -11,7 +11,7 @@ from models.bench.run import remeasure
 from models.records.measurement import Measurement
 from models.records.run import Run, fingerprint
 from models.sources import sizes
-from pages.compare.benchmark.planning import PAGE
+from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.results import cell_name
 from pages.shared import html, notices, unfolding
 from pages.shared.implementation import implementation

@@ -1,4 +1,4 @@
-"""Show a run: its progress, the reasons of failed cells, its figures and its rows."""
+"""Show a run: how it was measured, the reasons of failed cells, and its figures."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,13 +10,13 @@ from models import describe
 from models.bench.judge import comparison
 from models.bench.judge.roofline import floors
 from models.bench.judge.statistics import growth_exponent, median_time
-from models.bench.run import remeasure, runner
-from models.bench.run.job import PAUSE_LIMIT_S, Progress
+from models.bench.run import remeasure
 from models.errors import ContextscopeError
 from models.records.measurement import CPU_WAITED, SENTINEL_DRIFT, Measurement
 from models.records.run import Run
-from pages.compare.benchmark.planning import PAGE
-from pages.shared import figure, gate, journal, layout, notices, style
+from pages.compare.benchmark import live
+from pages.compare.benchmark.address import PAGE
+from pages.shared import figure, layout, notices, style
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
 from pages.shared.state import session
@@ -28,7 +28,6 @@ from viz.bench import memory, speed
 from viz.figure import Figure, Translate
 from viz.look.theme import Theme
 
-POLL_S = 0.7
 NAMED = 4  # cells listed by name; more are counted
 QUANTITIES = ("carried", "peak", "parts")
 
@@ -39,12 +38,9 @@ _explanations: Memo[list[tuple[str, Callable[..., Figure | None]]]] = Memo()
 
 
 def status(run: Run) -> None:
-    """Show the progress of a run; while it runs, poll it and rerun the page with each new row."""
-    progress = runner.shared().progress(run.run_id)
-    if progress is not None and progress.live:
-        st.fragment(gate.gated(_live), run_every=POLL_S)(run.run_id, progress.done)
-        return
-    st.text(_headline(run))
+    """Say of a run that is not under way when and where it was measured, and how much of it."""
+    if live.progress(run) is None:
+        st.text(_headline(run))
 
 
 def failures(run: Run) -> None:
@@ -101,7 +97,7 @@ def pictures(run: Run) -> None:
     """Draw memory, reading and writing against context length, each beside its words, and what explains them below."""
     rows = [row for row in run.current if row.state != "cancelled"]  # a cancelled cell says nothing about the model
     if not any(row.measured for row in rows):
-        st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
+        _before(run)
         return
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
     layout.section_of(PAGE, "memory", partial(_memory, run, swept))
@@ -109,6 +105,16 @@ def pictures(run: Run) -> None:
     _section(run, "decode", lambda **given: speed.decode_vs_context(swept, floors=_floors(run), **given))
     explaining = _explanations.get(run.run_id, (run,), lambda: _explaining(rows))
     layout.under_the_hood(PAGE, [(name, partial(_show, run, name, draw)) for name, draw in explaining])
+
+
+def _before(run: Run) -> None:
+    """Keep the figures of the run that was shown before, pale, until this one has its first rows."""
+    st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
+    former = live.former(run)
+    if former is not None and any(row.measured for row in former.current):
+        with st.container(key=f"ghost-{PAGE}"):
+            st.caption(t("benchmark.ghost", when=layout.moment_text(former.created_ns)))
+            pictures(former)
 
 
 def _section(run: Run, key: str, draw: Callable[..., Figure]) -> None:
@@ -169,49 +175,6 @@ def _floors(run: Run) -> dict[str, float]:
         except ContextscopeError:  # a run of another machine, with a folder that is not here
             continue
     return floors(run.current, shapes)
-
-
-def _live(run_id: str, drawn: int) -> None:
-    here = runner.shared()
-    now = here.progress(run_id)
-    if now is None or not now.live or now.done != drawn:
-        st.rerun(scope="app")
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"live-{PAGE}"):
-        st.progress(now.done / now.total, text=_live_text(now))
-        key, icon = ("resume", "play_arrow") if now.paused else ("pause", "pause")
-        if now.state == "running":
-            st.button(
-                t(f"benchmark.{key}"), key=f"{PAGE}.{key}", icon=f":material/{icon}:", on_click=_act,
-                args=(key, run_id),
-            )  # fmt: skip
-        st.button(
-            t("benchmark.cancel"), key=f"{PAGE}.cancel", icon=":material/stop:", on_click=_act,
-            args=("cancel", run_id),
-        )  # fmt: skip
-
-
-def _act(action: str, run_id: str) -> None:
-    """Pause, resume or cancel a run, and note it in the journal where something was done."""
-    shared = runner.shared()
-    acts = {"pause": shared.pause, "resume": shared.resume, "cancel": shared.cancel}
-    if acts[action](run_id):
-        journal.note(action, run=run_id)
-
-
-def _live_text(now: Progress) -> str:
-    if now.state == "queued":
-        return t("benchmark.queued", position=now.position)
-    if now.held_s is not None:
-        return f"{now.done}/{now.total} · " + t("benchmark.paused", time=units.duration(PAUSE_LIMIT_S - now.held_s))
-    if now.paused:
-        return f"{now.done}/{now.total} · {t('benchmark.pausing')}"
-    left = "" if now.remaining_s is None else t("benchmark.left", time=units.duration(now.remaining_s))
-    if now.cell is None:
-        return f"{now.done}/{now.total} · {t(f'benchmark.phase.{now.phase}') if now.phase else left}"
-    phase = t(f"benchmark.phase.{now.phase}") if now.phase else t("benchmark.phase.start")
-    phase = t("benchmark.round", phase=phase, number=now.round) if now.round else phase
-    cell = t("benchmark.cell", name=t(f"nav.{now.cell.architecture}"), tokens=units.count(now.cell.context))
-    return f"{now.done}/{now.total} · {cell} · {phase} · {left}"
 
 
 def _headline(run: Run) -> str:

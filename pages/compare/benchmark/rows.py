@@ -7,7 +7,7 @@ import streamlit as st
 from models.bench.run import remeasure, runner
 from models.records.measurement import Measurement
 from models.records.run import Run
-from pages.compare.benchmark.planning import PAGE, show
+from pages.compare.benchmark.address import PAGE, show
 from pages.shared import journal, notices, unfolding
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text

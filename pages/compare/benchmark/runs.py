@@ -14,10 +14,11 @@ from models.bench.store import files
 from models.bench.store.store import Store, Summary
 from models.errors import ContextscopeError
 from models.records.run import Run, fingerprint
-from pages.compare.benchmark.planning import PAGE, address, show
+from pages.compare.benchmark import address
+from pages.compare.benchmark.address import BESIDE, PAGE, forget, show
 from pages.compare.benchmark.rows import captured
 from pages.compare.benchmark.verdicts import verdict_html
-from pages.shared import gate, html, journal, notices, unfolding
+from pages.shared import gate, html, journal, notices
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
@@ -29,6 +30,8 @@ SHOWN = 200  # runs in the list
 DRAWN_CELLS = 512  # of a run; ours have at most 128
 REFUSED = 4  # refusals told in full; more are counted
 PHASES = ("prefill", "decode")
+FILES_PX = 260  # the width of the place for files
+TYPES = ("jsonl", "csv", "parquet")
 LONGEST = 80  # characters of a value that changed
 
 _fingerprints: Memo[str] = Memo()
@@ -81,54 +84,117 @@ def _first_cells(run: Run) -> tuple[int, Run]:
 
 
 def bar(run: Run | None) -> None:
-    """Show the list of runs, and the actions on the current one."""
+    """Show the list of runs with the one to compare with, the place for files, and the actions on the current run."""
     store = runner.shared().store
-    if said := st.session_state.pop(f"{PAGE}.said", None):
-        st.warning(notices.plain(said), icon=":material/info:")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"runs-{PAGE}"):
         with gate.released():
             summaries = _listed(store)
         _list(summaries, run)
+        _choose_beside(summaries, run)
+        _drop_zone()
         if run is not None:
             with st.popover(t("benchmark.export"), icon=":material/download:", key=f"{PAGE}.export"):
                 _exports(run)
         with st.popover(t("benchmark.manage"), icon=":material/more_horiz:", key=f"{PAGE}.manage"):
-            if run is not None:
-                st.caption(t("benchmark.permalink"))
-                link = session.current().permalink(run=run.run_id, rows=_fingerprint(run))
-                st.code(link, language=None, wrap_lines=True)
-            st.caption(t("benchmark.permalink_plan"))
-            st.code(address(), language=None, wrap_lines=True)
-            if run is not None and not run.recorded:
-                _own(store, run)
-            st.file_uploader(
-                t("benchmark.import"), type=["jsonl", "csv", "parquet"], key=f"{PAGE}.file", on_change=_take_file
-            )
+            _manage(store, run)
+    _told()
 
 
-def beside(run: Run) -> None:
-    """Compare with another run, cell by cell; cells measured in another way are not compared, with the reason."""
-    with unfolding.section(t("benchmark.beside.title"), key=f"{PAGE}.beside_runs") as opened:
-        if opened.open:
-            _beside(run)
+def _manage(store: Store, run: Run | None) -> None:
+    """Give the addresses of the run and of the plan; rename and delete a run of this store."""
+    if run is not None:
+        st.caption(t("benchmark.permalink"))
+        other = {BESIDE: st.query_params[BESIDE]} if BESIDE in st.query_params else {}
+        link = session.current().permalink(run=run.run_id, rows=_fingerprint(run), **other)
+        st.code(link, language=None, wrap_lines=True)
+    st.caption(t("benchmark.permalink_plan"))
+    st.code(address.of_plan(), language=None, wrap_lines=True)
+    if run is not None and not run.recorded:
+        _own(store, run)
 
 
-def _beside(run: Run) -> None:
-    store = runner.shared().store
-    with gate.released():
-        others = {found.run_id: found for found in _listed(store) if found.run_id != run.run_id}
-    if not others:
-        st.caption(t("benchmark.beside.none"))
+def _drop_zone() -> None:
+    """Take a file with a run, and say here what is wrong with it."""
+    with st.container(key=f"import-{PAGE}", gap="small", width=FILES_PX):
+        st.file_uploader(t("benchmark.import"), type=TYPES, key=f"{PAGE}.file", on_change=_take_file)
+        if said := st.session_state.get(f"{PAGE}.refused"):
+            st.warning(notices.plain(said), icon=":material/info:")
+
+
+def _told() -> None:
+    """Say what the last action came to; a run that was deleted can be put back."""
+    if said := st.session_state.pop(f"{PAGE}.said", None):
+        st.warning(notices.plain(said), icon=":material/info:")
+    if said := st.session_state.pop(f"{PAGE}.done", None):
+        st.toast(notices.plain(said))
+    gone: Run | None = st.session_state.get(f"{PAGE}.deleted")
+    if gone is None:
         return
-    st.selectbox(
-        t("benchmark.beside.choose"), list(others), index=None, key=f"{PAGE}.beside",
-        format_func=lambda run_id: _name(others[run_id]), placeholder=t("benchmark.beside.placeholder"),
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"undo-{PAGE}"):
+        st.text(html.forwards(t("benchmark.deleted", title=gone.title or t("benchmark.untitled"))))
+        st.button(t("benchmark.undo"), key=f"{PAGE}.undo", icon=":material/undo:", on_click=_put_back, args=(gone,))
+
+
+def _put_back(gone: Run) -> None:
+    def put_back() -> None:
+        run_id = runner.shared().store.restore(gone)
+        journal.note("restore", run=run_id)
+        show(run_id)
+        st.session_state.pop(f"{PAGE}.deleted", None)
+
+    _tried(put_back)
+
+
+def other(run: Run) -> Run | None:
+    """Return the run that the address sets beside this one, with the cells that are drawn of it; None without one."""
+    named = st.query_params.get(BESIDE, "")
+    if not named or named == run.run_id:
+        return None
     with gate.released():
-        other = store.run(st.session_state[f"{PAGE}.beside"] or "")
-        found = compare(run, drawn(other)) if other is not None else None
-    if found is not None:
+        found = runner.shared().store.run(named)
+    if found is None:
+        st.info(t("benchmark.beside.gone"), icon=":material/info:")
+        return None
+    if found.imported:
+        _opened().add(found.run_id)
+    return drawn(found)
+
+
+def beside(run: Run, second: Run | None) -> None:
+    """Compare with another run, cell by cell; cells measured in another way are not compared, with the reason."""
+    if second is None:
+        return
+    st.header(t("benchmark.beside.title"), anchor="beside")
+    with st.container(border=True, key=f"card-{PAGE}.beside"):
+        st.caption(notices.plain(t("benchmark.beside.dashed", name=_named(second))))
+        with gate.released():
+            found = compare(run, second)
         _draw(found)
+
+
+def _choose_beside(summaries: tuple[Summary, ...], run: Run | None) -> None:
+    """Ask which run is drawn over this one; the choice goes into the address."""
+    known = {found.run_id: found for found in summaries if run is not None and found.run_id != run.run_id}
+    if not known:
+        return
+    key = f"{PAGE}.beside"
+
+    def choose() -> None:
+        if st.session_state[key] is None:
+            st.query_params.pop(BESIDE, None)
+        else:
+            st.query_params[BESIDE] = st.session_state[key]
+
+    named = st.query_params.get(BESIDE, "")
+    st.session_state[key] = named if named in known else None
+    st.selectbox(
+        t("benchmark.beside.choose"), list(known), key=key, format_func=lambda run_id: _name(known[run_id]),
+        placeholder=t("benchmark.beside.placeholder"), on_change=choose,
+    )  # fmt: skip
+
+
+def _named(run: Run) -> str:
+    return f"{moment_text(run.created_ns)} · {html.forwards(run.title) or t('benchmark.untitled')}"
 
 
 def _listed(store: Store) -> tuple[Summary, ...]:
@@ -175,7 +241,7 @@ def _exports(run: Run) -> None:
 
 
 def _own(store: Store, run: Run) -> None:
-    """Rename and delete a run of this store; deleting asks once more."""
+    """Rename and delete a run of this store; what is deleted can be put back in the same visit."""
     key = f"{PAGE}.title.{run.run_id}"
     st.session_state.setdefault(key, run.title)
     st.text_input(
@@ -183,28 +249,32 @@ def _own(store: Store, run: Run) -> None:
         on_change=lambda: _tried(lambda: store.rename(run.run_id, st.session_state[key]), "rename", run.run_id),
     )  # fmt: skip
     live = (now := runner.shared().progress(run.run_id)) is not None and now.live
-    sure = st.checkbox(t("benchmark.sure"), key=f"{PAGE}.sure.{run.run_id}", disabled=live)
 
     def delete() -> None:
-        _tried(lambda: store.delete(run.run_id), "delete", run.run_id)
-        st.query_params.pop("run", None)
-        st.query_params.pop("rows", None)
+        store.delete(run.run_id)
+        journal.note("delete", run=run.run_id)
+        st.session_state[f"{PAGE}.deleted"] = run
+        forget()
 
-    st.button(t("benchmark.delete"), key=f"{PAGE}.delete", icon=":material/delete:", disabled=not sure or live,
-              on_click=delete)  # fmt: skip
+    st.button(t("benchmark.delete"), key=f"{PAGE}.delete", icon=":material/delete:", disabled=live,
+              on_click=lambda: _tried(delete))  # fmt: skip
 
 
 def _take_file() -> None:
     file = st.session_state[f"{PAGE}.file"]
+    st.session_state.pop(f"{PAGE}.refused", None)
     if file is None:
         return
-
-    def take() -> None:
-        run_id = runner.shared().store.import_file(file.name, file.getvalue())
-        journal.note("import", run=run_id)
-        show(run_id)
-
-    _tried(take)
+    store = runner.shared().store
+    try:
+        known = {found.run_id for found in store.summaries()}
+        run_id = store.import_file(file.name, file.getvalue())
+    except ContextscopeError as error:
+        st.session_state[f"{PAGE}.refused"] = notices.sentence(error)
+        return
+    journal.note("import", run=run_id)
+    st.session_state[f"{PAGE}.done"] = t("benchmark.known_file" if run_id in known else "benchmark.new_file")
+    show(run_id)
 
 
 def _tried(change: Callable[[], object], action: str = "", run_id: str = "") -> None:
@@ -236,9 +306,8 @@ def _draw(found: Comparison) -> None:
 
 def _everywhere(pairs: Sequence[CellPair]) -> Changed:
     """Return the differences that all cells share, so that they are stated once."""
-    return {
-        name: values for name, values in pairs[0].changed.items() if all(p.changed.get(name) == values for p in pairs)
-    }
+    first = pairs[0].changed
+    return _seen({name: pair for name, pair in first.items() if all(p.changed.get(name) == pair for p in pairs)})
 
 
 def _pair(pair: CellPair, told: Changed) -> html.Html:
@@ -250,7 +319,7 @@ def _pair(pair: CellPair, told: Changed) -> html.Html:
     title = html.heading(name, html.element("br"), html.element("small", batch), class_=f"cs-{row.architecture}")
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
-    changed = {name: values for name, values in pair.changed.items() if name not in told}
+    changed = _seen({name: values for name, values in pair.changed.items() if name not in told})
     return html.text(html.row(title, *(_pair_html(pair, phase) for phase in PHASES), memory), _changed(changed))
 
 
@@ -272,8 +341,17 @@ def _changed(changed: Changed) -> html.Html | None:
 
 def _differing(changed: Changed) -> str:
     """List the differences, values of this run first."""
-    told = (f"{_label(name)} {_value(name, mine)} / {_value(name, theirs)}" for name, (mine, theirs) in changed.items())
+    told = (f"{_label(name)} {' / '.join(_values(name, pair))}" for name, pair in changed.items())
     return t("benchmark.beside.changed", list=" · ".join(told))
+
+
+def _seen(changed: Changed) -> Changed:
+    """Leave out what differs but is written alike: two sizes of free memory that are 23.5 GiB both."""
+    return {name: pair for name, pair in changed.items() if len(set(_values(name, pair))) > 1}
+
+
+def _values(name: str, pair: tuple[Any, Any]) -> tuple[str, ...]:
+    return tuple(_value(name, value) for value in pair)
 
 
 def _label(name: str) -> str:

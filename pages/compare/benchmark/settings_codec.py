@@ -13,6 +13,7 @@ BATCHES = (1, 4, 8, 16, 32)
 DTYPES = ("float32", "bfloat16", "float16")
 FIRST = "quick"  # the plan that is ready when the page is opened
 DECIDED = ("contexts", "batches", "decode_tokens", "rounds", "budget_s", "throughput")  # what a ready plan decides
+SEVERAL = ("architectures", "contexts", "batches")
 _NUMBERS = ("budget_s", "rounds", "decode_tokens", "seed")
 _LONGEST = 400  # characters of an address that may name choices
 

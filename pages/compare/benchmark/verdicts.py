@@ -11,7 +11,7 @@ from models.bench.judge.verdicts import Judged
 from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
-from pages.compare.benchmark.planning import PAGE
+from pages.compare.benchmark.address import PAGE
 from pages.shared import html, notices
 from pages.shared.memo import Memo
 from pages.shared.state import session
