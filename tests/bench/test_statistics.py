@@ -215,3 +215,5 @@ def test_paired_exponents_cancel_what_both_went_through():
     b = [(s, [[s**1.0 * math.exp(d)] for d in drift[s]]) for s in SIZES]
     assert compare_exponents(a, b).value == pytest.approx(0.2)
     assert compare_exponents(a, b).excludes(0)
+    told, apart = compare_exponents(a, b), compare_exponents(a, b, paired=False)
+    assert apart.high - apart.low > 100 * (told.high - told.low), "rounds of other turns cancel nothing"

@@ -19,7 +19,9 @@ from models.bench.store import validation
 from models.errors import SourceError
 from models.machine import facts
 from models.records.cell import Cell
+from models.records.interval import Interval
 from models.records.measurement import CPU_WAITED, PROTOCOL_VERSION, SENTINEL_SLOWER, Measurement
+from pages.compare.benchmark import verdicts
 
 TIMES = CpuTimes(ran=10, waited=5, busy=100, stolen=0)
 
@@ -295,3 +297,19 @@ def test_no_verdict_is_passed_on_a_cell_without_times() -> None:
     found = compare(run, other)
     assert found.pairs == ()
     assert [one.reason for one in found.refused] == ["state"]
+
+
+@pytest.mark.parametrize("gap", [None, "rwkv", "mamba"])
+def test_growth_is_paired_only_where_no_round_was_left_out(measurement, monkeypatch, gap):
+    """The fifth of five rounds and the fourth of four were not made in the same turn."""
+    asked = []
+    found = Interval(1.0, 0.9, 1.1)
+    monkeypatch.setattr(verdicts, "compare_exponents", lambda a, b, *, paired: asked.append(paired) or found)
+    rows = [
+        measurement("r", context, architecture=name, prefill_ms_samples=(context**power,) * 3,
+                    rounds_unsteady=int(name == gap and context == 256))
+        for name, power in (("mamba", 1.0), ("rwkv", 2.0))
+        for context in (128, 256, 512)
+    ]  # fmt: skip
+    verdicts.growth_line(tuple(rows))
+    assert asked == [gap is None]

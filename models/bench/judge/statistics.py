@@ -128,15 +128,16 @@ def growth_exponent(
     return _slope(sizes, [_log_medians(group) for group in cut])
 
 
-def compare_exponents(a: Curve, b: Curve) -> Interval:
+def compare_exponents(a: Curve, b: Curve, *, paired: bool = True) -> Interval:
     """Estimate by how much the growth exponent of a exceeds that of b, with its 95 % interval.
 
     Where both have the same sizes and rounds, they are paired round by round, so that drift which both went through
-    cancels. ValueError with fewer than three sizes in either.
+    cancels; not where the rounds are not of the same turns (paired=False). ValueError with fewer than three sizes in
+    either.
     """
     logs = [[_log_medians(rounds) for _, rounds in curve] for curve in (a, b)]
     sizes = [[size for size, _ in curve] for curve in (a, b)]
-    if sizes[0] == sizes[1] and [len(v) for v in logs[0]] == [len(v) for v in logs[1]]:
+    if paired and sizes[0] == sizes[1] and [len(v) for v in logs[0]] == [len(v) for v in logs[1]]:
         return _slope(sizes[0], [x - y for x, y in zip(*logs, strict=True)])
     weights = [_slope_weights(each) for each in sizes]
     parts = [_Mean.of(values) for each in logs for values in each]

@@ -76,9 +76,13 @@ def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> s
 def growth_line(rows: tuple[Measurement, ...]) -> str:
     """Write, pair by pair, whose prefill time grows faster, or that the exponents are not distinguishable."""
     curves: dict[str, list[tuple[int, Sequence[Sequence[float]]]]] = {}
+    gaps = (
+        set()
+    )  # architectures that left a round out, so that the numbers of their rounds are no longer those of turns
     for row in sorted(rows, key=lambda row: row.context):
         if row.measured and row.batch == 1 and not row.batch_limit and row.prefill_ms_samples:
             curves.setdefault(row.architecture, []).append((row.context, comparison.rounds(row, "prefill")))
+            gaps |= {row.architecture} if row.rounds_unsteady else set()
     curves = {name: curve for name, curve in curves.items() if len({size for size, _ in curve}) >= LEAST_SIZES}
     if len(curves) < 2:
         return ""
@@ -87,7 +91,11 @@ def growth_line(rows: tuple[Measurement, ...]) -> str:
         for name, curve in curves.items()
     }
     steepest, *others = sorted(curves, key=lambda name: -exponents[name].value)
-    apart = [name for name in others if compare_exponents(curves[steepest], curves[name]).excludes(0)]
+    apart = [
+        name
+        for name in others
+        if compare_exponents(curves[steepest], curves[name], paired=not gaps & {steepest, name}).excludes(0)
+    ]
     names = ", ".join(t(f"nav.{name}") for name in apart)
     values = {"name": t(f"nav.{steepest}"), "k": f"{exponents[steepest].value:.2f}"}
     if not apart:
