@@ -8,11 +8,12 @@ from typing import Literal, ParamSpec, TypeVar, cast
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
 from viz.hero import HeroSpec
+from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | HeroSpec | Ranking | VegaSpec
+Body = CanvasSpec | HeroSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 P = ParamSpec("P")
 

@@ -23,14 +23,27 @@ export async function takePicture(card, kind, { source, mark }) {
   }
 }
 
-// What the card draws: the root of one of our components, or the drawing of Vega.
+// What the card draws: the root of one of our components, or the drawing of Vega or of plotly.
 function bodyOf(card) {
   const host = [...card.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".root"));
   if (host) return { host: host.shadowRoot.querySelector(".root"), node: host.shadowRoot.querySelector(".root"), kind: "page" };
+  const plot = card.querySelector(".js-plotly-plot .svg-container");
+  if (plot) return { host: null, node: plotOf(plot), box: plot.getBoundingClientRect(), kind: "vector" };
   const vector = card.querySelector(".vega-embed > svg.marks");
   const node = vector ?? card.querySelector(".vega-embed > canvas, .vega-embed canvas");
   if (!node) throw new Error("there is no figure in this card yet");
   return { node, kind: vector ? "vector" : "page" };
+}
+
+// Plotly's drawing, which it writes in layers, without what one presses: one SVG.
+function plotOf(plot) {
+  const { width, height } = plot.getBoundingClientRect();
+  const zoom = plot.currentCSSZoom ?? 1;
+  const whole = document.createElementNS(SVG, "svg");
+  for (const [name, value] of Object.entries({ width: width / zoom, height: height / zoom, viewBox: `0 0 ${width / zoom} ${height / zoom}` })) whole.setAttribute(name, value);
+  for (const layer of plot.querySelectorAll(":scope > svg.main-svg")) whole.append(...layer.cloneNode(true).childNodes);
+  for (const pressed of whole.querySelectorAll(".updatemenu-container, .hoverlayer, .draglayer, .zoomlayer")) pressed.remove();
+  return whole;
 }
 
 // The lines of words and the body, each with its place in the picture.
@@ -39,8 +52,8 @@ function partsOf(card, body, { source, mark }) {
   const title = card.querySelector(".cs-title");
   const ink = getComputedStyle(title).color;
   const muted = mutedOf(card);
-  const box = body.node.getBoundingClientRect();
-  const zoom = body.node.currentCSSZoom ?? 1;
+  const box = body.box ?? body.node.getBoundingClientRect();
+  const zoom = (body.box ? card : body.node).currentCSSZoom ?? 1;
   const holes = body.kind === "page" ? holesIn(body.node) : [];
   const size = { width: box.width / zoom, height: (box.height - holes.reduce((sum, { height }) => sum + height, 0)) / zoom };
   const width = Math.max(320, Math.ceil(size.width));
@@ -156,7 +169,7 @@ async function imageOf(node, { width, height }, scale) {
 async function facesOf(drawing) {
   const signs = new Map(); // typeface -> the signs written in it
   for (const words of drawing.querySelectorAll("text")) {
-    const [family] = (words.getAttribute("font-family") ?? "").replace(/["']/g, "").split(",");
+    const [family] = (words.getAttribute("font-family") || words.style.fontFamily).replace(/["']/g, "").split(",");
     signs.set(family, new Set([...(signs.get(family) ?? []), ...Array.from(words.textContent, (sign) => sign.codePointAt(0))]));
   }
   const rules = [...document.styleSheets].flatMap(facesIn).filter((rule) => {

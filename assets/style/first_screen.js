@@ -1,7 +1,7 @@
 // Tell the server that the first figure of a page is drawn, so that it sends the rest (pages/shared/first_screen.py).
 const told = new Set();
 const LONGEST_MS = 1500; // then the server goes on by itself
-const DRAWN = '[class*="st-key-shape-"] > .stElementContainer[style*="height: auto"], [class*="st-key-slot-"] .vega-embed > :is(svg, canvas)';
+const DRAWN = '[class*="st-key-shape-"] > .stElementContainer[style*="height: auto"], [class*="st-key-slot-"] :is(.vega-embed > :is(svg, canvas), .main-svg)';
 
 export default function ({ data: visit, parentElement }) {
   if (!visit || told.has(visit)) return;

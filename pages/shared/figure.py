@@ -7,7 +7,7 @@ import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
-from pages.shared import figure_menu, first_screen, html, outline, parts, proof, site, style, unfolding
+from pages.shared import figure_menu, first_screen, html, outline, parts, plot, proof, site, style, unfolding
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
 from pages.shared.ranking import ranking
@@ -17,6 +17,7 @@ from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
+from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
 
@@ -65,6 +66,8 @@ def show(
                 )
             )
         figure_menu.files(fig, key)
+        if isinstance(fig.body, PlotSpec):
+            plot.numbers(fig.body, key)
         _definition(fig, facts, key, check)
 
 
@@ -97,6 +100,9 @@ def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) 
     shape = outline.shape(fig.body)
     if key in site.FIRST:
         outline.remember(key, fig.body)
+    if isinstance(fig.body, PlotSpec):
+        plot.plot(fig, fig.body, key)
+        return
     if isinstance(fig.body, VegaSpec):
         with st.container(key=f"slot-{shape}-{key}", height=fig.body.height, border=False):  # freed by contextscope.css
             spec = {**fig.body.spec, "datasets": fig.body.rows}

@@ -6,13 +6,14 @@ from typing import Any
 from pages.shared import viewport
 from viz.canvas import CanvasSpec, Frames, Matrix, Tiles
 from viz.hero import HeroSpec
+from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
 
 SHAPES = ("triangle", "map", "film", "tiles", "strip", "lanes", "curve", "bars")  # of assets/style/outline.css
 USUAL = ("map", 460)  # of a figure that this server has not drawn yet
 AROUND = 166  # pixels of a card around its picture: title, finding, last row, edges
 
-Placed = CanvasSpec | HeroSpec | VegaSpec  # figures whose height is known before they are drawn
+Placed = CanvasSpec | HeroSpec | PlotSpec | VegaSpec  # figures whose height is known before they are drawn
 
 _LINES = {"line", "area", "point", "circle"}
 _drawn: dict[tuple[str, int], tuple[str, int]] = {}  # figure, width of its picture -> shape, height of the card
@@ -22,6 +23,8 @@ def shape(body: Placed) -> str:
     """Return the shape of a figure, one of SHAPES."""
     if isinstance(body, HeroSpec):
         return "lanes"
+    if isinstance(body, PlotSpec):
+        return "curve"
     if not isinstance(body, CanvasSpec):
         marks = _marks(body.spec)
         return "map" if "rect" in marks else "curve" if marks & _LINES else "bars"

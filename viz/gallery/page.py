@@ -13,6 +13,7 @@ from models.records.trace import NamedArray
 from viz import hero
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
+from viz.look.plotly import PlotSpec
 from viz.look.theme import Theme
 from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
@@ -83,10 +84,11 @@ def _drawn(spec: CanvasSpec | hero.HeroSpec) -> str:
 
 
 def _chart(figure: Figure) -> str:
-    """Tell a chart: its arrays and its specification. Vega itself would add megabytes to the page."""
-    spec = cast("VegaSpec", figure.body).to_dict()
+    """Tell a chart: its arrays and its specification. Vega and plotly themselves would add megabytes to the page."""
+    body = cast("VegaSpec | PlotSpec", figure.body)
+    spec, kind = body.to_dict(), "plotly" if isinstance(body, PlotSpec) else "Vega-Lite"
     text = html.escape(json.dumps(spec, ensure_ascii=False, indent=1, default=str))
-    return f"{_rows(figure)}<details><summary>Vega-Lite</summary><pre>{text}</pre></details>"
+    return f"{_rows(figure)}<details><summary>{kind}</summary><pre>{text}</pre></details>"
 
 
 def _rows(figure: Figure) -> str:
