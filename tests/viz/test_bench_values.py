@@ -52,8 +52,11 @@ ROWS = [
     row("rwkv", 256, state="cancelled"), row("rwkv", 128, state="failed"),
 ]  # fmt: skip
 GOOD = [one for one in ROWS if one.state in ("ok", "unstable")]
-ENDS = {("transformer", 1): (2048, "oom"), ("transformer", 8): (512, "oom"), ("rwkv", 1): (128, "failed")}
-CROSSES = {("transformer", 1): (256,), ("mamba", 1): (64,)}
+MISSING = {
+    ("transformer", 1): ((256, "failed"), (2048, "oom"), (4096, "timeout"), (8192, "predicted_oom_skipped")),
+    ("transformer", 8): ((512, "oom"),), ("mamba", 1): ((64, "killed"),),
+    ("rwkv", 1): ((128, "failed"), (256, "cancelled")),
+}  # fmt: skip
 FLOORS = {one.cell_id: one.context * 1e-7 * one.batch for one in ROWS if one.architecture != "mamba"}
 
 
@@ -75,7 +78,7 @@ def quarters(samples: Sequence[float]) -> tuple[float, float]:
 def caught(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return what the figures hand to the kinds of charts, which draw nothing here."""
     found: dict[str, Any] = {}
-    kinds = [(lines, "panels_chart"), (device, "strips_chart"), (batches, "strips_chart"), (batches, "lines_chart")]
+    kinds = [(lines, "context_plot"), (device, "strips_chart"), (batches, "strips_chart"), (batches, "points_plot")]
     for module, name in kinds:
         monkeypatch.setattr(module, name, lambda given, **more: found.update(given=given, **more))
     for name in ("_bars", "_key", "_texts"):
@@ -100,10 +103,9 @@ QUANTITIES = {
 
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_lines_over_context_are_the_samples_of_their_rows(name: str, caught, t) -> None:
-    """Points are medians, ribbons quartiles, dots all samples; the line ends at the first failure beyond it."""
+    """Points are medians, ribbons quartiles, dots all samples; what was not measured has its reason alone."""
     draw, values = QUANTITIES[name]
     figure = draw(ROWS, theme=LIGHT, t=t)
-    everything = [value for one in GOOD for value in values(one)]
     titles = []
     for batch, panel in zip((1, 8), caught["given"], strict=True):
         titles.append(panel.title)
@@ -122,33 +124,33 @@ def test_lines_over_context_are_the_samples_of_their_rows(name: str, caught, t) 
             dots = [(one.context, value) for one in rows if several for value in values(one)]
             assert line.samples == tuple((x, pytest.approx(y)) for x, y in dots)
             assert line.solid == tuple(one.state == "ok" for one in rows), "unsteady rows are hollow"
-            before = lambda context, points=points: [y for x, y in points if x < context] or [min(everything)]  # noqa: E731
-            crossed = CROSSES.get((line.architecture, batch), ())
-            assert line.crosses == tuple((x, pytest.approx(before(x)[-1])) for x in crossed)
-            if (end := ENDS.get((line.architecture, batch))) is None:
-                assert line.end is None
-            else:
-                assert line.end == (end[0], pytest.approx(before(end[0])[-1]), t(f"viz.state.{end[1]}"))
+            gaps = MISSING.get((line.architecture, batch), ())
+            assert line.missing == tuple((x, t(f"viz.state.{state}")) for x, state in gaps)
     assert titles == [t("viz.bench.batch", count=1), t("viz.bench.batch", count=8)]
 
 
-def test_the_tips_of_decoding_and_the_arrays_beside_it_are_in_seconds(caught, t) -> None:
+def test_what_a_point_says_and_the_table_are_in_words_of_its_row(caught, t) -> None:
     figure = decode_vs_context(ROWS, floors=FLOORS, theme=LIGHT, t=t)
+    told: list[tuple[str, ...]] = []
     for batch, panel in zip((1, 8), caught["given"], strict=True):
         for line in panel.lines:
             floor = [(r.context, FLOORS[r.cell_id]) for r in of(line.architecture, batch, ROWS) if r.cell_id in FLOORS]
             assert line.floor == tuple((x, pytest.approx(y)) for x, y in floor)
             if floor:
                 np.testing.assert_allclose(figure.data[f"{line.architecture}_b{batch}_floor"].values, floor)
-            for one, tip in zip(of(line.architecture, batch), line.tips, strict=True):
+            rows = {(x, (t("viz.plot.unmeasured", why=why),)) for x, why in line.missing}
+            for one, said in zip(of(line.architecture, batch), line.says, strict=True):
                 step = middle(one.decode_ms_samples) / 1000
-                least = {"tip_floor": duration(FLOORS[one.cell_id])} if one.cell_id in FLOORS else {}
-                wait = f"{duration(one.launch_fraction * step)} ({one.launch_fraction:.0%})"
-                known = {
-                    "tip_name": line.name, "tip_context": f"{one.context:,}", "tip_median": duration(step), **least,
-                    "tip_waits": wait,
-                }  # fmt: skip
-                assert tip == {t(f"viz.decode_vs_context.{name}"): words for name, words in known.items()}
+                low, high = (duration(v / 1000) for v in quarters(one.decode_ms_samples))
+                floors = [FLOORS[one.cell_id]] if one.cell_id in FLOORS else []
+                least = [t("viz.decode_vs_context.tip_floor", time=duration(value)) for value in floors]
+                share = f"{one.launch_fraction:.0%}"
+                wait = t("viz.decode_vs_context.tip_waits", time=duration(one.launch_fraction * step), share=share)
+                known = (duration(step), t("viz.plot.half", low=low, high=high))
+                assert said == (*known, *least, wait)
+                rows.add((one.context, said))
+            told += [(line.name, f"{batch}", f"{x:,.0f}", " · ".join(said)) for x, said in sorted(rows)]
+    assert list(caught["table"].rows) == told
     waiting = [(r.batch, r.context, r.launch_fraction * middle(r.decode_ms_samples) / 1000) for r in GOOD]
     np.testing.assert_allclose(figure.data["waiting"].values, waiting)
     low, high = (f"{pick(r.launch_fraction for r in GOOD):.0%}" for pick in (min, max))
@@ -166,9 +168,9 @@ def test_the_exponent_of_a_line_is_that_of_its_own_samples_and_ends(caught, t) -
     first, last = (rows[at].prefill_ms_samples[0] / 1000 for at in (0, -1))
     np.testing.assert_allclose(figure.data["transformer_b1_exponent"].values, [128 + 512 + 1024, first, last])
     assert [name for name in figure.data if "exponent" in name] == ["transformer_b1_exponent"], "two lengths have none"
-    values = {"k": "1664.00", "low": f"{first:.2f}", "high": f"{last:.2f}"}
+    ends = t("viz.prefill_vs_context.exponent_interval", low=f"{first:.2f}", high=f"{last:.2f}")
     notes = {line.note for panel in caught["given"] for line in panel.lines}
-    assert notes == {"", t("viz.prefill_vs_context.exponent", **values)}
+    assert notes == {(), (t("viz.prefill_vs_context.exponent", k="1664.00"), ends)}
 
 
 def test_the_parts_of_memory_are_those_of_their_cell(caught, t) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from viz.charts.series import ChartAxis, Line, Panel, lines_chart, panels_chart
+from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.look.axes import log_ticks
 from viz.look.theme import DARK, LIGHT
@@ -14,12 +14,10 @@ X, Y = ChartAxis("across", "count", log=True), ChartAxis("up", "seconds", log=Tr
 LINES = (
     Line(
         "mamba", "Mamba", ((64.0, 1.0), (128.0, 2.0)), ((64.0, 0.5, 1.5), (128.0, 1.75, 2.5)),
-        ((64.0, 0.25), (64.0, 1.25)), ((96.0, 1.0),), (256.0, 2.0, "out of memory"), key="mamba-fast",
-        solid=(True, False), floor=((64.0, 0.125), (128.0, 0.375)), floor_name="least", note="a note",
-        tips=({"median": "1 s", "floor": "125 ms"}, {"median": "2 s"}),
+        ((64.0, 0.25), (64.0, 1.25)),
     ),
     Line("rwkv", "RWKV", ((64.0, 8.0), (128.0, 9.0))),
-    Line("jamba", "Jamba", (), end=(64.0, 0.25, "timed out")),
+    Line("jamba", "Jamba", ()),
 )  # fmt: skip
 
 
@@ -45,43 +43,30 @@ def rows_of(chart: VegaSpec, mark: str, *fields: str, **style: Any) -> list[list
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_every_part_of_a_line_stands_where_it_was_given(theme) -> None:
     chart = lines_chart(LINES, x=X, y=Y, theme=theme)
-    ribbons = [("mamba-fast", 64, 0.5, 1.5), ("mamba-fast", 128, 1.75, 2.5)]
-    assert rows_of(chart, "area", "series", "x", "y", "high") == [ribbons]
+    ribbons = [("mamba", 64, 0.5, 1.5), ("mamba", 128, 1.75, 2.5)]
+    assert rows_of(chart, "area", "architecture", "x", "y", "high") == [ribbons]
     assert rows_of(chart, "circle", "architecture", "x", "y") == [[("mamba", 64, 0.25), ("mamba", 64, 1.25)]]
-    fine, main = rows_of(chart, "line", "series", "x", "y")[:2]
-    assert fine == [("mamba-fast", 64, 0.125), ("mamba-fast", 128, 0.375)]
-    points = [("mamba-fast", 64, 1), ("mamba-fast", 128, 2), ("rwkv", 64, 8), ("rwkv", 128, 9)]
-    assert main == points
-    fills = [theme.color("mamba"), theme.card, theme.card, theme.card]
-    marks = rows_of(chart, "point", "series", "x", "y", "fill", "tip0", "tip1", size=58)
-    tips = [("1 s", "125 ms"), ("2 s", "–"), ("–", "–"), ("–", "–")]
-    assert marks == [[(*point, fill, *tip) for point, fill, tip in zip(points, fills, tips, strict=True)]]
-    crosses = [("mamba", 256, 2), ("jamba", 64, 0.25), ("mamba", 96, 1)]
-    assert rows_of(chart, "point", "architecture", "x", "y", shape="cross") == [crosses]
-    gap = rows_of(chart, "line", "architecture", "x", "y", strokeDash=[1, 4])
-    assert gap == [[("mamba", 128, 2), ("mamba", 256, 2)]], "from the last point to the cross"
+    points = [("mamba", 64, 1), ("mamba", 128, 2), ("rwkv", 64, 8), ("rwkv", 128, 9)]
+    assert rows_of(chart, "line", "architecture", "x", "y") == [points]
+    assert rows_of(chart, "point", "architecture", "x", "y", size=58, fill=theme.card) == [points]
 
 
-def test_tips_are_titled_in_the_order_of_their_columns() -> None:
+def test_a_name_stands_at_the_end_of_its_own_line() -> None:
     chart = lines_chart(LINES, x=X, y=Y, theme=LIGHT)
-    (tips,) = [layer["encoding"]["tooltip"] for layer in layers(chart.spec) if "tooltip" in layer["encoding"]]
-    assert [(tip["field"], tip["title"]) for tip in tips] == [("tip0", "median"), ("tip1", "floor")]
+    (written, *_) = rows_of(chart, "text", "architecture", "x", "at", "text")
+    assert written == [("mamba", 128, 2, "Mamba"), ("rwkv", 128, 9, "RWKV")]
 
 
-def test_a_name_its_note_and_its_reason_stand_at_the_end_of_their_own_line() -> None:
-    chart = lines_chart(LINES, x=X, y=Y, theme=LIGHT)
-    (written, *_) = rows_of(chart, "text", "architecture", "x", "at", "kind", "text")
-    assert written == [
-        ("mamba", 256, 2, "name", "Mamba"), ("mamba", 256, 2, "note", "a note"),
-        ("mamba", 256, 2, "reason", "out of memory"), ("rwkv", 128, 9, "name", "RWKV"),
-        ("jamba", 64, 0.25, "name", "Jamba"), ("jamba", 64, 0.25, "reason", "timed out"),
-        ("mamba", 128, pytest.approx(0.375), "floor", "least"),
-    ]  # fmt: skip
-    heights = dict(rows_of(chart, "text", "text", "y")[0])
-    assert heights["Mamba"] > heights["a note"] > heights["out of memory"], "the reason is under the note"
+def test_names_that_would_touch_are_moved_apart_and_led_to_their_lines() -> None:
+    near = [Line("mamba", "A", ((64.0, 1.0),)), Line("rwkv", "B", ((64.0, 1.001),)), Line("jamba", "C", ((64.0, 9.0),))]
+    chart = lines_chart(near, x=X, y=Y, theme=LIGHT)
+    (written, *_) = rows_of(chart, "text", "text", "at", "y", "led")
+    heights = {text: y for text, _, y, _ in written}
+    assert heights["B"] / heights["A"] > 1.05 > 1.001 / 1.0
+    assert [led for *_, led in written] == [True, True, False]
 
 
-def test_scales_reach_over_all_that_is_drawn_and_are_the_same_in_every_panel() -> None:
+def test_scales_reach_over_all_that_is_drawn() -> None:
     chart = lines_chart(LINES, x=X, y=Y, theme=LIGHT)
     scales = [
         layer["encoding"]["y"]["scale"]["domain"]
@@ -89,16 +74,7 @@ def test_scales_reach_over_all_that_is_drawn_and_are_the_same_in_every_panel() -
         if "scale" in layer["encoding"].get("y", {})
     ]
     assert {tuple(scale) for scale in scales} == {tuple(scales[0])}
-    assert scales[0][0] < 0.125 and scales[0][1] > 9
-    panels = panels_chart([Panel("one", LINES[:1]), Panel("two", LINES[1:2])], x=X, y=Y, theme=LIGHT)
-    found = [
-        layer["encoding"]["y"]["scale"]["domain"]
-        for layer in layers(panels.spec)
-        if "scale" in layer["encoding"].get("y", {})
-    ]
-    assert {tuple(scale) for scale in found} == {tuple(found[0])}
-    alone = (rows for rows in rows_of(panels, "text", "text") if len(rows) == 1)
-    assert next(alone) == [("one · up",)]
+    assert scales[0][0] < 0.25 and scales[0][1] > 9
 
 
 @pytest.mark.parametrize(

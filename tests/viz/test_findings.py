@@ -13,7 +13,8 @@ from pages.shared.words import i18n
 from viz.bench.findings import context_finding, part_finding, strips_finding, trade_finding
 from viz.canvas import CanvasSpec
 from viz.charts.curves import growth, training_curves
-from viz.charts.series import Line, Panel
+from viz.charts.plot_line import Plot, PlotLine
+from viz.charts.series import Line
 from viz.charts.strips import ChartStrip
 from viz.gallery.build import build
 from viz.gallery.evidence import complete
@@ -253,12 +254,12 @@ def test_recall_in_words() -> None:
 
 
 def test_lines_over_context_in_words() -> None:
-    low = Line("a", "A", ((64.0, 1.0), (128.0, 2.0), (256.0, 2.5)), ((128.0, 1.9, 2.1),))
-    high = Line("b", "B", ((64.0, 3.0), (128.0, 5.0)), ((128.0, 4.0, 6.0),))
+    low = PlotLine("a", "A", ((64.0, 1.0), (128.0, 2.0), (256.0, 2.5)), ribbon=((128.0, 1.9, 2.1),))
+    high = PlotLine("b", "B", ((64.0, 3.0), (128.0, 5.0)), ribbon=((128.0, 4.0, 6.0),))
     key = "viz.decode_vs_context.finding"
 
     def said(*lines: Line, panels: int = 1) -> str:
-        every = [Panel("", lines)] * panels
+        every = [Plot("", lines)] * panels
         return context_finding(every, [1, 8][:panels], key, "{:g} s".format, EN)
 
     assert said(low, high) == (

@@ -3,9 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-import altair as alt
 import numpy as np
 
 from models.records.interval import Interval
@@ -13,12 +11,14 @@ from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.findings import strips_finding, trade_finding
 from viz.bench.rows import Series, is_degraded, series_of, state_of
-from viz.charts.series import ChartAxis, Line, lines_chart
+from viz.charts.plot_line import PlotLine
+from viz.charts.plots import points_plot
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
-from viz.look.labels import Translate
+from viz.look.axes import ChartAxis
+from viz.look.labels import Translate, short
+from viz.look.plotly import Table, Trace
 from viz.look.theme import Theme
-from viz.look.vega import table
 
 
 @figure("largest_batch", of="rows")
@@ -77,15 +77,13 @@ def pareto(rows: Iterable[Measurement], *, theme: Theme, t: Translate, context: 
     if not here:
         return None
     series = series_of(here, t=t)
-    lines = [_trade(each) for each in series]
+    lines = [_trade(each, t) for each in series]
     x = ChartAxis(t("viz.pareto.user"), "many", log=True)
     y = ChartAxis(t("viz.pareto.device"), "many", log=True)
     front = _frontier([point for line in lines for point in line.points])
-
-    def around(across: alt.X, up: alt.Y) -> tuple[list[alt.Chart], list[alt.Chart]]:
-        return [_pale(front, across, up, theme)], _batches(series, across, up, theme)
-
-    chart = lines_chart(lines, x=x, y=y, theme=theme, height=380, around=around)
+    table = _numbers(series, lines, (x.title, y.title), t)
+    around = {"behind": [_pale(front, theme)], "before": _batches(series, theme)}
+    chart = points_plot(lines, x=x, y=y, table=table, theme=theme, t=t, **around)
     data = {
         line.key: NamedArray(
             np.array([(*p, b) for p, b in zip(line.points, _batch_order(s), strict=True)]),
@@ -151,11 +149,24 @@ def _batch_order(series: Series) -> list[int]:
     return [row.batch for row in _ordered(series)]
 
 
-def _trade(series: Series) -> Line:
+def _trade(series: Series, t: Translate) -> PlotLine:
     rows = _ordered(series)
     points = tuple((_device_rate(row) / row.batch, _device_rate(row)) for row in rows)
     solid = tuple(not is_degraded(row) for row in rows)
-    return Line(series.architecture, series.name, points, key=series.key, solid=solid)
+    says = tuple(
+        (f"×{row.batch}", t("viz.pareto.tip_user", rate=short(user)), t("viz.pareto.tip_device", rate=short(device)))
+        for row, (user, device) in zip(rows, points, strict=True)
+    )
+    return PlotLine(series.architecture, series.name, points, says, key=series.key, solid=solid)
+
+
+def _numbers(series: Sequence[Series], lines: Sequence[PlotLine], titles: tuple[str, str], t: Translate) -> Table:
+    rows = [
+        (each.name, f"{batch}", short(user), short(device))
+        for each, line in zip(series, lines, strict=True)
+        for batch, (user, device) in zip(_batch_order(each), line.points, strict=True)
+    ]
+    return Table((t("viz.plot.series"), t("viz.plot.batch"), *titles), tuple(rows))
 
 
 def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -164,33 +175,34 @@ def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return sorted(best)
 
 
-def _pale(front: Sequence[tuple[float, float]], x: alt.X, y: alt.Y, theme: Theme) -> alt.Chart:
-    rows = [{"x": user, "y": device} for user, device in front]
-    line: alt.Chart = table(rows).mark_line(color=theme.hairline, strokeWidth=14, strokeCap="round", strokeJoin="round")
-    return line.encode(x=x, y=y)
+def _pale(front: Sequence[tuple[float, float]], theme: Theme) -> Trace:
+    return {
+        "type": "scatter", "mode": "lines", "x": [user for user, _ in front], "y": [device for _, device in front],
+        "line": {"color": theme.hairline, "width": 14}, "hoverinfo": "skip", "showlegend": False, "meta": "frontier",
+    }  # fmt: skip
 
 
-def _batches(series: Sequence[Series], x: alt.X, y: alt.Y, theme: Theme) -> list[alt.Chart]:
-    """Write the batch over the points that have more than one text, largest first, where no other is written near."""
+def _batches(series: Sequence[Series], theme: Theme) -> list[Trace]:
+    """Write the batch over the points of more than one text, largest first, where no other is written near."""
     points = [(_device_rate(row) / row.batch, _device_rate(row), row.batch, s) for s in series for row in _ordered(s)]
     spans = [
         max(math.log(max(values) / min(values)), 1e-9)
         for values in ([user for user, *_ in points], [device for _, device, *_ in points])
     ]
-    rows: list[dict[str, Any]] = []
+    kept: list[tuple[float, float, int, Series]] = []
     for user, device, batch, each in sorted(points, key=lambda point: -point[2]):
         near = any(
-            abs(math.log(user / row["x"])) < 0.09 * spans[0] and abs(math.log(device / row["y"])) < 0.06 * spans[1]
-            for row in rows
+            abs(math.log(user / x)) < 0.09 * spans[0] and abs(math.log(device / y)) < 0.06 * spans[1]
+            for x, y, *_ in kept
         )
         if batch > 1 and not near:
-            rows.append({"x": user, "y": device, "text": f"×{batch}", "color": theme.color(each.architecture)})
-    if not rows:
-        return []
-    style: dict[str, Any] = {"fontSize": 12, "font": theme.mono, "dy": -14}
-    halo = table(rows).mark_text(**style, stroke=theme.card, strokeWidth=3, strokeJoin="round")
-    text = table(rows).mark_text(**style)
+            kept.append((user, device, batch, each))
     return [
-        halo.encode(x=x, y=y, text=alt.Text("text:N")),
-        text.encode(x=x, y=y, text=alt.Text("text:N"), color=alt.Color("color:N", scale=None)),
-    ]
+        {
+            "type": "scatter", "mode": "text", "x": [user], "y": [device], "meta": "batch",
+            "text": [f"×{batch}<br>\u00a0"],
+            "textposition": "top center", "textfont": {"size": 12, "color": theme.color(each.architecture)},
+            "hoverinfo": "skip", "showlegend": False, "legendgroup": each.key, "cliponaxis": False,
+        }
+        for user, device, batch, each in kept
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from viz.charts.series import Line, Panel
+from viz.charts.plot_line import Plot, PlotLine
 from viz.charts.strips import ChartStrip
 from viz.look.extremes import Extremes, extremes, percent
 from viz.look.labels import Translate
@@ -15,13 +15,13 @@ Point = tuple[str, int, float, float]  # series, batch, tokens per second of a u
 
 
 def context_finding(
-    panels: Sequence[Panel], batches: Sequence[int], key: str, write: Callable[[float], str], t: Translate
+    panels: Sequence[Plot], batches: Sequence[int], key: str, write: Callable[[float], str], t: Translate
 ) -> str:
     """Name the lines with the highest and the lowest median of the first panel, at the longest context of all lines.
 
     "" where a line has no context with the others, and where the middle halves of the two overlap.
     """
-    lines = [line for line in panels[0].lines if line.points] if panels else []
+    lines = [line for line in panels[0].lines if line.points and not line.dashed] if panels else []
     shared = set.intersection(*({x for x, _ in line.points} for line in lines)) if lines else set()
     if len(lines) < 2 or not shared:
         return ""
@@ -35,14 +35,14 @@ def context_finding(
     return t(key, where=where, **found._asdict())
 
 
-def _overlap(lines: Sequence[Line], heights: Sequence[tuple[str, float]], context: float) -> bool:
+def _overlap(lines: Sequence[PlotLine], heights: Sequence[tuple[str, float]], context: float) -> bool:
     """Return whether the ribbons of the lowest and the highest line touch at a context."""
     order = sorted(range(len(lines)), key=lambda place: heights[place][1])
     low, high = (_half(lines[place], heights[place][1], context) for place in (order[0], order[-1]))
     return low[1] >= high[0]
 
 
-def _half(line: Line, middle: float, context: float) -> tuple[float, float]:
+def _half(line: PlotLine, middle: float, context: float) -> tuple[float, float]:
     return next(((low, high) for x, low, high in line.ribbon if x == context), (middle, middle))
 
 

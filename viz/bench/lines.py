@@ -1,7 +1,8 @@
-"""Lines of benchmark rows over context, a panel per batch: medians, quartiles, samples and failures."""
+"""Lines of benchmark rows over context, a panel per batch: medians, quartiles, samples, and why cells have none."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,42 +10,50 @@ import numpy.typing as npt
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.rows import Series, batches_of, is_degraded, series_of, state_of
-from viz.charts.series import ChartAxis, Line, Panel, panels_chart
+from viz.charts.plot_line import Plot, PlotLine
+from viz.charts.plots import context_plot
 from viz.figure import Figure
+from viz.look.axes import ChartAxis
 from viz.look.labels import Translate
+from viz.look.plotly import Table
 from viz.look.theme import Theme
 
 SAMPLES = 40  # dots drawn of one place at most
 
 Values = Callable[[Measurement], Sequence[float]]
 Part = tuple[int, list[Series]]  # a batch and its series
+Facts = Callable[[Series, float], Sequence[str]]  # what else is known of a series at a context, in words
 
 
-def parts_of(rows: Sequence[Measurement], *, t: Translate) -> list[Part]:
-    """Split rows by batch and these into series, named by what differs over all rows."""
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What lines show: values of a row, how one is written, floors by cell_id, notes by (batch, series), facts."""
+
+    values: Values
+    write: Callable[[float], str]
+    floors: Mapping[str, float] | None = None
+    notes: Mapping[tuple[int, str], Sequence[str]] | None = None
+    facts: Facts | None = None
+
+
+def parts_of(rows: Sequence[Measurement], *, t: Translate, among: Sequence[Measurement] | None = None) -> list[Part]:
+    """Split rows by batch and these into series, named by what differs over all rows, or among others."""
     return [
-        (batch, series_of([row for row in rows if row.batch == batch], t=t, among=rows)) for batch in batches_of(rows)
+        (batch, series_of([row for row in rows if row.batch == batch], t=t, among=among or rows))
+        for batch in batches_of(rows)
     ]
 
 
 def panels_of(
-    parts: Sequence[Part],
-    values: Values,
-    *,
-    t: Translate,
-    floors: Mapping[str, float] | None = None,
-    notes: Mapping[tuple[int, str], str] | None = None,
-) -> list[Panel]:
-    """Draw every series as a line. floors: by cell_id; notes: by (batch, key of the series)."""
-    everything = [v for _, every in parts for series in every for row in series.rows for v in _values(row, values)]
-    lowest = min(everything, default=1.0)
+    parts: Sequence[Part], quantity: Quantity, *, t: Translate, beside: Sequence[Measurement] = ()
+) -> list[Plot]:
+    """Draw every series as a line. beside: rows of another run, which are drawn dashed where the batch is the same."""
+    others = dict(parts_of(list(beside), t=t, among=[*(r for _, e in parts for s in e for r in s.rows), *beside]))
     return [
-        Panel(
+        Plot(
             t("viz.bench.batch", count=batch),
-            tuple(
-                _line(series, values, lowest, floors=floors or {}, note=(notes or {}).get((batch, series.key), ""), t=t)
-                for series in every
-            ),
+            tuple(_line(series, batch, quantity, t=t) for series in every)
+            + tuple(_line(series, batch, quantity, t=t, dashed=True) for series in others.get(batch, ())),
         )
         for batch, every in parts
     ]
@@ -52,36 +61,59 @@ def panels_of(
 
 def context_figure(
     figure: str,
-    panels: Sequence[Panel],
+    panels: Sequence[Plot],
     data: Mapping[str, NamedArray],
     y: ChartAxis,
     *,
+    batches: Sequence[int],
     theme: Theme,
     t: Translate,
     notes: Sequence[str] = (),
     finding: str = "",
 ) -> Figure:
-    """Put panels over one axis of context."""
-    chart = panels_chart(panels, x=ChartAxis(t("viz.axis.context"), "count", log=True), y=y, theme=theme)
+    """Put panels over one axis of context. batches: of the panels."""
+    axis = ChartAxis(t("viz.axis.context"), "count", log=True)
+    numbers = _table(panels, batches, y.title, t)
+    chart = context_plot(panels, x=axis, y=y, table=numbers, theme=theme, t=t)
     names = {line.architecture for panel in panels for line in panel.lines}
-    return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(notes), finding)
+    words = [*notes, t("viz.plot.note_beside")] if _dashed(panels) else notes
+    return Figure(figure, chart, data, t(f"viz.{figure}.alt", count=len(names)), " ".join(words), finding)
 
 
-def drawn(parts: Sequence[Part], panels: Sequence[Panel]) -> dict[str, NamedArray]:
-    """Return the points of every line, and of its floor, as drawn."""
+def _dashed(panels: Sequence[Plot]) -> bool:
+    return any(line.dashed for panel in panels for line in panel.lines)
+
+
+def _table(panels: Sequence[Plot], batches: Sequence[int], quantity: str, t: Translate) -> Table:
+    """Write a row per point and per cell without one, in order of series, batch and context."""
+    several = len(panels) > 1
+    head = [t("viz.plot.series"), *([t("viz.plot.batch")] if several else []), t("viz.axis.context"), quantity]
+    rows: list[tuple[str, ...]] = []
+    for batch, panel in zip(batches, panels, strict=True):
+        for line in panel.lines:
+            cells = [(x, said) for (x, _), said in zip(line.points, line.says, strict=True)]
+            cells += [(x, (t("viz.plot.unmeasured", why=why),)) for x, why in line.missing]
+            for x, said in sorted(cells):
+                words = " · ".join(fact for fact in said if fact)
+                rows.append((line.name, *([f"{batch}"] if several else []), f"{x:,.0f}", words))
+    return Table(tuple(head), tuple(rows))
+
+
+def drawn(parts: Sequence[Part], panels: Sequence[Plot]) -> dict[str, NamedArray]:
+    """Return the points of every line, and of its floor, as drawn; those of a second run under <series>_beside."""
     found = {}
-    for (batch, every), panel in zip(parts, panels, strict=True):
-        for series, line in zip(every, panel.lines, strict=True):
-            key = data_key(series, batch, parts)
+    for (batch, _), panel in zip(parts, panels, strict=True):
+        for line in panel.lines:
+            key = data_key(line.key, batch, parts) + ("_beside" if line.dashed else "")
             found[key] = NamedArray(np.array(line.points, dtype=np.float64).reshape(-1, 2), ("point", "x_y"))
             if line.floor:
                 found[f"{key}_floor"] = NamedArray(np.array(line.floor, dtype=np.float64), ("point", "x_y"))
     return found
 
 
-def data_key(series: Series, batch: int, parts: Sequence[Part]) -> str:
-    """Name the array of a series: its batch is in it only where there are several."""
-    return series.key if len(parts) < 2 else f"{series.key}_b{batch}"
+def data_key(series: str, batch: int, parts: Sequence[Part]) -> str:
+    """Name the array of a series by its key: its batch is in it only where there are several."""
+    return series if len(parts) < 2 else f"{series}_b{batch}"
 
 
 def pooled(rows: Iterable[Measurement], values: Values) -> dict[int, list[float]]:
@@ -97,52 +129,44 @@ def _values(row: Measurement, values: Values) -> list[float]:
     return [float(v) for v in values(row) if v > 0] if row.state in MEASURED else []
 
 
-def _line(
-    series: Series, values: Values, lowest: float, *, floors: Mapping[str, float], note: str, t: Translate
-) -> Line:
-    points, ribbon, dots = [], [], []
-    groups = pooled(series.rows, values)
+def _line(series: Series, batch: int, quantity: Quantity, *, t: Translate, dashed: bool = False) -> PlotLine:
+    points, ribbon, dots, says = [], [], [], []
+    groups = pooled(series.rows, quantity.values)
+    floors = {} if dashed else quantity.floors or {}
+    floor = sorted({(float(row.context), floors[row.cell_id]) for row in series.rows if row.cell_id in floors})
     for context, every in groups.items():
         found = np.array(every)
         low, middle, high = (float(v) for v in np.quantile(found, [0.25, 0.5, 0.75]))
         points.append((float(context), middle))
-        if len(found) > 1:
+        half = t("viz.plot.half", low=quantity.write(low), high=quantity.write(high)) if len(found) > 1 else ""
+        more = quantity.facts(series, context) if quantity.facts else ()
+        says.append((quantity.write(middle), half, *_least(floor, context, quantity.write, t), *more))
+        if len(found) > 1 and not dashed:
             ribbon.append((float(context), low, high))
             dots += [(float(context), float(v)) for v in _thinned(found)]
-    floor = sorted({(float(row.context), floors[row.cell_id]) for row in series.rows if row.cell_id in floors})
-    crosses, end = _failures(series, groups, points, lowest, t)
     weak = {row.context for row in series.rows if is_degraded(row)}
-    return Line(
-        series.architecture, series.name, tuple(points), tuple(ribbon), tuple(dots), crosses, end,
-        key=series.key, solid=tuple(context not in weak for context in groups), floor=tuple(floor),
-        floor_name=t("viz.decode_vs_context.floor") if floor else "", note=note,
+    return PlotLine(
+        series.architecture, t("viz.plot.beside", name=series.name) if dashed else series.name, tuple(points),
+        tuple(says), tuple(ribbon), tuple(dots), _missing(series, groups, t), key=series.key, dashed=dashed,
+        solid=tuple(context not in weak for context in groups), floor=tuple(floor),
+        floor_name=t("viz.decode_vs_context.floor") if floor else "",
+        note=() if dashed else tuple((quantity.notes or {}).get((batch, series.key), ())),
     )  # fmt: skip
 
 
-def _failures(
-    series: Series,
-    groups: Mapping[int, Sequence[float]],
-    points: Sequence[tuple[float, float]],
-    lowest: float,
-    t: Translate,
-) -> tuple[tuple[tuple[float, float], ...], tuple[float, float, str] | None]:
-    """Return the crosses before the last measured context, and the first after it with its reason.
+def _least(
+    floor: Sequence[tuple[float, float]], context: float, write: Callable[[float], str], t: Translate
+) -> Sequence[str]:
+    return [t("viz.decode_vs_context.tip_floor", time=write(least)) for at, least in floor if at == context]
 
-    What follows the first failure would fail as well. A cross stands as high as the last point before it.
-    """
+
+def _missing(series: Series, groups: Mapping[int, Sequence[float]], t: Translate) -> tuple[tuple[float, str], ...]:
+    """Return the contexts at which no cell of the series has a value, each with the reason in words."""
     failed: dict[int, str] = {}
     for row in series.rows:
         if row.context not in groups and not row.timed:
             failed.setdefault(row.context, state_of(row))
-    reached = max(groups, default=0)
-
-    def height(context: int) -> float:
-        return next((y for x, y in reversed(points) if x < context), lowest)
-
-    crosses = tuple((float(c), height(c)) for c in sorted(failed) if c < reached)
-    first = min((c for c in failed if c > reached), default=None)
-    end = None if first is None else (float(first), height(first), t(f"viz.state.{failed[first]}"))
-    return crosses, end
+    return tuple((float(context), t(f"viz.state.{state}")) for context, state in sorted(failed.items()))
 
 
 def _thinned(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

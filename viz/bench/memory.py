@@ -9,10 +9,10 @@ import numpy as np
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.findings import context_finding, part_finding
-from viz.bench.lines import context_figure, drawn, panels_of, parts_of
+from viz.bench.lines import Quantity, context_figure, drawn, panels_of, parts_of
 from viz.bench.rows import Series, batches_of, series_of
-from viz.charts.series import ChartAxis
 from viz.figure import Figure, figure
+from viz.look.axes import ChartAxis
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme, ramp_between
 from viz.look.vega import styled, table
@@ -24,19 +24,29 @@ _KEY_AT = (0.0, 0.21, 0.39, 0.57, 0.72)  # where the words of the key begin, as 
 
 
 @figure("memory_vs_context", of="rows")
-def memory_vs_context(rows: Iterable[Measurement], *, theme: Theme, t: Translate, peak: bool = False) -> Figure:
-    """Draw the bytes of the live cache (peak: the highest use above the weights) against context, a panel per batch."""
+def memory_vs_context(
+    rows: Iterable[Measurement],
+    *,
+    theme: Theme,
+    t: Translate,
+    peak: bool = False,
+    beside: Sequence[Measurement] = (),
+) -> Figure:
+    """Draw the bytes of the live cache (peak: the highest use above the weights) against context, a panel per batch.
+
+    beside: rows of another run, dashed.
+    """
     parts = parts_of(list(rows), t=t)
 
     def values(row: Measurement) -> list[float]:
         count = row.peak_bytes if peak else row.cache_bytes
         return [] if count is None else [float(count)]
 
-    panels = panels_of(parts, values, t=t)
+    panels, batches = panels_of(parts, Quantity(values, size), t=t, beside=beside), [batch for batch, _ in parts]
     axis = ChartAxis(t("viz.axis.peak" if peak else "viz.axis.carried"), "bytes", log=True)
-    finding = context_finding(panels, [batch for batch, _ in parts], "viz.memory_vs_context.finding", size, t)
+    finding = context_finding(panels, batches, "viz.memory_vs_context.finding", size, t)
     data = drawn(parts, panels)
-    return context_figure("memory_vs_context", panels, data, axis, theme=theme, t=t, finding=finding)
+    return context_figure("memory_vs_context", panels, data, axis, batches=batches, theme=theme, t=t, finding=finding)
 
 
 @figure("memory_parts", of="rows")
