@@ -43,7 +43,7 @@ if run is not None and shown is not None:
     with notices.guarded():
         guess.answer(shown)
     with notices.guarded():
-        results.pictures(shown)
+        results.pictures(shown, other or (live.former(run) if live.progress(run) else None))
     with notices.guarded():
         verdicts.section(shown)
     with notices.guarded():

@@ -44,25 +44,38 @@ def status(run: Run) -> None:
 
 
 def failures(run: Run) -> None:
-    """Write one sentence per cell without a measurement, and one on unreliable measurements."""
-    failed = [row for row in run.last if not row.measured]
-    reasons: dict[str, list[Measurement]] = {}
-    for row in failed:
-        reasons.setdefault(_why(row), []).append(row)
-    lines = [f"- {notices.plain(_cells(rows))}: {notices.plain(why)}" for why, rows in reasons.items()]
-    if lines:
-        lines += [f"- {notices.plain(line)}" for line in _room(run)]
-        st.warning("\n".join([t("benchmark.failures", count=len(failed)), "", *lines]), icon=":material/info:")
-    if crowded := sum(bool(row.foreign_processes) for row in run.current):
-        st.warning(t("benchmark.foreign", count=crowded, total=len(run.current)), icon=":material/group:")
-    if untimed := [row for row in run.current if row.measured and not row.timed]:
-        said = t("benchmark.untimed", cells=_cells(untimed), limit=f"{CPU_WAITED:.0%}")
-        st.warning(notices.plain(said), icon=":material/info:")
+    """Say in one place which cells have no measurement or no times, and why; then which times are to be distrusted."""
+    parts = [*_failed(run), *_disturbed(run)]
+    if parts:
+        st.warning("\n\n".join(parts), icon=":material/info:")
     for level in ("unusable", "noisy"):
         shaky = [row for row in run.current if row.timed and row.noise == level]
         if shaky:
             named = f" {notices.plain(_cells(shaky))}" if len(shaky) <= NAMED else ""
             st.caption(t(f"benchmark.noise.{level}", count=len(shaky), total=len(run.current)) + named)
+
+
+def _failed(run: Run) -> list[str]:
+    """Write the cells without a measurement as Markdown, one line per reason; none where all are measured."""
+    failed = [row for row in run.last if not row.measured]
+    reasons: dict[str, list[Measurement]] = {}
+    for row in failed:
+        reasons.setdefault(_why(row), []).append(row)
+    lines = [f"- {notices.plain(_cells(rows))}: {notices.plain(why)}" for why, rows in reasons.items()]
+    lines += [f"- {notices.plain(line)}" for line in _room(run)] if lines else []
+    return ["\n".join([t("benchmark.failures", count=len(failed)), "", *lines])] if lines else []
+
+
+def _disturbed(run: Run) -> list[str]:
+    """Write what other programs on the machine did to the cells."""
+    untimed = [row for row in run.current if row.measured and not row.timed]
+    crowded = sum(bool(row.foreign_processes) for row in run.current)
+    said = []
+    if untimed:
+        said.append(notices.plain(t("benchmark.untimed", cells=_cells(untimed), limit=f"{CPU_WAITED:.0%}")))
+    if crowded:
+        said.append(notices.plain(t("benchmark.foreign", count=crowded, total=len(run.current))))
+    return said
 
 
 def _cells(rows: list[Measurement]) -> str:
@@ -93,16 +106,23 @@ def cell_name(row: Measurement) -> str:
     return t(key, name=t(f"nav.{row.architecture}"), tokens=units.count(row.context), batch=row.batch)
 
 
-def pictures(run: Run) -> None:
-    """Draw memory, reading and writing against context length, each beside its words, and what explains them below."""
+def pictures(run: Run, second: Run | None = None) -> None:
+    """Draw memory, reading and writing against context length, each beside its words, and what explains them below.
+
+    second: a run that is drawn over this one, dashed.
+    """
     rows = [row for row in run.current if row.state != "cancelled"]  # a cancelled cell says nothing about the model
     if not any(row.measured for row in rows):
         _before(run)
         return
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
-    layout.section_of(PAGE, "memory", partial(_memory, run, swept))
-    _section(run, "prefill", partial(speed.prefill_vs_context, swept, fit=growth_exponent))
-    _section(run, "decode", lambda **given: speed.decode_vs_context(swept, floors=_floors(run), **given))
+    beside = [row for row in second.current if not row.batch_limit] if second is not None else []
+    layout.section_of(PAGE, "memory", partial(_memory, run, swept, second, beside))
+    draw = partial(speed.prefill_vs_context, swept, fit=growth_exponent, beside=beside)
+    _section(run, "prefill", draw, second)
+    _section(run, "decode", lambda **given: speed.decode_vs_context(
+        swept, floors=_floors(run), beside=beside, **given
+    ), second)  # fmt: skip
     explaining = _explanations.get(run.run_id, (run,), lambda: _explaining(rows))
     layout.under_the_hood(PAGE, [(name, partial(_show, run, name, draw)) for name, draw in explaining])
 
@@ -117,19 +137,19 @@ def _before(run: Run) -> None:
             pictures(former)
 
 
-def _section(run: Run, key: str, draw: Callable[..., Figure]) -> None:
-    layout.section_of(PAGE, key, partial(panel, _kept(run, key, draw), (), key=f"{PAGE}.{key}"))
+def _section(run: Run, key: str, draw: Callable[..., Figure], second: Run | None) -> None:
+    layout.section_of(PAGE, key, partial(panel, _kept(run, key, draw, second), (), key=f"{PAGE}.{key}"))
 
 
-def _kept(run: Run, name: str, draw: Callable[..., F]) -> Callable[..., F]:
+def _kept(run: Run, name: str, draw: Callable[..., F], second: Run | None = None) -> Callable[..., F]:
     """Wrap a figure function: what it drew of a run, in a language and a look, is drawn again only with other options.
 
-    The first argument of the wrapped function is not used; draw holds the rows.
+    The first argument of the wrapped function is not used; draw holds the rows, those of a second run among them.
     """
 
     def drawn(_: object, *, theme: Theme, t: Translate, **options: Any) -> F:
         key = (run.run_id, name, session.language(), theme.mode, *sorted(options.items()))
-        made: F = _figures.get(key, (run,), lambda: draw(theme=theme, t=t, **options))  # type: ignore[assignment]
+        made: F = _figures.get(key, (run, second), lambda: draw(theme=theme, t=t, **options))  # type: ignore[assignment]
         return made
 
     return drawn
@@ -185,7 +205,7 @@ def _headline(run: Run) -> str:
     return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
 
 
-def _memory(run: Run, rows: list[Measurement]) -> None:
+def _memory(run: Run, rows: list[Measurement], second: Run | None, beside: list[Measurement]) -> None:
     key = f"{PAGE}.quantity"
     st.session_state.setdefault(key, QUANTITIES[0])
     with st.container(key=f"pick-{key}"):
@@ -199,8 +219,8 @@ def _memory(run: Run, rows: list[Measurement]) -> None:
         draw = partial(memory.memory_parts, [row for row in rows if row.batch == least])
         panel(_kept(run, "parts", draw), (), key=f"{PAGE}.parts", source=run.title)
     else:
-        draw = partial(memory.memory_vs_context, rows)
-        panel(_kept(run, "memory", draw), (), key=f"{PAGE}.memory", source=run.title, peak=shown == "peak")
+        draw = partial(memory.memory_vs_context, rows, beside=beside)
+        panel(_kept(run, "memory", draw, second), (), key=f"{PAGE}.memory", source=run.title, peak=shown == "peak")
 
 
 def _why(row: Measurement) -> str:
