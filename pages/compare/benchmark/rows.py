@@ -16,6 +16,19 @@ from pages.shared.state import session
 from pages.shared.words import i18n, units
 from pages.shared.words.i18n import t
 
+FIRST_COLUMNS = (
+    "architecture",
+    "batch",
+    "context",
+    "state",
+    "carried",
+    "peak",
+    "prefill",
+    "decode",
+    "spread",
+    "rounds",
+)
+
 _lines: Memo[list[dict[str, object]]] = Memo()  # the table of a run in a language
 _unfinished: Memo[tuple[str, ...]] = Memo()  # cells of a run that may be measured again
 _planned: Memo[set[str]] = Memo()  # cells of a run
@@ -34,12 +47,25 @@ def table(run: Run) -> None:
         if not opened.open:
             return
         lines = _lines.get((run.run_id, session.language()), (run,), lambda: _listed(run))
+        names = _columns_chosen(lines)
         chosen = st.dataframe(
-            lines, key=f"{PAGE}.table", hide_index=True, width="stretch", on_select="rerun", selection_mode="multi-row",
+            [{name: line[names[name]] for name in names} for line in lines], key=f"{PAGE}.table", hide_index=True,
+            width="stretch", on_select="rerun", selection_mode="multi-row", placeholder="–",
         )  # fmt: skip
         cells = {run.rows[at].cell_id for at in chosen.selection.rows if at < len(run.rows)}
         _button("chosen", run, cells, t("benchmark.again.chosen", count=len(cells)))
         st.caption(t("benchmark.again.how"))
+
+
+def _columns_chosen(lines: list[dict[str, object]]) -> dict[str, str]:
+    """Ask which columns are shown, by their names in the table; a column that is empty in the run is not offered."""
+    labels = {name: t(f"benchmark.rows.{name}") for name in (lines[0] if lines else ())}
+    key = f"{PAGE}.columns"
+    st.session_state.setdefault(key, list(FIRST_COLUMNS))
+    st.session_state[key] = [name for name in labels if name in st.session_state[key]]
+    asked = t("benchmark.rows.columns")
+    st.multiselect(asked, list(labels), key=key, format_func=labels.__getitem__, persist_state="session")
+    return {labels[name]: name for name in st.session_state[key]}
 
 
 def _listed(run: Run) -> list[dict[str, object]]:
@@ -79,7 +105,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 
 def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
     """Select the columns of a row for display; the download has all of them."""
-    values = {
+    return {
         "architecture": t(f"nav.{row.architecture}"),
         "batch": row.batch,
         "context": row.context,
@@ -114,7 +140,6 @@ def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
         "code": "; ".join(f"{function}: {implementation(code)}" for function, code in row.implementation.items()),
         "when": row.started_ns and moment_text(row.started_ns),
     }
-    return {t(f"benchmark.rows.{name}"): value for name, value in values.items()}
 
 
 def _state(row: Measurement, *, replaced: bool) -> str:
