@@ -1,13 +1,19 @@
 """What tests share: a missing word is an error, the hub is not asked, nobody's runs are read, torch has one thread."""
 
+from __future__ import annotations
+
 import gc
+import importlib.util
 import os
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+
+if TYPE_CHECKING:  # a machine that runs the tests marked gpu needs neither a browser nor the packages of the pages
+    from playwright.sync_api import Browser
 
 os.environ.setdefault("CONTEXTSCOPE_STRICT_WORDS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -84,6 +90,9 @@ def lasting_modules() -> Iterator[None]:
 def no_packaged_components() -> Iterator[None]:
     """Spare every run of a page in a test the search through all installed packages for components of Streamlit."""
     with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("streamlit") is None:
+            yield
+            return
         patch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", lambda *_, **__: [])
         yield
 
@@ -91,6 +100,8 @@ def no_packaged_components() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start Chromium once for all tests: Playwright's synchronous interface allows one at a time."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield browser
