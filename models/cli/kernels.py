@@ -1,13 +1,14 @@
 """python -m models bench-kernels: how many times faster and smaller our operators are, measured here and now."""
 
 import argparse
+import io
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from models import units
-from models.cli.output import print_json, print_table
+from models.cli.output import print_json, print_table, write_file
 from models.errors import SettingError
 from models.machine import facts
 
@@ -18,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="fewest rounds of each row (5)")
     parser.add_argument("--quick", action="store_true", help="small shapes: shows that it works, not how fast")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows, by the name in the table")
-    parser.add_argument("--json", default="", metavar="FILE", help='also write JSON to a file; "-" prints it instead')
+    parser.add_argument("--skip", nargs="+", default=[], metavar="NAME", help="not these rows")
+    parser.add_argument(
+        "--json", default="", metavar="FILE", help='also write JSON to a file, after every row; "-" prints it instead'
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -27,12 +31,17 @@ def main(args: argparse.Namespace) -> int:
     from models.opbench import compare
     from models.opbench.pairs import CASES
 
-    if unknown := [name for name in args.only if name not in CASES]:
-        raise _bad("only", unknown[0], f"there is no row {unknown[0]!r}: choose among {', '.join(CASES)}")
+    for option, names in (("only", args.only), ("skip", args.skip)):
+        if unknown := [name for name in names if name not in CASES]:
+            raise _bad(option, unknown[0], f"there is no row {unknown[0]!r}: choose among {', '.join(CASES)}")
     if absent := [name for name in args.only if not CASES[name].runs_on(args.device)]:
         raise _bad("only", absent[0], f"row {absent[0]!r} needs a CUDA device")
-    rows, left_out = [], {}
-    for name in args.only or [name for name, case in CASES.items() if case.runs_on(args.device)]:
+    rows: list[Any] = []
+    left_out: dict[str, str] = {}
+    machine = _machine(args)
+    found = {"environment": machine, "rows": rows, "left_out": left_out, "finished": False}
+    wanted = args.only or [name for name, case in CASES.items() if case.runs_on(args.device)]
+    for name in (name for name in wanted if name not in args.skip):
         print(f"measuring {name}", file=sys.stderr, flush=True)
         try:
             rows.append(compare.compare(name, device=args.device, rounds=args.rounds, quick=args.quick))
@@ -40,16 +49,22 @@ def main(args: argparse.Namespace) -> int:
             if args.only:
                 raise
             left_out[name] = str(error)
-    machine = _machine(args)
-    found = {"environment": machine, "rows": rows, "left_out": left_out}
+        _write(args.json, found)
+    found["finished"] = True
+    _write(args.json, found)
     if args.json == "-":
         print_json(found)
     else:
         _print(machine, rows, left_out)
-    if args.json not in ("", "-"):
-        with Path(args.json).open("w", encoding="utf-8") as file, redirect_stdout(file):
-            print_json(found)
     return 0 if all(row.equal for row in rows) else 1
+
+
+def _write(target: str, found: dict[str, Any]) -> None:
+    """Write the rows so far, so that what breaks off later costs none of them."""
+    if target not in ("", "-"):
+        with redirect_stdout(io.StringIO()) as text:
+            print_json(found)
+        write_file(Path(target), text.getvalue().encode())
 
 
 def _check(args: argparse.Namespace) -> None:
