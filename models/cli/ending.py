@@ -8,8 +8,8 @@ from contextlib import contextmanager
 ASKED_BY = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-class EndedError(Exception):
-    """The command was asked to end, by a signal of this number."""
+class EndedError(BaseException):
+    """The command was asked to end, by a signal of this number; no `except Exception` takes that for a failure."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"ended by signal {number}")

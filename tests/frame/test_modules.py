@@ -25,7 +25,7 @@ MODELS = (
 )
 # The same for the benchmark, whose records are models.records: what judges stands lowest, since plans and reports ask
 # it. The store lies beside measuring: neither knows the other.
-BENCH = (("judge",), ("plan", "report"), ("measure", "store"), ("run",))
+BENCH = (("judge",), ("plan", "report"), ("measure", "store"), ("run",), ("record",))
 
 FOLDERS_OF_ROOMS = (*LAYERS[1:], "models.bench", "pages.shared", "pages.compare", "pages.compare.benchmark",
                     "pages.compare.recall", "pages.learn")  # fmt: skip
