@@ -107,7 +107,7 @@ def test_cells_that_the_run_does_not_have_are_refused(runner, plan_of, stand_in_
 
 
 def test_a_recorded_run_is_measured_into_a_new_one_on_all_cores_of_here():
-    run = Store(recorded=RECORDED).recorded_runs()[0]
+    run = Store(recorded=RECORDED).run("quick-cpu")
     elsewhere = dataclasses.replace(run, cells=tuple({**cell, "threads": 96} for cell in run.cells))
     plan = remeasure.plan_remeasure(elsewhere, [remeasure.cells_of(elsewhere)[0].cell_id], rates=RATES)
     assert not remeasure.is_local(elsewhere)
