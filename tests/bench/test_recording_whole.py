@@ -9,6 +9,7 @@ from page_helpers import calm, opened
 from models.__main__ import main
 from models.bench.record import readme, suite
 from models.bench.run import runner as runner_module
+from models.bench.run.lease import Lease
 from models.bench.store.store import RECORDED, Store, read_file
 from models.records.measurement import MEASURED
 from pages.shared.html import forwards
@@ -23,6 +24,7 @@ def rehearsed(tmp_path, monkeypatch, capsys):
     quick = tmp_path / "test_quick.py"
     quick.write_text(f"import pytest\n@{suite.MARK}\ndef test_it(): pass\n")
     monkeypatch.setattr(suite, "files_marked", lambda: (quick,))
+    monkeypatch.setattr(Lease, "of", classmethod(lambda cls, _: cls(tmp_path / "lock")))  # not that of all programs
 
     def run(*words):
         try:

@@ -17,7 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from models.bench.store.database import FILES, ROWS, RUNS, Database
 from models.bench.store.recorded import Recorded, encode, read_file
 from models.errors import SettingError, SourceError
+from models.machine import facts
 from models.machine.paths import ASSETS, data_folder
+from models.records.cell import kind_of
 from models.records.measurement import Measurement, from_row
 from models.records.run import RUN_ID, Run, clean_title, flat, plain
 
@@ -176,6 +178,7 @@ class Store:
     def latest(self) -> Run | None:
         """Return the run to show first: the newest steady and complete one of this store, else a recorded one.
 
+        Of the recorded ones, those of a kind of device that is here come first: who has no GPU sees the run of a CPU.
         Where there is neither: the newest with a measured row. A run of a file is never returned. One that is dated in
         the future, by a clock that was wrong, comes last.
         """
@@ -185,7 +188,9 @@ class Store:
         newest = select(RUNS).where(shown, ~RUNS.c.imported).order_by(dated.desc(), RUNS.c.created_ns.desc())
         with self._database.begin() as db:
             own = [self._load(db, head) for head in db.execute(newest.limit(LOOKED_AT)).all()]
+        here = {*map(kind_of, facts.devices())}
         recorded = [run for run in self.recorded_runs() if any(row.measured for row in run.rows)]
+        recorded.sort(key=lambda run: not {kind_of(row.device) for row in run.rows} <= here)  # else newest first
         complete = (run for run in (*own, *recorded) if run.complete)
         return next(complete, next(iter((*own, *recorded)), None))
 
