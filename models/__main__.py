@@ -19,6 +19,7 @@ COMMANDS = {
     "bench": ("models.cli.benchmark", "measure memory and speed against context length"),
     "runs": ("models.cli.runs", "list, export, compare, import and delete the runs of the benchmark"),
     "bench-kernels": ("models.cli.kernels", "compare our operators with what transformers runs without them"),
+    "tune-kernels": ("models.cli.tuning", "try other block sizes of our GPU kernels and say which are faster"),
     "gpu": ("models.cli.gpu", "record the tests, the kernels and the standard runs of a GPU"),
     "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts, structure"),
     "train": ("models.cli.train", "train the bundled models again"),

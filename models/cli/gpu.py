@@ -35,7 +35,6 @@ def main(args: argparse.Namespace) -> int:
 
     made = recording.recording(device, out=args.out, fresh=args.fresh, retry=args.retry)
     budget_s = 60 * args.budget
-    names = (recording.TESTS, recording.KERNELS, *made.asked.shares)
     code = 0
     unfit: tuple[str, ...] = ()
     try:
@@ -45,7 +44,7 @@ def main(args: argparse.Namespace) -> int:
         code = 128 + asked.number
     shown = report.lines(
         made.state,
-        names,
+        made.names,
         unfit=unfit,
         written=made.written(),
         out=made.out,
@@ -53,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         other_versions=needs.other_versions(),
     )
     print("\n".join(shown))
-    return code or (1 if report.wrong(made.state, names, unfit=unfit) else 0)
+    return code or (1 if report.wrong(made.state, made.names, unfit=unfit) else 0)
 
 
 def _say(text: str) -> None:

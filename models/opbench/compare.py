@@ -140,11 +140,11 @@ def _times(pair: Pair, device: torch.device, rounds: int, budget_s: float, known
     repeats = [1 if known else _repeats(pair.baseline, device), _repeats(pair.ours, device)]
     baseline = list(known)
     with _no_collection():
-        ours = [_sample(pair.ours, device, repeats[1]) for _ in known]
+        ours = [sample(pair.ours, device, repeats[1]) for _ in known]
         started = time.perf_counter()
         while len(ours) < rounds or (len(ours) < MOST * rounds and time.perf_counter() - started < budget_s):
-            baseline.append(_sample(pair.baseline, device, repeats[0]))
-            ours.append(_sample(pair.ours, device, repeats[1]))
+            baseline.append(sample(pair.baseline, device, repeats[0]))
+            ours.append(sample(pair.ours, device, repeats[1]))
     ratio = spread([above / below for above, below in zip(baseline, ours, strict=True)])
     return {
         "rounds": len(ours),
@@ -158,11 +158,11 @@ def _times(pair: Pair, device: torch.device, rounds: int, budget_s: float, known
 
 def _repeats(side: Side, device: torch.device) -> int:
     """Return how often a sample repeats the call, from one more warm call."""
-    seconds = _sample(side, device, 1)
+    seconds = sample(side, device, 1)
     return max(1, math.ceil(SAMPLE_S / max(seconds, 1e-9)))
 
 
-def _sample(side: Side, device: torch.device, repeats: int) -> float:
+def sample(side: Side, device: torch.device, repeats: int) -> float:
     """Return the seconds of one call, averaged over the repeats; on a GPU between two events of its stream."""
     with side.ready():
         if device.type == "cuda":

@@ -189,9 +189,8 @@ def test_an_interrupt_leaves_no_process(tmp_path):
 def test_what_the_tests_lack_is_said_before_they_run(tested, monkeypatch):
     monkeypatch.setattr(needs, "is_here", lambda name: name != "pytest-timeout")
     found = tested(PASSING)
-    assert (
-        not found.whole and "pytest-timeout not installed" in found.problems[0] and "pip install" in found.problems[0]
-    )
+    assert not found.whole
+    assert "pytest-timeout not installed" in found.problems[0] and "pip install" in found.problems[0]
 
 
 def test_an_exit_code_without_counts_is_a_failure(tmp_path):
@@ -271,7 +270,8 @@ def kernels(tmp_path, monkeypatch):
 
     def run(state, *, allowed_s=60.0, **how):
         file.write_text(json.dumps(how))
-        ending = operators.run(turn_of(state, allowed_s=allowed_s), device="cuda:0", logs=tmp_path / "logs")
+        command = operators.KernelCommand("bench-kernels", "cuda:0", tmp_path / "logs")
+        ending = operators.run(turn_of(state, allowed_s=allowed_s), command=command)
         return ending, json.loads(file.read_text()).get("calls", [])
 
     return run
@@ -312,7 +312,7 @@ def test_a_command_that_cannot_begin_is_a_problem(tmp_path, monkeypatch):
     real = suite.follow
     wrong = [sys.executable, "-c", "import sys; print('no such device'); sys.exit(2)"]
     monkeypatch.setattr(operators, "follow", lambda command, **rest: real(wrong, **rest))
-    found = operators.run(turn_of(), device="cuda:0", logs=tmp_path)
+    found = operators.run(turn_of(), command=operators.KernelCommand("bench-kernels", "cuda:0", tmp_path))
     assert not found.whole and "ended with code 2: no such device" in found.problems[0]
 
 
@@ -325,6 +325,12 @@ KERNEL_ROW = {
     "ours_ms": 10.0, "baseline_peak_bytes": 2**30, "ours_peak_bytes": 2**20,
 }  # fmt: skip
 
+TUNED = [
+    {"name": "WKV_STEP", "setting": {"block": 64, "warps": 2}, "tried": 4, "faster": True, "ratio": 1.2,
+     "ratio_low": 1.1, "ratio_high": 1.25},
+    {"name": "CONV", "setting": {}, "tried": 6, "faster": False, "ratio": 1.0, "ratio_low": None, "ratio_high": None},
+]  # fmt: skip
+
 
 def test_a_block_has_machine_versions_and_the_measured_values(measurement):
     rows = tuple(
@@ -333,7 +339,7 @@ def test_a_block_has_machine_versions_and_the_measured_values(measurement):
     )
     failed = measurement(context=2**20, state="oom", prefill_ms_samples=(), decode_ms_samples=(), rounds=0)
     runs = {"assets/runs/nvidia-h200-7b.jsonl": Run("r", "", 0, (), {}, (*rows, failed))}
-    text = "\n".join(readme.block(IDENTITY, {"rows": [KERNEL_ROW]}, runs, day="2026-12-01"))
+    text = "\n".join(readme.block(IDENTITY, [KERNEL_ROW], TUNED, runs, day="2026-12-01"))
     assert "### NVIDIA H200, torch 2.13.0, triton 3.7.1, transformers 5.23.0" in text
     assert "on 2026-12-01, commit abc; EPYC 9, Python 3.12.3." in text
     assert "| selective scan, forward | 1 x 2048 tokens, bfloat16 | transformers fallback | 250 ms | 10 ms " in text
@@ -341,11 +347,13 @@ def test_a_block_has_machine_versions_and_the_measured_values(measurement):
     assert "| 7b | mamba | 65,536 | 3.5 ms | 2.5 ms | 16 GiB | 0.5 J |" in text
     assert "1,048,576" not in text, "what was not measured has no row"
     assert "`assets/runs/nvidia-h200-7b.jsonl`" in text
+    assert "| WKV_STEP | 4 | block 64, warps 2 | 1.2 (1.1 to 1.25) |" in text
+    assert "| CONV | 6 | as it is |  |" in text
 
 
 def test_unequal_values_have_no_number_in_the_block():
     row = KERNEL_ROW | dict.fromkeys(("ratio", "ratio_low", "ratio_high", "baseline_ms", "ours_ms"))
-    text = "\n".join(readme.block(IDENTITY, {"rows": [row]}, {}, day="2026-12-01"))
+    text = "\n".join(readme.block(IDENTITY, [row], (), {}, day="2026-12-01"))
     assert "|  |  | values differ |  |" in text
 
 
@@ -372,7 +380,7 @@ def test_the_first_recording_takes_the_place_of_the_words_that_there_is_none():
 def test_names_cannot_end_a_comment_or_a_cell():
     evil = "GPU --> | <script>`\n"
     name = readme.key(IDENTITY | {"device_name": evil})
-    text = readme.with_block("x", name, readme.block(IDENTITY | {"device_name": evil}, {}, {}, day="d"))
+    text = readme.with_block("x", name, readme.block(IDENTITY | {"device_name": evil}, (), (), {}, day="d"))
     assert "<script>" not in text and name.count("-->") == 0 and "\n" not in name
     assert readme.with_block(text, name, ["y"]).count("<!-- gpu:") == 1
 
@@ -416,6 +424,27 @@ def test_the_stages_of_a_gpu_are_minutes_of_half_an_hour(tmp_path, store):
         "cuda:0", tmp_path, RecordingState(tmp_path / "x.json", IDENTITY), recording.standard.ON_GPU, store, ()
     )
     stages = made.stages(None)
-    assert [stage.name for stage in stages] == ["tests", "kernels", "bundled", "130m", "1.4b", "2.8b", "7b"]
+    assert [stage.name for stage in stages] == [*made.names] == [
+        "tests", "kernels", "bundled", "130m", "1.4b", "2.8b", "7b", "tuning"]  # fmt: skip
     assert sum(stage.share for stage in stages) == 30
     assert dataclasses.replace(made, rows=("wkv",)).rows == ("wkv",)
+
+
+def test_another_program_on_the_device_is_waited_for_and_then_named(tmp_path, store, monkeypatch):
+    lock = tmp_path / "lock"
+    monkeypatch.setattr(recording.Lease, "of", classmethod(lambda cls, _: cls(lock)))
+    made = recording.Recording(
+        "cpu", tmp_path, RecordingState(tmp_path / "x.json", IDENTITY), recording.standard.REHEARSAL, store, ()
+    )
+    other, done = recording.Lease(lock), []
+
+    def work(turn):
+        done.append(turn)
+        return suite.Ending(True)
+
+    assert other.taken()
+    found = made._alone(work, turn_of(allowed_s=0.4))
+    assert not found.whole and "another program measures on cpu" in found.problems[0] and done == []
+    other.give_back()
+    assert made._alone(work, turn_of()).whole and len(done) == 1
+    assert not recording.Lease(lock).elsewhere(), "it gives the device back"

@@ -1,42 +1,55 @@
-"""The stage that measures our kernels against what transformers runs without them, row by row."""
+"""The stages that measure our kernels row by row: against transformers' own code, and in other settings."""
 
 import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.bench.record.stages import Ending, Turn
 from models.bench.record.suite import follow, last_line
 
-WRONG_USE = 2  # exit code of bench-kernels
+WRONG_USE = 2  # exit code of a command
+TABLES = "kernels/seqops/gpu/tuning.py"
 BEGAN = re.compile(r"^measuring (\S+)$", re.MULTILINE)
 
 
-def run(turn: Turn, *, device: str, logs: Path, quick: bool = False, only: Sequence[str] = ()) -> Ending:
+@dataclass(frozen=True, slots=True)
+class KernelCommand:
+    """A command that measures rows, with --only and --skip, and writes them with --json. only: these rows, else all."""
+
+    name: str
+    device: str
+    logs: Path
+    options: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+
+
+def run(turn: Turn, *, command: KernelCommand) -> Ending:
     """Measure the rows that are not kept yet; one that breaks off is a problem, and the others are measured.
 
-    turn.kept: the environment, "rows" and "left_out" as `bench-kernels --json` writes them, and "broken" (name -> why).
+    turn.kept: the environment, "rows" and "left_out" as the command writes them, and "broken" (name -> why).
     """
-    logs.mkdir(parents=True, exist_ok=True)
-    log, written = logs / "kernels.log", logs / "kernels.json"
+    command.logs.mkdir(parents=True, exist_ok=True)
+    log, written = (command.logs / f"{command.name}.{end}" for end in ("log", "json"))
     if not turn.kept:
         written.unlink(missing_ok=True)
         turn.kept.update(rows=[], left_out={}, broken={}, environment={})
     while True:
-        if _take(turn, written) or (only and {*only} <= {*_settled(turn.kept)}):
+        if _take(turn, written) or (command.only and {*command.only} <= {*_settled(turn.kept)}):
             return _ended(turn, True)
-        command = [sys.executable, "-m", "models", "bench-kernels", "--device", device, "--json", str(written)]
-        command += [*(["--quick"] if quick else []), *_chosen(turn.kept, only)]
-        code = follow(command, log=log, timeout_s=turn.left_s)
+        words = [sys.executable, "-m", "models", command.name, "--device", command.device, "--json", str(written)]
+        words += [*command.options, *_chosen(turn.kept, command.only)]
+        code = follow(words, log=log, timeout_s=turn.left_s)
         if _take(turn, written):
             return _ended(turn, True)
         if code is None:
             return _ended(turn, False, f"more than {turn.allowed_s:.0f} s: rows are missing")
         began = BEGAN.findall(log.read_text(encoding="utf-8", errors="replace"))
         if code == WRONG_USE or not began or began[-1] in _settled(turn.kept):
-            return _ended(turn, False, f"bench-kernels ended with code {code}: {last_line(log)} ({log})")
+            return _ended(turn, False, f"{command.name} ended with code {code}: {last_line(log)} ({log})")
         turn.kept["broken"][began[-1]] = last_line(log)
         turn.save()
 
@@ -80,10 +93,15 @@ def _ended(turn: Turn, whole: bool, problem: str = "") -> Ending:
             for row in unequal
         ),
     ]
-    short = [row for row in kept["rows"] if row["ratio"] and row["goal"] and row["ratio"] < row["goal"]]
+    short = [row for row in kept["rows"] if row["ratio"] and row.get("goal") and row["ratio"] < row["goal"]]
+    faster = [row for row in kept["rows"] if row.get("faster")]
     notes = [
         f"{len(kept['rows'])} rows measured, {len(kept['left_out'])} left out",
         *(f"{row['name']}: {row['ratio']:.3g} times faster, {row['goal']:.3g} is the goal" for row in short),
+        *(
+            f"{row['name']}: {row['setting']} is {row['ratio']:.3g} times faster: set it in {TABLES} and record again"
+            for row in faster
+        ),
         *(f"{name}: left out, {reason}" for name, reason in kept["left_out"].items()),
     ]
     return Ending(whole, tuple(problems), tuple(notes))

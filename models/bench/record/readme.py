@@ -35,13 +35,25 @@ def with_block(text: str, name: str, lines: Iterable[str]) -> str:
     return text[: old.start()] + block + text[old.end() :]
 
 
-def block(identity: Mapping[str, Any], kernels: Mapping[str, Any], runs: Mapping[str, Run], *, day: str) -> list[str]:
-    """Write the lines of a block. kernels: what their stage keeps; runs: path in the project -> the run it holds."""
+def block(
+    identity: Mapping[str, Any],
+    kernels: Sequence[Mapping[str, Any]],
+    tables: Sequence[Mapping[str, Any]],
+    runs: Mapping[str, Run],
+    *,
+    day: str,
+) -> list[str]:
+    """Write the lines of a block.
+
+    kernels: rows of bench-kernels; tables: rows of tune-kernels; runs: path in the project -> the run it holds.
+    """
     commit = f", commit {_plain(str(identity['commit']))}" if identity["commit"] else ""
     where = f"Recorded by `make gpu` on {day}{commit}; {_plain(identity['host_cpu'])}, Python {identity['python']}."
     lines = ["", f"### {key(identity)}", "", where]
-    if kernels.get("rows"):
-        lines += ["", *_kernel_table(kernels["rows"])]
+    if kernels:
+        lines += ["", *_kernel_table(kernels)]
+    if tables:
+        lines += ["", *_tuning_table(tables)]
     if any(row.timed for run in runs.values() for row in run.rows):
         lines += ["", *_run_table(runs)]
     return [*lines, ""]
@@ -60,6 +72,23 @@ def _kernel_columns(row: Mapping[str, Any]) -> tuple[str, ...]:
     ratio = f"{units.number(row['ratio'])} ({units.number(row['ratio_low'])} to {units.number(row['ratio_high'])})"
     peaks = [row[name] for name in ("baseline_peak_bytes", "ours_peak_bytes")]
     return (*what, *times, ratio, "" if None in peaks else " to ".join(map(units.size, peaks)))
+
+
+def _tuning_table(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    head = ("table of tuning.py", "settings tried", "fastest", "times faster (quartiles)")
+    return _table(head, map(_tuning_columns, tables))
+
+
+def _tuning_columns(table: Mapping[str, Any]) -> tuple[str, ...]:
+    tried = (table["name"], units.count(table["tried"]))
+    if not table["faster"]:
+        return (*tried, "as it is", "")
+    ratio, low, high = (units.number(table[name]) for name in ("ratio", "ratio_low", "ratio_high"))
+    return (
+        *tried,
+        ", ".join(f"{key} {value}" for key, value in table["setting"].items()),
+        f"{ratio} ({low} to {high})",
+    )
 
 
 def _run_table(runs: Mapping[str, Run]) -> list[str]:

@@ -3,8 +3,7 @@
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from models.bench.record import needs, operators, readme, standard, suite
 from models.bench.record.stages import Ending, Say, Stage, Turn, drive
 from models.bench.record.state import RecordingState, opened, write_whole
 from models.bench.run.lease import Lease
-from models.bench.run.runner import Runner
+from models.bench.run.runner import LEASE_POLL_S, Runner
 from models.bench.store.store import Store
 from models.machine import facts
 from models.machine.gpus import of as gpu_of
@@ -22,7 +21,7 @@ from models.machine.paths import ROOT, data_folder
 from models.records.cell import kind_of
 from models.records.run import Run
 
-TESTS, KERNELS = "tests", "kernels"
+TESTS, KERNELS, TUNING = "tests", "kernels", "tuning"
 README = Path("kernels") / "README.md"
 RUNS = Path("assets") / "runs"
 MEASURED_BY = ("kernels/seqops", "models/operators", "models/opbench", "models/bench/measure")  # what times depend on
@@ -63,11 +62,16 @@ class Recording:
         rehearsal = kind_of(self.device) == "cpu"
         logs = self.state.path.parent / self.state.path.stem
         tests = partial(suite.run, files=self.tests, logs=logs, device=self.device)
-        rows = partial(operators.run, device=self.device, logs=logs, quick=rehearsal, only=self.rows)
+        compared = operators.KernelCommand(
+            "bench-kernels", self.device, logs, ("--quick",) if rehearsal else (), self.rows
+        )
+        tried = operators.KernelCommand("tune-kernels", self.device, logs)
+        rows, tables = (partial(operators.run, command=command) for command in (compared, tried))
         return (
             Stage(TESTS, 4, 10.0, partial(self._alone, tests)),
             Stage(KERNELS, 2, 10.0, partial(self._published, partial(self._alone, rows))),
             *runs,
+            *([] if rehearsal else [Stage(TUNING, 2, 30.0, partial(self._published, partial(self._alone, tables)))]),
         )
 
     def runs(self) -> dict[str, Run]:
@@ -75,26 +79,38 @@ class Recording:
         found = {}
         for size in self.asked.shares:
             path = RUNS / standard.file_name(self.device, size)
-            run = self.store.run(self.state.stage(size).kept.get("run_id", ""))
+            run = self.store.run(self._kept(size).get("run_id", ""))
             if run is not None and (self.out / path).is_file():
                 found[path.as_posix()] = run
         return found
 
     def written(self) -> tuple[str, ...]:
         """Return the paths of all files that were written, as they are in the project."""
-        rows = self.state.stage(KERNELS).kept.get("rows")
         runs = tuple(self.runs())
-        return (*runs, README.as_posix()) if runs or rows else ()
+        return (*runs, README.as_posix()) if runs or self._rows(KERNELS) or self._rows(TUNING) else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the stages in their order."""
+        return (TESTS, KERNELS, *self.asked.shares, *([] if kind_of(self.device) == "cpu" else [TUNING]))
 
     def write_readme(self) -> None:
         """Write the block of this GPU into kernels/README.md, once there is something to write."""
-        kernels, runs = self.state.stage(KERNELS).kept, self.runs()
-        if not kernels.get("rows") and not runs:
+        rows, tables, runs = self._rows(KERNELS), self._rows(TUNING), self.runs()
+        if not rows and not tables and not runs:
             return
         path = self.out / README
         before = (path if path.is_file() else ROOT / README).read_text(encoding="utf-8")
-        lines = readme.block(self.state.identity, kernels, runs, day=time.strftime("%Y-%m-%d"))
+        lines = readme.block(self.state.identity, rows, tables, runs, day=time.strftime("%Y-%m-%d"))
         write_whole(path, readme.with_block(before, readme.key(self.state.identity), lines).encode())
+
+    def _kept(self, name: str) -> Mapping[str, Any]:
+        """Return what a stage keeps, without beginning one."""
+        one = self.state.stages.get(name)
+        return {} if one is None else one.kept
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        return list(self._kept(name).get("rows", []))
 
     def _published(self, work: Callable[[Turn], Ending], turn: Turn) -> Ending:
         try:
@@ -103,10 +119,16 @@ class Recording:
             self.write_readme()
 
     def _alone(self, work: Callable[[Turn], Ending], turn: Turn) -> Ending:
-        with leased(self.device) as free:
-            if not free:
+        """Work while nobody else measures on the device; wait for its end for half of the stage's time."""
+        lease = Lease.of(self.device)
+        while not lease.taken():
+            if turn.left_s < turn.allowed_s / 2:
                 return Ending(False, (f"another program measures on {self.device}: wait for its end",))
+            time.sleep(LEASE_POLL_S)
+        try:
             return work(turn)
+        finally:
+            lease.give_back()
 
 
 def recording(device: str, *, out: Path | None = None, fresh: bool = False, retry: bool = False) -> Recording:
@@ -133,7 +155,7 @@ def reopen(state: RecordingState) -> None:
     for name, one in state.stages.items():
         if one.problems and one.ended:
             one.ended = False
-            if name in (TESTS, KERNELS):
+            if name in (TESTS, KERNELS, TUNING):
                 one.kept.clear()
             else:
                 one.kept["again"] = True
@@ -157,13 +179,3 @@ def code_digest(root: Path = ROOT) -> str:
     for path in sorted(path for folder in MEASURED_BY for path in (root / folder).rglob("*.py")):
         found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()[:12]
-
-
-@contextmanager
-def leased(device: str) -> Iterator[bool]:
-    """Hold a device inside the block; False where another program has it."""
-    lease = Lease.of(device)
-    try:
-        yield lease.taken()
-    finally:
-        lease.give_back()

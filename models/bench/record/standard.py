@@ -46,7 +46,7 @@ class Standard:
 # To the longest context that any plan takes: what does not fit is planned, and its rows say so. A cell takes ten
 # seconds before its first token, so that half an hour has room for few contexts: a factor of eight apart, then of two.
 ON_GPU = Standard(
-    {"bundled": 4, "130m": 4, "1.4b": 5, "2.8b": 5, "7b": 6},
+    {"bundled": 3, "130m": 4, "1.4b": 4, "2.8b": 5, "7b": 6},
     (1024, 8192, *(2**power for power in range(16, 21))),
     batches=(1, 8),
     decode_tokens=32,
