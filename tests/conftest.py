@@ -24,6 +24,7 @@ os.environ["CONTEXTSCOPE_DATA"] = _data.name
 LONGEST = (  # a quarter of a minute and more, the longest first
     "browser/test_axe.py",
     "bench/test_self_measurement.py",
+    "bench/test_recording_whole.py",
     "test_cli.py",
     "bench/test_worker.py",
     "kernels/test_gpu_interpreter.py",
@@ -41,6 +42,7 @@ LONGEST = (  # a quarter of a minute and more, the longest first
     "models/test_training.py",
     "models/test_read_only.py",
     "bench/test_kernels_command.py",
+    "bench/test_recording_parts.py",
     "frame/test_kernels_package.py",
     "frame/test_base_path.py",
 )
