@@ -400,6 +400,7 @@ def test_what_ended_with_problems_is_done_once_more_on_request(tmp_path):
     assert {name: one.ended for name, one in stages.items()} == {
         "tests": False, "kernels": True, "bundled": False, "7b": False}  # fmt: skip
     assert (stages["tests"].kept, stages["bundled"].kept) == ({}, {"run_id": "r", "again": True})
+    assert [one.spent_s for one in stages.values()] == [0.0, 5.0, 0.0, 5.0], "a budget that is used up would refuse it"
     assert stages["7b"].kept == {"run_id": "s"}, "what was cut goes on with what is missing"
 
 

@@ -151,10 +151,10 @@ def recording(device: str, *, out: Path | None = None, fresh: bool = False, retr
 
 
 def reopen(state: RecordingState) -> None:
-    """Let every stage with problems be done once more: tests and kernels anew, of a run what failed."""
+    """Let every stage with problems be done once more, in new time: tests and kernels anew, of a run what failed."""
     for name, one in state.stages.items():
         if one.problems and one.ended:
-            one.ended = False
+            one.ended, one.spent_s = False, 0.0
             if name in (TESTS, KERNELS, TUNING):
                 one.kept.clear()
             else:
