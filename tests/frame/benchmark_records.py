@@ -14,22 +14,29 @@ from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark import (
+    address,
     checks,
     comparison,
     grid,
     guess,
+    live,
     planning,
     provenance,
     results,
     rows,
     runs,
+    settings,
+    settings_codec,
     verdicts,
 )
 from pages.shared.memo import Memo
+from pages.shared.words import content
 
 Say = Callable[..., str]
 NARROW = "\N{NO-BREAK SPACE}"
-MODULES = (checks, comparison, grid, guess, planning, provenance, results, rows, runs, verdicts)
+MODULES = (
+    address, checks, comparison, grid, guess, live, planning, provenance, results, rows, runs, settings, verdicts,
+)  # fmt: skip
 
 
 def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
@@ -39,6 +46,16 @@ def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
         for name in [name for name, value in vars(module).items() if isinstance(value, Memo)]:
             monkeypatch.setattr(module, name, Memo(64))
     return made
+
+
+def planner_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Have a machine with a processor and two GPUs, and every choice at its default, on this stage."""
+    monkeypatch.setattr(settings.cache, "architectures", lambda: dict.fromkeys(content.table("comparison"), ""))
+    monkeypatch.setattr(settings.facts, "devices", lambda: ("cuda:0", "cuda:1", "cpu"))
+    monkeypatch.setattr(settings.facts, "device_name", lambda device: f"the {device}")
+    monkeypatch.setattr(settings.facts, "usable_cores", lambda: 17)
+    stage.session_state.update({f"benchmark.{name}": value for name, value in settings_codec.defaults("quick").items()})
+    return stage
 
 
 def row(architecture: str = "mamba", context: int = 512, **facts: Any) -> Measurement:
