@@ -94,6 +94,7 @@ def _kept(key: Hashable, sources: Mapping[str, str], contexts: tuple[int, ...], 
         plans[key] = make_plan(sources, contexts, rates=rates, **told)
         while len(plans) > KEPT:
             del plans[next(iter(plans))]
+    plans[key] = plans.pop(key)  # the one that was looked at last goes last
     return plans[key]
 
 
