@@ -154,7 +154,7 @@ def _nothing_fits(plan: Plan) -> None:
     if len(long) == len(plan.predictions):
         st.warning(t("benchmark.plan.all_too_long", limit=units.count(long[0].positions)), icon=":material/info:")
         return
-    need = min(prediction.bytes_held for prediction in plan.predictions)
+    need = min(prediction.bytes_held for prediction in plan.predictions if not prediction.positions_needed)
     room = units.size(FITS * (plan.free_bytes or 0))
     said = t("benchmark.plan.nothing_fits", need=units.size(need), room=room, free=units.size(plan.free_bytes or 0))
     st.warning(notices.plain(said), icon=":material/info:")
