@@ -29,6 +29,7 @@ from pages.compare.benchmark import (
     settings_codec,
     verdicts,
 )
+from pages.shared import unfolding
 from pages.shared.memo import Memo
 from pages.shared.words import content
 
@@ -49,7 +50,8 @@ def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 def planner_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Have a machine with a processor and two GPUs, and every choice at its default, on this stage."""
+    """Have a machine with a processor and two GPUs, and every choice at its default, on this stage with the plan open."""
+    stage.on(monkeypatch, unfolding)
     monkeypatch.setattr(settings.cache, "architectures", lambda: dict.fromkeys(content.table("comparison"), ""))
     monkeypatch.setattr(settings.facts, "devices", lambda: ("cuda:0", "cuda:1", "cpu"))
     monkeypatch.setattr(settings.facts, "device_name", lambda device: f"the {device}")
