@@ -20,7 +20,6 @@ from pages.compare.benchmark import (
     rows,
 )
 from pages.shared.layout import moment_text
-from pages.shared.words import units
 
 
 @pytest.fixture
@@ -30,75 +29,6 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 # --- results -----------------------------------------------------------------------------------------------------
-MEASURED = {"cell": Cell("rwkv", "rwkv", 4096), "phase": "prefill", "round": 5}
-
-
-@pytest.mark.parametrize(
-    ("changes", "parts"),
-    [
-        ({"state": "queued"}, [("benchmark.queued", {"position": 3})]),
-        ({"paused": True, "held_s": 600.0} | MEASURED, ["4/11", ("benchmark.paused", {"time": 300})]),
-        ({"paused": True} | MEASURED, ["4/11", ("benchmark.pausing", {})]),
-        ({}, ["4/11", ("benchmark.left", {"time": 300})]),
-        ({"remaining_s": None}, ["4/11", ""]),
-        ({"phase": "ceilings"}, ["4/11", ("benchmark.phase.ceilings", {})]),
-        ({"cell": MEASURED["cell"]},
-         ["4/11", "cell", ("benchmark.phase.start", {}), ("benchmark.left", {"time": 300})]),
-        ({"cell": MEASURED["cell"], "phase": "parity"},
-         ["4/11", "cell", ("benchmark.phase.parity", {}), ("benchmark.left", {"time": 300})]),
-        (MEASURED, ["4/11", "cell", "round", ("benchmark.left", {"time": 300})]),
-    ],
-)  # fmt: skip
-def test_a_run_under_way_says_how_far_it_is_and_what_it_does(
-    say: Say, changes: dict[str, Any], parts: list[Any]
-) -> None:
-    """A pause ends by itself after 15 minutes: after 10 of them 5 are left."""
-    known = {
-        "cell": say("benchmark.cell", name=say("nav.rwkv"), tokens="4,096"),
-        "round": say("benchmark.round", phase=say("benchmark.phase.prefill"), number=5),
-    }
-    written = []
-    for part in parts:
-        if isinstance(part, tuple):
-            key, values = part
-            values = {name: units.duration(one) if name == "time" else one for name, one in values.items()}
-            written.append(say(key, **values))
-        else:
-            written.append(known.get(part, part))
-    assert results._live_text(progress(**changes)) == " · ".join(written)
-
-
-@pytest.mark.parametrize(
-    ("now", "shown"),
-    [
-        ({}, ["benchmark.pause", "benchmark.cancel"]),
-        ({"paused": True, "held_s": 1.0}, ["benchmark.resume", "benchmark.cancel"]),
-        ({"state": "queued"}, ["benchmark.cancel"]),
-    ],
-)
-def test_a_live_run_is_paused_or_resumed_and_always_cancelled(say: Say, stage: Stage, monkeypatch, now, shown) -> None:
-    acted: list[tuple[str, str]] = []
-    noted: list[tuple[str, str]] = []
-    here = SimpleNamespace(progress=lambda _: progress(**now), **{
-        name: lambda run_id, name=name: acted.append((name, run_id)) or name != "cancel"
-        for name in ("pause", "resume", "cancel")
-    })  # fmt: skip
-    monkeypatch.setattr(runner, "shared", lambda: here)
-    monkeypatch.setattr(results.journal, "note", lambda action, *, run: noted.append((action, run)))
-    stage.pressed = {"benchmark.pause", "benchmark.resume", "benchmark.cancel"}
-    results._live("r", 4)
-    assert [call.options["key"] for call in stage.found("button")] == shown
-    assert [call.args[0] for call in stage.found("button")] == [say(key) for key in shown]
-    acts = [key.removeprefix("benchmark.") for key in shown]
-    assert acted == [(name, "r") for name in acts]
-    assert noted == [(name, "r") for name in acts if name != "cancel"], "only what was done"
-    (bar,) = stage.found("progress")
-    assert bar.args == (4 / 11,) and bar.options["text"] == results._live_text(progress(**now))
-    assert stage.found("rerun") == []
-    results._live("r", 3)
-    assert stage.found("rerun")[0].options == {"scope": "app"}, "a new row redraws the page"
-
-
 def failed(name: str, context: int, reason: str = "", **facts: Any) -> Measurement:
     return row(name, context, state=facts.pop("state", "failed"), reason=reason, **facts)
 
@@ -212,17 +142,46 @@ def test_memory_is_shown_as_chosen_and_its_parts_at_the_smallest_batch(
         assert options == {"key": "benchmark.memory", "source": "a title", "peak": shown == "peak"}
 
 
-def test_status_is_live_while_the_run_is_and_a_headline_afterwards(say: Say, stage: Stage, monkeypatch) -> None:
-    now: list[Progress | None] = [progress(state="done"), None, progress()]
+def test_a_headline_stands_where_a_run_is_not_under_way(say: Say, stage: Stage, monkeypatch) -> None:
+    now: list[Progress | None] = [progress(state="done"), None, progress(), progress(state="queued")]
     monkeypatch.setattr(runner, "shared", lambda: SimpleNamespace(progress=lambda _: now[0]))
-    monkeypatch.setattr(results.gate, "gated", lambda draw: lambda *given: stage._called("live", *given))
     run = run_of(row())
-    for _ in range(3):
+    while now:
         results.status(run)
         now.pop(0)
     assert stage.said("text") == [results._headline(run)] * 2
-    assert [call.args for call in stage.found("live")] == [("r", 4)]
-    assert stage.found("fragment")[0].options == {"run_every": results.POLL_S}
+
+
+# --- the run before, until the first row ---------------------------------------------------------------------------
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note which sections are drawn."""
+    found: list[str] = []
+    monkeypatch.setattr(results.layout, "section_of", lambda page, key, draw: found.append(key))
+    monkeypatch.setattr(results.layout, "under_the_hood", lambda page, parts: None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("mine", "rows_before", "pale"),
+    [({"r": "old"}, [row("rwkv")], True), ({"r": "old"}, [row("rwkv", state="oom")], False), ({}, [row("rwkv")], False),
+     ({"other": "old"}, [row("rwkv")], False), ({"r": "gone"}, [row("rwkv")], False)],
+)  # fmt: skip
+def test_the_run_before_stays_pale_until_the_first_row_of_a_run_that_was_started_here(
+    say: Say, stage: Stage, monkeypatch, drawn, mine: dict[str, str], rows_before: list[Measurement], pale: bool
+) -> None:
+    before = run_of(*rows_before, run_id="old", created_ns=7 * 10**18)
+    store = SimpleNamespace(run=lambda run_id: before if run_id == "old" else None)
+    monkeypatch.setattr(runner, "shared", lambda: SimpleNamespace(store=store))
+    stage.session_state["benchmark.former"] = mine
+    results.pictures(run_of(row(state="oom")))
+    assert stage.said("info") == [say("benchmark.waiting")]
+    assert stage.has("ghost-benchmark") == pale and drawn == ["memory", "prefill", "decode"] * pale
+    assert stage.said("caption") == [say("benchmark.ghost", when=moment_text(7 * 10**18))] * pale
+    stage.clear()
+    drawn.clear()
+    results.pictures(run_of(row(state="oom"), row("rwkv")))
+    assert stage.said("info") == [] and not stage.has("ghost-benchmark") and drawn == ["memory", "prefill", "decode"]
 
 
 # --- rows --------------------------------------------------------------------------------------------------------
