@@ -1,6 +1,7 @@
 """Hand-made rows and runs of a benchmark, and the stage on which parts of its page are drawn."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +9,10 @@ from stage import Stage
 
 from models.bench.judge.statistics import Verdict
 from models.bench.plan.plan import Plan
+from models.bench.run import runner
 from models.bench.run.job import Progress
+from models.bench.store.store import Summary
+from models.errors import SourceError
 from models.records.cell import Cell, Prediction
 from models.records.interval import Interval
 from models.records.measurement import Measurement
@@ -50,7 +54,7 @@ def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 def planner_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """Have a machine with a processor and two GPUs, and every choice at its default, on this stage with the plan open."""
+    """Have a machine with a processor and two GPUs, and every choice at its default, with the plan open."""
     stage.on(monkeypatch, unfolding)
     monkeypatch.setattr(settings.cache, "architectures", lambda: dict.fromkeys(content.table("comparison"), ""))
     monkeypatch.setattr(settings.facts, "devices", lambda: ("cuda:0", "cuda:1", "cpu"))
@@ -92,3 +96,59 @@ def progress(**changes: Any) -> Progress:
         "worker_pid": None, "elapsed_s": 77.0, "remaining_s": 300.0,
     }  # fmt: skip
     return Progress(**(known | changes))
+
+
+def summary(run_id: str, **changes: Any) -> Summary:
+    known: dict[str, Any] = {
+        "run_id": run_id, "title": f"title of {run_id}", "created_ns": 4 * 10**18, "environment": {}, "cells": 9,
+        "rows": 8, "measured": 5, "ended": "done", "recorded": False, "imported": False,
+    }  # fmt: skip
+    return Summary(**(known | changes))
+
+
+class Stored:
+    """A store of runs. known: by id; newest: what is shown without a choice."""
+
+    def __init__(self, *known: Run, newest: Run | None = None, listed: tuple[Summary, ...] = ()) -> None:
+        self.known, self.newest, self.listed = {run.run_id: run for run in known}, newest, listed
+        self.asked: list[Any] = []
+
+    def run(self, run_id: str) -> Run | None:
+        return self.known.get(run_id)
+
+    def latest(self) -> Run | None:
+        return self.newest
+
+    def summaries(self, *, imported: set[str] | None = None) -> tuple[Summary, ...]:
+        return self.listed
+
+    def rename(self, run_id: str, title: str) -> None:
+        self.asked.append(("rename", run_id, title))
+
+    def delete(self, run_id: str) -> None:
+        self.asked.append(("delete", run_id))
+
+    def import_file(self, name: str, data: bytes) -> str:
+        if data == b"bad":
+            raise SourceError("errors.source_not_found", name, source=name)
+        self.asked.append(("import", name, data))
+        return "known" if data == b"known" else "new"
+
+    def restore(self, run: Run) -> str:
+        self.asked.append(("restore", run.run_id))
+        self.known[run.run_id] = run
+        return run.run_id
+
+
+Put = Callable[..., Stored]
+
+
+def stored_on(monkeypatch: pytest.MonkeyPatch) -> Put:
+    """Give a function that puts a store in the place of the machine's; what is noted stands in what it was asked."""
+
+    def put(store: Stored, now: Progress | None = None) -> Stored:
+        monkeypatch.setattr(runner, "shared", lambda: SimpleNamespace(store=store, progress=lambda _: now))
+        monkeypatch.setattr(runs.journal, "note", lambda action, *, run: store.asked.append((f"noted {action}", run)))
+        return store
+
+    return put

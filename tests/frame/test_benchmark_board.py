@@ -87,7 +87,7 @@ def test_only_a_run_that_has_not_ended_is_under_way(monkeypatch, state: str, und
 
 
 # --- what holds and ends it --------------------------------------------------------------------------------------
-class _Rerun(Exception):
+class RerunError(Exception):
     """The page is drawn anew, as Streamlit does."""
 
 
@@ -97,7 +97,7 @@ def under_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     def again(*, scope: str) -> None:
         found.reruns.append(scope)
-        raise _Rerun
+        raise RerunError
 
     found = SimpleNamespace(now=progress(), acted=[], noted=[], drawn=[], reruns=[])
     acts = {name: lambda run_id, name=name: found.acted.append((name, run_id)) or name != "cancel"
@@ -137,7 +137,7 @@ def test_a_live_run_is_paused_or_resumed_and_always_cancelled(say: Say, stage: S
 @pytest.mark.parametrize("now", [progress(done=5), progress(state="done"), progress(state="cancelled"), None])
 def test_the_page_is_drawn_anew_when_a_row_came_and_when_the_run_ended(stage, under_way, now: Progress | None) -> None:
     under_way.now = now
-    with pytest.raises(_Rerun):
+    with pytest.raises(RerunError):
         live._board(run_of(row()), 4)
     assert under_way.reruns == ["app"], "all of it, not the board alone"
 

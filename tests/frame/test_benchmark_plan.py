@@ -1,4 +1,4 @@
-"""The plan of the next run, the line before it, what is offered where it is too large, and where a run comes from.
+"""The plan of the next run, the line before it, and what is offered where it is too large or too long.
 
 Values differ everywhere, so that a sentence with its neighbour's number says so; expected sentences are filled here.
 """
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from benchmark_records import Say, planned, planner_of, prediction, progress, row, run_of, stage_of
+from benchmark_records import Say, planned, planner_of, prediction, progress, stage_of
 from stage import Stage, bare
 
 from models.bench.plan.plan import Plan
@@ -16,7 +16,7 @@ from models.bench.run import runner
 from models.bench.run.job import Progress
 from models.records.cell import Cell
 from models.sources import sizes
-from pages.compare.benchmark import planning, provenance, settings
+from pages.compare.benchmark import planning, settings
 from pages.shared.words import units
 
 GIB = 2**30
@@ -335,37 +335,3 @@ def test_more_time_is_the_least_of_a_ready_plan_in_which_more_cells_are_measured
         words = say("benchmark.plan.more_time", count=count, time=units.duration(budget))
         assert planner.keyed("benchmark.more_time").args == (words,)
     assert planner.session_state["benchmark.budget_s"] == (offered[1] if offered else asked)
-
-
-# --- provenance --------------------------------------------------------------------------------------------------
-def test_the_rounds_of_the_chosen_cell_are_shown_with_what_was_unsteady_and_repeated(say: Say, stage: Stage) -> None:
-    samples = {"decode_ms_samples": (1.0, 2.0), "rounds": 1}
-    found = [
-        row("mamba", 64, rounds_unsteady=3, rounds_repeated=7, **samples),
-        row("rwkv", 128, batch=4, **samples),
-    ]
-    provenance._samples(found)
-    chooser = stage.keyed("benchmark.samples")
-    assert chooser.args == (say("benchmark.provenance.samples"), ["mamba-64-1", "rwkv-128-4"])
-    assert [chooser.options["format_func"](one) for one in ("rwkv-128-4", "gone")] == [
-        say("benchmark.cell_batch", name=say("nav.rwkv"), tokens="128", batch=4), "",
-    ]  # fmt: skip
-    stage.session_state["benchmark.samples"] = "rwkv-128-4"
-    provenance._samples(found)
-    known = [
-        say("benchmark.provenance.samples_note", unsteady=one, repeated=other) for one, other in (("3", "7"), "––")
-    ]
-    assert [bare(line) for line in stage.said("caption")] == known
-    stage.session_state["benchmark.samples"] = "of another run"
-    provenance._samples(found)
-    assert stage.session_state["benchmark.samples"] == "mamba-64-1"
-
-
-def test_the_command_that_measures_again_stands_where_there_is_one(say: Say, stage: Stage, monkeypatch) -> None:
-    commands = iter(["the command", None])
-    monkeypatch.setattr(provenance.remeasure, "command", lambda _run: next(commands))
-    for _ in range(2):
-        provenance._reproduce(run_of(row()))
-    assert stage.said("code") == ["the command"]
-    assert stage.said("markdown") == [f"**{say('benchmark.provenance.reproduce')}**"]
-    assert stage.said("caption") == [say("benchmark.provenance.reproduce_note")]

@@ -1,4 +1,4 @@
-"""Words, numbers and choices of the results and rows of a run, from hand-made records.
+"""Words, numbers and choices of the results, the rows and the origin of a run, from hand-made records.
 
 Values differ everywhere, so that a sentence with its neighbour's number says so; expected sentences are filled here.
 """
@@ -15,10 +15,7 @@ from models.bench.run import runner
 from models.bench.run.job import Progress
 from models.records.cell import Cell
 from models.records.measurement import Measurement
-from pages.compare.benchmark import (
-    results,
-    rows,
-)
+from pages.compare.benchmark import provenance, results, rows
 from pages.shared.layout import moment_text
 
 
@@ -248,3 +245,37 @@ def test_cells_are_measured_again_that_the_plan_has_once_nothing_runs(
     now[0], elsewhere[0] = progress(state="done"), False
     rows._button("chosen", run_of(row()), known, "words")
     assert stage.has("benchmark.again.chosen")
+
+
+# --- provenance --------------------------------------------------------------------------------------------------
+def test_the_rounds_of_the_chosen_cell_are_shown_with_what_was_unsteady_and_repeated(say: Say, stage: Stage) -> None:
+    samples = {"decode_ms_samples": (1.0, 2.0), "rounds": 1}
+    found = [
+        row("mamba", 64, rounds_unsteady=3, rounds_repeated=7, **samples),
+        row("rwkv", 128, batch=4, **samples),
+    ]
+    provenance._samples(found)
+    chooser = stage.keyed("benchmark.samples")
+    assert chooser.args == (say("benchmark.provenance.samples"), ["mamba-64-1", "rwkv-128-4"])
+    assert [chooser.options["format_func"](one) for one in ("rwkv-128-4", "gone")] == [
+        say("benchmark.cell_batch", name=say("nav.rwkv"), tokens="128", batch=4), "",
+    ]  # fmt: skip
+    stage.session_state["benchmark.samples"] = "rwkv-128-4"
+    provenance._samples(found)
+    known = [
+        say("benchmark.provenance.samples_note", unsteady=one, repeated=other) for one, other in (("3", "7"), "––")
+    ]
+    assert [bare(line) for line in stage.said("caption")] == known
+    stage.session_state["benchmark.samples"] = "of another run"
+    provenance._samples(found)
+    assert stage.session_state["benchmark.samples"] == "mamba-64-1"
+
+
+def test_the_command_that_measures_again_stands_where_there_is_one(say: Say, stage: Stage, monkeypatch) -> None:
+    commands = iter(["the command", None])
+    monkeypatch.setattr(provenance.remeasure, "command", lambda _run: next(commands))
+    for _ in range(2):
+        provenance._reproduce(run_of(row()))
+    assert stage.said("code") == ["the command"]
+    assert stage.said("markdown") == [f"**{say('benchmark.provenance.reproduce')}**"]
+    assert stage.said("caption") == [say("benchmark.provenance.reproduce_note")]

@@ -219,12 +219,12 @@ def test_the_rows_of_a_comparison_are_those_measured_at_the_smallest_batch_by_le
     ],
 )
 def test_a_cell_that_does_not_fit_says_why(say: Say, facts: dict[str, Any], shown: str | None) -> None:
-    drawn = grid._cell(4096, (Cell("mamba", "mamba", 4096), prediction(2, **facts)))
+    drawn = grid._cell(4096, (Cell("mamba", "mamba", 4096), prediction(2, **facts)), grid._foretold)
     words = say(f"benchmark.plan.{shown}") if shown else units.duration(120)
     assert words_of(drawn) == f"3 MiB {words}"
     assert ("cs-hatched" in drawn) == (shown is not None)
-    assert words_of(grid._cell(4096, None)) == say("benchmark.plan.left_out")
-    assert 'data-at="4,096"' in drawn and 'data-at="4,096"' in grid._cell(4096, None), (
+    assert words_of(grid._cell(4096, None, grid._foretold)) == say("benchmark.plan.left_out")
+    assert 'data-at="4,096"' in drawn and 'data-at="4,096"' in grid._cell(4096, None, grid._foretold), (
         "its length, where a phone shows it"
     )
 

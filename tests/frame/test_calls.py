@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 from models import registry
 from models.machine import facts
 from pages.compare.benchmark import grid, planning
-from pages.compare.benchmark.planning import _rounded
 from pages.shared.memo import Memo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,15 +54,15 @@ def test_a_page_without_changes_computes_little(
 
 
 @pytest.mark.slow
-def test_the_plan_is_made_again_when_a_choice_changes(
+def test_the_plan_is_made_again_when_a_choice_changes_and_not_when_memory_does(
     open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
     plan = planning.make_plan
     monkeypatch.setattr(planning, "make_plan", lambda *args, **options: made.append(options) or plan(*args, **options))
     monkeypatch.setattr(facts, "free_memory", lambda: 8 * 2**30)
-    planning._plans.clear()
     at = open_page("benchmark")
+    OPEN
     seen = len(made)
     at.run()
     assert (seen, len(made)) == (1, 1)
@@ -71,6 +70,8 @@ def test_the_plan_is_made_again_when_a_choice_changes(
     assert [options["rounds"] for options in made[1:]] == [4]
     monkeypatch.setattr(facts, "free_memory", lambda: 4 * 2**30)
     at.run()
+    assert len(made) == 2
+    at.button(key="benchmark.plan_again").click().run()
     assert len(made) == 3
 
 
@@ -83,13 +84,6 @@ def test_a_plan_shown_in_another_language_is_written_again(open_page: Callable[.
         for lang in ("en", "ko")
     ]  # fmt: skip
     assert tables[0] != tables[1]
-
-
-def test_free_memory_is_rounded_down_by_little() -> None:
-    for count in (1, 15, 16, 17, 2**33 - 1, 2**33, 12_345_678_901):
-        assert count * (1 - 2.0 ** (1 - planning.FREE_BITS)) <= _rounded(count) <= count
-    assert _rounded(None) is None
-    assert _rounded(0) == 0
 
 
 def test_a_memo_gives_what_it_holds_only_for_the_objects_it_was_made_from() -> None:

@@ -251,7 +251,7 @@ RUN = Run("r7", "a title", 10**18, (), {}, ())
 def test_a_run_has_a_link_with_its_rows_and_files_of_its_name(say, paper, monkeypatch) -> None:
     store = SimpleNamespace(summaries=lambda imported: ())
     monkeypatch.setattr(runs.runner, "shared", lambda: SimpleNamespace(store=store, progress=lambda run: None))
-    monkeypatch.setattr(runs, "address", lambda: "the plan alone")
+    monkeypatch.setattr(runs.address, "of_plan", lambda: "the plan alone")
     session.start("benchmark")
     runs.bar(RUN)
     link, plan = (given[0] for given, _ in paper.of("code"))

@@ -13,9 +13,9 @@ from models.recall.live import Key
 from models.records.cell import Cell, Prediction
 from models.records.recall import Accuracy
 from models.sources import sizes
-from pages.compare.benchmark import guess, planning, settings_codec
+from pages.compare.benchmark import guess, settings, settings_codec
 from pages.compare.recall import measuring, question, results
-from pages.shared import cache, layout, model_picker
+from pages.shared import cache, html, layout, model_picker
 from pages.shared.state import session
 from pages.shared.words import i18n, language, units
 
@@ -50,7 +50,7 @@ class Controls:
 @pytest.fixture
 def controls(monkeypatch: pytest.MonkeyPatch) -> Controls:
     made = Controls()
-    for module in (planning, guess, results, session):
+    for module in (settings, guess, results, session, html):
         monkeypatch.setattr(module, "st", made)
     return made
 
@@ -60,19 +60,19 @@ DEVICES = ("cpu", "cuda:0")
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_setting_offers_its_own_options_under_its_own_words(say, controls, monkeypatch, device: str) -> None:
-    monkeypatch.setattr(planning.facts, "devices", lambda: DEVICES)
-    monkeypatch.setattr(planning.facts, "device_name", lambda name: name)
-    monkeypatch.setattr(planning, "_notes", lambda name: None)
-    planning._begin()
+    monkeypatch.setattr(settings.facts, "devices", lambda: DEVICES)
+    monkeypatch.setattr(settings.facts, "device_name", lambda name: name)
+    monkeypatch.setattr(settings, "_notes", lambda name: None)
+    settings.begin()
     controls.session_state["benchmark.device"] = device
-    assert planning._which() == device
-    asked = planning._how(device)
+    settings.choose("preset", "careful")
+    settings.ask()
     lang = language.current()
     attention = [one for one in ATTENTION if device != "cpu" or one not in ("efficient", "cudnn")]
     usual = "float32" if device == "cpu" else "bfloat16"
     dtypes = [usual, *(one for one in settings_codec.DTYPES if one != usual)]
     known: dict[str, dict[Any, str]] = {
-        "preset": {one: planning._preset_name(one) for one in PRESETS},
+        "preset": {one: settings.preset_name(one) for one in PRESETS},
         "architectures": {one: say(f"nav.{one}") for one in cache.architectures()},
         "size": {one: sizes.tier(one).name[lang] for one in sizes.TIERS},
         "device": {one: one.upper() for one in DEVICES},
@@ -94,15 +94,18 @@ def test_every_setting_offers_its_own_options_under_its_own_words(say, controls,
     for name, step in {"budget_s": 30, "rounds": 1, "decode_tokens": 8, "seed": 1}.items():
         kind, given, more = controls.drawn[f"benchmark.{name}"]
         assert (kind, given, more["step"]) == ("number_input", (say(f"benchmark.{name}"), *LIMITS[name]), step)
-    ways = {name: controls.session_state[f"benchmark.{name}"] for name in asked}
-    assert {name: list(value) if isinstance(value, list) else value for name, value in asked.items()} == ways
-    assert {*asked} == {*settings_codec.NAMES} - {"preset", "architectures", "size", "device", "match"}
+    kind, given, _ = controls.drawn["benchmark.throughput"]
+    assert (kind, given) == ("toggle", (say("benchmark.throughput"),))
+    assert {*controls.drawn} == {f"benchmark.{name}" for name in settings_codec.NAMES}
 
 
-def test_a_choice_that_another_device_lacks_becomes_the_first_of_those_it_has(controls) -> None:
-    controls.session_state |= {"benchmark.attention": "cudnn", "benchmark.contexts": [128, 7, 4096]}
-    assert planning._one("attention", ("auto", "math")) == "auto"
-    assert planning._many("contexts", settings_codec.CONTEXTS, str) == [128, 4096]
+def test_a_choice_that_another_device_lacks_becomes_the_first_of_those_it_has(controls, monkeypatch) -> None:
+    monkeypatch.setattr(settings.facts, "devices", lambda: DEVICES)
+    settings.begin()
+    controls.session_state |= {"benchmark.device": "cpu", "benchmark.attention": "cudnn",
+                               "benchmark.contexts": [4096, 128, 7]}  # fmt: skip
+    found = settings.chosen()
+    assert (found["attention"], found["contexts"]) == ("auto", [128, 4096])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4])

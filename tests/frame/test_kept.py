@@ -53,12 +53,12 @@ def of_run(module: Any, memo: str, maker: str, ask: Callable[[Any], object]) -> 
 
 def plan(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(planning, "make_plan", world.make)
-    patch.setattr(facts, "free_bytes", lambda _device: world.free)
-    patch.setattr(runner, "shared", lambda: SimpleNamespace(rates=lambda: world.rates))
-    planning._planned(
-        {world.name: world.source}, contexts=world.contexts, batches=world.batches, device=world.device,
-        size=world.size, rounds=world.rounds,
-    )  # fmt: skip
+    patch.setattr(planning, "st", SimpleNamespace(session_state=world.visits[world.visit]))
+    patch.setattr(runner, "shared", lambda: SimpleNamespace(rates=lambda: "those of now"))
+    planning._planned({
+        "preset": "quick", "architectures": world.names, "match": world.match, "contexts": world.contexts,
+        "batches": world.batches, "device": world.device, "size": world.size, "rounds": world.rounds,
+    })  # fmt: skip
 
 
 def figure_of_a_run(world: World, _: pytest.MonkeyPatch) -> None:
@@ -109,9 +109,9 @@ RECORD = record()
 # what is kept -> how it is asked for, what is made, and each part: its usual value, then others
 CASES: dict[str, tuple[Ask, object, dict[str, tuple[Any, ...]]]] = {
     "plan": (plan, "plan", {
-        "name": ("mamba", "rwkv"), "source": ("a", "b"), "contexts": ([64], [64, 128], [128]), "batches": ([1], [2]),
-        "device": ("cpu", "cuda"), "size": ("bundled", "small"), "rounds": (3, 4), "free": (2**33, 2**32, None),
-        "rates": (object(), object())}),
+        "names": (["mamba", "jamba"], ["rwkv"], ["jamba"]), "contexts": ([64], [64, 128], [128]),
+        "batches": ([1], [2]), "device": ("cpu", "cuda"), "size": ("bundled", "130m"), "rounds": (3, 4),
+        "match": ("active", "total"), "visit": (0, 1)}),
     "figure of a run": (figure_of_a_run, "figure", RUN_PARTS | {
         "name": ("decode", "prefill"), "mode": ("light", "dark"), "batch": (1, 4)}),
     "recall map": (recall_map, "figure", {
@@ -147,6 +147,7 @@ def speaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 @pytest.mark.parametrize("name", CASES)
 def test_another_part_is_made_anew(name: str, speaking: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ask, speaking.gives, parts = CASES[name]
+    speaking.visits = {}, {}
     for module in (planning, results, measuring, expected, verdicts, comparison, grid, checks, implementation, layout):
         for memo in [one for one, value in vars(module).items() if isinstance(value, Memo)]:
             monkeypatch.setattr(module, memo, Memo(64))

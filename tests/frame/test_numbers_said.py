@@ -23,14 +23,25 @@ from models.records.measurement import Measurement
 from models.records.run import Run
 from models.sources import downloadable, downloads, sizes
 from models.sources.downloads import DownloadProgress
-from pages.compare.benchmark import guess, planning, provenance, results, settings_codec
+from pages.compare.benchmark import (
+    address,
+    guess,
+    live,
+    planning,
+    provenance,
+    results,
+    settings,
+    settings_codec,
+)
 from pages.compare.recall import measuring
 from pages.shared import cache, continuing, layout, model_picker, proof, ticker
 from pages.shared.state import session
 from pages.shared.words import i18n, language, units
 
 Say = Callable[..., str]
-MODULES = (guess, planning, provenance, results, measuring, continuing, layout, model_picker, session)
+MODULES = (
+    address, guess, live, planning, provenance, results, settings, measuring, continuing, layout, model_picker, session,
+)  # fmt: skip
 
 
 class Paper:
@@ -242,7 +253,8 @@ def test_a_download_says_what_is_here_of_how_much_and_its_rate(say, paper) -> No
 def progress(**more: Any) -> Progress:
     known: dict[str, Any] = {
         "run_id": "r", "state": "running", "position": 0, "total": 9, "done": 4, "cell": Cell("rwkv", "rwkv", 2048),
-        "phase": "prefill", "round": 3, "worker_pid": None, "elapsed_s": 50.0, "remaining_s": 120.0,
+        "phase": "prefill", "round": 3, "worker_pid": None, "elapsed_s": 50.0, "remaining_s": 120.0, "rounds": 17,
+        "rounds_total": 44,
     }  # fmt: skip
     return Progress(**(known | more))
 
@@ -254,17 +266,18 @@ def test_a_run_says_its_place_its_cell_its_round_and_the_time_left(say: Say) -> 
     )
     phase = say("benchmark.round", phase=say("benchmark.phase.prefill"), number=3)
     held = say("benchmark.paused", time=units.duration(PAUSE_LIMIT_S - 60))
+    made = say("benchmark.board.rounds", made="17", total="44")
+    elapsed = say("benchmark.board.elapsed", time=units.duration(50))
     known = {
-        f"4/9 · {cell} · {phase} · {left}": progress(),
-        f"4/9 · {cell} · {say('benchmark.phase.start')} · {left}": progress(phase="", round=0),
-        f"4/9 · {cell} · {phase} · ": progress(remaining_s=None),
-        f"4/9 · {left}": progress(cell=None, phase=""),
-        f"4/9 · {held}": progress(paused=True, held_s=60.0),
-        f"4/9 · {say('benchmark.pausing')}": progress(paused=True),
+        f"{made} · {cell} · {phase} · {elapsed} · {left}": progress(),
+        f"{made} · {cell} · {say('benchmark.phase.start')} · {elapsed} · {left}": progress(phase="", round=0),
+        f"{made} · {cell} · {phase} · {elapsed}": progress(remaining_s=None),
+        f"{made} · {elapsed} · {left}": progress(cell=None, phase=""),
+        f"{made} · {held}": progress(paused=True, held_s=60.0),
+        f"{made} · {say('benchmark.pausing')}": progress(paused=True),
         say("benchmark.queued", position=2): progress(state="queued", position=2),
     }
-    assert {results._live_text(now) for now in known.values()} == {*known}
-    assert [results._live_text(now) for now in known.values()] == [*known]
+    assert [live.said(now) for now in known.values()] == [*known]
 
 
 def test_a_headline_counts_what_was_measured_of_what_was_planned(say: Say) -> None:
@@ -280,14 +293,16 @@ def test_a_plan_says_its_cells_their_time_and_the_most_memory_that_one_takes(say
     foretold = tuple(Prediction(n * 2**20, 0, 0, 2**20, 1.0, 1.0, n * 60.0, fits=True) for n in (3, 2))
     line = SimpleNamespace(waiting=lambda device: {"cpu": 2}[device])
     monkeypatch.setattr(planning.runner, "shared", lambda: line)
-    planning.start_button(Plan(cells, foretold), begun=bool)
+    plan = Plan(cells, foretold)
+    planning._start(plan, shown="", begun=bool)
+    assert paper.of("text") == [say("benchmark.queue.others", count=2)]
     total = say("benchmark.plan.total", cells=2, time=units.duration(300), memory="4 MiB")
-    assert paper.of("text") == [f"{total} · {say('benchmark.plan.line', count=2)}"]
+    assert planning._line(plan) == say("benchmark.plan.line", total=total)
     for name, preset in PRESETS.items():
         words = say(
             "benchmark.presets.named", name=say(f"benchmark.presets.{name}"), time=units.duration(preset["budget_s"])
         )
-        assert planning._preset_name(name) == words
+        assert settings.preset_name(name) == words
 
 
 CHOICES: dict[str, Any] = {
@@ -319,24 +334,17 @@ def test_all_choices_of_the_benchmark_come_back_together_and_the_usual_ones_are_
         assert settings_codec.from_query(text) == {}, text
     session.start("benchmark")
     paper.session_state |= {f"benchmark.{name}": value for name, value in every.items()}
-    query = {name: value for name, (value,) in parse_qs(urlsplit(planning.address()).query).items()}
+    query = {name: value for name, (value,) in parse_qs(urlsplit(address.of_plan()).query).items()}
     assert settings_codec.from_query(query["plan"]) == every and query["lang"] == "en"
 
 
 def test_a_ready_plan_replaces_what_it_decides_and_leaves_the_rest(paper) -> None:
     paper.session_state |= {f"benchmark.{name}": value for name, value in CHOICES.items()}
-    planning._take_preset()
+    settings._take_preset()
     plain = settings_codec.defaults("careful")
     for name, value in CHOICES.items():
         known = plain[name] if name in settings_codec.DECIDED else value
         assert paper.session_state[f"benchmark.{name}"] == known, name
-
-
-@pytest.mark.parametrize("bits", [0, 3, 5, 34])
-def test_free_memory_is_rounded_down_by_less_than_an_eighth(bits: int) -> None:
-    for count in (2**bits, 2**bits + 2**bits // 3, 2 ** (bits + 1) - 1):
-        assert count * 7 / 8 <= planning._rounded(count) <= count
-    assert planning._rounded(None) is None
 
 
 def test_a_guess_is_kept_for_its_run_and_asked_anew_for_the_next(paper) -> None:
