@@ -2,6 +2,8 @@
 
 from opening import unopened
 
+PLAN_OPEN = {"benchmark.settings": True}  # the settings and the table of the plan are unfolded
+
 
 def opened(lang="en", *, state=None, **query):
     at = unopened("benchmark")

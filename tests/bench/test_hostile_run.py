@@ -8,6 +8,7 @@ from showing import opened
 
 from models import registry
 from models.bench.store import files
+from models.records.run import Run
 from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
@@ -18,7 +19,7 @@ FACTS = (
 )  # fmt: skip
 STATE = {
     "benchmark.provenance": True,
-    "benchmark.beside_runs": True,
+    "benchmark.settings": True,
     "benchmark.rows": True,
     "benchmark.hood.launches": True,
     "benchmark.hood.achieved": True,
@@ -53,8 +54,10 @@ def runs(shared, measurement):
 @pytest.mark.parametrize("lang", i18n.LANGS)
 def test_a_hostile_run_is_shown_as_text(runs, lang):
     first, second = runs
-    state = STATE | {"benchmark.beside": second, "benchmark.guesses": {first: {"decode": "mamba", "carried": "rwkv"}}}
-    at = opened("benchmark", lang=lang, run=first, rows=hostile.TEXT, state=state)
+    state = STATE | {"benchmark.guesses": {first: {"decode": "mamba", "carried": "rwkv"}}}
+    at = opened("benchmark", lang=lang, run=first, rows=hostile.TEXT, beside=second, state=state)
+    other = i18n.say(lang, "benchmark.beside.dashed", name="|").partition("|")[0]
+    assert any(other in caption.value and "onerror" in caption.value for caption in at.caption), "the name of the other"
     assert any("onerror" in warning.value for warning in at.warning), "why a cell failed"
     html = "".join(element.proto.body for element in at.get("html"))
     for part in ("cs-facts", "cs-provenance", "cs-verdicts"):
@@ -84,7 +87,14 @@ def test_a_hostile_file_is_shown_or_refused_as_text(shared, measurement, lang):
     assert hostile.unescaped(at) == []
 
 
-def test_what_is_said_of_a_refused_file_is_shown_as_text(shared):
-    at = opened("benchmark", state={"benchmark.said": hostile.TEXT})
+@pytest.mark.parametrize("said", ["said", "refused"])
+def test_what_is_said_of_a_refused_file_is_shown_as_text(shared, said):
+    at = opened("benchmark", state={f"benchmark.{said}": hostile.TEXT})
     assert any("onerror" in warning.value for warning in at.warning)
+    assert hostile.unescaped(at) == []
+
+
+def test_the_title_of_a_run_that_was_deleted_is_shown_as_text(shared):
+    at = opened("benchmark", state={"benchmark.deleted": Run("r", hostile.TEXT, 1, (), {}, ())})
+    assert any("onerror" in text.value and "\u202e" not in text.value for text in at.text)
     assert hostile.unescaped(at) == []

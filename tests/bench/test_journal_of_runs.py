@@ -1,4 +1,4 @@
-"""What visitors do with runs is noted: start, cancel, rename, delete, import; a refused act is not."""
+"""What visitors do with runs is noted: start, cancel, rename, delete, put back, import; a refused act is not."""
 
 import json
 import logging
@@ -42,21 +42,22 @@ def test_starting_pausing_and_cancelling_are_noted(shared, plan_of, monkeypatch,
 
 
 @pytest.mark.slow
-def test_renaming_deleting_and_importing_are_noted(shared, measurement, monkeypatch, noted):
+def test_renaming_deleting_putting_back_and_importing_are_noted(shared, measurement, monkeypatch, noted):
     run_id = shared.store.create(cells=[], environment={}, title="a name of somebody")
     shared.store.append(measurement(run_id))
     data = files.export(shared.store.run(run_id), "jsonl")
     at = opened(run=run_id)
     at.text_input(key=f"benchmark.title.{run_id}").set_value("another name").run()
-    at.checkbox(key=f"benchmark.sure.{run_id}").check().run()
     at.button(key="benchmark.delete").click().run()
     assert noted() == [("rename", run_id), ("delete", run_id)]
+    at.button(key="benchmark.undo").click().run()
+    assert noted()[2:] == [("restore", run_id)]
     file = type("File", (), {"name": "x.jsonl", "getvalue": lambda _: data})()
     monkeypatch.setattr(runs.st, "session_state", {f"{planning.PAGE}.file": file})
     monkeypatch.setattr(runs, "show", bool)
     runs._take_file()
-    assert noted()[2:] == [("import", run_id)]
+    assert noted()[3:] == [("import", run_id)]
     file = type("File", (), {"name": "x.jsonl", "getvalue": lambda _: b"no run"})()
     monkeypatch.setattr(runs.st, "session_state", {f"{planning.PAGE}.file": file})
     runs._take_file()
-    assert len(noted()) == 3, "what was refused has not been done"
+    assert len(noted()) == 4, "what was refused has not been done"

@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from page_helpers import calm, opened, texts
+from page_helpers import PLAN_OPEN, calm, opened, texts
 
 from models import registry
 from models.bench.plan.settings import ATTENTION, EXPERTS, KERNELS, LIMITS, PRESETS, VIEWS
 from models.machine import facts
 from models.sources import sizes
-from pages.compare.benchmark import planning, settings_codec
+from pages.compare.benchmark import address, settings_codec
 
 CPU_PRESETS = [name for name, preset in PRESETS.items() if "device" not in preset]
 
@@ -95,7 +95,7 @@ def test_a_gpu_is_chosen_where_there_is_one(monkeypatch):
 @pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 def test_an_address_opens_the_page_with_its_choices_and_the_page_gives_it_back(shared):
     text = "preset:long;architectures:mamba,rwkv;contexts:1024,2048;rounds:7;view:as_shipped;experts:loop"
-    at = opened(plan=text)
+    at = opened(plan=text, state=PLAN_OPEN)
     assert at.number_input(key="benchmark.rounds").value == 7
     assert at.button_group(key="benchmark.contexts").value == [1024, 2048]
     assert at.button_group(key="benchmark.view").value == "as_shipped"
@@ -124,6 +124,6 @@ def test_a_link_to_a_run_tells_when_its_rows_have_changed(shared, plan_of, stand
 
 def test_showing_another_run_forgets_what_a_link_said_of_the_first(monkeypatch):
     query = {"run": "a", "rows": "0"}
-    monkeypatch.setattr(planning.st, "query_params", query)
-    planning.show("b")
+    monkeypatch.setattr(address.st, "query_params", query)
+    address.show("b")
     assert query == {"run": "b"}

@@ -4,8 +4,8 @@ import dataclasses
 import re
 
 import pytest
-from page_helpers import calm, opened, texts
-from run_helpers import numbered
+from page_helpers import PLAN_OPEN, calm, opened, texts
+from run_helpers import numbered, until
 
 from models import describe, registry
 from models.bench.judge import comparison as run_comparison
@@ -26,15 +26,18 @@ pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled check
 def test_the_first_view_shows_a_plan_and_says_that_nothing_was_measured(shared, lang):
     at = opened(lang)
     say = i18n.translator(lang)
-    assert say("benchmark.plan.predicted") in texts(at)
+    line = say("benchmark.plan.line", total="|").partition("|")[2]
+    assert [found.label.endswith(line) for found in at.expander][:1] == [True], "folded into one line"
+    assert say("benchmark.plan.predicted") not in texts(at)
     assert say("benchmark.no_runs") in texts(at)
     assert not at.button(key="benchmark.run").disabled
+    assert say("benchmark.plan.predicted") in texts(opened(lang, state=PLAN_OPEN))
 
 
 def test_choosing_nothing_asks_for_something(shared):
-    at = opened()
+    at = opened(state=PLAN_OPEN)
     at.button_group(key="benchmark.architectures").set_value([]).run()
-    assert i18n.say("en", "benchmark.plan.empty") in texts(calm(at))
+    assert i18n.say("en", "benchmark.plan.empty") in [found.label for found in calm(at).expander]
     assert at.button(key="benchmark.run").disabled
 
 
@@ -78,6 +81,54 @@ def test_a_running_run_shows_progress_and_can_be_cancelled(shared, plan_of):
     assert i18n.say("en", "errors.cell_cancelled") in texts(calm(at.run()))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_a_run_fills_its_board_cell_by_cell_while_another_visitor_sees_it_in_the_line(
+    shared, plan_of, monkeypatch, lang
+):
+    """Four cells are done at once; four others take a third of a second a round, forty of them."""
+    say = i18n.translator(lang)
+    plan = plan_of(*["ok"] * 4, *["slow"] * 4, rounds=40)
+    monkeypatch.setattr(planning, "make_plan", lambda *_, **__: plan)
+    at = opened(lang)
+    at.button(key="benchmark.run").click().run()
+    (run_id,) = shared._jobs
+    until(
+        lambda: any(now.rounds for cell, now in shared.progress(run_id).board.items() if cell == plan.cells[4].cell_id)
+    )
+    board = board_of(calm(at.run()))
+    assert board.count("cs-measured") == 4 and board.count("cs-open") + board.count("cs-waits") == 4
+    assert board.count("cs-steady") and say("benchmark.board.step", time="|").partition("|")[2] in board
+    assert len(at.get("vega_lite_chart")) == 3, "of the first four rows"
+    assert say("benchmark.queue.yours") in texts(at)
+    assert say("benchmark.queue.others", count=1) not in texts(at)
+    other = opened(lang)
+    assert say("benchmark.queue.others", count=1) in texts(other)
+    assert say("benchmark.queue.yours") not in texts(other)
+    at.button(key="benchmark.cancel").click().run()
+    assert shared.wait(run_id, timeout_s=240)
+    assert board_of(calm(at.run())) == "" and say("benchmark.queue.yours") not in texts(at)
+
+
+def board_of(at):
+    """Return the table of a run that is measured; "" where none is."""
+    tables = [found.proto.body for found in at.get("html") if "cs-plan" in found.proto.body]
+    return "".join(tables)
+
+
+@pytest.mark.slow
+def test_the_run_before_stays_until_the_first_row_of_the_next(shared, plan_of, monkeypatch):
+    before = shared.submit(plan_of("ok", "ok"))
+    assert shared.wait(before, timeout_s=240)
+    monkeypatch.setattr(planning, "make_plan", lambda *_, **__: plan_of("hang"))
+    at = opened(run=before)
+    at.button(key="benchmark.run").click().run()
+    ghost = i18n.say("en", "benchmark.ghost", when=moment_text(shared.store.run(before).created_ns))
+    assert ghost in texts(calm(at)) and len(at.get("vega_lite_chart")) == 3
+    assert ghost not in texts(opened(run=next(one for one in shared._jobs if one != before))), "started elsewhere"
+    at.button(key="benchmark.cancel").click().run()
+
+
 def test_an_unknown_run_in_the_address_is_said(shared):
     assert i18n.say("en", "benchmark.no_such_run") in texts(opened(run="../../etc/passwd"))
 
@@ -103,11 +154,14 @@ def test_a_run_is_named_listed_exported_and_deleted(shared, plan_of):
     assert any("first light" in option for option in at.selectbox(key="benchmark.chosen").options)
     formats = {button.proto.label for button in at.get("download_button") if "export" in button.proto.id}
     assert i18n.say("en", "benchmark.format.parquet") in formats
-    assert at.button(key="benchmark.delete").disabled
-    at.checkbox(key=f"benchmark.sure.{run_id}").check().run()
+    found = shared.store.run(run_id)
     at.button(key="benchmark.delete").click().run()
-    calm(at)
-    assert shared.store.run(run_id) is None
+    assert i18n.say("en", "benchmark.deleted", title="first light") in texts(calm(at))
+    assert shared.store.run(run_id) is None and "run" not in at.query_params
+    at.button(key="benchmark.undo").click().run()
+    assert i18n.say("en", "benchmark.deleted", title="first light") not in texts(calm(at))
+    assert shared.store.run(run_id) == found
+    assert at.selectbox(key="benchmark.chosen").value == run_id and at.query_params["run"] in (run_id, [run_id])
 
 
 @pytest.mark.slow
@@ -119,7 +173,7 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
         return make_plan(*args, **options)
 
     monkeypatch.setattr(planning, "make_plan", note)
-    at = opened()
+    at = opened(state=PLAN_OPEN)
     at.button_group(key="benchmark.contexts").set_value([256, 512]).run()
     at.button_group(key="benchmark.batches").set_value([1, 8]).run()
     at.number_input(key="benchmark.rounds").set_value(4).run()
@@ -130,7 +184,7 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
     at.number_input(key="benchmark.seed").set_value(11).run()
     at.toggle(key="benchmark.throughput").set_value(True).run()
     calm(at)
-    assert asked["contexts"] == [256, 512]
+    assert asked["contexts"] == (256, 512)
     assert asked["batches"] == [1, 8]
     assert (asked["rounds"], asked["kernels"], asked["throughput"], asked["budget_s"]) == (4, "reference", True, 7200)
     assert (asked["experts"], asked["seed"]) == ("grouped", 11)
@@ -139,7 +193,7 @@ def test_every_setting_reaches_the_plan(shared, monkeypatch):
 
 
 def test_a_larger_size_says_that_its_weights_are_random(shared):
-    at = opened()
+    at = opened(state=PLAN_OPEN)
     at.button_group(key="benchmark.size").set_value("130m").run()
     assert "random weights" in texts(calm(at))
 
@@ -150,8 +204,14 @@ def test_two_runs_are_set_beside_each_other(shared, plan_of, lang):
     first, second = (shared.submit(plan_of("ok", "ok")) for _ in range(2))
     assert shared.wait(second, timeout_s=240)
     at = opened(lang, run=first)
-    assert i18n.say(lang, "benchmark.beside.title") in [found.label for found in at.expander]
-    calm(at)
+    title = i18n.say(lang, "benchmark.beside.title")
+    assert title not in [found.value for found in at.header]
+    at.selectbox(key="benchmark.beside").select(second).run()
+    assert title in [found.value for found in calm(at).header]
+    assert at.query_params["beside"] in (second, [second])
+    at.selectbox(key="benchmark.chosen").select(second).run()
+    assert title not in [found.value for found in calm(at).header], "a run is not beside itself"
+    assert "beside" not in at.query_params
 
 
 def test_the_verdict_says_which_is_faster_and_when_nothing_can_be_said(monkeypatch):

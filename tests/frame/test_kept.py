@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from models.bench.run import runner
-from models.machine import facts
 from models.records.trace import ModelTrace, NamedArray
 from pages.compare.benchmark import checks, comparison, grid, planning, results, verdicts
 from pages.compare.recall import expected, measuring
