@@ -2,7 +2,8 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -188,7 +189,7 @@ def _choose_beside(summaries: tuple[Summary, ...], run: Run | None) -> None:
     named = st.query_params.get(BESIDE, "")
     st.session_state[key] = named if named in known else None
     st.selectbox(
-        t("benchmark.beside.choose"), list(known), key=key, format_func=lambda run_id: _name(known[run_id]),
+        t("benchmark.beside.choose"), list(known), key=key, format_func=_names(summaries).__getitem__,
         placeholder=t("benchmark.beside.placeholder"), on_change=choose,
     )  # fmt: skip
 
@@ -218,9 +219,14 @@ def _list(summaries: tuple[Summary, ...], run: Run | None) -> None:
         show(st.session_state[key])
 
     st.session_state[key] = run.run_id
-    st.selectbox(
-        t("benchmark.runs"), list(known), key=key, format_func=lambda run_id: _name(known[run_id]), on_change=choose
-    )
+    st.selectbox(t("benchmark.runs"), list(known), key=key, format_func=_names(summaries).__getitem__, on_change=choose)
+
+
+def _names(summaries: Iterable[Summary]) -> dict[str, str]:
+    """Name every run of a list; Streamlit tells options apart by their words, so those named alike get their ids."""
+    names = {found.run_id: _name(found) for found in summaries}
+    often = Counter(names.values())
+    return {run_id: name if often[name] == 1 else f"{name} · {run_id}" for run_id, name in names.items()}
 
 
 def _name(found: Summary) -> str:
