@@ -50,7 +50,7 @@ def test_a_run_is_shown_with_what_happened_to_its_failed_cells(shared, plan_of, 
     said = texts(at)
     assert "SIGKILL" in said
     assert i18n.say(lang, "errors.cell_oom") in said
-    assert len(at.get("vega_lite_chart")) == 3
+    assert len(at.get("plotly_chart")) == 3
 
 
 @pytest.mark.slow
@@ -93,13 +93,12 @@ def test_a_run_fills_its_board_cell_by_cell_while_another_visitor_sees_it_in_the
     at = opened(lang)
     at.button(key="benchmark.run").click().run()
     (run_id,) = shared._jobs
-    until(
-        lambda: any(now.rounds for cell, now in shared.progress(run_id).board.items() if cell == plan.cells[4].cell_id)
-    )
+    slow = plan.cells[4].cell_id
+    until(lambda: (now := shared.progress(run_id).board.get(slow)) and now.rounds)
     board = board_of(calm(at.run()))
     assert board.count("cs-measured") == 4 and board.count("cs-open") + board.count("cs-waits") == 4
     assert board.count("cs-steady") and say("benchmark.board.step", time="|").partition("|")[2] in board
-    assert len(at.get("vega_lite_chart")) == 3, "of the first four rows"
+    assert len(at.get("plotly_chart")) == 3, "of the first four rows"
     assert say("benchmark.queue.yours") in texts(at)
     assert say("benchmark.queue.others", count=1) not in texts(at)
     other = opened(lang)
@@ -124,7 +123,7 @@ def test_the_run_before_stays_until_the_first_row_of_the_next(shared, plan_of, m
     at = opened(run=before)
     at.button(key="benchmark.run").click().run()
     ghost = i18n.say("en", "benchmark.ghost", when=moment_text(shared.store.run(before).created_ns))
-    assert ghost in texts(calm(at)) and len(at.get("vega_lite_chart")) == 3
+    assert ghost in texts(calm(at)) and len(at.get("plotly_chart")) == 3
     assert ghost not in texts(opened(run=next(one for one in shared._jobs if one != before))), "started elsewhere"
     at.button(key="benchmark.cancel").click().run()
 
@@ -248,19 +247,19 @@ def test_each_column_of_the_rows_shows_its_own_field(monkeypatch, measurement):
     row = measurement(**columns)
     said = rows._columns(row, replaced=False)
     assert said == {
-        "Architecture": "Mamba", "Texts": 4, "Tokens": 512, "State": "ok", "Carried": "2 KiB", "Formula agrees": True,
-        "Peak": "4 KiB", "Reserved": "8 KiB", "Process": "16 KiB", "Predicted": "32 KiB", "Reading (ms)": 20.13,
-        "One token (ms)": 3.123, "Spread": "7%", "Rounds": 5, "Rounds repeated": 2, "Rounds left out": 1,
-        "Waited for a core": "4%", "CPU time of others": "60%",
-        "Tokens/s with reading": 100.0, "Of the bandwidth": "52%", "Of the operations": "13%",
-        "Operators a token": 80, "Waiting": "31%", "Clock itself (ms)": 0.0046, "Cached against full": "1e-06",
-        "Chunked against full": "2e-06", "Batch against alone": "3e-06", "Same in float32": "4e-06",
-        "Experts a step reads": 3.1, "Captured": "no GPU", "Kernels": said["Kernels"],
-        "Code that ran": "scan: loop; conv: kernel", "Measured": moment_text(10**18),
+        "architecture": "Mamba", "batch": 4, "context": 512, "state": "ok", "carried": "2 KiB", "formula": True,
+        "peak": "4 KiB", "reserved": "8 KiB", "process": "16 KiB", "predicted": "32 KiB", "prefill": 20.13,
+        "decode": 3.123, "spread": "7%", "rounds": 5, "repeated": 2, "unsteady": 1,
+        "waited": "4%", "others": "60%",
+        "e2e": 100.0, "mbu": "52%", "mfu": "13%",
+        "operators": 80, "waiting": "31%", "harness": 0.0046, "parity": "1e-06",
+        "chunked": "2e-06", "alone": "3e-06", "exact": "4e-06",
+        "experts": 3.1, "graph": "no GPU", "badge": said["badge"],
+        "code": "scan: loop; conv: kernel", "when": moment_text(10**18),
     }  # fmt: skip
-    assert rows._columns(row, replaced=True)["State"] == "replaced"
+    assert rows._columns(row, replaced=True)["state"] == "replaced"
     other = dataclasses.replace(row, cache_bytes_formula=2**11 + 1)
-    assert rows._columns(other, replaced=False)["Formula agrees"] is False
+    assert rows._columns(other, replaced=False)["formula"] is False
 
 
 STANDING = {

@@ -150,17 +150,36 @@ def test_the_parts_of_the_page_are_each_of_the_run_on_screen(
     assert ("live.board", run, now) in called if now else "live.board" not in told
     called = [one for one in called if not one[0].startswith("live.")]
     assert told.index("live.progress") < told.index("runs.bar"), "what is measured now stands above"
-    for name, given in (("pictures", (shown,)), ("beside", (shown, second))):
-        one = next(one for one in called if one[0].endswith(f".{name}"))
-        assert one[1 : 1 + len(given)] == given
-    called = [one[:2] if one[0] == "results.pictures" else one for one in called]
     assert called == [
         *first, ("runs.bar", run), ("results.status", run), ("runs.drawn", run), ("runs.other", shown),
-        ("results.failures", shown), ("rows.missing", run), ("guess.answer", shown), ("results.pictures", shown),
-        ("verdicts.section", shown), ("runs.beside", shown, second), ("rows.table", shown), ("provenance.drawer", run),
-        ("comparison.comparison", shown), *last,
+        ("results.failures", shown), ("rows.missing", run), ("guess.answer", shown),
+        ("results.pictures", shown, second), ("verdicts.section", shown), ("runs.beside", shown, second),
+        ("rows.table", shown), ("provenance.drawer", run), ("comparison.comparison", shown), *last,
     ]  # fmt: skip
     assert stage.said("info") == []
+
+
+@pytest.mark.parametrize(
+    ("now", "other", "over"), [(None, "s", "s"), (None, None, None), ("now", "s", "s"), ("now", None, "former")]
+)
+def test_over_a_run_lies_the_chosen_one_and_while_it_is_measured_the_one_before(
+    stage: Stage, monkeypatch, now: str | None, other: str | None, over: str | None
+) -> None:
+    drawn: list[Any] = []
+    for module, names in ((planning, ("section",)), (guess, ("ask", "answer")), (live, ("board",)),
+                          (runs, ("bar", "beside")), (results, ("status", "failures")), (verdicts, ("section",)),
+                          (rows, ("missing", "table")), (provenance, ("drawer",)), (comparison, ("comparison",)),
+                          (checks, ("checks",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *_, **__: None)
+    monkeypatch.setattr(runs, "chosen_run", lambda: run_of(row()))
+    monkeypatch.setattr(runs, "drawn", lambda _: "shown")
+    monkeypatch.setattr(runs, "other", lambda _: other)
+    monkeypatch.setattr(live, "progress", lambda _: now)
+    monkeypatch.setattr(live, "former", lambda _: "former")
+    monkeypatch.setattr(results, "pictures", lambda *given: drawn.append(given))
+    draw_page(stage)
+    assert drawn == [("shown", over)]
 
 
 def test_a_run_that_cannot_be_drawn_leaves_the_rest_of_the_page(say: Say, stage: Stage, monkeypatch) -> None:

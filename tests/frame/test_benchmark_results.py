@@ -120,13 +120,16 @@ def test_memory_is_shown_as_chosen_and_its_parts_at_the_smallest_batch(
     say: Say, stage: Stage, monkeypatch, shown
 ) -> None:
     panels: list[tuple[Any, dict[str, Any]]] = []
-    drawn: list[tuple[str, list[Measurement]]] = []
+    drawn: list[tuple[Any, ...]] = []
     monkeypatch.setattr(results, "panel", lambda draw, _, **options: panels.append((draw, options)))
-    monkeypatch.setattr(results, "_kept", lambda run, name, draw: drawn.append((name, draw.args[0])) or draw)
+    monkeypatch.setattr(
+        results, "_kept", lambda run, name, draw, *second: drawn.append((name, draw.args[0], *second)) or draw
+    )
     found = [row(batch=8), row("rwkv", batch=4), row("jamba", batch=4)]
     if shown != "carried":
         stage.session_state["benchmark.quantity"] = shown
-    results._memory(run_of(*found, title="a title"), found)
+    second, beside = run_of(row(batch=2), run_id="s"), [row(batch=2)]
+    results._memory(run_of(*found, title="a title"), found, second, beside)
     chooser = stage.keyed("benchmark.quantity")
     assert chooser.args == (say("benchmark.quantity.label"), ("carried", "peak", "parts"))
     assert chooser.options["format_func"]("peak") == say("benchmark.quantity.peak")
@@ -135,7 +138,8 @@ def test_memory_is_shown_as_chosen_and_its_parts_at_the_smallest_batch(
         assert draw.func is results.memory.memory_parts and drawn == [("parts", found[1:])]
         assert options == {"key": "benchmark.parts", "source": "a title"}
     else:
-        assert draw.func is results.memory.memory_vs_context and drawn == [("memory", found)]
+        assert draw.func is results.memory.memory_vs_context and drawn == [("memory", found, second)]
+        assert draw.keywords == {"beside": beside}, "the lines of the other run"
         assert options == {"key": "benchmark.memory", "source": "a title", "peak": shown == "peak"}
 
 
@@ -201,15 +205,25 @@ def test_a_row_says_its_state_or_that_it_was_replaced(say: Say, facts: Mapping[s
 
 def test_a_table_of_rows_has_only_columns_that_say_something(say: Say) -> None:
     lines = rows._listed(run_of(row(mfu=0.0), row("rwkv", mbu=0.5), row("rwkv", mbu=0.25)))
-    names = [
-        say(f"benchmark.rows.{name}") for name in ("architecture", "batch", "context", "state", "formula", "mbu", "mfu")
-    ]
+    names = ["architecture", "batch", "context", "state", "formula", "mbu", "mfu"]
     assert [list(line) for line in lines] == [names] * 3
-    assert [line[say("benchmark.rows.mbu")] for line in lines] == [None, "50%", "25%"]
-    assert [line[say("benchmark.rows.mfu")] for line in lines] == ["0%", None, None]
-    assert [line[say("benchmark.rows.state")] for line in lines] == [
+    assert [line["mbu"] for line in lines] == [None, "50%", "25%"]
+    assert [line["mfu"] for line in lines] == ["0%", None, None]
+    assert [line["state"] for line in lines] == [
         say("benchmark.rows.ok"), say("benchmark.rows.replaced"), say("benchmark.rows.ok")]  # fmt: skip
     assert rows._listed(run_of()) == []
+
+
+def test_the_columns_of_the_table_are_those_that_were_chosen_of_those_that_the_run_has(say: Say, stage: Stage) -> None:
+    stage.session_state["benchmark.columns"] = ["mfu", "gone", "architecture"]
+    lines: list[dict[str, object]] = [{"architecture": "Mamba", "batch": 1, "mfu": "5%"}]
+    known = {say("benchmark.rows.architecture"): "architecture", say("benchmark.rows.mfu"): "mfu"}
+    assert rows._columns_chosen(lines) == known
+    asked = stage.keyed("benchmark.columns")
+    assert asked.args == (say("benchmark.rows.columns"), ["architecture", "batch", "mfu"])
+    assert asked.options["format_func"]("batch") == say("benchmark.rows.batch")
+    del stage.session_state["benchmark.columns"]
+    assert list(rows._columns_chosen(lines).values()) == ["architecture", "batch"], "the usual ones at first"
 
 
 @pytest.mark.parametrize("local", [True, False])

@@ -65,6 +65,13 @@ def test_a_run_of_the_list_has_its_title_its_time_and_what_was_measured(say: Say
     assert runs._name(summary("a", **changes)) == say(f"benchmark.listed.{kind}", **values)
 
 
+def test_runs_of_the_same_minute_and_name_have_their_ids_so_that_each_can_be_chosen(say: Say) -> None:
+    """Streamlit takes the last of the options that are written alike for all of them."""
+    alike, other = (summary("a", title="x"), summary("b", title="x")), summary("c", title="y")
+    names = runs._names((*alike, other))
+    assert names == {"a": f"{runs._name(alike[0])} · a", "b": f"{runs._name(alike[1])} · b", "c": runs._name(other)}
+
+
 def test_the_list_shows_the_run_on_screen_and_leads_to_another(say: Say, stage: Stage) -> None:
     listed = (summary("a"), summary("r"))
     runs._list(listed, run_of(row()))

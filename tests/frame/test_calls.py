@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from opening import unopened
 from streamlit.testing.v1 import AppTest
 
 from models import registry
@@ -40,9 +41,13 @@ def counting() -> Iterator[Counter[str]]:
         threading.setprofile(None)
 
 
-def plan_open(at: AppTest) -> AppTest:
-    """Unfold the settings and the table of the plan."""
+def plan_open(**query: str) -> AppTest:
+    """Open the page with the settings and the table of its plan unfolded."""
+    at = unopened("benchmark")
+    at.context = {"locale": "en-US"}
     at.session_state["benchmark.settings"] = True
+    for name, value in query.items():
+        at.query_params[name] = value
     return at.run()
 
 
@@ -60,14 +65,12 @@ def test_a_page_without_changes_computes_little(
 
 
 @pytest.mark.slow
-def test_the_plan_is_made_again_when_a_choice_changes_and_not_when_memory_does(
-    open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_plan_is_made_again_when_a_choice_changes_and_not_when_memory_does(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     plan = planning.make_plan
     monkeypatch.setattr(planning, "make_plan", lambda *args, **options: made.append(options) or plan(*args, **options))
     monkeypatch.setattr(facts, "free_memory", lambda: 8 * 2**30)
-    at = plan_open(open_page("benchmark"))
+    at = plan_open()
     seen = len(made)  # the plan, and those of more time where some of it was left out
     at.run()
     assert len(made) == seen >= 1
@@ -82,10 +85,10 @@ def test_the_plan_is_made_again_when_a_choice_changes_and_not_when_memory_does(
 
 
 @pytest.mark.slow
-def test_a_plan_shown_in_another_language_is_written_again(open_page: Callable[..., AppTest]) -> None:
+def test_a_plan_shown_in_another_language_is_written_again() -> None:
     grid._kept.clear()
     tables = [
-        next(element.proto.body for element in plan_open(open_page("benchmark", lang=lang)).get("html")
+        next(element.proto.body for element in plan_open(lang=lang).get("html")
              if "cs-plan" in element.proto.body)
         for lang in ("en", "ko")
     ]  # fmt: skip
