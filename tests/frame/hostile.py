@@ -1,5 +1,6 @@
 """One text that tries everything, and a look through every element of a page for what of it was not escaped."""
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -80,6 +81,9 @@ def unescaped(at: AppTest) -> list[str]:
     for kind, field, text in strings(at):
         if kind == "Html":
             found += [f"html: {said} in {text[:300]!r}" for said in strange(text)]
+        elif (kind, field) == ("PlotlyChart", "spec"):
+            found += [f"plotly: {said[:300]!r}" for said in drawn(json.loads(text)) if "<img" in said or "<b>b" in said]
+            continue
         elif (kind, field) not in PLAIN and (kind, "*") not in PLAIN:
             found += [f"{kind}.{field}: {name} in {text[:300]!r}" for name in interpreted(text)]
         if (kind, "*") not in PLAIN and (kind, field) not in PLAIN and REVERSING.search(text):
@@ -115,6 +119,18 @@ def strings(at: AppTest) -> Iterator[tuple[str, str, str]]:
         proto = getattr(node, "proto", None)
         if isinstance(proto, Message):
             yield from _fields(proto, proto.DESCRIPTOR.name)
+
+
+def drawn(spec: Any) -> Iterator[str]:
+    """Walk the strings that plotly draws, of which it interprets a few elements of HTML and nothing of Markdown."""
+    if isinstance(spec, dict):
+        for name, value in spec.items():
+            yield from drawn(value) if name != "legendgroup" else ()  # a key
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from drawn(value)
+    elif isinstance(spec, str):
+        yield spec
 
 
 def _fields(proto: Message, kind: str) -> Iterator[tuple[str, str, str]]:
