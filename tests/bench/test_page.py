@@ -15,7 +15,7 @@ from models.bench.plan.plan import make_plan
 from models.errors import SourceError
 from models.records.interval import Interval
 from models.records.run import Run
-from pages.compare.benchmark import comparison, planning, results, rows, runs, verdicts
+from pages.compare.benchmark import beside, comparison, planning, results, rows, verdicts
 from pages.shared.layout import moment_text
 from pages.shared.words import i18n
 
@@ -302,10 +302,10 @@ def test_a_difference_within_the_margin_is_not_called_none(said_in, low, high, m
 
 def test_the_margin_between_runs_is_stated(said_in, measurement, monkeypatch):
     captions = []
-    monkeypatch.setattr(runs.st, "html", bool)
-    monkeypatch.setattr(runs.st, "caption", captions.append)
+    monkeypatch.setattr(beside.st, "html", bool)
+    monkeypatch.setattr(beside.st, "caption", captions.append)
     run = Run("r", "", 1, (), {}, (measurement(),))
-    runs._draw(run_comparison.compare(run, run))
+    beside._draw(run_comparison.compare(run, run))
     assert any(re.search(r"\b5 ?%", caption) for caption in captions)
 
 
@@ -313,19 +313,19 @@ def test_what_changed_and_the_batch_stand_with_a_cell_of_two_runs(said_in, measu
     a = measurement(threads=2, batch=8, batch_limit="memory", graph="no GPU", implementation={"scan": "x" * 500})
     b = measurement(threads=8, batch=8, graph="sliding window", implementation={"scan": "<b>"})
     (pair,) = run_comparison.compare(*(Run("r", "", 1, (), {}, (row,)) for row in (a, b))).pairs
-    drawn = runs._pair(pair, {})
+    drawn = beside._pair(pair, {})
     for key in ("benchmark.differs.threads", "benchmark.graph.no_gpu", "benchmark.beside.largest"):
         assert i18n.say(said_in, key) in drawn
     assert " 2 / 8" in drawn
     assert i18n.say(said_in, "benchmark.plan.batch", count=8) in drawn
     assert "<b>" not in drawn and "x" * 100 not in drawn
-    assert runs._pair(dataclasses.replace(pair, changed={}), {}).count("<tr>") == 1
+    assert beside._pair(dataclasses.replace(pair, changed={}), {}).count("<tr>") == 1
     other = dataclasses.replace(pair, changed=pair.changed | {"threads": (2, 4)})
-    everywhere = runs._everywhere([pair, other])
+    everywhere = beside._everywhere([pair, other])
     assert everywhere and "threads" not in everywhere
-    alone = runs._pair(other, everywhere)
+    alone = beside._pair(other, everywhere)
     assert " 2 / 4" in alone and i18n.say(said_in, "benchmark.graph.no_gpu") not in alone
-    assert runs._pair(pair, runs._everywhere([pair])).count("<tr>") == 1, "what all share is said once, above"
+    assert beside._pair(pair, beside._everywhere([pair])).count("<tr>") == 1, "what all share is said once, above"
 
 
 def test_korean_sentences_of_two_names_need_no_particle_that_depends_on_them():

@@ -19,6 +19,7 @@ from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark import (
     address,
+    beside,
     checks,
     comparison,
     grid,
@@ -40,6 +41,7 @@ from pages.shared.words import content
 Say = Callable[..., str]
 NARROW = "\N{NO-BREAK SPACE}"
 MODULES = (
+    beside,
     address, checks, comparison, grid, guess, live, planning, provenance, results, rows, runs, settings, verdicts,
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from stage import Stage, bare, words_of
 
 from models.bench.judge.comparison import CellPair, Comparison, Refusal
 from models.records.run import fingerprint
-from pages.compare.benchmark import address, runs
+from pages.compare.benchmark import address, beside, runs
 from pages.shared.layout import moment_text
 from pages.shared.words import language
 
@@ -78,11 +78,11 @@ def test_the_run_beside_is_drawn_as_far_as_the_run_on_screen(say: Say, stage: St
 def test_two_runs_are_compared_under_the_name_of_the_other(say: Say, stage: Stage, monkeypatch) -> None:
     this, other = run_of(row()), run_of(row("rwkv"), run_id="s", title="**bold** [x](y)", created_ns=7 * 10**18)
     drawn: list[Any] = []
-    monkeypatch.setattr(runs, "compare", lambda a, b: (a, b))
-    monkeypatch.setattr(runs, "_draw", drawn.append)
-    runs.beside(this, None)
+    monkeypatch.setattr(beside, "compare", lambda a, b: (a, b))
+    monkeypatch.setattr(beside, "_draw", drawn.append)
+    beside.beside(this, None)
     assert stage.calls == [] and drawn == []
-    runs.beside(this, other)
+    beside.beside(this, other)
     assert drawn == [(this, other)]
     assert stage.said("header") == [say("benchmark.beside.title")]
     (caption,) = stage.said("caption")
@@ -124,7 +124,7 @@ def test_what_could_not_be_joined_is_counted_and_told_once_for_each_reason(say: 
     values = [{"mine": f"m{n}", "theirs": f"t{n}"} for n in range(5)]
     refused = [Refusal(row(), False, "device", values[n]) for n in (0, 0, 1, 2, 3, 4)]
     refused.insert(1, Refusal(row(), True, "architecture", {}))
-    runs._draw(Comparison((), tuple(refused)))
+    beside._draw(Comparison((), tuple(refused)))
     assert stage.said("text") == [say("benchmark.beside.nothing")]
     (caption,) = stage.said("caption")
     told = [say("store.refused.device", **values[0]), say("store.refused.architecture")]
@@ -141,7 +141,7 @@ def test_what_all_cells_differ_in_is_said_once_above_this_run_first(say: Say, st
     memory = (2**30, 3 * 2**30)
     shared = {"threads": (2, 4), "memory_bytes": memory, "torch": ("", "2.13"), "graph": ("no GPU", "captured")}
     pairs = (pair("mamba", **shared, seed=(1, 2)), pair("rwkv", **shared, seed=(1, 3)))
-    runs._draw(Comparison(pairs, ()))
+    beside._draw(Comparison(pairs, ()))
     listed = (f"{say('benchmark.differs.threads')} 2 / 4 · {say('benchmark.differs.memory_bytes')} 1 GiB / 3 GiB · "
               f"torch – / 2.13 · {say('benchmark.differs.graph')} {say('benchmark.graph.no_gpu')} / "
               f"{say('benchmark.graph.captured')}")  # fmt: skip
@@ -152,8 +152,8 @@ def test_what_all_cells_differ_in_is_said_once_above_this_run_first(say: Say, st
     for name in ("cell", "prefill", "decode", "memory"):
         assert f'<th scope="col">{say(f"benchmark.beside.{name}")}</th>' in drawn
     assert stage.said("caption") == [say("benchmark.beside.note", margin="5")]
-    assert runs._value("scan", "x" * 90) == "x" * 79 + "…"
-    assert runs._value("scan", "x" * 80) == "x" * 80
+    assert beside._value("scan", "x" * 90) == "x" * 79 + "…"
+    assert beside._value("scan", "x" * 80) == "x" * 80
 
 
 def test_what_differs_but_is_written_alike_is_not_listed(say: Say, stage: Stage) -> None:
@@ -162,7 +162,7 @@ def test_what_differs_but_is_written_alike_is_not_listed(say: Say, stage: Stage)
 
     def drawn(*changed: dict[str, tuple[Any, Any]]) -> list[str]:
         stage.clear()
-        runs._draw(Comparison(tuple(CellPair(row(), row(), {}, one) for one in changed), ()))
+        beside._draw(Comparison(tuple(CellPair(row(), row(), {}, one) for one in changed), ()))
         return [*stage.said("text"), words_of(stage.said("html")[0])]
 
     alike, other = {"memory_bytes": (memory, memory + 100)}, {"memory_bytes": (memory, memory + 2**30)}

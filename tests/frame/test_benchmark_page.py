@@ -19,6 +19,7 @@ from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark import (
+    beside,
     checks,
     comparison,
     guess,
@@ -130,7 +131,8 @@ def test_the_parts_of_the_page_are_each_of_the_run_on_screen(
 
     parts = {
         planning: {"section": "plan"}, guess: {"ask": None, "answer": None}, live: {"progress": now, "board": None},
-        runs: {"chosen_run": run if found else None, "drawn": shown, "bar": None, "other": second, "beside": None},
+        runs: {"chosen_run": run if found else None, "drawn": shown, "bar": None, "other": second},
+        beside: {"beside": None},
         results: {"status": None, "failures": None, "pictures": None}, verdicts: {"section": None},
         rows: {"missing": None, "table": None}, provenance: {"drawer": None}, comparison: {"comparison": None},
         checks: {"checks": None}, layout: {"header": None, "footer": None, "check_yourself": None},
@@ -153,7 +155,7 @@ def test_the_parts_of_the_page_are_each_of_the_run_on_screen(
     assert called == [
         *first, ("runs.bar", run), ("results.status", run), ("runs.drawn", run), ("runs.other", shown),
         ("results.failures", shown), ("rows.missing", run), ("guess.answer", shown),
-        ("results.pictures", shown, second), ("verdicts.section", shown), ("runs.beside", shown, second),
+        ("results.pictures", shown, second), ("verdicts.section", shown), ("beside.beside", shown, second),
         ("rows.table", shown), ("provenance.drawer", run), ("comparison.comparison", shown), *last,
     ]  # fmt: skip
     assert stage.said("info") == []
@@ -167,7 +169,8 @@ def test_over_a_run_lies_the_chosen_one_and_while_it_is_measured_the_one_before(
 ) -> None:
     drawn: list[Any] = []
     for module, names in ((planning, ("section",)), (guess, ("ask", "answer")), (live, ("board",)),
-                          (runs, ("bar", "beside")), (results, ("status", "failures")), (verdicts, ("section",)),
+                          (beside, ("beside",)), (runs, ("bar",)),
+                          (results, ("status", "failures")), (verdicts, ("section",)),
                           (rows, ("missing", "table")), (provenance, ("drawer",)), (comparison, ("comparison",)),
                           (checks, ("checks",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
         for name in names:
@@ -191,7 +194,7 @@ def test_a_run_that_cannot_be_drawn_leaves_the_rest_of_the_page(say: Say, stage:
         raise trouble
 
     for module, names in ((planning, ("section",)), (guess, ("ask", "answer")), (live, ("progress", "board")),
-                          (runs, ("bar", "beside", "other")),
+                          (beside, ("beside",)), (runs, ("bar", "other")),
                           (results, ("pictures",)), (verdicts, ("section",)), (rows, ("table",)),
                           (provenance, ("drawer",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
         for name in names:
@@ -213,7 +216,8 @@ def test_a_plan_that_cannot_be_made_leaves_the_run_on_screen(say: Say, stage: St
         raise SourceError("errors.source_not_found", "x", source="s")
 
     for module, names in ((guess, ("ask", "answer")), (live, ("progress", "board")),
-                          (runs, ("bar", "beside", "other")), (results, ("status", "failures", "pictures")),
+                          (beside, ("beside",)), (runs, ("bar", "other")),
+                          (results, ("status", "failures", "pictures")),
                           (verdicts, ("section",)), (rows, ("missing", "table")), (provenance, ("drawer",)),
                           (comparison, ("comparison",)), (checks, ("checks",)),
                           (layout, ("header", "footer", "check_yourself"))):  # fmt: skip

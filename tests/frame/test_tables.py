@@ -20,7 +20,7 @@ from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.recall import Accuracy
 from models.records.run import Run
-from pages.compare.benchmark import checks, comparison, grid, provenance, results, rows, runs, verdicts
+from pages.compare.benchmark import beside, checks, comparison, grid, provenance, results, rows, verdicts
 from pages.compare.recall import expected, question, training
 from pages.shared import implementation, training_curves
 from pages.shared.words import content, i18n, language, units
@@ -204,12 +204,12 @@ def test_two_runs_beside_each_other_have_their_phases_memory_and_this_run_first(
     this, that = say("benchmark.beside.this"), say("benchmark.beside.that")
     said = [verdicts.sentence(found[phase], this, that, margin=BETWEEN_RUNS) for phase in phases]
     told = say("benchmark.beside.changed", list=f"{say('benchmark.differs.threads')} 2 / 4")
-    assert cells_of(runs._pair(pair, {})) == [
+    assert cells_of(beside._pair(pair, {})) == [
         [f"{name}\n{say('benchmark.plan.batch', count=1)}", *said, say("benchmark.beside.times", ratio="1.50")],
         [told],
     ]
     del found["prefill"]
-    assert cells_of(runs._pair(CellPair(a, b, found, {}), {}))[0][1:3] == ["", said[1]]
+    assert cells_of(beside._pair(CellPair(a, b, found, {}), {}))[0][1:3] == ["", said[1]]
 
 
 def test_a_model_of_a_run_has_its_own_facts(say: Say) -> None:
@@ -389,7 +389,8 @@ def test_the_rows_that_are_measured_again_are_those_that_were_ticked(say: Say, m
         return Frame(ticks[-1])
 
     monkeypatch.setattr(rows.unfolding, "section", lambda *_, **__: Expander())
-    monkeypatch.setattr(rows, "st", SimpleNamespace(dataframe=frame, caption=bool))
+    here = SimpleNamespace(dataframe=frame, caption=bool, multiselect=lambda *_, **__: None, session_state={})
+    monkeypatch.setattr(rows, "st", here)
     for ticked, cells in (([1, 3], {"mamba-64", "jamba-64"}), ([2], {"rwkv-64"}), ([3, 9], {"jamba-64"}), ([], set())):
         ticks.append(ticked)
         rows.table(run_of(*found))

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.compare.benchmark import (
+    beside,
     checks,
     comparison,
     guess,
@@ -47,7 +48,7 @@ if run is not None and shown is not None:
     with notices.guarded():
         verdicts.section(shown)
     with notices.guarded():
-        runs.beside(shown, other)
+        beside.beside(shown, other)
     with notices.guarded():
         rows.table(shown)
     with notices.guarded():
