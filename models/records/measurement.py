@@ -45,6 +45,8 @@ class Measurement:
     itself adds to a step. bandwidth_bytes_per_s, peak_flops_per_s: roofline peaks measured on this device in the same
     run; mbu and mfu: what decoding and prefill reach of them. experts_distinct: experts that a decoding step reads per
     layer that has them. batch_limit: what stopped a search for the largest batch: "memory", "time" or "cap".
+    pred_bytes (with the weights), pred_prefill_ms, pred_ms (of a step) and pred_s: what was predicted before the run.
+    spent_s: seconds that the cell took in all, as pred_s counts them: without those in which others had their turn.
     rounds: steady ones, which the samples are of. rounds_unsteady: those that stayed unsteady and are left out;
     rounds_repeated: rounds that were made once more for it. cpu_waited: the most that a used round waited for cores, as
     a share of the CPU time it asked for (of all rounds where none is used); cpu_others: the most that other processes
@@ -103,6 +105,9 @@ class Measurement:
     peak_process_bytes: int | None = None
     pred_bytes: int | None = None
     pred_ms: float | None = None
+    pred_prefill_ms: float | None = None
+    pred_s: float | None = None
+    spent_s: float | None = None
     oom_requested_bytes: int | None = None
     parity_max_rel: float | None = None
     parity_batch_rel: float | None = None

@@ -63,7 +63,7 @@ def _told(row: Measurement) -> int:
 
 
 # Columns that came after the first fingerprints were written: a row without them is hashed as it was then.
-NEW = frozenset({"sentinel_best_ms", "cpu_waited", "cpu_others"})
+NEW = frozenset({"sentinel_best_ms", "cpu_waited", "cpu_others", "pred_prefill_ms", "pred_s", "spent_s"})
 
 
 def fingerprint(run: Run) -> str:

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from models import describe
 from models.bench.plan import budget as budget_module
+from models.bench.plan import learning, prediction
 from models.bench.plan import plan as plan_module
-from models.bench.plan import prediction
-from models.bench.plan import rates as rates_module
 from models.bench.plan.plan import RUN_S, Cell, Plan, Prediction, Rates, make_plan, sources_of
 from models.bench.plan.settings import EXPERTS, LIMITS, PRESETS
 from models.counting import accounting
@@ -252,7 +251,7 @@ def quiet_rows():
 @pytest.mark.parametrize("learnt", [True, False])
 def test_the_quick_plan_shows_growth_on_two_cores_in_ninety_seconds(learnt):
     bare = Rates(1e11, 1.5e10)  # two cores of a server, undisturbed
-    known = rates_module._learn(quiet_rows(), bare) if learnt else bare
+    known = learning.learn(quiet_rows(), bare) if learnt else bare
     preset = dict(PRESETS["quick"])
     made = make_plan(BUNDLED, preset.pop("contexts"), threads=2, rates=known, **preset)
     assert made.seconds + RUN_S["cpu"] <= preset["budget_s"] == 90
@@ -433,7 +432,7 @@ def test_the_workspace_is_near_what_was_measured():
         shape = describe.resolve(row.source).shape
         assert accounting.params_total(shape) == row.params_total
         held = row.peak_bytes - row.cache_bytes - row.bytes_logits
-        ratios.append(prediction.workspace_bytes(rates_module._cell_of(row), shape) / held)
+        ratios.append(prediction.workspace_bytes(learning.cell_of(row), shape) / held)
     assert len(ratios) >= 12
     assert min(ratios) > 1 / 1.5
     assert max(ratios) < 1.5
@@ -481,7 +480,7 @@ def test_predictions_learn_from_measured_rows():
     "change", [{"view": "as_shipped"}, {"kernels": "reference"}, {"attention": "math"}, {"dtype": "bfloat16"}]
 )
 def test_unusual_rows_teach_only_cells_like_them(change):
-    rates = rates_module._learn([measured(**change)], RATES)
+    rates = learning.learn([measured(**change)], RATES)
     assert rates.factors == {}
     usual = make_plan({"mamba": "mamba-130m"}, [64], rates=rates).predictions[0]
     assert usual == make_plan({"mamba": "mamba-130m"}, [64], rates=RATES).predictions[0]
@@ -491,7 +490,7 @@ def test_unusual_rows_teach_only_cells_like_them(change):
 
 def test_the_nearest_measured_cell_of_a_source_is_believed_first():
     rows = [measured(tpot_ms_med=10.0), measured(context=4096, tpot_ms_med=500.0)]
-    rates = rates_module._learn(rows, RATES)
+    rates = learning.learn(rows, RATES)
     made = make_plan({"mamba": "mamba-130m"}, [64, 4096], rates=rates)
     assert [p.decode_ms for p in made.predictions] == [pytest.approx(10.0), pytest.approx(500.0)]
 
@@ -504,7 +503,7 @@ def test_rows_of_a_busy_hour_teach_nothing(change):
 
 
 def test_a_row_of_another_model_under_the_same_name_teaches_nothing():
-    assert rates_module._learn([measured(params_total=7)], RATES).points == {}
+    assert learning.learn([measured(params_total=7)], RATES).points == {}
 
 
 def on_gpu(**changes):

@@ -56,6 +56,7 @@ class CellRun:
         self.cell, self.run_id, self.prediction, self.roofline_peaks = cell, run_id, prediction, roofline_peaks
         self.report: Report = report or _silent
         self.rounds: list[Round] = []
+        self.spent_s = 0.0
         self.used: dict[str, str] = {}
         self.energy: Energy | None = None
         self.graph: cuda_graphs.Captured | None = None
@@ -66,7 +67,7 @@ class CellRun:
 
         Raises CellError when the parity gate fails, and whatever torch raises.
         """
-        self.started_ns = time.time_ns()
+        self.started_ns, began = time.time_ns(), time.monotonic()
         torch.set_num_threads(self.cell.threads)
         torch.manual_seed(self.cell.seed)
         if self.cell.device != "cpu":
@@ -85,9 +86,11 @@ class CellRun:
             self._warm_up(*begun.pop())  # nothing here holds the first cache while another one is captured
         self.harness_ms = self.clock.harness()
         self.foreign = memory.foreign_processes(self.cell.device)
+        self.spent_s += time.monotonic() - began
 
     def round(self) -> Round:
         """Time one prompt and its tokens, again while the round is not steady and short."""
+        turn = time.monotonic()
         with self._settings():
             for attempt in range(ATTEMPTS):
                 began = time.monotonic()
@@ -96,6 +99,7 @@ class CellRun:
                     break
         made = replace(made, attempts=attempt + 1)
         self.rounds.append(made)
+        self.spent_s += time.monotonic() - turn
         return made
 
     @property
@@ -249,6 +253,7 @@ def _row(run: CellRun) -> Measurement:
         graph=run.graph_said,
         experts_distinct=profile.experts_distinct,
         foreign_processes=run.foreign,
+        spent_s=run.spent_s,
         sentinel_best_ms=min(min(made.sentinel_before, made.sentinel_after) for made in run.rounds),
         load_avg=facts.load_average(),
         implementation=_ran(run),
@@ -273,6 +278,8 @@ def _predicted(prediction: Prediction | None) -> dict[str, Any]:
         "bytes_workspace": prediction.bytes_workspace,
         "pred_bytes": prediction.bytes_total,
         "pred_ms": prediction.decode_ms,
+        "pred_prefill_ms": prediction.prefill_ms,
+        "pred_s": prediction.seconds,
     }
 
 

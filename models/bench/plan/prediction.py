@@ -1,8 +1,10 @@
-"""Predict bytes and time of a cell: bytes by accounting, time by a roofline corrected by measured rows."""
+"""Predict bytes and time of a cell: bytes by accounting, time by a roofline, both corrected by measured rows."""
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from models.bench.judge.roofline import distinct_experts
 from models.counting import accounting
@@ -35,6 +37,7 @@ SLOW_OP_S = 8e-6
 ELEMENT_S: Mapping[str, float] = {"cpu": 1e-9, "cuda": 3e-11}
 
 Mode = tuple[str, str, str, str, str]  # view, kernels, attention, experts, dtype
+Points = tuple[tuple[int, int, float], ...]  # context, batch and what was measured over what was predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,18 @@ class Rates:
     """Assumed rates of this CPU, and in gpus (device name -> rates) of every GPU that was measured.
 
     factors: (architecture, "prefill" or "decode") -> measured over predicted time, in the usual mode only. points: the
-    same per (source, phase, mode), as (context, batch, factor). known: False while nothing was measured on the device.
+    same per (source, phase, mode). peaks: measured over predicted peak above the weights, per (source, mode) where it
+    was measured; peak_factors: for other places of the source, and kind_peak_factors per (architecture, mode) for its
+    other sources. known: False while nothing was measured on the device.
     """
 
     flops_per_s: float
     bytes_per_s: float
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    points: Mapping[tuple[str, str, Mode], tuple[tuple[int, int, float], ...]] = field(default_factory=dict)
+    points: Mapping[tuple[str, str, Mode], Points] = field(default_factory=dict)
+    peaks: Mapping[tuple[str, Mode], Points] = field(default_factory=dict)
+    peak_factors: Mapping[tuple[str, Mode], float] = field(default_factory=dict)
+    kind_peak_factors: Mapping[tuple[str, Mode], float] = field(default_factory=dict)
     overhead_s: float = 8e-4  # one layer of one eager step, before anything is learnt
     known: bool = True
     gpus: Mapping[str, "Rates"] = field(default_factory=dict)
@@ -57,12 +65,29 @@ class Rates:
         """Return the rates of a device; conservative defaults, marked as unknown, for a GPU without rows."""
         return self if device == "cpu" else self.gpus.get(facts.device_name(device), UNKNOWN_GPU)
 
+    @property
+    def unlearnt(self) -> "Rates":
+        """Return the rates of this machine before any row was measured on it."""
+        return replace(self, factors={}, points={}, peaks={}, peak_factors={}, kind_peak_factors={}, gpus={})
+
     def factor(self, cell: Cell, phase: str) -> float:
-        """Return the correction of a cell's phase: from the nearest cell measured of its source, else of its kind."""
+        """Return the correction of a cell's phase: from the nearest cells measured of its source, else of its kind.
+
+        Between two contexts at the batch of the nearest one it is interpolated, logarithm over logarithm.
+        """
         near = self.points.get((cell.source, phase, mode_of(cell)), ())
         if near:
-            return min(near, key=lambda point: (_distance(point, cell), point))[2]
+            batch = min(near, key=lambda point: (_distance(point, cell), point))[1]
+            known = np.log([(context, factor) for context, at, factor in near if at == batch])
+            return math.exp(float(np.interp(math.log(cell.context), known[:, 0], known[:, 1])))
         return self.factors.get((cell.architecture, phase), 1.0)
+
+    def peak_factor(self, cell: Cell) -> float:
+        """Return the correction of the peak above the weights: of this place, else of its source, else of its kind."""
+        mode = mode_of(cell)
+        here = {(context, batch): factor for context, batch, factor in self.peaks.get((cell.source, mode), ())}
+        other = self.peak_factors.get((cell.source, mode), self.kind_peak_factors.get((cell.architecture, mode), 1.0))
+        return here.get((cell.context, cell.batch), other)
 
 
 # No datasheet: what the slowest GPU that anyone would measure on should reach.
@@ -80,12 +105,16 @@ def usual(cell: Cell) -> bool:
 
 
 def predict(cell: Cell, shape: Shape, *, rates: Rates, free_bytes: int | None = None) -> Prediction:
-    """Predict a cell's bytes, the time of its phases and of everything the engine does around them."""
+    """Predict a cell's bytes, the time of its phases and of everything the engine does around them.
+
+    What rows of the device taught corrects the times, and of the bytes the workspace alone.
+    """
     here = rates.of(cell.device)
     weights = accounting.weight_bytes(shape, dtype=cell.dtype)
     cache = accounting.cache_bytes(shape, context=cell.context, batch=cell.batch, dtype=cell.dtype)
     logits = cell.batch * shape.vocab * accounting.element_bytes(cell.dtype)  # the last position alone
-    room = workspace_bytes(cell, shape)
+    peak = cache + logits + workspace_bytes(cell, shape)
+    room = max(round(here.peak_factor(cell) * peak) - cache - logits, 0)  # what is certain is never taken off
     prefill_s = _pass_s(cell, shape, here, tokens=cell.context) * here.factor(cell, "prefill")
     step_s = _step_s(cell, shape, here, cache) * here.factor(cell, "decode")
     short_s = min(_pass_s(cell, shape, here, tokens=PARITY_TOKENS) * here.factor(cell, "prefill"), prefill_s + step_s)
