@@ -88,6 +88,9 @@ EXPECTED = {
     "peak_process_bytes": 12000,
     "pred_bytes": 100,
     "pred_ms": 60.0,
+    "pred_prefill_ms": 50.0,
+    "pred_s": 1.0,
+    "spent_s": 4.5,
     "oom_requested_bytes": None,
     "parity_max_rel": 1e-6,
     "parity_batch_rel": 2e-6,
@@ -144,7 +147,7 @@ def run(monkeypatch):
     made.parity = Parity(1e-6, 3e-6, 2e-6, 4e-6)
     made.used = {"conv": "loop"}
     made.energy = Energy(0.3, 70.0, 2.5)
-    made.best = 0.4
+    made.best, made.spent_s = 0.4, 4.5
     made.graph_said, made.warmup_steps, made.harness_ms, made.foreign, made.started_ns = "no GPU", 7, 0.02, 6, 1000
     monkeypatch.setattr(cell_run, "config_hash", lambda _: "the hash")
     monkeypatch.setattr(facts, "load_average", lambda: 0.125)
@@ -175,7 +178,7 @@ def test_what_was_not_measured_is_none(run):
     run.profile = dataclasses.replace(run.profile, attention_kernel="", watched_ms=None)
     row = run.row()
     empty = ("mbu", "mfu", "bandwidth_bytes_per_s", "peak_flops_per_s", "bytes_workspace", "pred_bytes", "pred_ms",
-             "energy_j_per_token", "energy_idle_w", "energy_window_s")  # fmt: skip
+             "pred_prefill_ms", "pred_s", "energy_j_per_token", "energy_idle_w", "energy_window_s")  # fmt: skip
     assert {name: getattr(row, name) for name in empty} == dict.fromkeys(empty)
     assert row.launch_fraction == 0.5, "on a GPU operators fill the timed step of 2 ms"
     assert row.implementation["attention"].startswith("transformers"), "as shipped, what transformers names"
@@ -197,7 +200,8 @@ def test_a_row_without_a_steady_round_has_its_bytes_and_no_time(run):
     assert (row.state, row.rounds, row.measured, row.timed) == ("unstable", 0, True, False)
     assert (row.cache_bytes, row.peak_bytes) == (6401, 9000)
     times = [name for name in EXPECTED if "_ms" in name or "per_s" in name or "iqr" in name or name in ("mbu", "mfu")]
-    given = {"sentinel_before_ms", "sentinel_after_ms", "sentinel_best_ms", "harness_ms", "pred_ms", "parity_max_rel"}
+    given = {"sentinel_before_ms", "sentinel_after_ms", "sentinel_best_ms", "harness_ms", "pred_ms", "pred_prefill_ms",
+             "parity_max_rel"}  # fmt: skip
     assert {name: getattr(row, name) for name in times if name not in given and getattr(row, name)} == {}
     assert row.launch_fraction is None
     assert (row.cpu_waited, row.cpu_others) == (0.4, 3.0), "why is told by all rounds"

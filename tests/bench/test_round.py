@@ -1,5 +1,7 @@
 """What a round feeds a model, on the CPU: the whole prompt of the cell at once, then each of its tokens."""
 
+from types import SimpleNamespace
+
 import pytest
 from scripted import Fed, checkpoint
 
@@ -43,3 +45,21 @@ def test_the_cache_is_counted_after_exactly_the_prompt(run):
         run._first_pass()
     assert run.sizes.cache_bytes == 23
     assert run.adapter.fed[1:] == [(3, 23)] + [(3, 1)] * cell_run.WATCHED_STEPS
+
+
+def test_a_cell_counts_the_seconds_of_its_own_turns(run, monkeypatch):
+    """While others have their turn the clock goes on, and nothing is added; a round that is repeated counts whole."""
+    now = [100.0]
+    unsteady = iter((False, True, True))
+
+    def attempt():
+        now[0] += 1.5
+        return SimpleNamespace(steady=next(unsteady))
+
+    monkeypatch.setattr(cell_run.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(cell_run, "replace", lambda made, attempts: made)
+    monkeypatch.setattr(run, "_attempt", attempt)
+    for waited in (7.0, 9.0):
+        run.round()
+        now[0] += waited
+    assert run.spent_s == 4.5
