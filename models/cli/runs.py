@@ -1,4 +1,4 @@
-"""python -m models runs: list, export, compare, import and delete the stored runs of the benchmark."""
+"""python -m models runs: list, export, compare, import, delete the stored runs of the benchmark, judge predictions."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from typing import Any
 from models.bench.judge import comparison
 from models.bench.store import files as run_files
 from models.bench.store.store import Store, Summary
+from models.cli import predictions
 from models.cli.bench_report import sentence
 from models.cli.output import check_file, print_json, print_table, write_file
 from models.errors import SettingError, SourceError
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compared.add_argument("--json", action="store_true", help="print JSON")
     imported = does.add_parser("import", help="take over exported files")
     imported.add_argument("files", nargs="+", type=Path, metavar="FILE", help="exported as JSONL, CSV or Parquet")
+    judged = does.add_parser("predictions", help="set what was predicted against what was measured, for each device")
+    judged.add_argument("--json", action="store_true", help="print JSON")
     deleted = does.add_parser("delete", help="delete runs and their rows for good")
     deleted.add_argument("runs", nargs="+", metavar="RUN", help="the whole id of a run")
 
@@ -47,6 +50,8 @@ def main(args: argparse.Namespace) -> int:
         _export(chosen(store, args.run), args.out)
     elif args.does == "compare":
         _compare(chosen(store, args.run), chosen(store, args.other), as_json=args.json)
+    elif args.does == "predictions":
+        predictions.show(store, as_json=args.json)
     elif args.does == "delete":
         for run_id in args.runs:
             store.delete(run_id)

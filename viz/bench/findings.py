@@ -94,3 +94,15 @@ def trade_finding(points: Sequence[Point], t: Translate) -> str:
     device, user = best[0][0], best[1][0]
     values = {"device": device[0], "device_batch": device[1], "user": user[0], "user_batch": user[1]}
     return t("viz.pareto.finding", **values)
+
+
+def prediction_finding(
+    memory: Sequence[tuple[float, float]], token: Sequence[tuple[float, float]], t: Translate
+) -> str:
+    """Count the cells of (predicted, measured) that needed more memory, and those in which a token took longer."""
+    said = []
+    for key, pairs in (("finding", memory), ("finding_time", token)):
+        if pairs:
+            more = sum(measured > predicted for predicted, measured in pairs)
+            said.append(t(f"viz.prediction_error.{key}", more=more, count=len(pairs)))
+    return " ".join(said)

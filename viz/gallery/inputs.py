@@ -9,6 +9,7 @@ import numpy as np
 from models.records.measurement import Measurement
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, NamedArray
+from viz.bench.predictions import PredictedCell
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
 
@@ -92,6 +93,24 @@ def _channel(traces: Traces) -> Call:
     return (mixing, trace), {"layer": trace.layers_with("half_life")[0].index, "channel": 0}
 
 
+def _predictions(_: Traces) -> Call:
+    """Return cells whose memory is predicted well, and whose times are predicted a third too short."""
+    every = rows()
+    peaks = [(row, float(row.peak_bytes or 0)) for row in every]
+    found = {
+        "bytes": [
+            PredictedCell(row.architecture, row.context, row.batch, 4.2e6 + held, 4e6 + held) for row, held in peaks
+        ],
+        "decode": [_timed(row, row.decode_ms_samples[1]) for row in every],
+        "prefill": [_timed(row, row.prefill_ms_samples[0]) for row in every],
+    }
+    return (found,), {}
+
+
+def _timed(row: Measurement, ms: float) -> PredictedCell:
+    return PredictedCell(row.architecture, row.context, row.batch, ms / 1500, ms / 1000)
+
+
 # figure -> its arguments, where the kind of figure alone does not say them
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
@@ -101,6 +120,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "recall_against_bytes": _recall,
         "recall_lessons": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
         "recall_seeds": _seeds,
+        "prediction_error": _predictions,
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "growth": lambda _: (({name: [(n, 4096 + n * 64 * p) for n in CONTEXTS] for p, name in enumerate(NAMES)},), {}),

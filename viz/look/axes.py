@@ -8,6 +8,7 @@ from typing import Any, Literal
 import altair as alt
 
 Unit = Literal["bytes", "seconds", "count", "many", "plain", "share"]
+Range = Sequence[Any]  # ends in pixels, or expressions of Vega
 
 # Vega expressions for axis labels in the unit's own steps.
 _EXPRESSIONS: dict[Unit, str] = {
@@ -41,8 +42,20 @@ class ChartAxis:
     top: float | None = None
 
 
-def channel(name: Literal["x", "y"], axis: ChartAxis, values: Sequence[float], *, room: int = 0) -> alt.X | alt.Y:
-    """Build an encoding channel; room leaves that many pixels at the right of the x axis for the names of the lines."""
+def channel(
+    name: Literal["x", "y"],
+    axis: ChartAxis,
+    values: Sequence[float],
+    *,
+    room: int = 0,
+    within: Range | None = None,
+    raised: str = "",
+) -> alt.X | alt.Y:
+    """Build an encoding channel; room leaves that many pixels at the right of the x axis for the names of the lines.
+
+    within: the range of a y axis that is one of several above each other; its own title is left out. raised: the pixels
+    that an x axis stands above the bottom, as an expression.
+    """
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
     ticks: list[float] | None = None
     if axis.log:
@@ -54,17 +67,22 @@ def channel(name: Literal["x", "y"], axis: ChartAxis, values: Sequence[float], *
         low, high = min(low, 0.0), axis.top or high
         domain = [low, high if room else low + (high - low) * 1.04]
     marked: dict[str, Any] = {"values": ticks} if ticks else {"tickCount": 5}
+    placed: dict[str, Any] = {"orient": "left", "offset": 0} if within else {}
+    if raised:
+        placed = {"orient": "bottom", "offset": alt.ExprRef(f"-({raised})")}
     marks = alt.Axis(
         grid=name == "y",
         labelExpr=_EXPRESSIONS[axis.unit],
         labelSeparation=10,
         labelFlush=not room,
         **marked,
+        **placed,
     )
     kind: Literal["log", "linear"] = "log" if axis.log else "linear"
     if name == "y":
-        scale = alt.Scale(type=kind, domain=domain, nice=False)
-        return alt.Y("y:Q", title=axis.title, scale=scale, axis=marks)
+        limits: Any = {"range": list(within)} if within else {}
+        scale = alt.Scale(type=kind, domain=domain, nice=False, **limits)
+        return alt.Y("y:Q", title=None if within else axis.title, scale=scale, axis=marks)
     fit: Any = [0, alt.ExprRef(f"max(width - {room}, width / 2)")]
     return alt.X("x:Q", title=axis.title, scale=alt.Scale(type=kind, domain=domain, nice=False, range=fit), axis=marks)
 

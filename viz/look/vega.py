@@ -59,13 +59,14 @@ def styled(
     *,
     height: int,
     free_y: bool = False,
+    free_x: bool = False,
     params: Sequence[Mapping[str, Any]] = (),
 ) -> VegaSpec:
     """Lay charts over each other in the house look: no frame, transparent ground, quiet axes; width follows the card.
 
     Each layer is a chart that `table` has begun, with the type of every field, or a sequence of such. height is that
-    of the whole with its axes: Streamlit fits both ways. free_y: each layer has a vertical scale of its own. params:
-    names that its expressions use.
+    of the whole with its axes: Streamlit fits both ways. free_y, free_x: each layer has a vertical or horizontal scale
+    of its own. params: names that its expressions use.
     """
     rows: dict[str, pd.DataFrame] = {}
     spec: dict[str, Any] = {
@@ -79,8 +80,8 @@ def styled(
     }
     if params:
         spec["params"] = list(params)
-    if free_y:
-        spec["resolve"] = {"scale": {"y": "independent"}}
+    if free := {name: "independent" for name, own in (("y", free_y), ("x", free_x)) if own}:
+        spec["resolve"] = {"scale": free}
     return VegaSpec(spec, rows)
 
 

@@ -28,7 +28,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class Lesson:
     """A row, its cell, and the ratios of what was measured to what was predicted: "peak", "prefill", "decode"."""
 
     row: Measurement
@@ -49,10 +49,10 @@ def learn(rows: Iterable[Measurement], bare: Rates) -> Rates:
     what is APART from the middle of all is not believed until it is measured again. At that very place it counts for
     bytes all the same: a plan must not say that a cell fits which has taken more.
     """
-    return gather(examples(rows, bare), bare)
+    return gather(lessons(rows, bare), bare)
 
 
-def examples(rows: Iterable[Measurement], bare: Rates) -> list[Example]:
+def lessons(rows: Iterable[Measurement], bare: Rates) -> list[Lesson]:
     """Compare the rows of one device with their bare predictions.
 
     Rows of another protocol are left out, and those whose source has another model today. Times are those of an
@@ -66,12 +66,12 @@ def examples(rows: Iterable[Measurement], bare: Rates) -> list[Example]:
             continue
         if row.measured and row.protocol_version == PROTOCOL_VERSION:
             cell = cell_of(row)
-            found.append(Example(row, cell, shape, _ratios(row, predict(cell, shape, rates=on(cell.device, bare)))))
+            found.append(Lesson(row, cell, shape, _ratios(row, predict(cell, shape, rates=on(cell.device, bare)))))
     return found
 
 
-def gather(found: Iterable[Example], bare: Rates) -> Rates:
-    """Correct the bare rates of a device by examples that were made with them."""
+def gather(found: Iterable[Lesson], bare: Rates) -> Rates:
+    """Correct the bare rates of a device by lessons that were made with them."""
     times: dict[tuple[str, str, Mode], Ratios] = defaultdict(lambda: defaultdict(list))
     peaks: dict[tuple[str, Mode], Ratios] = defaultdict(lambda: defaultdict(list))
     kinds: dict[tuple[str, str], list[float]] = defaultdict(list)

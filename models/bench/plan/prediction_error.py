@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.bench.plan.learning import Example, examples, gather, on, prefill_ms, undisturbed
+from models.bench.plan.learning import Lesson, gather, lessons, on, prefill_ms, undisturbed
 from models.bench.plan.prediction import UNKNOWN_GPU, Rates, predict
 from models.bench.plan.rates import by_device, from_roofline_peaks
 from models.machine import facts
@@ -16,7 +16,7 @@ LEARNT = QUANTITIES[:3]  # a row does not tell how many rounds were planned, whi
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Deviation:
     """What was predicted of a cell and what was measured, both in bytes or both in seconds."""
 
     row: Measurement
@@ -35,7 +35,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ErrorSummary:
     """The errors of several cells.
 
     ratio: the median of predicted over measured; middle: the median error; nine_of_ten: the one that nine of ten cells
@@ -46,15 +46,15 @@ class Summary:
     ratio: float
     middle: float
     nine_of_ten: float
-    worst: Pair
+    worst: Deviation
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """A quantity of the rows of a device, each row predicted twice: with nothing learnt, and by the other runs."""
 
-    bare: tuple[Pair, ...]
-    learnt: tuple[Pair, ...]
+    bare: tuple[Deviation, ...]
+    learnt: tuple[Deviation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,15 @@ class DeviceErrors:
 
     device: str
     here: bool
-    pairs: Mapping[str, tuple[Pair, ...]]
+    pairs: Mapping[str, tuple[Deviation, ...]]
     held_out: Mapping[str, HeldOut]
 
 
-def of_store(rows: Iterable[Measurement], rates: Rates) -> tuple[DeviceErrors, ...]:
-    """Judge the predictions of every device that measured rows, those of this machine first. rates: of this machine."""
+def of_store(rows: Iterable[Measurement], rates: Rates, *, newest: int | None = None) -> tuple[DeviceErrors, ...]:
+    """Judge the predictions of every device that measured rows, those of this machine first.
+
+    rates: of this machine. newest: how many rows, of those that come first, are predicted from other runs.
+    """
     rows = [row for row in rows if row.measured]
     ours = by_device(rows)
     theirs: dict[str, list[Measurement]] = {}
@@ -82,27 +85,32 @@ def of_store(rows: Iterable[Measurement], rates: Rates) -> tuple[DeviceErrors, .
             theirs.setdefault(str(name or row.device), []).append(row)
     here = {name or facts.processor(): (every, True) for name, every in sorted(ours.items())}
     return tuple(
-        DeviceErrors(name, local, {q: pairs(every, q) for q in QUANTITIES}, held_out(every, rates) if local else {})
+        DeviceErrors(
+            name,
+            local,
+            {quantity: pairs(every, quantity) for quantity in QUANTITIES},
+            held_out(every[:newest], rates) if local else {},
+        )
         for name, (every, local) in [*here.items(), *((name, (every, False)) for name, every in sorted(theirs.items()))]
     )
 
 
-def pairs(rows: Iterable[Measurement], quantity: str) -> tuple[Pair, ...]:
+def pairs(rows: Iterable[Measurement], quantity: str) -> tuple[Deviation, ...]:
     """Return the predictions that stand in the rows, with what was measured then.
 
     Every measured row counts for bytes; times are those of an undisturbed machine. Rows that carry the prediction of
     another cell, the longer or larger one that was tried before, are left out.
     """
     found = ((row, _foretold(row, quantity)) for row in rows if _own(row) and (quantity == "bytes" or undisturbed(row)))
-    return tuple(Pair(row, *both) for row, both in found if both is not None and min(both) > 0)
+    return tuple(Deviation(row, *both) for row, both in found if both is not None and min(both) > 0)
 
 
-def summarise(found: Sequence[Pair]) -> Summary | None:
+def summarise(found: Sequence[Deviation]) -> ErrorSummary | None:
     """Sum up the errors of pairs; None without any."""
     if not found:
         return None
     errors = [pair.error for pair in found]
-    return Summary(
+    return ErrorSummary(
         len(found),
         float(np.median([pair.ratio for pair in found])),
         float(np.median(errors)),
@@ -121,8 +129,8 @@ def held_out(rows: Iterable[Measurement], rates: Rates) -> dict[str, HeldOut]:
     rows = list(rows)
     gpu = any(row.device != "cpu" for row in rows)
     first = from_roofline_peaks(rows) if gpu else rates.unlearnt
-    every = examples(rows, first)
-    found: dict[str, tuple[list[Pair], list[Pair]]] = {quantity: ([], []) for quantity in LEARNT}
+    every = lessons(rows, first)
+    found: dict[str, tuple[list[Deviation], list[Deviation]]] = {quantity: ([], []) for quantity in LEARNT}
     for others, left_out in _split(every):
         learnt = gather(others, first)
         for one in left_out:
@@ -132,21 +140,21 @@ def held_out(rows: Iterable[Measurement], rates: Rates) -> dict[str, HeldOut]:
     return {name: HeldOut(tuple(bare), tuple(learnt)) for name, (bare, learnt) in found.items() if bare}
 
 
-def _split(every: Sequence[Example]) -> Iterator[tuple[list[Example], list[Example]]]:
+def _split(every: Sequence[Lesson]) -> Iterator[tuple[list[Lesson], list[Lesson]]]:
     """Leave out one run after the other; nothing where there is only one."""
     runs = sorted({one.row.run_id for one in every})
     for run_id in runs if len(runs) > 1 else ():
         yield [one for one in every if one.row.run_id != run_id], [one for one in every if one.row.run_id == run_id]
 
 
-def _again(one: Example, rates: Rates) -> Iterator[tuple[str, Pair]]:
+def _again(one: Lesson, rates: Rates) -> Iterator[tuple[str, Deviation]]:
     """Predict a measured cell by these rates of its device."""
     guess = predict(one.cell, one.shape, rates=on(one.cell.device, rates))
     values = {"bytes": guess.bytes_total, "prefill": guess.prefill_ms / 1e3, "decode": guess.decode_ms / 1e3}
     for quantity, predicted in values.items():
         measured = measured_value(one.row, quantity)
         if measured and (quantity == "bytes" or quantity in one.ratios):
-            yield quantity, Pair(one.row, predicted, measured)
+            yield quantity, Deviation(one.row, predicted, measured)
 
 
 def measured_value(row: Measurement, quantity: str) -> float | None:

@@ -194,8 +194,17 @@ class Store:
         complete = (run for run in (*own, *recorded) if run.complete)
         return next(complete, next(iter((*own, *recorded)), None))
 
-    def recent_rows(self, limit: int = 200) -> tuple[Measurement, ...]:
-        """Return the newest measured rows of this store, newest first: nothing recorded, nothing imported."""
+    def state(self) -> tuple[int, int]:
+        """Return how many rows there are and the number of the last: other ones where a row has come or gone."""
+        with self._database.begin() as db:
+            count, last = db.execute(select(func.count(ROWS.c.id), func.max(ROWS.c.id))).one()
+        return int(count), int(last or 0)
+
+    def recent_rows(self, limit: int | None = 200) -> tuple[Measurement, ...]:
+        """Return the newest measured rows of this store, newest first: nothing recorded, nothing imported.
+
+        limit: how many; None for all.
+        """
         self._take_over()
         own = select(ROWS.c.row).join(RUNS, RUNS.c.run_id == ROWS.c.run_id).where(ROWS.c.measured, ~RUNS.c.imported)
         with self._database.begin() as db:

@@ -9,6 +9,7 @@ from pages.compare.benchmark import (
     guess,
     live,
     planning,
+    predictions,
     provenance,
     results,
     rows,
@@ -53,6 +54,8 @@ if run is not None and shown is not None:
         rows.table(shown)
     with notices.guarded():
         provenance.drawer(run)
+with notices.guarded():
+    predictions.section()
 with notices.guarded():
     comparison.comparison(shown)
 with notices.guarded():
