@@ -7,7 +7,7 @@ import streamlit as st
 from models.bench.plan.prediction_error import Deviation, DeviceErrors, of_store, summarise
 from models.bench.run import runner
 from models.bench.run.runner import LEARNT_ROWS
-from pages.compare.benchmark.planning import PAGE
+from pages.compare.benchmark.address import PAGE
 from pages.shared import figure, gate, html, layout, notices, style
 from pages.shared.memo import Memo
 from pages.shared.state import session
