@@ -20,6 +20,16 @@ WATCH = """() => {
   window.contextscope.selection.on(({ state, changed }) => { if (changed.has("frame")) frames.push(state.frame) });
 }"""
 
+INSIDE = """([place, found]) => [...document.querySelectorAll(`.st-key-${place} *`)]
+  .flatMap((node) => [...(node.shadowRoot?.querySelectorAll(found) ?? [])])"""
+MAPS = f"() => ({INSIDE})(['card-overview-machines', 'canvas.base'])[0].toDataURL()"
+CHOOSE = f"""() => {{
+  const before = ({MAPS})();
+  const token = window.contextscope.selection.get().frame + 2;
+  ({INSIDE})(["reading-bar", ".word"])[token].click();
+  return [before, token, ({MAPS})()];
+}}"""  # at once: no step of the play comes between
+
 
 @pytest.fixture
 def context(chromium: Browser):
@@ -67,6 +77,20 @@ def test_it_plays_once_in_a_visit_and_rests_on_the_last_token(server, context) -
     page.evaluate(WATCH)
     page.wait_for_timeout(2500)
     assert page.evaluate("frames") == [] and page.evaluate(f"{STORE}.playing") is False
+
+
+def test_a_word_of_the_bar_ends_the_play_and_is_the_choice_of_every_figure(server, context) -> None:
+    page = context().new_page()
+    arrive(page, server.url)
+    page.wait_for_function(f"{STORE}.playing && {STORE}.frame > 1", timeout=LOOK_MS)
+    before, token, after = page.evaluate(CHOOSE)
+    assert after != before
+    page.wait_for_timeout(1500)
+    state = page.evaluate(STORE)
+    assert (state["token"], state["frame"], state["playing"]) == (token, None, False)
+    slider = page.locator(f"{CARD} input[type=range]")
+    assert slider.input_value() == str(token)
+    assert page.evaluate(MAPS) == after
 
 
 def test_it_rests_where_motion_is_not_wanted(server, context) -> None:

@@ -26,6 +26,13 @@ HARNESS = """
   window.ready = true;
 </script>
 """
+BY_HAND = """() => {
+  Object.defineProperty(window, "sessionStorage", { value: { getItem: () => null, setItem: () => {} } });
+  window.late = [];
+  window.setTimeout = (run) => late.push(run);
+  window.clearTimeout = (place) => { if (place) late[place - 1] = () => {} };
+  window.pass = () => late.splice(0).forEach((run) => run());
+}"""  # a first visit, in which what waits is run by pass()
 HEIGHT = "() => document.querySelector('#host').getBoundingClientRect().height"
 
 
@@ -33,7 +40,7 @@ HEIGHT = "() => document.querySelector('#host').getBoundingClientRect().height"
 def mount(blank):
     pages = []
 
-    def made(figure, *, width: int = 1150, motion: str = "reduce"):
+    def made(figure, *, width: int = 1150, motion: str = "reduce", first: str = "() => {}"):
         page = blank(max(width, 390), motion=motion)
         pages.append(page)
         page.errors = []
@@ -41,6 +48,7 @@ def mount(blank):
         source = base64.b64encode(script().encode()).decode()
         page.set_content(HARNESS % (styles(), width, source))
         page.wait_for_function("window.ready")
+        page.evaluate(first)
         page.evaluate("(payload) => window.show(payload)", base64.b64encode(figure.body.payload()).decode())
         return page
 
@@ -188,6 +196,43 @@ def test_space_pauses_and_another_figure_can_pause(mount, traces, english) -> No
     frame = state(page)["frame"]
     page.wait_for_timeout(900)
     assert state(page)["frame"] == frame
+
+
+@pytest.mark.parametrize("chosen", [{"token": 4, "span": [4, 5]}, {"frame": 2}, {}], ids=["token", "time", "nothing"])
+def test_a_choice_while_the_page_opens_ends_the_play_for_good(mount, traces, english, chosen: dict) -> None:
+    """The bar below opens its text while the first play goes on; the play begins again unless somebody has chosen."""
+    page = mount(drawn(traces, english), motion="no-preference", first=BY_HAND)
+    page.wait_for_function("late.length")
+    page.evaluate("pass()")
+    assert state(page)["playing"] is True
+    page.evaluate("store.open({ reading: 'text', page: 'overview' })")
+    assert state(page)["playing"] is False
+    if chosen:
+        page.evaluate("(chosen) => store.set({ frame: null, playing: false, ...chosen }, 'reading')", chosen)
+    left = state(page)
+    page.evaluate("pass()")
+    assert state(page)["playing"] is (not chosen)
+    for _ in range(30):
+        page.evaluate("pass()")
+    assert state(page) == (left if chosen else left | {"frame": 10})
+    assert page.locator(".player input").input_value() == str(chosen.get("token", chosen.get("frame", 10)))
+    assert page.errors == []
+
+
+def test_a_choice_ends_the_play_that_it_meets(mount, traces, english) -> None:
+    page = mount(drawn(traces, english), motion="no-preference", first=BY_HAND)
+    page.wait_for_function("late.length")
+    for _ in range(6):
+        page.evaluate("pass()")
+    assert state(page)["playing"] is True and state(page)["frame"] == 2
+    assert page.locator(".token.veiled").count() == 1
+    page.evaluate("store.set({ token: 7, span: [7, 8], frame: null, playing: false }, 'reading')")
+    left = state(page)
+    assert page.locator(".player input").input_value() == "7" and page.locator(".token.veiled").count() == 0
+    for _ in range(30):
+        page.evaluate("pass()")
+    assert state(page) == left
+    assert page.locator(".player input").input_value() == "7" and page.errors == []
 
 
 def hovered(page, canvas, x: float, y: float) -> list[str]:

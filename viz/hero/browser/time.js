@@ -94,8 +94,7 @@ function playFirst(view) {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     watcher.disconnect();
     view.wait = setTimeout(() => {
-      const { token, frame, playing } = view.store.get();
-      if (token !== null || frame !== null || playing || still() || played()) return;
+      if (!free(view) || still() || played()) return;
       sessionStorage.setItem(PLAYED, "1");
       view.auto = true;
       play(view);
@@ -103,6 +102,12 @@ function playFirst(view) {
   }, { threshold: 0.4 });
   watcher.observe(view.root);
   view.watcher = watcher;
+}
+
+// Whether nobody has chosen a token, and nobody moves the time.
+function free(view) {
+  const { token, frame, playing } = view.store.get();
+  return token === null && frame === null && !playing;
 }
 
 function played() {
@@ -113,14 +118,15 @@ function played() {
   }
 }
 
-// Hear the store. What stops this component's play from outside ends its timer; a page that was still opening does not.
+// Hear the store. What stops this component's play from outside ends its timer; a page that was still opening does not:
+// the play begins again where nobody has chosen meanwhile.
 function hear(view, { state, changed }) {
   if (view.moves && changed.has("playing") && !state.playing) {
     const opening = view.auto && changed.has("reading");
     clearTimeout(view.timer);
     view.veiled = false;
     view.moves = false;
-    if (opening) view.timer = setTimeout(() => play(view), SETTLE_MS);
+    if (opening) view.timer = setTimeout(() => free(view) && play(view), SETTLE_MS);
     else view.auto = false;
   }
   if (["token", "hover", "frame", "playing"].some((name) => changed.has(name))) follow(view);
