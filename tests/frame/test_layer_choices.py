@@ -1,157 +1,31 @@
-"""What each explanatory page puts where and what it chooses, its script run over a record without a server.
+"""What the pages of the architectures put where, and what they choose: layers, heads, channels and answers."""
 
-Everything around a page is noted: the sections it draws, the figures in them with their layer, head and channel, and
-what a click, a picker and an answer say. The record has layers, heads and channels that all differ.
-"""
-
-import dataclasses
-import importlib.util
-import sys
-from collections.abc import Callable, Sequence
-from types import ModuleType, SimpleNamespace
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from page_scripts import Run, Say, found_in, run_of, stage_of, traces
 from stage import Stage, bare
 
-import models.alignment
 import models.tracing.mixing
 import viz.trace.attention
-from models.errors import SourceError
-from models.records.recall import Accuracy
-from models.records.trace import ModelTrace
-from pages.compare.recall import expected as recall_expected
-from pages.compare.recall import measuring, question, results, training
-from pages.shared import (
-    cache,
-    controls,
-    early,
-    experts,
-    hood,
-    html,
-    layout,
-    model_picker,
-    next_word,
-    panel,
-    parts,
-    reading_bar,
-    site,
-    training_curves,
-)
+from pages.shared import hood, html, layout, model_picker, site
 from pages.shared.canvas import Selection
 from pages.shared.state import session
-from pages.shared.words import content
-from viz.gallery import samples
 from viz.trace.attention import mosaic_head
 from viz.trace.channels import farthest_reaching
-
-Say = Callable[..., str]
-BUNDLED = {"transformer": "transformer", "mamba": "mamba", "rwkv": "rwkv", "jamba": "jamba"}
-
-
-TRACES = samples.traces()
-
-
-class Shown(NamedTuple):
-    """A figure as a page asked for it. section: where; draw: the name of its function."""
-
-    section: str
-    key: str
-    draw: str
-    options: dict[str, Any]
-
-
-class Page(NamedTuple):
-    """A page that was run. around: what it handed to the parts around its figures, by their names."""
-
-    script: ModuleType
-    figures: list[Shown]
-    around: dict[str, Any]
-    follows: dict[str, tuple[str, ...]]
-
-    def shown(self, key: str) -> Shown:
-        """Return the last figure with a key."""
-        return [one for one in self.figures if one.key == key][-1]
-
-
-Run = Callable[..., Page]
-
-
-def named(draw: Any) -> str:
-    return str(getattr(draw, "__name__", draw))
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    made = Stage().on(monkeypatch, controls, early, layout)
-    monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))
-    monkeypatch.setattr(cache, "bundled", lambda: tuple(BUNDLED))
-    monkeypatch.setattr(cache, "structure", lambda _source: {})
-    monkeypatch.setattr(cache, "cache_bytes", lambda source, tokens: 1000 * tokens + len(source))
-    monkeypatch.setattr(cache, "cache_bytes_until", lambda source, tokens: (source, tokens))
-    return made
 
 
 @pytest.fixture
 def run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Give a function that runs the script of a page over a trace, or over none, and tells what it put where."""
+    return run_of(stage, monkeypatch)
 
-    def ran(name: str, trace: ModelTrace | None = None) -> Page:
-        figures: list[Shown] = []
-        around: dict[str, Any] = {}
-        follows: dict[str, tuple[str, ...]] = {}
-        places: list[str] = [""]
 
-        def within(place: str, draw: Callable[[], object]) -> None:
-            places.append(place)
-            draw()
-            places.pop()
-
-        def panelled(draw: Any, trace: Any, *, key: str, **options: Any) -> None:
-            figures.append(Shown(places[-1], key, named(draw), options | {"of": trace, "by": draw}))
-
-        def followed(key: str, draw: Callable[[], object], *, on: Sequence[str]) -> None:
-            follows[key] = tuple(on)
-            draw()
-
-        def hooded(page: str, found: Sequence[tuple[str, Callable[[], object]]]) -> None:
-            around["hood"] = [key for key, _ in found]
-            for key, draw in found:
-                within(f"hood.{key}", draw)
-
-        def noted(what: str) -> Callable[..., None]:
-            return lambda *given, **options: around.update({what: (given, options)})
-
-        for module, what, stand_in in (
-            (layout, "header", noted("header")), (layout, "footer", noted("footer")),
-            (layout, "under_the_hood", hooded),
-            (layout, "first_figure", lambda page, draw, **more: around.update(first=more) or within("hero", draw)),
-            (layout, "section_of", lambda page, key, draw: within(key, draw)),
-            (layout, "chapter", lambda page, n, draw: within(f"chapter{n}", draw)),
-            (layout, "what_it_costs", noted("cost")), (layout, "check_yourself", noted("check")),
-            (next_word, "section", noted("next_word")), (reading_bar, "show", noted("bar")),
-            (parts, "figure", followed), (parts, "redraw", noted("redraw")),
-            (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
-            (panel, "sketch", panelled),
-            (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),
-            (training_curves, "training_section", noted("training")),
-        ):  # fmt: skip
-            monkeypatch.setattr(module, what, stand_in)
-        stage.session_state["contextscope.page"] = name
-        spec = importlib.util.spec_from_file_location(f"script_of_{name}", site.page(name).script)
-        assert spec is not None and spec.loader is not None
-        script = importlib.util.module_from_spec(spec)
-        before = {one for one in sys.modules if one.startswith("pages.")}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
-            spec.loader.exec_module(script)
-        assert {one for one in sys.modules if one.startswith("pages.")} == before, (
-            "import it above: it has no Streamlit"
-        )
-        return Page(script, figures, around, follows)
-
-    return ran
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return stage_of(monkeypatch)
 
 
 def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
@@ -160,17 +34,8 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
     return places
 
 
-def traces() -> dict[str, ModelTrace]:
-    return dict(TRACES)
-
-
-def found_in(page: Page) -> list[tuple[str, str, str]]:
-    return [(one.section, one.key, one.draw) for one in page.figures]
-
-
-SHARED = [
-    "token_strip"
-]  # what every page has under its hood, as far as the record allows it: it has no residual stream
+# What every page has under its hood, as far as the record allows it: it has no residual stream.
+SHARED = ["token_strip"]
 
 
 @pytest.mark.parametrize("name", [page.key for page in site.PAGES if page.section == "learn"])
@@ -193,7 +58,7 @@ def test_every_page_has_the_shared_figures_that_its_record_allows(run: Run, monk
     assert [name for name, _ in hood.shared("mamba", trace)] == ["logit_lens", "token_strip"]
 
 
-# --- transformer -------------------------------------------------------------------------------------------------
+# --- transformer --------------------------------------------------------------------------------------------------
 def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage, say: Say) -> None:
     trace = traces()["transformer"]
     layers = [layer.index for layer in trace.layers_with("attention")]
@@ -271,7 +136,7 @@ def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
     assert found_in(page)[-3:] == [(f"hood.{section}", f"transformer.{key}", draw) for section, key, draw in more]
 
 
-# --- mamba, rwkv -------------------------------------------------------------------------------------------------
+# --- mamba, rwkv --------------------------------------------------------------------------------------------------
 LAYERED = {
     "mamba": [("hero", "film", "state_film"), ("chapter1", "dt", "dt_map"), ("chapter2", "slice", "state_slice"),
               ("chapter3", "hidden", "hidden_attention"), ("hood.half_life", "half_life", "half_life"),
@@ -353,7 +218,7 @@ def test_the_answer_on_rwkv_names_the_bytes_of_the_chosen_model_at_this_length(r
     assert page.around["check"][0] == ("rwkv", {"carried": f"{len(trace.tokens)} KiB"})
 
 
-# --- jamba -------------------------------------------------------------------------------------------------------
+# --- jamba --------------------------------------------------------------------------------------------------------
 def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, stage: Stage, say: Say) -> None:
     trace = traces()["jamba"]
     attention = [layer.index for layer in trace.layers_with("attention")]
@@ -417,142 +282,3 @@ def test_another_jamba_may_lack_a_part_and_says_which(
         page.script.where(one, trace, drawn.append)
     assert drawn == [trace] * 2
     assert [bare(said) for said in stage.said("caption")] == [say(f"models.lacks_{word}", name="own jamba")]
-
-
-# --- overview ----------------------------------------------------------------------------------------------------
-@pytest.fixture
-def four(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModelTrace]:
-    """Have every architecture read the text, at once."""
-    found = traces()
-    monkeypatch.setattr(controls, "traced_by", lambda name, _text: found[name])
-    monkeypatch.setattr(model_picker, "at_once", lambda *_: True)
-    monkeypatch.setattr(model_picker, "chosen", BUNDLED.__getitem__)
-    return found
-
-
-def test_the_overview_shows_four_models_that_read_one_text(run: Run, stage: Stage, say: Say, four) -> None:
-    every = list(four.values())
-    page = run("overview", four["transformer"])
-    assert found_in(page) == [
-        ("", "overview.reading", "reading"), ("hero", "overview.machines", "architecture_maps"),
-        ("growth", "overview.growth", "growth"),
-    ]  # fmt: skip
-    assert page.shown("overview.reading").options["of"] == every == page.shown("overview.machines").options["of"]
-    carried = page.shown("overview.reading").options["carried"]
-    assert carried == tuple((one.checkpoint, len(one.tokens)) for one in every), "of the model that reads"
-    assert page.around["next_word"][0] == ("overview", every) and page.around["first"] == {"traces": every}
-    assert page.around["hood"] == ["training_curves"] and page.around["footer"][0] == ("overview", "models", "table")
-    cards = [(name, content.section("overview", f"card.{name}.title")) for name in BUNDLED]
-    assert stage.said("subheader") == [title for _, title in cards]
-    assert [call.options["label"] for call in stage.found("page_link")] == [
-        say("layout.open", name=say(f"nav.{name}")) for name in BUNDLED
-    ]
-    texts = [content.section("overview", key) for key in ("cards.text", *(f"card.{name}.text" for name in BUNDLED))]
-    assert stage.said("markdown") == texts
-
-
-def test_the_growth_of_what_is_carried_is_of_the_models_that_read(run: Run, four) -> None:
-    """At seven lengths and at that of the text, each once."""
-    four["rwkv"] = dataclasses.replace(four["rwkv"], checkpoint="someone/published")
-    page = run("overview", four["transformer"])
-    options = page.shown("overview.growth").options
-    here = len(four["transformer"].tokens)
-    lengths = [1, here, 16, 64, 256, 1024, 4096, 16384]
-    assert options["at"] == here == 11
-    assert options["of"] == {
-        name: [(n, 1000 * n + len("someone/published" if name == "rwkv" else name)) for n in lengths]
-        for name in BUNDLED
-    }
-
-
-def test_models_that_cut_a_text_otherwise_are_laid_out_by_characters(
-    run: Run, monkeypatch: pytest.MonkeyPatch, four
-) -> None:
-    monkeypatch.setattr(models.alignment, "align_all", lambda text, tokens: ("aligned", text, len(tokens)))
-    trace = four["transformer"]
-    four["jamba"] = dataclasses.replace(four["jamba"], prompt="as much as another model reads")
-    for same in (True, False):
-        monkeypatch.setattr(models.alignment, "same_tokens", lambda _texts, same=same: same)
-        page = run("overview", trace)
-        aligned = None if same else ("aligned", trace.prompt, 4)
-        assert page.shown("overview.machines").options.get("alignment") == aligned
-        assert page.shown("overview.reading").options["alignment"] == aligned
-
-
-def test_those_that_have_read_are_drawn_before_one_that_may_take_long(
-    run: Run, monkeypatch, say: Say, stage: Stage, four
-) -> None:
-    """Mamba and Jamba have to load; RWKV cannot be had and is left out, with the reason."""
-
-    def traced(name: str, _text: str) -> ModelTrace:
-        if name == "rwkv":
-            raise SourceError("errors.not_downloaded", "x", source="m")
-        return four[name]
-
-    monkeypatch.setattr(controls, "traced_by", traced)
-    monkeypatch.setattr(model_picker, "at_once", lambda name, _text: name == "rwkv")
-    page = run("overview", four["transformer"])
-    early_ones = [one for one in page.figures if ".reading.early" in one.key]
-    assert [(one.key, [t.architecture for t in one.options["of"]], one.options["waiting"]) for one in early_ones] == [
-        ("overview.reading.early1", ["transformer"], ("mamba", "rwkv", "jamba")),
-        ("overview.reading.early2", ["transformer", "mamba"], ("jamba",)),
-    ]
-    whole = page.shown("overview.reading").options
-    assert [one.architecture for one in whole["of"]] == ["transformer", "mamba", "jamba"]
-    said = f"{say('errors.not_downloaded', source='m')} {say('models.left_out', name=say('nav.rwkv'))}"
-    assert [bare(one) for one in stage.said("warning")] == [said]
-
-
-def test_who_reads_is_named_where_one_is_not_bundled_with_the_way_back(
-    run: Run, stage: Stage, say: Say, monkeypatch, four
-) -> None:
-    page = run("overview", four["transformer"])
-    assert not stage.has("overview.all_bundled")
-    monkeypatch.setattr(model_picker, "chosen", (BUNDLED | {"mamba": "published"}).__getitem__)
-    monkeypatch.setattr(model_picker, "name_of", lambda name: f"name of {name}")
-    for name in BUNDLED:
-        session.current().choose_model(name, "published")
-    stage.clear()
-    stage.pressed = {"overview.all_bundled"}
-    page.script.who_reads()
-    named_ = " · ".join(f"{say(f'nav.{name}')}: name of {name}" for name in BUNDLED)
-    assert [bare(one) for one in stage.said("caption")] == [named_]
-    assert stage.said("button") == [say("models.all_bundled")]
-    assert [session.current().model(name) for name in BUNDLED] == [None] * 4
-
-
-# --- recall ------------------------------------------------------------------------------------------------------
-def test_the_recall_page_draws_the_cells_on_screen_and_the_record_until_all_are_there(
-    run: Run, monkeypatch, stage
-) -> None:
-    shown = {name: [Accuracy({"distance": 1}, 0.5, 0.4, 0.6, 9, 9, 9)] for name in BUNDLED}
-    record = SimpleNamespace(
-        bundled={"mamba": ["recorded"]}, layout=SimpleNamespace(guess="guess"), runs="runs", task="mqar"
-    )
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(measuring, "task_picker", lambda: "mqar")
-    monkeypatch.setattr(results, "record", lambda task: record if task == "mqar" else None)
-    monkeypatch.setattr(measuring, "map_of", lambda _record: shown)
-    monkeypatch.setattr(question, "question", lambda one: asked.update(question=one))
-    monkeypatch.setattr(recall_expected, "expected", lambda one, cells: asked.update(expected=(one, cells)))
-    monkeypatch.setattr(training, "budget", lambda one: asked.update(budget=one))
-    page = run("recall")
-    assert found_in(page) == [
-        ("chapter1", "recall.bytes", "recall_against_bytes"),
-        ("hood.recall_seeds", "recall.seeds", "recall_seeds"),
-    ]
-    assert asked == {"question": record, "expected": (record, shown), "budget": record}
-    assert page.around["hood"] == ["recall_seeds", "training"] and page.around["check"][0] == ("recall",)
-    drawn = page.shown("recall.bytes").options
-    assert drawn["of"] == shown and drawn["layout"] is record.layout
-    seeds = page.shown("recall.seeds").options
-    assert (seeds["of"], seeds["bundled"], seeds["guess"]) == ("runs", 0, "guess")
-    shown["rwkv"] = []
-    assert run("recall").shown("recall.bytes").options["of"] == record.bundled
-
-
-def test_the_recall_page_says_that_nothing_is_recorded(run: Run, monkeypatch, stage: Stage, say: Say) -> None:
-    monkeypatch.setattr(measuring, "task_picker", lambda: "mqar")
-    monkeypatch.setattr(results, "record", lambda _task: None)
-    page = run("recall")
-    assert stage.said("info") == [say("recall.nothing")] and page.figures == []
