@@ -1,7 +1,9 @@
 """The sample traces of four architectures, the translators, and a page of Chromium for figures."""
 
+import base64
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,11 @@ from models import registry
 from models.records.trace import LayerTrace, ModelTrace, NamedArray, Token
 from viz.figure import Figure
 from viz.gallery import samples
+
+LOAD = """async (packed) => {
+  const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+  window.f = await import(URL.createObjectURL(new Blob([bytes], { type: "text/javascript" })));
+}"""
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +113,24 @@ def show(blank: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
     yield draw
     for page in pages:
         page.close()
+
+
+@pytest.fixture(scope="module")
+def load(blank) -> Iterator[Callable[[str, list[str]], Callable[..., Any]]]:
+    """Return a function that loads a script and gives a way to run a body in it: call(body, **names).
+
+    A file has one page of Chromium for this, and asks it for many answers together.
+    """
+    page = blank()
+
+    def opened(source: str, names: list[str]) -> Callable[..., Any]:
+        packed = base64.b64encode(f"{source}\nexport {{ {', '.join(names)} }};".encode()).decode()
+
+        def call(body: str, **given: Any) -> Any:
+            page.evaluate(LOAD, packed)
+            return page.evaluate(f"({{ {', '.join(given)} }}) => {{ {body} }}", given)
+
+        return call
+
+    yield opened
+    page.close()
