@@ -55,8 +55,8 @@ def test_every_bundled_model_is_measured(measured):
         assert row.launch_fraction is None if not row.timed else 0 <= row.launch_fraction < 1
         assert row.harness_ms > 0
         assert not row.timed or row.harness_ms < row.tpot_ms_med / 5
-        assert row.bandwidth_bytes_per_s > 1e8
-        assert row.peak_flops_per_s > 1e8
+        for peak in (row.bandwidth_bytes_per_s, row.peak_flops_per_s):
+            assert peak is None if not row.timed else peak > 1e8
         assert (row.experts_distinct is None) == (row.architecture != "jamba")
         assert row.peak_bytes >= 0
         assert row.environment["torch"] == torch.__version__
