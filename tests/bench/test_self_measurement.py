@@ -97,7 +97,7 @@ def one_thread(monkeypatch):
 @pytest.fixture
 def short_sentinel(monkeypatch):
     """Do the fixed work of the sentinel less often: beside a step of this model it takes nearly all of a round."""
-    monkeypatch.setattr(clock, "SENTINELS", 3)
+    monkeypatch.setattr(clock, "SENTINELS", 1)
 
 
 class Slowed:
