@@ -56,6 +56,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",  # a page that stays open keeps for the next one of its site what it has compiled
 ]
 
 

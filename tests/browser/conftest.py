@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -117,44 +118,37 @@ Visitor = Callable[..., Visit]
 
 
 @pytest.fixture(scope="session")
-def surroundings(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Give browser contexts by language, theme and width: what one has fetched and compiled, its later pages have."""
-    known: dict[tuple[str, bool, int], BrowserContext] = {}
+def surroundings(chromium: Browser) -> Iterator[Callable[[str, str], BrowserContext]]:
+    """Give a browser context by language: what one page has fetched and compiled, the later ones have.
 
-    def chosen(lang: str, dark: bool, width: int) -> BrowserContext:
-        key = (lang, dark, width)
-        if key not in known:
-            known[key] = context_of(chromium, lang, dark, width)
-        return known[key]
+    A page of the server that is to be visited stays open in it: with the last page of a site would end its process.
+    """
+    known: dict[str, BrowserContext] = {}
+
+    def chosen(lang: str, url: str) -> BrowserContext:
+        if lang not in known:
+            known[lang] = chromium.new_context(locale=LOCALES[lang])
+            known[lang].new_page().goto(urljoin(url, "/api/ready"))
+        return known[lang]
 
     yield chosen
     for context in known.values():
         context.close()
 
 
-def context_of(chromium: Browser, lang: str, dark: bool, width: int) -> BrowserContext:
-    """Open a browser profile that has visited nothing."""
-    return chromium.new_context(
-        viewport={"width": width, "height": 900}, locale=LOCALES[lang], color_scheme="dark" if dark else "light"
-    )
-
-
 @pytest.fixture
-def visit(chromium: Browser, surroundings: Callable[..., BrowserContext]) -> Iterator[Visitor]:
+def visit(surroundings: Callable[[str, str], BrowserContext]) -> Iterator[Visitor]:
     """Give a function that opens an address as a new visitor: visit(url, lang="ko", dark=True, width=390).
 
-    cold: with nothing fetched before; else what earlier tests fetched is in the browser's cache. What pages keep
-    (cookies, storage of the tab) is new in either.
+    What earlier tests fetched is in the browser's cache; what pages keep (cookies, storage of the tab) is new.
     """
     pages: list[Page] = []
-    contexts: list[BrowserContext] = []
 
-    def opened(url: str, *, lang: str = "en", dark: bool = False, width: int = 1280, cold: bool = False) -> Visit:
-        if cold:
-            contexts.append(context_of(chromium, lang, dark, width))
-        context = contexts[-1] if cold else surroundings(lang, dark, width)
-        made = Visit(context.new_page())
+    def opened(url: str, *, lang: str = "en", dark: bool = False, width: int = 1280) -> Visit:
+        made = Visit(surroundings(lang, url).new_page())
         pages.append(made.page)
+        made.page.set_viewport_size({"width": width, "height": 900})
+        made.page.emulate_media(color_scheme="dark" if dark else "light")
         made.listen()
         made.page.goto(url, wait_until="commit")
         return made
@@ -163,5 +157,3 @@ def visit(chromium: Browser, surroundings: Callable[..., BrowserContext]) -> Ite
     for page in pages:
         page.context.clear_cookies()
         page.close()
-    for context in contexts:
-        context.close()

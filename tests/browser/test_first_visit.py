@@ -3,7 +3,7 @@
 Each page is visited once in a window and once on a phone; what was seen there is what all tests ask about.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -223,18 +223,26 @@ def test_nothing_complains_and_nothing_leaves_the_machine(first_visit, page: str
     assert not [url for url in seen.asked if not url.startswith(("http://localhost:", "data:", "blob:"))]
 
 
-def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, visit) -> None:
+@pytest.fixture
+def cold_page(chromium: Browser) -> Iterator[Page]:
+    """Give a page of a profile that has fetched nothing."""
+    context = chromium.new_context(viewport={"width": WINDOW, "height": 900}, locale="en-US")
+    yield context.new_page()
+    context.close()
+
+
+def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, cold_page) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
         held.append(route)
 
-    seen = visit("about:blank", cold=True)
-    seen.page.route("**/assets/script/canvas.js*", hold)
-    seen.page.goto(f"{server.url}/transformer")
-    place = seen.page.locator(".st-key-transformer-hero-canvas")
+    page: Page = cold_page
+    page.route("**/assets/script/canvas.js*", hold)
+    page.goto(f"{server.url}/transformer")
+    place = page.locator(".st-key-transformer-hero-canvas")
     place.wait_for(timeout=LOOK_MS)
-    seen.page.wait_for_function("document.querySelectorAll(\"[class*='-canvas'].stElementContainer\").length > 2")
+    page.wait_for_function("document.querySelectorAll(\"[class*='-canvas'].stElementContainer\").length > 2")
     outlined = "one => getComputedStyle(one, '::after').content !== 'none'"
     mask = place.evaluate("one => getComputedStyle(one, '::after').maskImage")
     assert place.evaluate(outlined)
@@ -242,10 +250,10 @@ def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, v
     assert place.evaluate("one => one.innerText.trim()") == ""
     height = place.bounding_box()["height"]
     while not held:
-        seen.page.wait_for_timeout(50)
+        page.wait_for_timeout(50)
     for route in held:
         route.continue_()
-    settled(seen.page)
+    settled(page)
     assert not place.evaluate(outlined)
     assert place.bounding_box()["height"] == pytest.approx(height, abs=PLACE_PX)
 
