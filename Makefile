@@ -17,7 +17,7 @@ GPU_OPTIONS ?=
 
 # An empty PYTHONDONTWRITEBYTECODE lets each process read what an earlier one compiled: tests start dozens of them.
 # tests/conftest.py puts the long files first, so that no process is left alone with one; xdist would put them last.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 UNITS := -m "not browser and not slow" --ignore tests/browser --ignore tests/oracles
 
 .PHONY: run quick test coverage gpu lint format check clean
@@ -25,6 +25,8 @@ UNITS := -m "not browser and not slow" --ignore tests/browser --ignore tests/ora
 run: $(VENV)/.run
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.headless true
 
+# Tests in the browser wait for it much of their time: one process more than cores leaves none idle.
+test: WORKERS = $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 test: $(VENV)/.dev $(VENV)/.oracles
 	$(PYTEST)
 
