@@ -1,5 +1,7 @@
 """The text box in a browser: keys, growth, the count while one types."""
 
+from settling import settle
+
 LOOK_MS = 60_000
 TEXT = "The little wolf went home."
 TOPS = """() => ['.st-key-reading-bar', '[class*="st-key-chips-"]'].map(
@@ -15,6 +17,7 @@ def test_the_box_grows_over_the_page_counts_and_reads_at_enter(server, visit) ->
     page = visited.page
     page.wait_for_selector(".cs-count", timeout=LOOK_MS)
     page.wait_for_selector(".bar .word", timeout=LOOK_MS)
+    settle(page)
     box = page.locator('[class*="st-key-box-"] textarea')
     rest, tops = box.bounding_box()["height"], page.evaluate(TOPS)
     assert rest < 60
