@@ -128,18 +128,6 @@ def test_numbers_that_are_none_become_not_measured(run, measurement):
         assert (row.parity_max_rel, row.mfu) == (None, None)
 
 
-@pytest.mark.parametrize("nothing", [float("nan"), float("inf")], ids=str)
-def test_a_table_of_another_program_may_say_nothing_as_no_number(measurement, nothing):
-    """Where pandas fills gaps, counts become floats and what is missing nan."""
-    run = Run("r", "t", 1, (), {}, (measurement(mfu=0.5, peak_bytes=7),), "done", imported=True)
-    table = parquet.read_table(io.BytesIO(files.export(run, "parquet")))
-    for column in ("mfu", "peak_bytes"):
-        place = table.column_names.index(column)
-        table = table.set_column(place, column, pa.array([nothing], pa.float64()))
-    (row,) = files.parse("x", _parquet(table)).rows
-    assert (row.mfu, row.peak_bytes) == (None, None)
-
-
 def test_the_lines_are_as_the_recorded_ones(run):
     kinds = [json.loads(line)["kind"] for line in files.export(run, "jsonl").decode().splitlines()]
     assert kinds == ["run", "row", "row", "end"]

@@ -17,6 +17,7 @@ from models.bench.store.validation import (
     kinds,
     nested,
     not_a_run,
+    refuse,
     too_many,
     torn,
 )
@@ -116,6 +117,8 @@ def _from_lines(name: str, text: str) -> Run:
 
 
 def _counted(name: str, head: dict[str, Any] | None, rows: Sequence[Mapping[str, Any]], expected: object) -> Run:
+    if expected is not None and (not isinstance(expected, int) or isinstance(expected, bool)):
+        refuse(name, 1, "row_count", expected)
     if expected is not None and expected != len(rows):
         raise torn(name, f"{len(rows)} rows instead of {expected}")
     return checked_run(name, head, rows)
@@ -188,23 +191,35 @@ def _from_csv(name: str, text: str) -> Run:
     if len(expected) > 1:
         raise torn(name, "the last line is cut short")
     rows = [_typed(name, number, row) for number, row in enumerate(table, 1) if row["cell_id"]]
-    return _counted(name, _csv_head(name, table[0]), rows, int(count) if (count := expected.pop()).isdigit() else None)
+    return _counted(name, _csv_head(name, table[0]), rows, _whole(name, "run_rows", expected.pop()))
 
 
 def _csv_head(name: str, first: Mapping[str, str]) -> dict[str, Any] | None:
     if "run_created_ns" not in first:
         return None
+    created = _whole(name, "run_created_ns", first["run_created_ns"])
     try:
         return {
             "run_id": first.get("run_id"),
             "title": _unquoted(first.get("run_title", "")),
-            "created_ns": int(first["run_created_ns"] or 0),
+            "created_ns": created or 0,
             "ended": first.get("run_ended", ""),
             "environment": json.loads(first.get("run_environment") or "null"),
             "cells": json.loads(first.get("run_cells") or "null"),
         }
     except ValueError as error:
         raise torn(name, "the columns of the run cannot be read") from error
+
+
+def _whole(name: str, column: str, text: str) -> int | None:
+    """Return a whole number of the columns about the run, which stand on the first row; None where there is none."""
+    try:
+        found = _from_text(int, text)
+    except ValueError:
+        refuse(name, 1, column, text)
+    if found is not None and found != int(found):
+        refuse(name, 1, column, text)
+    return None if found is None else int(found)
 
 
 def _to_text(column: str, value: Any) -> str:
@@ -224,11 +239,8 @@ def _typed(name: str, number: int, row: Mapping[str, str]) -> dict[str, Any]:
         elif column in kinds():
             try:
                 found[column] = _from_text(kinds()[column][0], text)
-            except ValueError as error:
-                message = f"{name}, row {number}: {column} cannot be {text[:60]!r}"
-                raise SourceError(
-                    "errors.import_value", message, name=name, row=number, column=column, value=text[:60]
-                ) from error
+            except ValueError:
+                refuse(name, number, column, text)
     return found
 
 
@@ -239,7 +251,7 @@ def _from_text(kind: type, text: str) -> Any:
         return None
     if kind is tuple:
         return json.loads(text)
-    return int(text) if kind is int and re.fullmatch(r"-?\d{1,19}", text) else float(text)
+    return spreadsheet.whole(text) if kind is int and text.lstrip("-").isdecimal() else spreadsheet.number(text)
 
 
 def _entry_text(value: Any) -> str:
@@ -344,8 +356,8 @@ def _saved_again(name: str, file: Any, names: Sequence[str]) -> tuple[dict[str, 
     )
     texts = {column: "" if value is None else str(value) for column, value in first.items()}
     head = _csv_head(name, texts) if texts.get("run_created_ns") else None
-    if head is not None and texts.get("run_rows", "").isdigit():
-        head["row_count"] = int(texts["run_rows"])
+    if head is not None and texts.get("run_rows"):
+        head["row_count"] = _whole(name, "run_rows", texts["run_rows"])
     listed = _entry_value(texts.get("run_json", ""))
     nested_columns = {column for column in names if nested(column)}
     return head, nested_columns & set(listed) if isinstance(listed, list) else nested_columns if head else set()

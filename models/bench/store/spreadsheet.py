@@ -6,6 +6,7 @@ Unambiguous values are read. A rounded number raises an error that names it, bec
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ EXACT = 10**11  # spreadsheets show whole numbers of up to eleven digits as they
 LONGEST_CELL = 32_767  # characters; a spreadsheet cuts what is longer
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:E[+-]?\d+)?", re.IGNORECASE)
-_ROUNDED = re.compile(r"-?\d(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:E[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_ROUNDED = re.compile(r"-?\d(?:[.,]\d+)?E\+?\d+", re.IGNORECASE | re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
+_NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:E[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,20 @@ def restored(
     return found
 
 
+def whole(text: str) -> int:
+    """Return the whole number that a text is, in ASCII digits; ValueError for any other, such as 1_000 or １２."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text[:60]!r} is no whole number")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Return the number that a text is, in ASCII digits alone; ValueError for any other, nan and infinity too."""
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        raise ValueError(f"{text[:60]!r} is no number")
+    return float(text)
+
+
 def iso(ns: int | None) -> str | None:
     """Write nanoseconds since 1970 as an ISO 8601 time in UTC, to the microsecond; None where there is none."""
     if ns is None:
@@ -107,6 +124,8 @@ def nanoseconds(text: str) -> int | None:
 
 def _exact(name: str, number: int, column: str, text: str, row: Mapping[str, str]) -> str:
     """Return a whole number that was written with an exponent: from the time beside it, or as it is where short."""
+    if not math.isfinite(float(text)):
+        return text  # no rounded number, and refused as none
     beside = nanoseconds(row.get(TIMES.get(column, ""), ""))
     if beside is not None:
         return str(beside)

@@ -15,7 +15,7 @@ from models.counting import accounting
 from models.errors import SourceError
 from models.records.cell import Cell
 from models.records.measurement import PROTOCOL_VERSION, Measurement, from_row
-from models.records.run import RUN_ID, Run, clean_title, plain
+from models.records.run import RUN_ID, Run, clean_title
 from models.sources import sizes
 
 PREFIXES = ("impl_", "env_", "reason_")
@@ -71,7 +71,7 @@ def checked_run(name: str, head: Mapping[str, Any] | None, rows: Sequence[Mappin
         raise too_many(name)
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("run_id"), str | None):
-            _bad(name, number, "run_id", row.get("run_id"))
+            refuse(name, number, "run_id", row.get("run_id"))
     ids = {row.get("run_id") for row in rows}
     if len(ids) > 1:
         raise SourceError("errors.import_several", f"{name} holds rows of {len(ids)} runs", name=name)
@@ -108,7 +108,8 @@ def torn(name: str, why: str) -> SourceError:
     return SourceError("errors.import_torn", f"{name} is incomplete: {why}", name=name)
 
 
-def _bad(name: str, row: int, column: str, value: object) -> NoReturn:
+def refuse(name: str, row: int, column: str, value: object) -> NoReturn:
+    """Raise the error for a value that no benchmark writes. row: from 1; 0 for what stands once for the run."""
     shown = repr(value)[:60]
     message = f"{name}, row {row}: {column} cannot be {shown}"
     raise SourceError("errors.import_value", message, name=name, row=row, column=column, value=shown)
@@ -133,7 +134,7 @@ def _row(name: str, number: int, flat: Mapping[str, Any]) -> Measurement:
         row = from_row(kept)
     except ValueError as error:
         column = "state" if "state" in kept else "columns"
-        _bad(name, number, column, kept.get("state", str(error)))
+        refuse(name, number, column, kept.get("state", str(error)))
     _sound(name, number, row)
     return row
 
@@ -142,22 +143,22 @@ def _sound(name: str, number: int, row: Measurement) -> None:
     """Refuse a row that contradicts itself, as the figures rely on it."""
     for column in ("context", "batch"):
         if getattr(row, column) < 1:
-            _bad(name, number, column, getattr(row, column))
+            refuse(name, number, column, getattr(row, column))
     for column in ("run_id", "cell_id"):
         if not getattr(row, column):
-            _bad(name, number, column, "")
+            refuse(name, number, column, "")
     _known(name, number, row)
     if row.state == "unstable" and row.rounds == 0:  # no round was steady: bytes alone
         for column in _TIMES:
             if getattr(row, column):
-                _bad(name, number, column, getattr(row, column))
+                refuse(name, number, column, getattr(row, column))
         return
     if row.measured and not row.prefill_ms_samples:
-        _bad(name, number, "prefill_ms_samples", ())
+        refuse(name, number, "prefill_ms_samples", ())
     if row.measured and row.decode_tokens and not row.decode_ms_samples:
-        _bad(name, number, "decode_ms_samples", ())
+        refuse(name, number, "decode_ms_samples", ())
     if row.rounds is not None and (row.rounds < 1 or len(row.decode_ms_samples) % row.rounds):
-        _bad(name, number, "rounds", row.rounds)
+        refuse(name, number, "rounds", row.rounds)
 
 
 def _known(name: str, number: int, row: Measurement) -> None:
@@ -180,20 +181,18 @@ def _known(name: str, number: int, row: Measurement) -> None:
 
 
 def _value(name: str, number: int, column: str, value: Any) -> Any:
-    kind, optional = kinds()[column]
+    kind, _ = kinds()[column]
     if value is None:
         return None
     if kind is str:
         if not isinstance(value, str) or len(value) > _LONGEST.get(column, _LONGEST_TEXT):
-            _bad(name, number, column, value)
+            refuse(name, number, column, value)
         return value
-    if optional and isinstance(value, float) and not math.isfinite(value):
-        return None  # how a table says that there is none
     if not _is_number(value) or (value < 0 and column != "seed"):
-        _bad(name, number, column, value)
+        refuse(name, number, column, value)
     if kind is int:
         if value != int(value) or not -_LARGEST <= value < _LARGEST:
-            _bad(name, number, column, value)
+            refuse(name, number, column, value)
         return int(value)
     return float(value)
 
@@ -202,10 +201,10 @@ def _samples(name: str, number: int, column: str, value: Any) -> list[float]:
     if value is None:
         return []
     if not isinstance(value, list | tuple) or len(value) > _LONGEST_LIST:
-        _bad(name, number, column, value)
+        refuse(name, number, column, value)
     for sample in value:
         if not _is_number(sample) or sample <= 0:
-            _bad(name, number, column, sample)
+            refuse(name, number, column, sample)
     return [float(sample) for sample in value]
 
 
@@ -215,9 +214,9 @@ def _entry(name: str, number: int, column: str, value: Any, *, inside: bool = Fa
         return [_entry(name, number, column, one, inside=True) for one in value]
     if isinstance(value, str) and len(value) <= _LONGEST["reason"]:
         return value
-    if value is None or isinstance(value, bool | float) or _is_number(value):
-        return plain(value)
-    _bad(name, number, column, value)
+    if value is None or isinstance(value, bool) or _is_number(value):
+        return value
+    refuse(name, number, column, value)
 
 
 def _is_number(value: Any) -> bool:
@@ -231,7 +230,7 @@ def _created(name: str, head: Mapping[str, Any], rows: Sequence[Measurement]) ->
     if known is None:
         known = min((row.started_ns for row in rows if row.started_ns is not None), default=0)
     if not _is_number(known) or not 0 <= known < _LATEST_NS:
-        _bad(name, 0, "created_ns", known)
+        refuse(name, 0, "created_ns", known)
     return int(known)
 
 
@@ -242,7 +241,7 @@ def _cells(name: str, head: Mapping[str, Any], rows: Sequence[Measurement]) -> t
         found = ({column: getattr(row, column) for column in asked} for row in rows)
         return tuple({column: value for column, value in cell.items() if value is not None} for cell in found)
     if not isinstance(cells, list) or len(cells) > MOST_ROWS or not all(isinstance(cell, dict) for cell in cells):
-        _bad(name, 0, "cells", cells)
+        refuse(name, 0, "cells", cells)
     return tuple({str(column): _entry(name, 0, "cells", value) for column, value in cell.items()} for cell in cells)
 
 
