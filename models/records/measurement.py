@@ -24,6 +24,9 @@ STATES = (
     "killed",  # the worker died of a signal
     "failed",  # the worker ended with an error
 )
+# Other programs whose files open as rows. The view of such a row is the name of its program; what that does not say is
+# empty, names of models and number types are as it writes them, and a sample is the mean of a repetition.
+TOOLS = ("llama-bench", "llama-benchy", "GuideLLM", "optimum-benchmark")
 NOISY, UNUSABLE = 0.10, 0.25  # the middle half of the steps against their median, R9
 SENTINEL_DRIFT: Mapping[str, float] = {"cpu": 0.10, "cuda": 0.03}  # from which a machine was not steady, R9
 SENTINEL_SLOWER: Mapping[str, float] = {"cpu": 0.50, "cuda": 0.15}  # than the best of this machine, likewise
@@ -64,8 +67,8 @@ class Measurement:
     device: str
     dtype: str
     decode_tokens: int
-    seed: int
-    view: str = "architecture"  # the same tool chain for all; never mixed with "as_shipped"
+    seed: int | None
+    view: str = "architecture"  # the same tool chain for all; never mixed with "as_shipped", nor with one of TOOLS
     size: str = "bundled"  # the tier of assets/ladder.yaml, or "bundled"
     attention: str = "auto"  # the backend of scaled_dot_product_attention that was asked for
     kernels: str = "fast"  # the implementation of the operators that was asked for: "fast" or "reference"
@@ -151,6 +154,16 @@ class Measurement:
     def timed(self) -> bool:
         """Return whether the row carries times: a measured one without a steady round has its bytes alone."""
         return self.state == "ok" or (self.state == "unstable" and bool(self.prefill_ms_samples))
+
+    @property
+    def tool(self) -> str:
+        """Return the other program that measured the row; "" for this one."""
+        return self.view if self.view in TOOLS else ""
+
+    @property
+    def in_rounds(self) -> bool:
+        """Return whether its samples fall into rounds, as every comparison needs: other programs may not say so."""
+        return not self.tool or bool(self.rounds)
 
     @property
     def captured(self) -> bool:

@@ -122,7 +122,7 @@ def test_what_was_not_measured_is_refused_for_that_and_for_nothing_else(cell):
 
 
 def test_every_reason_is_tried_here_and_has_its_words():
-    assert {*OTHERWISE, "unmeasured", "unmeasured_there", "once"} == set(REASONS)
+    assert {*OTHERWISE, "unmeasured", "unmeasured_there", "rounds", "once"} == set(REASONS)
     for lang in i18n.LANGS:
         assert all(i18n.has(lang, f"store.refused.{reason}") for reason in REASONS)
 

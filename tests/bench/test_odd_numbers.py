@@ -75,6 +75,16 @@ def test_no_number_of_a_line_is_refused(run, column):
         refused(lines_with(run, 2, **{column: value}), 2, column)
 
 
+@pytest.mark.parametrize("text", ["1_000", "１２", "1_000.5", "+5", "0x10", "nan"])
+@pytest.mark.parametrize("column", ["context", "decode_ms_samples"])
+def test_what_is_no_number_of_json_is_refused_where_it_stands(run, column, text):
+    lines = files.export(run, "jsonl").decode().splitlines()
+    there = '"context": 128' if column == "context" else '"decode_ms_samples": [1.0, 2.0'
+    assert there in lines[2]
+    lines[2] = lines[2].replace(there, f'"{column}": {"[1.0, " * (column != "context")}{text}')
+    refused("\n".join(lines).encode(), 2, column)
+
+
 @pytest.mark.parametrize("column", NUMBERS)
 def test_no_number_of_a_parquet_file_is_refused(run, column):
     for value in NO_NUMBERS:

@@ -30,7 +30,7 @@ _SAME: tuple[tuple[str, Callable[[Measurement], Any]], ...] = (
     ("experts", lambda row: row.experts),
     ("captured", lambda row: row.captured),
 )
-REASONS = (*(name for name, _ in _SAME), "unmeasured", "unmeasured_there", "state", "once")
+REASONS = (*(name for name, _ in _SAME), "unmeasured", "unmeasured_there", "state", "rounds", "once")
 
 # What may differ, as it can be the very thing that is compared, but has to be said.
 _MOMENT = ("sm_clock_mhz", "temperature_c")  # of the machine, other at every look
@@ -102,10 +102,12 @@ def compare(a: Run, b: Run) -> Comparison:
         else:
             other = _most_similar(row, left)
             del free[id(other)]
-            if row.timed and other.timed:
-                pairs.append(_pair(row, other))
-            else:
+            if not (row.timed and other.timed):
                 refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
+            elif not (row.in_rounds and other.in_rounds):
+                refused.append(Refusal(row, False, "rounds", {"tool": row.tool}))
+            else:
+                pairs.append(_pair(row, other))
     return Comparison(tuple(pairs), (*refused, *_further(a, b, mine, (free[key] for key in free if key not in named))))
 
 
@@ -127,8 +129,11 @@ def rounds(row: Measurement, phase: str) -> Rounds:
 
 
 def of_same_turns(a: Measurement, b: Measurement) -> bool:
-    """Return whether the rounds of two rows were made in the same turns: not where one of them left a round out."""
-    return not (a.rounds_unsteady or b.rounds_unsteady)
+    """Return whether the rounds of two rows were made in the same turns: not where one of them left a round out.
+
+    Other programs measure one cell after the other.
+    """
+    return not (a.rounds_unsteady or b.rounds_unsteady or a.tool or b.tool)
 
 
 class _Index:

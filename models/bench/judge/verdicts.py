@@ -31,9 +31,9 @@ def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
 
     Rows are compared only where size, view, number type, device, kernels, attention and tokens agree, and where both
     replay captured steps or neither does. Cells at a largest batch are left out, since they differ in batch, and so is
-    a cell or a phase without samples, as of one that had no steady round.
+    a cell or a phase without samples, as of one that had no steady round, or whose samples are not of rounds.
     """
-    measured = [row for row in rows if row.timed and not row.batch_limit]
+    measured = [row for row in rows if row.timed and row.in_rounds and not row.batch_limit]
     kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
     for row in measured:
         kinds.setdefault(_kind(row), {}).setdefault(row.architecture, {})[row.context] = row
@@ -57,6 +57,8 @@ def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
 
 
 def _were_interleaved(a: Measurement, b: Measurement) -> bool:
-    """Return whether two cells were interleaved; cells without times count as interleaved."""
+    """Return whether two cells were interleaved; cells without times count as interleaved, other programs' do not."""
+    if a.tool or b.tool:
+        return False
     spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
     return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from models.bench.store import columnar, spreadsheet
+from models.bench.store.foreign import opening
+from models.bench.store.malformed import odd_number
 from models.bench.store.recorded import write_lines
 from models.bench.store.texts import RUN_COLUMNS, counted, head_of, of_run, table, to_text, typed, whole_of_run
-from models.bench.store.validation import MOST_COLUMNS, MOST_ROWS, kinds, not_a_run, too_many, torn
+from models.bench.store.validation import MOST_COLUMNS, MOST_ROWS, kinds, not_a_run, refuse, too_many, torn
 from models.errors import SourceError
 from models.records.run import Run
 
@@ -41,7 +43,7 @@ def export(run: Run, fmt: str, *, words: Words | None = None) -> bytes:
 
 
 def parse(name: str, data: bytes) -> Run:
-    """Parse a run from an exported JSONL, CSV or Parquet file; the format is detected from the content.
+    """Parse a run from an exported JSONL, CSV or Parquet file, or one of another program, detected from the content.
 
     Raises SourceError with a sentence for any other, incomplete, too large or hostile file.
     """
@@ -52,6 +54,9 @@ def parse(name: str, data: bytes) -> Run:
         if data[:4] == b"PAR1":
             return columnar.read(name, data)
         text = spreadsheet.text_of(name, data)
+        of_another = opening.read(name, data, text)
+        if of_another is not None:
+            return of_another
         return _from_lines(name, text) if text.lstrip()[:1] == "{" else _from_csv(name, text)
     except csv.Error as error:
         raise torn(name, str(error)) from error
@@ -66,15 +71,7 @@ def _from_lines(name: str, text: str) -> Run:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        try:
-            entry = json.loads(line)
-            json.dumps(entry, ensure_ascii=False).encode()  # half of a letter, which no database takes, is refused
-        except UnicodeEncodeError as error:
-            raise not_a_run(name) from error
-        except ValueError as error:
-            raise torn(name, f"line {number} cannot be read") from error
-        if not isinstance(entry, dict):
-            raise not_a_run(name)
+        entry = _entry(name, line, number, row=len(rows) + (head is not None))
         kind = entry.pop("kind", "row")
         if kind == "run":
             if head is not None:
@@ -89,6 +86,22 @@ def _from_lines(name: str, text: str) -> Run:
     if "row_count" in head and "ended" not in head:
         raise torn(name, "the last line is missing")
     return counted(name, head, rows, head.get("row_count"))
+
+
+def _entry(name: str, line: str, number: int, *, row: int) -> dict[str, Any]:
+    """Return the object of a line. row: which row of the run it is, 0 for its head."""
+    try:
+        entry = json.loads(line)
+        json.dumps(entry, ensure_ascii=False).encode()  # half of a letter, which no database takes, is refused
+    except UnicodeEncodeError as error:
+        raise not_a_run(name) from error
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError) and (odd := odd_number(line, error)):
+            refuse(name, row, *odd)
+        raise torn(name, f"line {number} cannot be read") from error
+    if not isinstance(entry, dict):
+        raise not_a_run(name)
+    return entry
 
 
 def _csv(run: Run) -> str:

@@ -21,6 +21,7 @@ from models.sources import sizes
 PREFIXES = ("impl_", "env_", "reason_")
 MOST_ROWS = 2_000  # of a file: ours have at most 128 cells, some of them measured again
 MOST_COLUMNS = 1000
+MOST_MS = 1e11  # of a time of another program: three years, beyond which its unit is another
 _LONGEST = {"reason": 20_000}
 _LONGEST_TEXT = 2000
 _LONGEST_LIST = 1_000_000
@@ -30,10 +31,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,3})?")
 _RESERVED = ("reason_lang", "reason_key")  # names of the function that fills a reason's sentence
 
+_NAMES = ("architecture", "source", "device", "dtype", "attention", "kernels", "experts", "size")
+_MILLISECONDS = (
+    "prefill_ms_samples", "decode_ms_samples", "first_token_ms_samples", "e2e_ms_samples", "ttft_ms_med", "tpot_ms_med",
+)  # fmt: skip
 # What a row without a steady round does not have.
 _TIMES = (
-    "prefill_ms_samples", "decode_ms_samples", "first_token_ms_samples", "e2e_ms_samples", "ttft_ms_med",
-    "ttft_iqr_rel", "tpot_ms_med", "tpot_iqr_rel", "decode_tokens_per_s", "e2e_tokens_per_s", "mbu", "mfu",
+    *_MILLISECONDS, "ttft_iqr_rel", "tpot_iqr_rel", "decode_tokens_per_s", "e2e_tokens_per_s", "mbu", "mfu",
     "launch_fraction",
 )  # fmt: skip
 
@@ -147,23 +151,46 @@ def _sound(name: str, number: int, row: Measurement) -> None:
     for column in ("run_id", "cell_id"):
         if not getattr(row, column):
             refuse(name, number, column, "")
-    _known(name, number, row)
+    if row.tool:
+        _of_another(name, number, row)
+    else:
+        _known(name, number, row)
     if row.state == "unstable" and row.rounds == 0:  # no round was steady: bytes alone
         for column in _TIMES:
             if getattr(row, column):
                 refuse(name, number, column, getattr(row, column))
         return
-    if row.measured and not row.prefill_ms_samples:
+    if row.measured and not row.tool and not row.prefill_ms_samples:
         refuse(name, number, "prefill_ms_samples", ())
-    if row.measured and row.decode_tokens and not row.decode_ms_samples:
+    if row.measured and not row.tool and row.decode_tokens and not row.decode_ms_samples:
         refuse(name, number, "decode_ms_samples", ())
     if row.rounds is not None and (row.rounds < 1 or len(row.decode_ms_samples) % row.rounds):
         refuse(name, number, "rounds", row.rounds)
 
 
+def _of_another(name: str, number: int, row: Measurement) -> None:
+    """Refuse a row of another program without a time or with one of years, and names that a page cannot show."""
+    for column in _NAMES:
+        if getattr(row, column) != clean_title(getattr(row, column)):
+            refuse(name, number, column, getattr(row, column))
+    if not row.architecture or row.architecture in _architectures():
+        refuse(name, number, "architecture", row.architecture)
+    times = {column: getattr(row, column) for column in _MILLISECONDS}
+    every = {column: found if isinstance(found, tuple) else (found,) for column, found in times.items() if found}
+    if row.measured and not (every or row.decode_tokens_per_s or row.e2e_tokens_per_s):
+        refuse(name, number, "prefill_ms_samples", ())
+    for column, found in every.items():
+        if max(found) > MOST_MS:
+            refuse(name, number, column, max(found))
+
+
+def _architectures() -> tuple[str, ...]:
+    return tuple(sizes.tier("bundled").models)
+
+
 def _known(name: str, number: int, row: Measurement) -> None:
     """Refuse an architecture, a device, a number type or a way of measuring that no page can draw."""
-    architectures = tuple(sizes.tier("bundled").models)
+    architectures = _architectures()
     for column, choices, known in (
         ("architecture", architectures, row.architecture in architectures),
         ("device", ("cpu", "cuda", "cuda:0"), _DEVICE.fullmatch(row.device)),
