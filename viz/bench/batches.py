@@ -10,7 +10,7 @@ from models.records.interval import Interval
 from models.records.measurement import MEASURED, Measurement
 from models.records.trace import NamedArray
 from viz.bench.findings import strips_finding, trade_finding
-from viz.bench.rows import Series, is_degraded, series_of, state_of
+from viz.bench.rows import Series, is_degraded, milliseconds_of, series_of, state_of
 from viz.charts.plot_line import PlotLine
 from viz.charts.plots import points_plot
 from viz.charts.strips import ChartStrip, strips_chart
@@ -104,7 +104,7 @@ def pareto(rows: Iterable[Measurement], *, theme: Theme, t: Translate, context: 
 
 def _step_ms(row: Measurement) -> float | None:
     """Return the median time of a decoding step of a measured row."""
-    samples = row.decode_ms_samples if row.state in MEASURED else ()
+    samples = milliseconds_of(row, "decode") if row.state in MEASURED else ()
     return float(np.median(samples)) if len(samples) else None
 
 

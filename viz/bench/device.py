@@ -13,7 +13,7 @@ from viz.bench.findings import strips_finding
 from viz.bench.rows import Series, batches_of, is_degraded, series_of
 from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
-from viz.look.labels import Translate, short
+from viz.look.labels import Translate, architecture_name, short
 from viz.look.theme import Theme
 from viz.look.vega import styled, table
 
@@ -109,8 +109,8 @@ def sentinel_strip(rows: Iterable[Measurement], *, limit: float, theme: Theme, t
     drift = readings.max(1) / readings.min(1) - 1
     marks = [
         {"x": i + 1, "before": float(before), "after": float(after), "color": theme.color(row.architecture),
-         "moved": bool(moved > limit), "shape": theme.markers.get(row.architecture, "circle"),
-         "name": t(f"viz.architecture.{row.architecture}"), "context": f"{row.context:,}", "drift": f"{moved:.1%}"}
+         "moved": bool(moved > limit), "shape": theme.marker(row.architecture),
+         "name": architecture_name(row.architecture, t), "context": f"{row.context:,}", "drift": f"{moved:.1%}"}
         for i, (row, (before, after), moved) in enumerate(zip(timed, pace, drift, strict=True))
     ]  # fmt: skip
     chart = styled(_pace(marks, limit, theme, t), theme, height=190)

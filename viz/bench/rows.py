@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from models.records.measurement import Measurement
-from viz.look.labels import Translate
+from models.records.measurement import TOOLS, Measurement
+from viz.look.labels import Translate, architecture_name
 from viz.look.theme import LIGHT
 
 # Rows that differ in one of these are never one line.
@@ -51,6 +51,21 @@ def series_of(rows: Iterable[Measurement], *, t: Translate, among: Sequence[Meas
     return [Series("-".join(key), key[0], " · ".join(_named(key, differing, t)), tuple(groups[key])) for key in ordered]
 
 
+def milliseconds_of(row: Measurement, phase: str) -> Sequence[float]:
+    """Return the samples of "prefill" or "decode"; of another program's row without any, its middle time alone."""
+    samples, middle = {
+        "prefill": (row.prefill_ms_samples, row.ttft_ms_med),
+        "decode": (row.decode_ms_samples, row.tpot_ms_med),
+    }[phase]
+    return (middle,) if row.tool and not samples and middle else samples
+
+
+def tools_note(rows: Iterable[Measurement], t: Translate) -> list[str]:
+    """Say of which other programs there are rows, and what their times are; nothing where there are none."""
+    tools = dict.fromkeys(row.tool for row in rows if row.tool)
+    return [t("viz.bench.note_tools", tools=", ".join(tools))] if tools else []
+
+
 def batches_of(rows: Iterable[Measurement]) -> list[int]:
     """Return the batch sizes in order."""
     return sorted({row.batch for row in rows})
@@ -66,7 +81,8 @@ def is_degraded(row: Measurement) -> bool:
 
 
 def _named(key: tuple[str, ...], differing: Sequence[str], t: Translate) -> Iterable[str]:
-    yield t(f"viz.architecture.{key[0]}")
+    yield architecture_name(key[0], t)
     for name, value in zip(differing, key[1:], strict=True):
-        if USUAL.get(name) != value:
-            yield t(f"viz.bench.{name}.{value}") if name in ("kernels", "view", "experts") else value
+        if value and USUAL.get(name) != value:
+            told = name in ("kernels", "view", "experts") and value not in TOOLS
+            yield t(f"viz.bench.{name}.{value}") if told else value

@@ -10,7 +10,7 @@ from models.records.measurement import Measurement
 from models.records.trace import NamedArray
 from viz.bench.findings import context_finding
 from viz.bench.lines import Part, Quantity, context_figure, data_key, drawn, panels_of, parts_of, pooled
-from viz.bench.rows import Series, is_degraded
+from viz.bench.rows import Series, is_degraded, milliseconds_of, tools_note
 from viz.figure import Figure, figure
 from viz.look.axes import ChartAxis
 from viz.look.labels import Translate, seconds
@@ -47,7 +47,7 @@ def decode_vs_context(
     notes += [t("viz.decode_vs_context.note_floor")] if any(line.floor for p in panels for line in p.lines) else []
     notes += [_waiting_note(rows, t)] if waits else []
     axis = ChartAxis(t("viz.axis.decode"), "seconds", log=True)
-    notes += _hollow_note(rows, t)
+    notes += [*_hollow_note(rows, t), *tools_note(rows, t)]
     batches = [batch for batch, _ in parts]
     finding = context_finding(panels, batches, "viz.decode_vs_context.finding", seconds, t)
     return context_figure(
@@ -80,7 +80,7 @@ def prefill_vs_context(
             if fitted := found.get((batch, series.key)):
                 values = np.array([fitted.value, fitted.low, fitted.high])
                 data[f"{data_key(series.key, batch, parts)}_exponent"] = NamedArray(values, ("value_low_high",))
-    words = [*([t("viz.prefill_vs_context.note")] if found else []), *_hollow_note(rows, t)]
+    words = [*([t("viz.prefill_vs_context.note")] if found else []), *_hollow_note(rows, t), *tools_note(rows, t)]
     axis = ChartAxis(t("viz.axis.prefill"), "seconds", log=True)
     batches = [batch for batch, _ in parts]
     finding = context_finding(panels, batches, "viz.prefill_vs_context.finding", seconds, t)
@@ -90,11 +90,11 @@ def prefill_vs_context(
 
 
 def _decode_seconds(row: Measurement) -> list[float]:
-    return [v / 1e3 for v in row.decode_ms_samples]
+    return [v / 1e3 for v in milliseconds_of(row, "decode")]
 
 
 def _prefill_seconds(row: Measurement) -> list[float]:
-    return [v / 1e3 for v in row.prefill_ms_samples]
+    return [v / 1e3 for v in milliseconds_of(row, "prefill")]
 
 
 def _wait(row: Measurement) -> float | None:
@@ -136,7 +136,9 @@ def _exponents(parts: Sequence[Part], fit: Fit | None) -> dict[tuple[int, str], 
 
 
 def _prefills(series: Series) -> dict[int, list[float]]:
-    return pooled(series.rows, _prefill_seconds)
+    """Pool the samples of each context that are of rounds: only those can be fitted."""
+    rows = [row for row in series.rows if row.in_rounds and row.prefill_ms_samples]
+    return pooled(rows, _prefill_seconds)
 
 
 def _exponent_texts(found: Interval, t: Translate) -> Sequence[str]:

@@ -87,12 +87,12 @@ def _strokes(
 ) -> Layers:
     dash = alt.StrokeDash(
         "architecture:N",
-        scale=alt.Scale(domain=names, range=[list(theme.dashes.get(n, (1, 0))) for n in names]),
+        scale=alt.Scale(domain=names, range=[list(theme.dash(n)) for n in names]),
         legend=None,
     )
     shape = alt.Shape(
         "architecture:N",
-        scale=alt.Scale(domain=names, range=[theme.markers.get(n, "circle") for n in names]),
+        scale=alt.Scale(domain=names, range=[theme.marker(n) for n in names]),
         legend=None,
     )
     points = table([_row(line, x=a, y=b) for line in lines for a, b in line.points])

@@ -117,7 +117,7 @@ def _marks(rows: Sequence[tuple[ChartStrip, float]], x: alt.X, theme: Theme) -> 
     bars, whiskers, mains, dots = [], [], [], []
     for strip, y in rows:
         own = theme.color(strip.architecture)
-        here = {"y": y, "color": own, "shape": theme.markers.get(strip.architecture, "circle")}
+        here = {"y": y, "color": own, "shape": theme.marker(strip.architecture)}
         here["fill"] = theme.card if strip.drawn_hollow else own
         if strip.bar is not None:
             bars.append({**here, "value": 0.0, "end": strip.bar})

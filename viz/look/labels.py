@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from models.looks import looks
 from models.units import duration, number
 from models.units import size as binary_size
 
@@ -21,6 +22,11 @@ def size(count: float) -> str:
 def seconds(value: float) -> str:
     """Write a time as models.units.duration does: 12.5 ms."""
     return duration(value)
+
+
+def architecture_name(architecture: str, t: Translate) -> str:
+    """Return the name of an architecture in the visitor's language, and any other name as it is."""
+    return t(f"viz.architecture.{architecture}") if architecture in looks() else architecture
 
 
 def template(t: Translate, key: str, *names: str, **values: object) -> str:

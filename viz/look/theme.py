@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,11 @@ FONT = (
     "'Pretendard Variable', Pretendard, 'Noto Sans KR', 'Apple SD Gothic Neo', 'Malgun Gothic', system-ui, sans-serif"
 )
 MONO = "'JetBrains Mono Variable', 'JetBrains Mono', 'Pretendard Variable', Pretendard, 'Noto Sans KR', monospace"
+
+
+# Of names that are no architecture of ours: they are drawn in ink.
+_NEUTRAL_MARKERS = ("circle", "square", "diamond", "triangle-up", "triangle-down")
+_NEUTRAL_DASHES = ((1, 0), (7, 3), (2, 2), (12, 3, 3, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,15 @@ class Theme:
     def color(self, architecture: str) -> str:
         """Return the colour of an architecture, ink for one the look does not know."""
         return self.colors.get(architecture, self.ink)
+
+    def marker(self, architecture: str) -> str:
+        """Return the marker of an architecture; one that the look does not know has that of its name, in every figure."""
+        return self.markers.get(architecture) or _NEUTRAL_MARKERS[_hash(architecture) % len(_NEUTRAL_MARKERS)]
+
+    def dash(self, architecture: str) -> tuple[int, ...]:
+        """Return the dash of an architecture, and of any other name likewise."""
+        of_name = _NEUTRAL_DASHES[_hash(architecture) // len(_NEUTRAL_MARKERS) % len(_NEUTRAL_DASHES)]
+        return self.dashes.get(architecture) or of_name
 
     def mixer_color(self, mixer: str) -> str:
         """Return the colour of a mixer: that of the architecture made of it."""
@@ -127,6 +142,11 @@ def _linear(color: str) -> npt.NDArray[np.float64]:
     srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     linear: npt.NDArray[np.float64] = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     return linear
+
+
+def _hash(name: str) -> int:
+    """Return a number of a name that is the same in every process."""
+    return crc32(name.encode())
 
 
 @cache

@@ -99,11 +99,12 @@ def _facts(run: Run, words: Words) -> list[tuple[str, str]]:
     origin = words("store.report.recorded") if run.recorded else words("store.report.imported") if run.imported else ""
     ended = words(f"store.report.{run.ended if run.ended in ('done', 'cancelled') else 'open'}")
     facts = {
-        "when": datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "when": datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+        * (run.created_ns > 0),
         "machine": str(run.environment.get("host_cpu") or ""),
         "ended": f"{ended} ({origin})" if origin else ended,
         "rows": words("store.report.count", measured=measured, total=max(len(run.cells), len(run.current))),
-        "protocol": ", ".join(sorted({str(row.protocol_version) for row in run.current})),
+        "protocol": ", ".join(sorted({str(row.protocol_version) for row in run.current if row.protocol_version})),
         "id": run.run_id,
         "fingerprint": fingerprint(run),
     }
@@ -131,8 +132,8 @@ def _cells(row: Measurement, words: Words) -> dict[str, str]:
         "device": str(row.environment.get("device_name") or row.device),
         "dtype": row.dtype,
         "state": row.state,
-        "prefill": _time(row.prefill_ms_samples),
-        "decode": _time(row.decode_ms_samples),
+        "prefill": _time(row.prefill_ms_samples, row.ttft_ms_med if row.tool else None),
+        "decode": _time(row.decode_ms_samples, row.tpot_ms_med if row.tool else None),
         "rate": "" if row.decode_tokens_per_s is None else f"{row.decode_tokens_per_s:,.1f}",
         "cache": "" if row.cache_bytes is None else units.size(row.cache_bytes),
         "peak": "" if row.peak_bytes is None else units.size(row.peak_bytes),
@@ -141,9 +142,10 @@ def _cells(row: Measurement, words: Words) -> dict[str, str]:
     }
 
 
-def _time(samples: tuple[float, ...]) -> str:
+def _time(samples: tuple[float, ...], middle: float | None) -> str:
+    """Write the median of samples with its quartiles; where there are none, a middle time that a file stated."""
     if not samples:
-        return ""
+        return units.number(middle) if middle else ""
     found = spread(samples)
     return f"{units.number(found.median)} ({units.number(found.low)}–{units.number(found.high)})"
 
@@ -158,7 +160,7 @@ def _colors() -> str:
 
 
 def _name(architecture: str, words: Words) -> str:
-    return _word(words, f"nav.{architecture}", architecture)
+    return words(f"nav.{architecture}") if architecture in looks() else architecture
 
 
 def _reason(row: Measurement, words: Words) -> str:

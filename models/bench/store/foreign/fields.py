@@ -77,7 +77,7 @@ class Fields:
             time = Fields(self.name, self.tool, self.row, {field: value}, self.path).number(field, most=MOST_MS / ms)
             if time is None:
                 self.refuse(field, value)
-            found.append(time * ms)
+            found.append(time * ms if ms >= 1 else time / round(1 / ms))  # 71632900 ns are 71.6329 ms
         return tuple(time for time in found if time)
 
     def moment(self, field: str) -> int | None:
