@@ -33,8 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compared.add_argument("run", metavar="RUN", help="the id of a run, its beginning, or last")
     compared.add_argument("other", metavar="OTHER", help="the run that it is compared with")
     compared.add_argument("--json", action="store_true", help="print JSON")
-    imported = does.add_parser("import", help="take over exported files")
-    imported.add_argument("files", nargs="+", type=Path, metavar="FILE", help="exported as JSONL, CSV or Parquet")
+    imported = does.add_parser("import", help="take over exported files, and those of other programs")
+    imported.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="exported as JSONL, CSV or Parquet, or of llama-bench, llama-benchy, GuideLLM or optimum-benchmark",
+    )
     judged = does.add_parser("predictions", help="set what was predicted against what was measured, for each device")
     judged.add_argument("--json", action="store_true", help="print JSON")
     deleted = does.add_parser("delete", help="delete runs and their rows for good")

@@ -8,7 +8,7 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
@@ -102,8 +102,8 @@ def to_csv(data: Mapping[str, NamedArray]) -> bytes:
         return _csv(*data.values())
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in data.items():
-            archive.writestr(f"{_NO_NAME.sub('_', name)}.csv", _csv(array))
+        for name, array in zip(_file_names(data), data.values(), strict=True):
+            archive.writestr(f"{name}.csv", _csv(array))
     return out.getvalue()
 
 
@@ -111,11 +111,21 @@ def to_npz(data: Mapping[str, NamedArray]) -> bytes:
     """Write arrays as NPZ; the names of the dimensions follow each as <name>.dims."""
     out = io.BytesIO()
     arrays: dict[str, Any] = {}
-    for name, array in data.items():
+    for name, array in zip(_file_names(data), data.values(), strict=True):
         arrays[name] = array.values
         arrays[f"{name}.dims"] = np.array(array.dims)
     np.savez_compressed(out, **arrays)
     return out.getvalue()
+
+
+def _file_names(names: Iterable[str]) -> list[str]:
+    """Return a name of a file for each array: the name of a series may come with a file of another program."""
+    found: list[str] = []
+    for name in names:
+        plain = _NO_NAME.sub("_", name).lstrip(".") or "_"
+        count = sum(other == plain or other.startswith(f"{plain} (") for other in found)
+        found.append(f"{plain} ({count + 1})" if count else plain)
+    return found
 
 
 def _csv(array: NamedArray) -> bytes:

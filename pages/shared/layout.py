@@ -209,7 +209,9 @@ def _bar(name: str, count: int, most: int) -> html.Html:
 
 
 def moment_text(ns: int, *, seconds: bool = False) -> str:
-    """Write a time since 1970 in nanoseconds as a date and a time of day here: 2026-11-28 15:17."""
+    """Write a time since 1970 in nanoseconds as a date and a time of day here: 2026-11-28 15:17; 0 is no time."""
+    if not ns:
+        return "–"
     moment = datetime.fromtimestamp(ns / 1e9, tz=UTC).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 

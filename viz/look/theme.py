@@ -59,7 +59,7 @@ class Theme:
         return self.colors.get(architecture, self.ink)
 
     def marker(self, architecture: str) -> str:
-        """Return the marker of an architecture; one that the look does not know has that of its name, in every figure."""
+        """Return the marker of an architecture; any other name has one of its own, the same in every figure."""
         return self.markers.get(architecture) or _NEUTRAL_MARKERS[_hash(architecture) % len(_NEUTRAL_MARKERS)]
 
     def dash(self, architecture: str) -> tuple[int, ...]:

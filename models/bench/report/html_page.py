@@ -99,8 +99,7 @@ def _facts(run: Run, words: Words) -> list[tuple[str, str]]:
     origin = words("store.report.recorded") if run.recorded else words("store.report.imported") if run.imported else ""
     ended = words(f"store.report.{run.ended if run.ended in ('done', 'cancelled') else 'open'}")
     facts = {
-        "when": datetime.fromtimestamp(run.created_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
-        * (run.created_ns > 0),
+        "when": _when(run.created_ns),
         "machine": str(run.environment.get("host_cpu") or ""),
         "ended": f"{ended} ({origin})" if origin else ended,
         "rows": words("store.report.count", measured=measured, total=max(len(run.cells), len(run.current))),
@@ -109,6 +108,11 @@ def _facts(run: Run, words: Words) -> list[tuple[str, str]]:
         "fingerprint": fingerprint(run),
     }
     return [(words(f"store.report.{name}"), text) for name, text in facts.items() if text]
+
+
+def _when(ns: int) -> str:
+    """Write a time; "" for 0, where a file has none."""
+    return datetime.fromtimestamp(ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC") if ns else ""
 
 
 def _table(run: Run, words: Words) -> tuple[dict[str, str], list[list[str]], list[tuple[str, str]]]:

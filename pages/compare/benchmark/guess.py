@@ -9,6 +9,7 @@ from models.bench.plan.plan import Plan
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.address import PAGE
+from pages.compare.benchmark.naming import series_name
 from pages.compare.benchmark.verdicts import sentence
 from pages.shared import notices
 from pages.shared.words import units
@@ -73,7 +74,7 @@ def _cache_bytes(rows: Sequence[Measurement], name: str) -> str:
     least = min(sizes, key=lambda one: sizes[one])
     if sizes[name] == sizes[least]:
         return t("benchmark.guess.right", why=units.size(sizes[name]))
-    values = {"least": t(f"nav.{least}"), "small": units.size(sizes[least]), "own": units.size(sizes[name])}
+    values = {"least": series_name(least), "small": units.size(sizes[least]), "own": units.size(sizes[name])}
     return t("benchmark.guess.carries_more", **values)
 
 
@@ -101,8 +102,8 @@ def _timed(rows: Sequence[Measurement], phase: str, name: str) -> str:
     beaten = [one for one in judged if one.found.kind == ("slower" if one.a.architecture == name else "faster")]
     if beaten:
         said = beaten[0]
-        names = (t(f"nav.{row.architecture}") for row in (said.a, said.b))
+        names = (series_name(row.architecture) for row in (said.a, said.b))
         return t("benchmark.guess.beaten", count=len(beaten), why=sentence(said.found, *names, margin=said.margin))
     alike = [one for one in judged if one.found.kind == "indistinguishable"]
-    others = ", ".join(t(f"nav.{(one.b if one.a.architecture == name else one.a).architecture}") for one in alike)
+    others = ", ".join(series_name((one.b if one.a.architecture == name else one.a).architecture) for one in alike)
     return t("benchmark.guess.shared", others=others) if alike else t("benchmark.guess.first")

@@ -8,6 +8,7 @@ from pages.compare.benchmark import (
     comparison,
     guess,
     live,
+    other_tools,
     planning,
     predictions,
     provenance,
@@ -40,6 +41,7 @@ with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
         shown = runs.drawn(run)
         other = runs.other(shown)
         results.failures(shown)
+        other_tools.told(shown)
         rows.missing(run)
 if run is not None and shown is not None:
     with notices.guarded():

@@ -12,6 +12,7 @@ from models.records.measurement import Measurement
 from models.records.run import Run, fingerprint
 from models.sources import sizes
 from pages.compare.benchmark.address import PAGE
+from pages.compare.benchmark.naming import series_class, series_name
 from pages.compare.benchmark.results import cell_name
 from pages.shared import html, notices, unfolding
 from pages.shared.implementation import implementation
@@ -29,6 +30,7 @@ VERSIONS = (
     "python", "torch", "transformers", "numba", "numpy", "mamba_ssm", "causal_conv1d", "cuda", "driver", "tf32",
     "commit",
 )  # fmt: skip
+TOOL = ("tool", "tool_version")  # where another program has measured
 NAMED = {"view": "benchmark.views", "kernels": "benchmark.kernel", "experts": "benchmark.expert"}
 SETTINGS = ("size", "dtype", "view", "attention", "kernels", "experts", "decode_tokens", "rounds", "threads", "seed")
 
@@ -48,11 +50,14 @@ def _about(run: Run) -> Iterable[tuple[str, str]]:
     yield t("benchmark.provenance.run"), run.run_id
     yield t("benchmark.provenance.fingerprint"), fingerprint(run)
     yield t("benchmark.provenance.when"), _span(rows)
-    for name in (*MACHINE, *VERSIONS):
+    for name in (*TOOL, *MACHINE, *VERSIONS):
         yield t(f"benchmark.provenance.{name}"), _listed(name, [row.environment.get(name) for row in rows])
+    others = dict.fromkeys(name for row in rows if row.tool for name in row.environment)
+    for name in (name for name in others if name not in (*TOOL, *MACHINE, *VERSIONS)):  # as its program calls it
+        yield name, _listed(name, [row.environment.get(name) for row in rows])
     for name in SETTINGS:
         yield t(f"benchmark.provenance.{name}"), _listed(name, [getattr(row, name) for row in rows])
-    yield t("benchmark.provenance.protocol"), _listed("protocol", [row.protocol_version for row in rows])
+    yield t("benchmark.provenance.protocol"), _listed("protocol", [row.protocol_version or None for row in rows])
 
 
 def _facts(facts: Iterable[tuple[str, str]]) -> html.Html:
@@ -103,7 +108,7 @@ def _model(architecture: str, source: str, config_hash: str, rows: Sequence[Meas
     total, active = (
         "" if count is None else units.compact(count) for count in (rows[0].params_total, rows[0].params_active)
     )
-    name = html.heading(t(f"nav.{architecture}"), class_=f"cs-{architecture}")
+    name = html.heading(series_name(architecture), class_=series_class(architecture))
     return html.row(name, source, total, active, config_hash, html.element("td", code, class_="cs-say"))
 
 

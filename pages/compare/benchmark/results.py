@@ -16,6 +16,7 @@ from models.records.measurement import CPU_WAITED, SENTINEL_DRIFT, Measurement
 from models.records.run import Run
 from pages.compare.benchmark import live
 from pages.compare.benchmark.address import PAGE
+from pages.compare.benchmark.naming import series_name
 from pages.shared import figure, layout, notices, style
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
@@ -93,7 +94,7 @@ def _room(run: Run) -> list[str]:
             fits = max((one.context for one in alike if one.measured and one.context < row.context), default=None)
             least = min(one.context for one in alike if one.state == "oom")
             if fits is not None and row.context == least:
-                name = t(f"nav.{row.architecture}")
+                name = series_name(row.architecture)
                 found.append(
                     t("benchmark.room", name=name, batch=row.batch, fits=units.count(fits), full=units.count(least))
                 )
@@ -103,7 +104,7 @@ def _room(run: Run) -> list[str]:
 def cell_name(row: Measurement) -> str:
     """Name the cell of a row."""
     key = "benchmark.cell" if row.batch == 1 else "benchmark.cell_batch"
-    return t(key, name=t(f"nav.{row.architecture}"), tokens=units.count(row.context), batch=row.batch)
+    return t(key, name=series_name(row.architecture), tokens=units.count(row.context), batch=row.batch)
 
 
 def pictures(run: Run, second: Run | None = None) -> None:
@@ -169,7 +170,7 @@ def _explaining(rows: list[Measurement]) -> list[tuple[str, Callable[..., Figure
         ("launches", _has(rows, "launch_fraction"), partial(bench_device.launches, rows)),
         ("energy", _has(rows, "energy_j_per_token"), partial(bench_device.energy, rows)),
         ("sentinel_strip", _has(rows, "sentinel_before_ms"),
-         partial(bench_device.sentinel_strip, rows, limit=SENTINEL_DRIFT[device])),
+         partial(bench_device.sentinel_strip, rows, limit=SENTINEL_DRIFT.get(device, SENTINEL_DRIFT["cpu"]))),
     ]  # fmt: skip
     return [(name, draw) for name, there, draw in every if there]
 

@@ -8,6 +8,7 @@ from models.bench.run import remeasure, runner
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.address import PAGE, show
+from pages.compare.benchmark.naming import series_name
 from pages.shared import journal, notices, unfolding
 from pages.shared.implementation import implementation
 from pages.shared.layout import moment_text
@@ -106,7 +107,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
 def _columns(row: Measurement, *, replaced: bool) -> dict[str, object]:
     """Select the columns of a row for display; the download has all of them."""
     return {
-        "architecture": t(f"nav.{row.architecture}"),
+        "architecture": series_name(row.architecture),
         "batch": row.batch,
         "context": row.context,
         "state": _state(row, replaced=replaced),

@@ -25,7 +25,7 @@ from pages.shared.words.i18n import t
 SHOWN = 200  # runs in the list
 DRAWN_CELLS = 512  # of a run; ours have at most 128
 FILES_PX = 260  # the width of the place for files
-TYPES = ("jsonl", "csv", "parquet")
+TYPES = ("jsonl", "json", "csv", "parquet")
 
 _fingerprints: Memo[str] = Memo()
 _parts: Memo[tuple[int, Run]] = Memo()

@@ -12,6 +12,7 @@ from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
 from pages.compare.benchmark.address import PAGE
+from pages.compare.benchmark.naming import series_name
 from pages.shared import html, notices
 from pages.shared.memo import Memo
 from pages.shared.state import session
@@ -76,13 +77,11 @@ def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> s
 def growth_line(rows: tuple[Measurement, ...]) -> str:
     """Write, pair by pair, whose prefill time grows faster, or that the exponents are not distinguishable."""
     curves: dict[str, list[tuple[int, Sequence[Sequence[float]]]]] = {}
-    gaps = (
-        set()
-    )  # architectures that left a round out, so that the numbers of their rounds are no longer those of turns
+    gaps: set[str] = set()  # architectures whose rounds are not numbered by turns: one was left out, or there were none
     for row in sorted(rows, key=lambda row: row.context):
-        if row.measured and row.batch == 1 and not row.batch_limit and row.prefill_ms_samples:
+        if row.measured and row.in_rounds and row.batch == 1 and not row.batch_limit and row.prefill_ms_samples:
             curves.setdefault(row.architecture, []).append((row.context, comparison.rounds(row, "prefill")))
-            gaps |= {row.architecture} if row.rounds_unsteady else set()
+            gaps |= {row.architecture} if row.rounds_unsteady or row.tool else set()
     curves = {name: curve for name, curve in curves.items() if len({size for size, _ in curve}) >= LEAST_SIZES}
     if len(curves) < 2:
         return ""
@@ -96,8 +95,8 @@ def growth_line(rows: tuple[Measurement, ...]) -> str:
         for name in others
         if compare_exponents(curves[steepest], curves[name], paired=not gaps & {steepest, name}).excludes(0)
     ]
-    names = ", ".join(t(f"nav.{name}") for name in apart)
-    values = {"name": t(f"nav.{steepest}"), "k": f"{exponents[steepest].value:.2f}"}
+    names = ", ".join(series_name(name) for name in apart)
+    values = {"name": series_name(steepest), "k": f"{exponents[steepest].value:.2f}"}
     if not apart:
         return t("benchmark.verdict.growth_same", **values)
     return t("benchmark.verdict.growth_apart", others=names, **values)
@@ -116,7 +115,7 @@ def _alike(found: Interval, a: str, b: str, margin: float) -> str:
 def _row(phases: Mapping[str, Judged], *, batches: bool) -> html.Html:
     """Write one pair: its names, the length, and the verdicts on prefill and decoding."""
     one = next(iter(phases.values()))
-    a, b = (t(f"nav.{row.architecture}") for row in (one.a, one.b))
+    a, b = (series_name(row.architecture) for row in (one.a, one.b))
     place = t("benchmark.verdict.at", tokens=units.count(one.a.context))
     place += f" · {t('benchmark.plan.batch', count=one.a.batch)}" if batches else ""
     pair = html.heading(f"{a} · {b}", html.element("br"), html.element("small", place))

@@ -89,8 +89,8 @@ def _series(found: Found, tool: str) -> list[str]:
 
 
 def _model(name: str, tool: str) -> str:
-    """Return the name of a model; one that is called as an architecture of ours is not taken for it."""
-    return f"{name} ({tool})" if name in looks() or not name else name
+    """Return the name of a model, or of its tool; one that is called as an architecture of ours is not taken for it."""
+    return f"{name} ({tool})" if name in looks() else name or tool
 
 
 def _settings(row: Mapping[str, Any], apart: Sequence[str] | None) -> dict[str, str]:
