@@ -37,7 +37,7 @@ PLAIN = {
     ("Selectbox", "options"),
     ("Selectbox", "raw_value"),
     ("BidiComponent", "*"),
-    ("ArrowVegaLiteChart", "*"),
+    ("VegaLiteChart", "*"),
     ("Arrow", "*"),
     ("Dataframe", "*"),
     ("FileUploader", "*"),
