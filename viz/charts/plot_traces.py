@@ -37,7 +37,7 @@ def traces_of(line: PlotLine, axes: tuple[str, str], met: set[str], theme: Theme
             "name": escaped(line.name), "showlegend": key not in met,
             "line": {"color": color} | ({"width": 1.75, "dash": DASHED} if line.dashed else {"width": 2.25}),
             "marker": {
-                "symbol": SYMBOLS.get(theme.markers.get(line.architecture, ""), "circle"),
+                "symbol": SYMBOLS.get(theme.marker(line.architecture), "circle"),
                 "size": 7 if line.dashed else 9,
                 "color": [color if full else theme.card for full in solid], "line": {"color": color, "width": 2},
             },

@@ -11,7 +11,7 @@ from typing import Any
 from viz.look.labels import Translate
 from viz.look.theme import Theme
 
-SYMBOLS = {"circle": "circle", "square": "square", "triangle-up": "triangle-up", "diamond": "diamond"}  # Vega: plotly
+SYMBOLS = {name: name for name in ("circle", "square", "triangle-up", "triangle-down", "diamond")}  # Vega: plotly
 DASHED = "6px,4px"
 KEY = 20  # pixels: the line of a name to click
 
