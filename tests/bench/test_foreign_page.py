@@ -49,10 +49,10 @@ def look(lang="en", theme=LIGHT):
 
 
 def drawn(fig):
-    """Return the names that a chart writes, and every x and y of its points."""
-    rows = [row for values in fig.body.to_dict()["datasets"].values() for row in values]
-    return {row["text"] for row in rows if "text" in row}, [
-        (row["x"], row["y"]) for row in rows if {"x", "y"} <= set(row)
+    """Return the names of the lines of a chart, and every x and y of their points."""
+    lines = [trace for trace in fig.body.to_dict()["data"] if trace.get("meta") == "line"]
+    return {trace["name"] for trace in lines}, [
+        at for trace in lines for at in zip(trace["x"], trace["y"], strict=True)
     ]
 
 

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:E[+-]?\d+)?", re.IGNORECASE |
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Sheet:
     """The columns and lines of a file; rewritten: whether another program than this one has written them."""
 
     columns: list[str]
@@ -52,7 +52,7 @@ def text_of(name: str, data: bytes) -> str:
         raise SourceError("errors.import_encoding", message, name=name) from error
 
 
-def table(text: str, *, needed: tuple[str, ...]) -> Table | None:
+def table(text: str, *, needed: tuple[str, ...]) -> Sheet | None:
     """Split a text at the separator whose first line names the needed columns; None where no separator does."""
     rewritten = False
     first = text.split("\n", maxsplit=1)[0].strip("\r\"' ")
@@ -62,7 +62,7 @@ def table(text: str, *, needed: tuple[str, ...]) -> Table | None:
         lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
         columns = next(lines, [])
         if set(needed) <= set(columns):
-            return Table(columns, lines, rewritten or separator != SEPARATORS[0])
+            return Sheet(columns, lines, rewritten or separator != SEPARATORS[0])
     return None
 
 
