@@ -20,6 +20,7 @@ from pages.compare.benchmark import other_tools, provenance, verdicts
 from pages.shared import figure_menu
 from pages.shared.words import i18n
 from viz.bench import batches, memory, speed
+from viz.bench.rows import series_of
 from viz.look.theme import DARK, LIGHT
 
 STATE = {
@@ -67,7 +68,9 @@ def test_the_page_shows_it_without_an_error(shared, monkeypatch, tool, lang):
     run = shared.store.run(run_id)
     said = texts(at)
     assert i18n.say(lang, "benchmark.tool.measured", tools=run.rows[0].tool) in said.replace("\\", "")
-    assert {"benchmark.prefill", "benchmark.decode"} <= {one.key for one in seen}
+    keys = {one.key for one in seen}
+    assert {"benchmark.prefill", "benchmark.decode"} <= keys
+    assert not keys & {"benchmark.memory", "benchmark.parts"}, "no file has bytes: no empty axes are drawn"
     html = "".join(element.proto.body for element in at.get("html"))
     assert "cs-provenance" in html and run.rows[0].architecture in html
     assert hostile.unescaped(at) == []
@@ -118,6 +121,19 @@ def test_what_is_said_of_a_file(monkeypatch, tool, lang):
     (lacking,) = [line for line in said if line.startswith(i18n.say(lang, "benchmark.tool.lacking", list="")[:5])]
     assert i18n.say(lang, "benchmark.tool.lacks.carried") in lacking
     assert i18n.say(lang, "benchmark.tool.lacks.decode") not in lacking
+
+
+def test_a_figure_is_left_out_only_where_no_row_has_its_quantity(measurement):
+    read = files.parse("x", samples.as_lines([samples.reading()])).current
+    assert other_tools.drawable(read, "prefill") and not other_tools.drawable(read, "decode")
+    assert other_tools.drawable(read, "decode", "prefill") and not other_tools.drawable(read, "carried", "peak")
+    assert other_tools.drawable([*read, measurement(state="failed")], "decode"), "why a cell of ours has none is drawn"
+
+
+def test_a_number_type_that_the_name_holds_is_not_told_twice():
+    tests = [samples.reading(), samples.reading(model_type="llama 8B F16")]
+    found = series_of(files.parse("x", samples.as_lines(tests)).current, t=i18n.translator("en"))
+    assert [one.name for one in found] == ["qwen2 7B Q4_K - Medium", "llama 8B F16"]
 
 
 def test_nothing_is_said_of_runs_of_ours(measurement):

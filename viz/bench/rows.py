@@ -83,6 +83,6 @@ def is_degraded(row: Measurement) -> bool:
 def _named(key: tuple[str, ...], differing: Sequence[str], t: Translate) -> Iterable[str]:
     yield architecture_name(key[0], t)
     for name, value in zip(differing, key[1:], strict=True):
-        if value and USUAL.get(name) != value:
+        if USUAL.get(name) != value and value not in key[0]:  # of other programs the name may hold it, or it is empty
             told = name in ("kernels", "view", "experts") and value not in TOOLS
             yield t(f"viz.bench.{name}.{value}") if told else value

@@ -26,7 +26,7 @@ def told(run: Run) -> None:
     """Write the sentences about rows of other programs; nothing where there are none."""
     lines = sentences(run)
     if lines:
-        st.info("\n".join(f"- {notices.plain(line)}" for line in lines), icon=":material/upload_file:")
+        st.info("\n".join(f"- {notices.plain(line)}" for line in lines), icon=":material/info:")
 
 
 def sentences(run: Run) -> list[str]:
@@ -45,6 +45,11 @@ def sentences(run: Run) -> list[str]:
     if loose := sum(row.timed and not row.in_rounds for row in rows):
         lines.append(t("benchmark.tool.no_rounds", count=units.count(loose), total=units.count(len(rows))))
     return lines + _left_out(run)
+
+
+def drawable(rows: Sequence[Measurement], *names: str) -> bool:
+    """Return whether rows have something to draw of one of the quantities: those of ours always, if only why not."""
+    return any(not row.tool for row in rows) or not all(_lacks(rows, name) for name in names)
 
 
 def _lacks(rows: Sequence[Measurement], name: str) -> bool:

@@ -17,6 +17,7 @@ from models.records.run import Run
 from pages.compare.benchmark import live
 from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.naming import series_name
+from pages.compare.benchmark.other_tools import drawable
 from pages.shared import figure, layout, notices, style
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
@@ -118,12 +119,16 @@ def pictures(run: Run, second: Run | None = None) -> None:
         return
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
     beside = [row for row in second.current if not row.batch_limit] if second is not None else []
-    layout.section_of(PAGE, "memory", partial(_memory, run, swept, second, beside))
-    draw = partial(speed.prefill_vs_context, swept, fit=growth_exponent, beside=beside)
-    _section(run, "prefill", draw, second)
-    _section(run, "decode", lambda **given: speed.decode_vs_context(
-        swept, floors=_floors(run), beside=beside, **given
-    ), second)  # fmt: skip
+    drawn = [*swept, *beside]
+    if drawable(drawn, "carried", "peak"):
+        layout.section_of(PAGE, "memory", partial(_memory, run, swept, second, beside))
+    if drawable(drawn, "prefill"):
+        draw = partial(speed.prefill_vs_context, swept, fit=growth_exponent, beside=beside)
+        _section(run, "prefill", draw, second)
+    if drawable(drawn, "decode"):
+        _section(run, "decode", lambda **given: speed.decode_vs_context(
+            swept, floors=_floors(run), beside=beside, **given
+        ), second)  # fmt: skip
     explaining = _explanations.get(run.run_id, (run,), lambda: _explaining(rows))
     layout.under_the_hood(PAGE, [(name, partial(_show, run, name, draw)) for name, draw in explaining])
 
@@ -203,7 +208,9 @@ def _headline(run: Run) -> str:
     when = layout.moment_text(run.created_ns)
     key = "recorded" if run.recorded else "imported" if run.imported else run.ended or "open"
     done = sum(row.measured for row in run.current)
-    return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
+    return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells)).removesuffix(
+        " · "
+    )
 
 
 def _memory(run: Run, rows: list[Measurement], second: Run | None, beside: list[Measurement]) -> None:
