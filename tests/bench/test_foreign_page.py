@@ -136,6 +136,13 @@ def test_a_number_type_that_the_name_holds_is_not_told_twice():
     assert [one.name for one in found] == ["qwen2 7B Q4_K - Medium", "llama 8B F16"]
 
 
+@pytest.mark.parametrize(("kind", "said"), [("llama 8B F16", True), ("llama 8B Q4_K - Medium", False)])
+def test_series_that_may_not_be_judged_are_told(monkeypatch, kind, said):
+    monkeypatch.setattr(other_tools, "t", i18n.translator("en"))
+    run = files.parse("x", samples.as_lines([samples.reading(), samples.reading(model_type=kind)]))
+    assert (i18n.say("en", "benchmark.tool.unlike") in other_tools.sentences(run)) is said
+
+
 def test_nothing_is_said_of_runs_of_ours(measurement):
     assert other_tools.sentences(Run("r", "", 1, (), {}, (measurement(),))) == []
 

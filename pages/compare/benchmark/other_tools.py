@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from models.bench.judge import verdicts
 from models.records.measurement import TOOLS, Measurement
 from models.records.run import Run
 from pages.shared import notices
@@ -44,6 +45,8 @@ def sentences(run: Run) -> list[str]:
         lines.append(t("benchmark.tool.begins", tool=TOOLS[0]))
     if loose := sum(row.timed and not row.in_rounds for row in rows):
         lines.append(t("benchmark.tool.no_rounds", count=units.count(loose), total=units.count(len(rows))))
+    if _unlike(rows):
+        lines.append(t("benchmark.tool.unlike"))
     return lines + _left_out(run)
 
 
@@ -54,6 +57,12 @@ def drawable(rows: Sequence[Measurement], *names: str) -> bool:
 
 def _lacks(rows: Sequence[Measurement], name: str) -> bool:
     return not any(getattr(row, column) for row in rows for column in _NEEDS[name])
+
+
+def _unlike(rows: Sequence[Measurement]) -> bool:
+    """Return whether series meet at a length and batch, and yet none may be judged against another."""
+    places = {(row.context, row.batch, row.architecture) for row in rows if row.timed and row.in_rounds}
+    return len({place[:2] for place in places}) < len(places) and not any(verdicts.judged(rows))
 
 
 def _left_out(run: Run) -> list[str]:

@@ -208,9 +208,8 @@ def _headline(run: Run) -> str:
     when = layout.moment_text(run.created_ns)
     key = "recorded" if run.recorded else "imported" if run.imported else run.ended or "open"
     done = sum(row.measured for row in run.current)
-    return t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells)).removesuffix(
-        " · "
-    )
+    said = t(f"benchmark.headline.{key}", when=when, machine=machine, done=done, total=len(run.cells))
+    return said.removesuffix(" · ")  # where no machine is named
 
 
 def _memory(run: Run, rows: list[Measurement], second: Run | None, beside: list[Measurement]) -> None:
