@@ -122,7 +122,7 @@ def _file_names(names: Iterable[str]) -> list[str]:
     """Return a name of a file for each array: the name of a series may come with a file of another program."""
     found: list[str] = []
     for name in names:
-        plain = _NO_NAME.sub("_", name).lstrip(".") or "_"
+        plain = _NO_NAME.sub("_", name) or "_"
         count = sum(other == plain or other.startswith(f"{plain} (") for other in found)
         found.append(f"{plain} ({count + 1})" if count else plain)
     return found

@@ -200,7 +200,7 @@ def test_the_arrays_of_a_series_are_files_inside_their_folder():
     rows = files.parse("x", samples.benchy(model="../../org/evil")).current
     data = speed.prefill_vs_context(rows, **look()).data
     assert list(data) == ["../../org/evil"]
-    assert figure_menu._file_names([*data, ".._.._org_evil", "a"]) == ["_.._org_evil", "_.._org_evil (2)", "a"]
+    assert figure_menu._file_names([*data, ".._.._org_evil", "a"]) == [".._.._org_evil", ".._.._org_evil (2)", "a"]
     assert b"../" not in figure_menu.to_npz(data)
 
 
