@@ -8,6 +8,7 @@ import streamlit as st
 from models.bench.judge.comparison import BETWEEN_RUNS, CellPair, Comparison, compare
 from models.records.run import Run
 from pages.compare.benchmark.address import PAGE
+from pages.compare.benchmark.naming import series_class, series_name
 from pages.compare.benchmark.rows import captured
 from pages.compare.benchmark.verdicts import verdict_html
 from pages.shared import gate, html, notices
@@ -66,10 +67,10 @@ def _everywhere(pairs: Sequence[CellPair]) -> Changed:
 def _pair(pair: CellPair, told: Changed) -> html.Html:
     """Write one cell: its name and batch, its verdict, and below it the remaining differences."""
     row = pair.a
-    name = t("benchmark.cell", name=t(f"nav.{row.architecture}"), tokens=units.count(row.context))
+    name = t("benchmark.cell", name=series_name(row.architecture), tokens=units.count(row.context))
     batch = t("benchmark.plan.batch", count=row.batch)
     batch += f" · {t('benchmark.beside.largest')}" if row.batch_limit else ""
-    title = html.heading(name, html.element("br"), html.element("small", batch), class_=f"cs-{row.architecture}")
+    title = html.heading(name, html.element("br"), html.element("small", batch), class_=series_class(row.architecture))
     ratio = pair.ratio("peak_bytes")
     memory = "" if ratio is None else t("benchmark.beside.times", ratio=f"{ratio:.2f}")
     changed = _seen({name: values for name, values in pair.changed.items() if name not in told})
