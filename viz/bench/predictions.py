@@ -13,7 +13,7 @@ from viz.bench.findings import prediction_finding
 from viz.bench.rows import ORDER
 from viz.figure import Figure, figure
 from viz.look.axes import ChartAxis, Unit, channel
-from viz.look.labels import Translate, seconds, size
+from viz.look.labels import Translate, architecture_name, seconds, size
 from viz.look.theme import Theme
 from viz.look.vega import Layer, styled, table
 
@@ -130,7 +130,7 @@ def _marks(
         {
             "x": cell.predicted, "y": cell.measured, "architecture": cell.architecture,
             "fill": theme.color(cell.architecture) if filled else theme.card,
-            "cell": t("viz.prediction_error.cell", name=t(f"viz.architecture.{cell.architecture}"),
+            "cell": t("viz.prediction_error.cell", name=architecture_name(cell.architecture, t),
                       context=f"{cell.context:,}", batch=cell.batch),
             "predicted": write(cell.predicted), "measured": write(cell.measured),
         }
@@ -157,7 +157,7 @@ def _key(names: Sequence[str], theme: Theme, t: Translate) -> list[alt.Chart]:
     """Name the architectures on top, each behind its mark: in a line, on a narrow card two by two."""
     layers, at = [], 8
     for place, name in enumerate(names):
-        text = t(f"viz.architecture.{name}")
+        text = architecture_name(name, t)
         base = table([{"text": text, "architecture": name}])
         row, column = divmod(place, 2)
         x = alt.value(alt.ExprRef(f"width > {NARROW} ? {at} : {8 + COLUMN * column}"))
