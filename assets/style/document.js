@@ -36,6 +36,7 @@ export default function ({ data, setTriggerValue }) {
   window.contextscope.words = data.words; // of the menu of figures, assets/scripts/figure_menu.js
   if (early) window.dispatchEvent(new Event("contextscope:words"));
   watchTexts(app);
+  if (typed) count(typed); // the script wrote the count of the text before
   for (const chip of document.querySelectorAll(EXAMPLE)) {
     const chosen = String(chip.matches(CHOSEN_EXAMPLE));
     if (chip.ariaPressed !== chosen) chip.ariaPressed = chosen;
@@ -90,6 +91,7 @@ function watchTexts(app) {
   const running = () => ["running", "rerunRequested"].includes(app.dataset.testScriptState);
   new MutationObserver(() => running() || delete root.dataset.reading).observe(app, { attributeFilter: ["data-test-script-state"] });
   const sent = () => {
+    typed = null;
     root.dataset.reading = "";
     setTimeout(() => running() || delete root.dataset.reading, NOT_SENT_MS);
   };
@@ -130,19 +132,23 @@ function reads({ key, shiftKey, ctrlKey, metaKey, altKey, isComposing, keyCode }
 const RESTS_MS = 300;
 let counted = 0; // how many times was asked; only the latest answer is shown
 let resting = null;
+let typed = null; // the box with a text that is not read yet
 
 function count(box) {
-  const shown = box.closest(FRAME).querySelector(".cs-count");
-  if (!shown) return;
-  shown.dataset.stale = "";
+  const place = () => box.closest(FRAME)?.querySelector(".cs-count"); // another element after each run of the script
+  if (!place()) return;
+  typed = box;
+  place().dataset.stale = "";
   clearTimeout(resting);
   resting = setTimeout(async () => {
     const turn = ++counted;
     const base = window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI;
-    const body = JSON.stringify({ text: box.value, models: shown.dataset.models.split(" ") });
+    const body = JSON.stringify({ text: box.value, models: place()?.dataset.models.split(" ") ?? [] });
     const answer = await fetch(new URL("api/tokens", base), { method: "POST", headers: { "content-type": "application/json" }, body }).catch(() => null);
     if (turn !== counted || !answer?.ok) return; // what is not known stays marked as old
     const { tokens, limit } = await answer.json();
+    const shown = place();
+    if (!shown) return;
     shown.querySelector("b").textContent = tokens.toLocaleString(document.documentElement.lang);
     shown.classList.toggle("cs-over", tokens > limit);
     delete shown.dataset.stale;

@@ -38,3 +38,26 @@ def test_the_box_grows_over_the_page_counts_and_reads_at_enter(server, visit) ->
     assert box.bounding_box()["height"] == rest
     assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
     assert visited.console_errors == []
+
+
+def test_a_count_that_the_page_writes_anew_is_that_of_the_text_in_the_box(server, visit) -> None:
+    """A run of the script under way while one types puts another element in the place of the count."""
+    page = visit(f"{server.url}/mamba", lang="en").page
+    page.wait_for_selector(".bar .word", timeout=LOOK_MS)
+    settle(page)
+    box = page.locator('[class*="st-key-box-"] textarea')
+    told = "document.querySelector('.cs-count:not([data-stale]) b')?.textContent"
+    rest = page.evaluate(told)
+    box.fill("one two three four five six")
+    page.wait_for_function(f"{told} && {told} !== {rest!r}", timeout=LOOK_MS)
+    known = page.evaluate(told)
+    box.fill("one")
+    page.wait_for_function(f"{told} && {told} !== {known!r}", timeout=LOOK_MS)
+    box.fill("one two three four five six")
+    page.evaluate("""() => {
+      const before = document.querySelector(".cs-count");
+      const anew = before.cloneNode(true);
+      anew.querySelector("b").textContent = "999";
+      before.replaceWith(anew);
+    }""")
+    page.wait_for_function(f"{told} === {known!r}", timeout=LOOK_MS)
