@@ -76,7 +76,7 @@ def rounds_of(samples: Sequence[float], rounds: int | None) -> list[list[float]]
 
 def median_time(rounds: Rounds) -> Interval:
     """Estimate a typical time as the geometric mean of the round medians, with Student's 95 % interval of it."""
-    return _exponential(_combined([_Mean.of(_log_medians(rounds))], [1.0]))
+    return _exponential(_combined([_Mean.of(log_medians(rounds))], [1.0]))
 
 
 def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE, paired: bool = True) -> Verdict:
@@ -94,7 +94,7 @@ def verdict(a: Rounds, b: Rounds, *, negligible: float = NEGLIGIBLE, paired: boo
     >>> verdict([[1.00, 1.02], [0.99, 1.01], [1.01, 1.00]], [[1.01, 1.00], [1.00, 0.99], [1.02, 1.00]]).kind
     'indistinguishable'
     """
-    logs = [_log_medians(rounds) for rounds in (a, b)]
+    logs = [log_medians(rounds) for rounds in (a, b)]
     fewest = min(len(values) for values in logs)
     if not fewest:
         raise ValueError("no samples")
@@ -125,7 +125,7 @@ def growth_exponent(
         [[float(v)] for v in group] if count is None else rounds_of(group, count)
         for group, count in zip(samples, counts, strict=True)
     ]
-    return _slope(sizes, [_log_medians(group) for group in cut])
+    return _slope(sizes, [log_medians(group) for group in cut])
 
 
 def compare_exponents(a: Curve, b: Curve, *, paired: bool = True) -> Interval:
@@ -135,13 +135,21 @@ def compare_exponents(a: Curve, b: Curve, *, paired: bool = True) -> Interval:
     cancels; not where the rounds are not of the same turns (paired=False). ValueError with fewer than three sizes in
     either.
     """
-    logs = [[_log_medians(rounds) for _, rounds in curve] for curve in (a, b)]
+    logs = [[log_medians(rounds) for _, rounds in curve] for curve in (a, b)]
     sizes = [[size for size, _ in curve] for curve in (a, b)]
     if paired and sizes[0] == sizes[1] and [len(v) for v in logs[0]] == [len(v) for v in logs[1]]:
         return _slope(sizes[0], [x - y for x, y in zip(*logs, strict=True)])
-    weights = [_slope_weights(each) for each in sizes]
+    weights = [slope_weights(each) for each in sizes]
     parts = [_Mean.of(values) for each in logs for values in each]
     return _combined(parts, [*weights[0], *(-weights[1])])
+
+
+def weighted(groups: Sequence[Floats], weights: Sequence[float], *, inside: float = SHOWN) -> Interval:
+    """Estimate the weighted sum of the means of independent groups of values, with its interval.
+
+    A group of one value leaves the interval without ends. ValueError for a group without values.
+    """
+    return _combined([_Mean.of(group) for group in groups], weights, inside)
 
 
 @cache
@@ -200,11 +208,14 @@ def _combined(parts: Sequence[_Mean], weights: Sequence[float], inside: float = 
 
 
 def _slope(sizes: Sequence[float], values: Sequence[Floats]) -> Interval:
-    return _combined([_Mean.of(each) for each in values], list(_slope_weights(sizes)))
+    return _combined([_Mean.of(each) for each in values], list(slope_weights(sizes)))
 
 
-def _slope_weights(sizes: Sequence[float]) -> Floats:
-    """Return what each size's value contributes to the least-squares slope over the logarithm of size."""
+def slope_weights(sizes: Sequence[float]) -> Floats:
+    """Return what each size's value contributes to the least-squares slope over the logarithm of size.
+
+    ValueError with fewer than three sizes.
+    """
     if len(sizes) < 3:
         raise ValueError(f"{len(sizes)} sizes; at least three are needed")
     x = np.log(np.asarray(sizes, np.float64))
@@ -213,7 +224,8 @@ def _slope_weights(sizes: Sequence[float]) -> Floats:
     return weights
 
 
-def _log_medians(rounds: Rounds) -> Floats:
+def log_medians(rounds: Rounds) -> Floats:
+    """Return the logarithm of the median of each round that has samples."""
     return np.array([math.log(float(np.median(np.asarray(each)))) for each in rounds if len(each)])
 
 

@@ -1,7 +1,7 @@
 """Compare the architectures of one run pairwise, at the longest context for which both have a measurement."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.bench.judge.comparison import BETWEEN_RUNS, of_same_turns, rounds
@@ -33,15 +33,28 @@ def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
     replay captured steps or neither does. Cells at a largest batch are left out, since they differ in batch, and so is
     a cell or a phase without samples, as of one that had no steady round, or whose samples are not of rounds.
     """
-    measured = [row for row in rows if row.timed and row.in_rounds and not row.batch_limit]
-    kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
-    for row in measured:
-        kinds.setdefault(_kind(row), {}).setdefault(row.architecture, {})[row.context] = row
-    for found in kinds.values():
+    for found in comparable(rows):
         for one, other in itertools.combinations(found.values(), 2):
             shared = one.keys() & other.keys()
             if shared:
                 yield from _of(one[max(shared)], other[max(shared)])
+
+
+def comparable(rows: Sequence[Measurement]) -> list[Mapping[str, Mapping[int, Measurement]]]:
+    """Sort the rows with times by round that were measured in one way, and at no largest batch, by architecture and context."""
+    kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
+    for row in rows:
+        if row.timed and row.in_rounds and not row.batch_limit:
+            kinds.setdefault(_kind(row), {}).setdefault(row.architecture, {})[row.context] = row
+    return list(kinds.values())
+
+
+def were_interleaved(a: Measurement, b: Measurement) -> bool:
+    """Return whether two cells were interleaved; cells without times count as interleaved, other programs' do not."""
+    if a.tool or b.tool:
+        return False
+    spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
+    return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)
 
 
 def _kind(row: Measurement) -> tuple[object, ...]:
@@ -49,16 +62,8 @@ def _kind(row: Measurement) -> tuple[object, ...]:
 
 
 def _of(a: Measurement, b: Measurement) -> Iterator[Judged]:
-    margin = NEGLIGIBLE if _were_interleaved(a, b) else BETWEEN_RUNS
+    margin = NEGLIGIBLE if were_interleaved(a, b) else BETWEEN_RUNS
     for phase in PHASES:
         times = [rounds(row, phase) for row in (a, b)]
         if all(times):
             yield Judged(phase, a, b, verdict(*times, negligible=margin, paired=of_same_turns(a, b)), margin)
-
-
-def _were_interleaved(a: Measurement, b: Measurement) -> bool:
-    """Return whether two cells were interleaved; cells without times count as interleaved, other programs' do not."""
-    if a.tool or b.tool:
-        return False
-    spells = [(row.started_ns, row.ended_ns) for row in (a, b) if row.started_ns and row.ended_ns]
-    return len(spells) < 2 or max(began for began, _ in spells) < min(ended for _, ended in spells)
