@@ -1,10 +1,10 @@
-"""The time of a whole generation: sums of known laws, exponents 1 and 2, intervals, nothing beyond what was measured."""
+"""The time of a generation: sums of known laws, exponents 1 and 2, intervals, nothing beyond what was measured."""
 
 import numpy as np
 import pytest
 from synthetic_rows import CONTEXTS, by_context, swept
 
-from models.bench.judge import crossing, generation
+from models.bench.judge import crossing, curves, generation
 from models.bench.judge.generation import GenerationCurve
 
 FIRST, LAST = CONTEXTS[0], CONTEXTS[-1]
@@ -38,24 +38,24 @@ def test_nothing_is_said_beyond_the_last_depth():
 
 @pytest.mark.parametrize(("step", "expected"), [(lambda _: 5.0, 1.0), (lambda d: d - FIRST + 1e-9, 2.0)])
 def test_the_exponent_of_a_generation_is_one_for_equal_steps_and_two_for_steps_that_grow_from_nothing(step, expected):
-    found = generation.exponent(curve(step, prompt=False))
+    found = curves.exponent(curve(step, prompt=False))
     assert found.value == pytest.approx(expected, abs=1e-6)
     assert found.low <= found.value <= found.high
 
 
 def test_an_exponent_needs_four_contexts():
     with pytest.raises(ValueError, match="three"):
-        generation.exponent(curve(lambda _: 5.0, contexts=(256, 512, 1024)))
+        curves.exponent(curve(lambda _: 5.0, contexts=(256, 512, 1024)))
 
 
 def test_what_an_architecture_follows_is_the_slope_by_small_changes():
     """The weights of the interval are derivatives: each measured time raised by 0.1 % moves the exponent by as much."""
     law = {n: 3 + n / 700 for n in CONTEXTS}
     made = curve(law.__getitem__, prompt=False)
-    value, follows = generation._exponent(made)
+    value, follows = curves._slope(made)
     for context in CONTEXTS:
         raised = {n: v * (1.001 if n == context else 1) for n, v in law.items()}
-        moved = generation._exponent(curve(raised.__getitem__, prompt=False))[0] - value
+        moved = curves._slope(curve(raised.__getitem__, prompt=False))[0] - value
         assert follows["decode", context] * 1e-3 == pytest.approx(moved, rel=2e-2, abs=1e-8)
 
 
@@ -73,8 +73,8 @@ def test_rounds_of_two_architectures_are_paired_and_shared_moods_cancel():
     rng = np.random.default_rng(5)
     shared = {context: rng.lognormal(0, 0.2, 4) for context in CONTEXTS}
     one, other = (curve(lambda d, k=k: 2 + d / k, prompt=False, shared=shared) for k in (800, 2000))
-    apart = generation.exponent_difference(one, other)
-    alone = generation.exponent(one)
+    apart = curves.exponent_difference(one, other)
+    alone = curves.exponent(one)
     assert apart.value > 0
     assert apart.low > 0, "moods that both went through cancel"
     assert apart.high - apart.low < 0.2 * (alone.high - alone.low)

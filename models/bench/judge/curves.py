@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from models.bench.judge.comparison import BETWEEN_RUNS, of_same_turns, rounds
-from models.bench.judge.statistics import NEGLIGIBLE, SHOWN, Floats, log_medians, weighted
-from models.bench.judge.verdicts import were_interleaved
+from models.bench.judge.statistics import NEGLIGIBLE, SHOWN, Floats, log_medians, slope_weights, weighted
+from models.bench.judge.verdicts import comparable, were_interleaved
 from models.records.interval import Interval
 from models.records.measurement import Measurement
 
@@ -43,6 +43,10 @@ class Curve(Protocol):
     def lengths(self) -> tuple[float, ...]:
         """Return the lengths at which it was measured, rising."""
 
+    @property
+    def fitted(self) -> tuple[float, ...]:
+        """Return those of them through which its growth is fitted."""
+
     def at(self, length: float) -> Point:
         """Return the cost at a length between the first and the last; ValueError beyond them."""
 
@@ -62,6 +66,11 @@ class PhaseCurve:
     def lengths(self) -> tuple[float, ...]:
         """Return the measured contexts."""
         return tuple(map(float, self.rows))
+
+    @property
+    def fitted(self) -> tuple[float, ...]:
+        """Return the measured contexts."""
+        return self.lengths
 
     def at(self, length: float) -> Point:
         """Return the time at a context."""
@@ -85,6 +94,53 @@ def shares(lengths: Sequence[float], length: float, *, log: bool) -> list[tuple[
         return [(int(low), 1.0)]
     part = math.log(length / low) / math.log(high / low) if log else (length - low) / (high - low)
     return [(int(low), 1 - part), (int(high), part)]
+
+
+def alike(rows: Sequence[Measurement]) -> dict[str, dict[int, Measurement]]:
+    """Return rows by architecture and context, rising, of the one kind with most architectures and the least batch."""
+    kinds = comparable(rows)
+    if not kinds:
+        return {}
+    best = max(kinds, key=lambda kind: (len(kind), -next(iter(next(iter(kind.values())).values())).batch))
+    return {name: dict(sorted(own.items())) for name, own in best.items()}
+
+
+def phase_curves(rows: Sequence[Measurement], phase: str) -> dict[str, PhaseCurve]:
+    """Return a curve of one phase for each architecture with times of it, of rows that were measured in one way."""
+    found = {}
+    for name, own in alike(rows).items():
+        known = {context: row for context, row in own.items() if rounds(row, phase)}
+        if known:
+            found[name] = PhaseCurve(known, phase)
+    return found
+
+
+def exponent(curve: Curve) -> Interval:
+    """Fit cost ~ length^k over the measured lengths, with the 95 % interval over rounds.
+
+    Of a generation 1 means that every token takes as long as the one before, 2 that the time of a token grows in
+    proportion to what stands before it. ValueError with fewer than three lengths: two fit any exponent.
+    """
+    value, follows = _slope(curve)
+    return estimate(value, follows, curve)
+
+
+def exponent_difference(a: Curve, b: Curve) -> Interval:
+    """Estimate by how much the exponent of a exceeds that of b; ValueError as exponent raises it."""
+    (one, follows), (other, theirs) = _slope(a), _slope(b)
+    return estimate(one - other, follows, a, (theirs, b))
+
+
+def _slope(curve: Curve) -> tuple[float, Mapping[Node, float]]:
+    """Return the slope of log cost over log length, and how it follows each measured time."""
+    points = [curve.at(length) for length in curve.fitted]
+    follows: dict[Node, float] = {}
+    slope = 0.0
+    for weight, point in zip(slope_weights(curve.fitted), points, strict=True):
+        slope += float(weight) * point.log
+        for node, share in point.follows.items():
+            follows[node] = follows.get(node, 0.0) + float(weight) * share
+    return slope, follows
 
 
 def logs_of(rows: Mapping[int, Measurement], phases: Sequence[str]) -> dict[Node, Floats]:

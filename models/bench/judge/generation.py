@@ -5,9 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from models.bench.judge.curves import Node, Point, estimate, logs_of
-from models.bench.judge.statistics import Floats, slope_weights
-from models.bench.judge.verdicts import comparable
+from models.bench.judge.curves import Node, Point, alike, estimate, logs_of
+from models.bench.judge.statistics import Floats
 from models.records.interval import Interval
 from models.records.measurement import Measurement
 
@@ -40,6 +39,11 @@ class GenerationCurve:
         first, *others = self.rows
         return (1.0, *(float(context - first) for context in others))
 
+    @property
+    def fitted(self) -> tuple[float, ...]:
+        """Return the lengths but the first token, of which nothing was summed."""
+        return self.lengths[1:]
+
     def at(self, length: float) -> Point:
         """Return the time of a prompt and so many tokens, or of the tokens alone."""
         if not 1 <= length <= self.lengths[-1] * (1 + 1e-9):
@@ -55,18 +59,13 @@ class GenerationCurve:
 def curves(rows: Sequence[Measurement], *, prompt: bool = True) -> dict[str, GenerationCurve]:
     """Return a curve for each architecture with steps at LEAST_DEPTHS contexts or more, all from the same prompt.
 
-    Of rows of several kinds (batches, sizes, number types) those of the smallest batch and of most architectures are
-    taken. An architecture that lacks the shortest context of the others is left out.
+    Of rows of several kinds (batches, sizes, number types) those of one kind are taken, as curves.alike says. An
+    architecture that lacks the shortest context of the others is left out.
     """
-    kinds = [{name: dict(sorted(own.items())) for name, own in kind.items()} for kind in comparable(rows)]
-    kinds = [{name: own for name, own in kind.items() if len(own) >= LEAST_DEPTHS and _whole(own)} for kind in kinds]
-    if not any(kinds):
-        return {}
-    best = max(
-        kinds, key=lambda kind: (len(kind), -min((r.batch for own in kind.values() for r in own.values()), default=0))
-    )
-    start = min(next(iter(own)) for own in best.values())
-    return {name: GenerationCurve(own, prompt) for name, own in best.items() if next(iter(own)) == start}
+    found = {name: {n: row for n, row in own.items() if _whole(row)} for name, own in alike(rows).items()}
+    found = {name: own for name, own in found.items() if len(own) >= LEAST_DEPTHS}
+    start = min((next(iter(own)) for own in found.values()), default=0)
+    return {name: GenerationCurve(own, prompt) for name, own in found.items() if next(iter(own)) == start}
 
 
 def seconds(curve: GenerationCurve, length: float) -> Interval:
@@ -75,35 +74,6 @@ def seconds(curve: GenerationCurve, length: float) -> Interval:
     found = estimate(point.log, point.follows, curve)
     ends = (math.exp(v) / 1e3 if v < 700 else math.inf for v in (found.value, found.low, found.high))
     return Interval(*ends)
-
-
-def exponent(curve: GenerationCurve) -> Interval:
-    """Fit the time of writing n tokens ~ n^k over the measured depths, with the 95 % interval over rounds.
-
-    1: every token takes as long as the one before; 2: the time of a token grows in proportion to what stands before it.
-    ValueError with fewer than four measured contexts: two differences fit any exponent.
-    """
-    value, follows = _exponent(curve)
-    return estimate(value, follows, curve)
-
-
-def exponent_difference(a: GenerationCurve, b: GenerationCurve) -> Interval:
-    """Estimate by how much the exponent of a exceeds that of b; ValueError as exponent raises it."""
-    (one, follows), (other, theirs) = _exponent(a), _exponent(b)
-    return estimate(one - other, follows, a, (theirs, b))
-
-
-def _exponent(curve: GenerationCurve) -> tuple[float, Mapping[Node, float]]:
-    """Return the slope of log time over log tokens, and how it follows each measured time."""
-    lengths = curve.lengths[1:]
-    points = [curve.at(length) for length in lengths]
-    follows: dict[Node, float] = {}
-    slope = 0.0
-    for weight, point in zip(slope_weights(lengths), points, strict=True):
-        slope += float(weight) * point.log
-        for node, share in point.follows.items():
-            follows[node] = follows.get(node, 0.0) + float(weight) * share
-    return slope, follows
 
 
 def _areas(contexts: Sequence[int], length: float) -> dict[int, float]:
@@ -119,5 +89,5 @@ def _areas(contexts: Sequence[int], length: float) -> dict[int, float]:
     return {context: area for context, area in found.items() if area > 0}
 
 
-def _whole(rows: Mapping[int, Measurement]) -> bool:
-    return all(row.prefill_ms_samples and row.decode_ms_samples for row in rows.values())
+def _whole(row: Measurement) -> bool:
+    return bool(row.prefill_ms_samples and row.decode_ms_samples)
