@@ -19,6 +19,7 @@ from models.machine.yaml_file import read_yaml
 LADDER = ASSETS / "ladder.yaml"
 TIERS = ("bundled", "130m", "1.4b", "2.8b", "7b")  # the keys of the file, from small to large
 CUSTOM = "custom"  # the size of sources that are no tier
+BLOCK = "block"  # the size of one layer between word vectors and an output head, on no tier
 MATCHES = ("active", "total")  # which parameters of the models of a tier are as many
 PREFIX = "ladder:"
 _TOTAL = "-total"
@@ -54,6 +55,18 @@ class Tier:
 def tiers() -> Mapping[str, Tier]:
     """Read the ladder, once per process."""
     return MappingProxyType({entry["key"]: _tier(entry) for entry in read_yaml(LADDER)["rungs"]})
+
+
+@lru_cache(maxsize=1)
+def blocks() -> Mapping[str, TierModel]:
+    """Read the models of one layer, by architecture; their sources are "ladder:block/<architecture>"."""
+    named = read_yaml(LADDER)["blocks"].items()
+    return MappingProxyType(
+        {
+            name: TierModel(name, f"{PREFIX}{BLOCK}/{name}", False, MappingProxyType({}), config)
+            for name, config in named
+        }
+    )
 
 
 def tier(key: str) -> Tier:
@@ -95,7 +108,8 @@ def match_of(named: Mapping[str, str]) -> str:
 def model_of(source: str) -> TierModel:
     """Return the model of a source "ladder:<tier>/<name>"; SourceError when the ladder has no such name."""
     key, _, name = source.removeprefix(PREFIX).partition("/")
-    there = tiers()[key].models.get(name.removesuffix(_TOTAL)) if key in tiers() else None
+    models = blocks() if key == BLOCK else tiers()[key].models if key in tiers() else {}
+    there = models.get(name.removesuffix(_TOTAL))
     found = next((one for one in (there, there and there.total) if one and one.source == source), None)
     if found is None:
         raise SourceError("errors.source_not_found", f"{source!r} is not on the ladder", source=source)

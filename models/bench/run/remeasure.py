@@ -105,7 +105,7 @@ def _check(cell: Cell, *, device: str) -> None:
     describe.dtype_name(cell.dtype)
     for name, value, choices in (
         ("architecture", cell.architecture, tuple(sizes.tier(sizes.TIERS[0]).models)),
-        ("size", cell.size, (*sizes.TIERS, sizes.CUSTOM)),
+        ("size", cell.size, (*sizes.TIERS, sizes.CUSTOM, sizes.BLOCK)),
         ("batch_limit", cell.batch_limit, ("", "memory", "time", "cap")),
     ):
         if value not in choices:
@@ -115,6 +115,7 @@ def _check(cell: Cell, *, device: str) -> None:
 def command(run: Run) -> str | None:
     """Write the command that measures the cells of a run anew; None for a run without cells that say how.
 
+    None as well for one with two models of an architecture, which no single command measures.
     A largest batch is searched for again, since it depends on the machine. Whatever a file says is quoted for a shell.
     """
     cells = cells_of(run)
@@ -122,6 +123,8 @@ def command(run: Run) -> str | None:
         return None
     usual = [cell for cell in cells if not cell.largest] or list(cells)
     named = {cell.architecture: cell.source for cell in cells}
+    if any(named[cell.architecture] != cell.source for cell in cells):
+        return None
     words = [*_models(named), *_places(usual)]
     for option in _OPTIONS:
         values = [getattr(cell, _COLUMNS.get(option, option)) for cell in usual]
