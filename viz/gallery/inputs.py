@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, NamedArray
+from viz.bench.generation import CrossingMark, Spent
 from viz.bench.predictions import PredictedCell
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
@@ -111,6 +113,20 @@ def _timed(row: Measurement, ms: float) -> PredictedCell:
     return PredictedCell(row.architecture, row.context, row.batch, ms / 1500, ms / 1000)
 
 
+def _generation(_: Traces) -> Call:
+    lengths = (1.0, 384.0, 1152.0, 1920.0)
+    spent = {
+        name: Spent(tuple((n, _around(0.3 + n * (1 + place + place * n / 2000) / 100)) for n in lengths), lengths)
+        for place, name in enumerate(NAMES)
+    }
+    marks = [CrossingMark("mamba", "rwkv", Interval(900.0, 700.0, 1100.0), 12.0)]
+    return (spent,), {"prompt": 128, "crossings": marks}
+
+
+def _around(value: float) -> Interval:
+    return Interval(value, 0.95 * value, 1.05 * value)
+
+
 # figure -> its arguments, where the kind of figure alone does not say them
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
@@ -123,6 +139,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "prediction_error": _predictions,
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
+        "generation_time": _generation,
         "growth": lambda _: (({name: [(n, 4096 + n * 64 * p) for n in CONTEXTS] for p, name in enumerate(NAMES)},), {}),
         "training_curves": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
     }
