@@ -1,7 +1,7 @@
 """Prepared experiments: a question, the settings or cells that answer it, and what is expected of the rows."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -66,22 +66,22 @@ class Experiment:
         threads = facts.usable_cores()
         return plan_of([dataclasses.replace(cell, threads=threads) for cell in self.cells], rates=rates)
 
-    def made(self, run: Run) -> bool:
-        """Return whether a run was made of this experiment, by what its cells are.
+    def holds(self, cells: Iterable[Mapping[str, Any]]) -> bool:
+        """Return whether the planned cells of a run, or of a plan to come, are those of this experiment.
 
         Size, device, number type, rounds and seed are free, and a budget may have left cells out; it needs two
         architectures.
         """
-        planned = [cell for cell in run.cells if cell.get("architecture")]
+        planned = [cell for cell in cells if cell.get("architecture")]
         if len({cell["architecture"] for cell in planned}) < 2:
             return False
         if self.cells:
             names = [name for name in _FIELDS if name not in (*FREE, "rounds", "seed", "device", "dtype")]
             known = {tuple(getattr(cell, name) for name in names) for cell in self.cells}
             return all(tuple(cell.get(name, _FIELDS[name].default) for name in names) in known for cell in planned)
-        return all(map(self._holds, planned))
+        return all(map(self._has, planned))
 
-    def _holds(self, cell: Mapping[str, Any]) -> bool:
+    def _has(self, cell: Mapping[str, Any]) -> bool:
         fixed = {name: self.settings.get(name, _FIELDS[name].default) for name in _FIXED}
         if any(cell.get(name, _FIELDS[name].default) != value for name, value in fixed.items()):
             return False
@@ -100,7 +100,7 @@ def experiments() -> Mapping[str, Experiment]:
 
 def experiment_of(run: Run) -> Experiment | None:
     """Return the first experiment that a run was made of, None for any other run."""
-    return next((one for one in experiments().values() if one.made(run)), None)
+    return next((one for one in experiments().values() if one.holds(run.cells)), None)
 
 
 def parse(entries: Sequence[Mapping[str, Any]]) -> Mapping[str, Experiment]:

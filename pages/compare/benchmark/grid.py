@@ -61,13 +61,14 @@ def _note_text(note: Note) -> str:
 
 
 def _table(plan: Plan, write: Write) -> html.Html:
-    """Draw architectures by contexts, one block for each batch."""
+    """Draw models by contexts, one block for each batch; they are named where an architecture has several."""
     swept = [(cell, p) for cell, p in zip(plan.cells, plan.predictions, strict=True) if not cell.largest]
-    found = {(cell.batch, cell.architecture, cell.context): (cell, p) for cell, p in swept}
-    left_out = {(cell.batch, cell.architecture, cell.context) for cell in plan.dropped}
-    contexts = sorted({context for _, _, context in (*found, *left_out)})
-    batches = sorted({batch for batch, _, _ in (*found, *left_out)})
-    names = list(dict.fromkeys(name for _, name, _ in sorted(found, key=lambda key: _first(plan.cells, key[1]))))
+    found = {(cell.batch, (cell.architecture, cell.source), cell.context): (cell, p) for cell, p in swept}
+    contexts = sorted({context for _, _, context in found} | {cell.context for cell in plan.dropped})
+    batches = sorted({batch for batch, _, _ in found} | {cell.batch for cell in plan.dropped})
+    names = list(dict.fromkeys((cell.architecture, cell.source) for cell, _ in swept))
+    names.sort(key=lambda name: _first(plan.cells, name[0]))
+    several = len({architecture for architecture, _ in names}) < len(names)
     rows: list[html.Html] = []
     for batch in batches:
         if len(batches) > 1:
@@ -75,9 +76,9 @@ def _table(plan: Plan, write: Write) -> html.Html:
             block = html.element("th", words, scope="rowgroup", colspan=len(contexts) + 1)
             rows.append(html.row(block, class_="cs-block"))
         for name in names:
-            title = html.heading(html.named(t(f"nav.{name}")), class_=f"cs-{name}")
-            cells = (_cell(context, found.get((batch, name, context)), write) for context in contexts)
-            rows.append(html.row(title, *cells))
+            places = [(context, found.get((batch, name, context))) for context in contexts]
+            cells = (_cell(context, place, write, asked=not several) for context, place in places)
+            rows.append(html.row(_model(*name, named=several), *cells))
     head = (t("benchmark.tokens"), *(units.count(context) for context in contexts))
     return html.table(rows, kind="cs-table cs-plan cs-cards", head=head)
 
@@ -86,10 +87,17 @@ def _first(cells: Sequence[Cell], name: str) -> int:
     return next(i for i, cell in enumerate(cells) if cell.architecture == name)
 
 
-def _cell(context: int, found: tuple[Cell, Prediction] | None, write: Write) -> html.Html:
+def _model(architecture: str, source: str, *, named: bool) -> html.Html:
+    """Write the head of a row: the architecture, and its model below where that is named."""
+    beside = (html.element("br"), html.element("small", source)) if named else ()
+    return html.heading(html.named(t(f"nav.{architecture}")), *beside, class_=f"cs-{architecture}")
+
+
+def _cell(context: int, found: tuple[Cell, Prediction] | None, write: Write, *, asked: bool = True) -> html.Html:
+    """Write a cell, or that it was left out; a place that a prepared plan does not ask for is empty."""
     at = units.count(context)
     if found is None:
-        return html.element("td", t("benchmark.plan.left_out"), class_="cs-left-out", data_at=at)
+        return html.element("td", t("benchmark.plan.left_out") if asked else "–", class_="cs-left-out", data_at=at)
     return write(*found, at)
 
 

@@ -6,6 +6,7 @@ from pages.compare.benchmark import (
     beside,
     checks,
     comparison,
+    experiments,
     guess,
     live,
     other_tools,
@@ -22,7 +23,7 @@ from pages.shared import layout, notices
 from pages.shared.words.i18n import t
 
 layout.header(PAGE)
-run = shown = other = None
+run = shown = other = plan = None
 with notices.guarded():
     run = runs.chosen_run()
 with notices.guarded():
@@ -50,6 +51,9 @@ if run is not None and shown is not None:
         results.pictures(shown, other or (live.former(run) if live.progress(run) else None))
     with notices.guarded():
         verdicts.section(shown)
+with notices.guarded():
+    experiments.section(shown, plan)
+if run is not None and shown is not None:
     with notices.guarded():
         beside.beside(shown, other)
     with notices.guarded():

@@ -104,12 +104,7 @@ def _start(plan: Plan | None, *, shown: str, begun: Callable[[str], None]) -> No
 
     def start() -> None:
         if plan is not None:
-            with notices.guarded():
-                run_id = runner.shared().submit(plan)
-                journal.note("start", run=run_id)
-                _remember(run_id, shown)
-                show(run_id)
-                begun(run_id)
+            run(plan, shown=shown, begun=begun)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"start-{PAGE}"):
         if plan is not None and (said := _queue(plan.cells[0].device)):
@@ -119,6 +114,16 @@ def _start(plan: Plan | None, *, shown: str, begun: Callable[[str], None]) -> No
         st.button(words, key=f"{PAGE}.run", type="primary", icon=icon, on_click=start, disabled=off)
     if plan is not None and nothing:
         _nothing_fits(plan)
+
+
+def run(plan: Plan, *, shown: str, begun: Callable[[str], None]) -> None:
+    """Start a plan; the run's id goes into the address and to begun. shown: the id of the run on the page."""
+    with notices.guarded():
+        run_id = runner.shared().submit(plan)
+        journal.note("start", run=run_id)
+        _remember(run_id, shown)
+        show(run_id)
+        begun(run_id)
 
 
 def _remember(run_id: str, shown: str) -> None:

@@ -6,18 +6,16 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from models import describe
 from models.bench.judge import comparison
 from models.bench.judge.roofline import floors
 from models.bench.judge.statistics import growth_exponent, median_time
-from models.bench.run import remeasure
-from models.errors import ContextscopeError
 from models.records.measurement import CPU_WAITED, SENTINEL_DRIFT, Measurement
 from models.records.run import Run
 from pages.compare.benchmark import live
 from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.naming import series_name
 from pages.compare.benchmark.other_tools import drawable
+from pages.compare.benchmark.shapes import shapes_of
 from pages.shared import figure, layout, notices, style
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
@@ -194,13 +192,7 @@ def _show(run: Run, name: str, draw: Callable[..., Figure | None]) -> None:
 
 def _floors(run: Run) -> dict[str, float]:
     """Return the least time of each cell's step, for the sources whose shapes are known here."""
-    shapes = {}
-    for source in {row.source for row in run.rows if not run.imported or remeasure.is_distributed_source(row.source)}:
-        try:
-            shapes[source] = describe.resolve(source).shape
-        except ContextscopeError:  # a run of another machine, with a folder that is not here
-            continue
-    return floors(run.current, shapes)
+    return floors(run.current, shapes_of(run))
 
 
 def _headline(run: Run) -> str:
