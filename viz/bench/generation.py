@@ -95,11 +95,12 @@ def _marks(crossings: Sequence[CrossingMark], x: alt.X, y: alt.Y, theme: Theme) 
     ]
     across = x.copy(deep=True)
     across.shorthand = "low:Q"
-    bar = table(rows).mark_rule(color=theme.ink, strokeWidth=BAR, opacity=0.35, strokeCap="round")
-    ring = table(rows).mark_point(size=110, strokeWidth=2, color=theme.ink, fill=theme.card, opacity=1)
+    base = table(rows)
+    bar = base.mark_rule(color=theme.ink, strokeWidth=BAR, opacity=0.35, strokeCap="round")
+    ring = base.mark_point(size=110, strokeWidth=2, color=theme.ink, fill=theme.card, opacity=1)
     style: dict[str, Any] = {"fontSize": 12, "font": theme.mono, "dy": -16}
-    halo = table(rows).mark_text(**style, stroke=theme.card, strokeWidth=3, strokeJoin="round")
-    text = table(rows).mark_text(**style, color=theme.ink)
+    halo = base.mark_text(**style, stroke=theme.card, strokeWidth=3, strokeJoin="round")
+    text = base.mark_text(**style, color=theme.ink)
     return [
         bar.encode(x=across, x2=alt.X2("high:Q"), y=y),
         ring.encode(x=x, y=y),
