@@ -14,7 +14,7 @@ from viz.bench.rows import ORDER
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.extremes import extremes
-from viz.look.labels import Translate, seconds
+from viz.look.labels import Translate, short
 from viz.look.theme import Theme
 from viz.look.vega import table
 
@@ -52,7 +52,7 @@ def generation_time(
     lines = [_line(name, spent[name], t) for name in names]
 
     def around(across: alt.X, up: alt.Y) -> tuple[list[alt.Chart], list[alt.Chart]]:
-        return [], _marks(crossings, across, up, theme)
+        return [], [*_dots(spent, across, up, theme), *_marks(crossings, across, up, theme)]
 
     x = ChartAxis(t("viz.generation_time.tokens"), "many")
     y = ChartAxis(t("viz.generation_time.took"), "seconds")
@@ -76,8 +76,19 @@ def _line(name: str, own: Spent, t: Translate) -> Line:
     points = tuple((n, found.value) for n, found in own.points)
     known = all(math.isfinite(found.high) for _, found in own.points)
     ribbon = tuple((n, found.low, found.high) for n, found in own.points) if known else ()
-    dots = tuple(point for point in points if any(math.isclose(point[0], n) for n in own.measured))
-    return Line(name, t(f"viz.architecture.{name}"), points, ribbon, dots)
+    return Line(name, t(f"viz.architecture.{name}"), points, ribbon)
+
+
+def _dots(spent: Mapping[str, Spent], x: alt.X, y: alt.Y, theme: Theme) -> list[alt.Chart]:
+    """Mark the lengths at which steps were measured."""
+    rows = [
+        {"x": n, "y": found.value, "color": theme.color(name)}
+        for name, own in spent.items()
+        for n, found in own.points
+        if n in own.measured
+    ]
+    dots = table(rows).mark_circle(size=42, opacity=1)
+    return [dots.encode(x=x, y=y, color=alt.Color("color:N", scale=None))] if rows else []
 
 
 def _marks(crossings: Sequence[CrossingMark], x: alt.X, y: alt.Y, theme: Theme) -> list[alt.Chart]:
@@ -124,7 +135,7 @@ def _finding(spent: Mapping[str, Spent], names: Sequence[str], t: Translate) -> 
     last = max(shared)
     order = sorted((end[last] for end in ends), key=lambda found: found.value)
     heights = [(t(f"viz.architecture.{name}"), end[last].value) for name, end in zip(names, ends, strict=True)]
-    found = extremes(heights, seconds)
+    found = extremes(heights, lambda value: f"{short(value)} s")
     if found is None or order[0].high >= order[-1].low:
         return ""
     return t("viz.generation_time.finding", tokens=f"{last:,.0f}", **found._asdict())
