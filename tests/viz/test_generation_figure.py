@@ -39,15 +39,16 @@ def test_the_arrays_are_what_was_given_and_so_are_the_points() -> None:
         [n, found.value, found.low, found.high] for n, found in spent(0.005).points
     ]
     assert figure.data["crossings"].values.tolist() == [[700.0, 512.0, 900.0, 4.25]]
-    drawn = {(row["x"], row["y"]) for row in values(figure) if row.get("series") == "transformer" and "y" in row}
+    drawn = {(row["x"], row["y"]) for row in values(figure) if row.get("architecture") == "transformer" and "y" in row}
     assert {(n, 0.02 * n) for n in (*LENGTHS, 1000.0)} <= drawn
 
 
 def test_dots_stand_only_where_steps_were_measured() -> None:
-    dots = [
-        {row["x"] for row in rows} for rows in tables(draw()) if all({"series", "x", "y"} <= set(row) for row in rows)
+    dots = [row for row in values(draw()) if "color" in row and "x" in row and "architecture" not in row]
+    assert sorted((row["x"], row["y"]) for row in dots if row["color"] == LIGHT.color("rwkv")) == [
+        (n, 0.005 * n) for n in LENGTHS
     ]
-    assert set(LENGTHS) in dots
+    assert len(dots) == 2 * len(LENGTHS)
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])

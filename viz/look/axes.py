@@ -18,6 +18,7 @@ _EXPRESSIONS: dict[Unit, str] = {
         "datum.value >= 1024 ? format(datum.value / 1024, '.3~g') + ' KiB' : datum.value + ' B'"
     ),
     "seconds": (
+        "datum.value == 0 ? '0 s' : "
         "datum.value >= 1 ? format(datum.value, '.3~g') + ' s' : "
         "datum.value >= 0.001 ? format(datum.value * 1000, '.3~g') + ' ms' : "
         "format(datum.value * 1000000, '.3~g') + ' µs'"
