@@ -46,6 +46,13 @@ def test_an_interval_that_reaches_over_the_end_decides_nothing():
     assert (found.outcome, found.why, found.seen) == ("undecided", "unsure", "exponent")
 
 
+def test_an_estimate_outside_refutes_nothing_while_its_interval_reaches_inside():
+    moods = {n: [1.0, 1.3, 0.8, 1.1] for n in CONTEXTS}
+    found = outcome(ExponentBetween("mamba", "prefill", 1.05, 2.0), swept("mamba", shared=moods))
+    assert found.values["found"].value < 1.05 < found.values["found"].high
+    assert (found.outcome, found.why) == ("undecided", "unsure")
+
+
 def test_one_round_and_too_few_lengths_say_so():
     rule = ExponentBetween("mamba", "prefill", 0.9, 1.1)
     assert outcome(rule, swept("mamba", rounds=1)).why == "once"
