@@ -5,9 +5,10 @@ import dataclasses
 
 import pytest
 import yaml
+from synthetic_rows import timed
 
 from models import describe
-from models.bench.judge.expectations import RULES
+from models.bench.judge.expectations import RULES, Evidence
 from models.bench.plan import experiments
 from models.bench.plan.plan import Rates, make_plan
 from models.bench.run import remeasure
@@ -95,6 +96,38 @@ def test_the_race_has_the_recipe_its_controls_and_the_fair_way_in_one_plan():
     assert [sorted(plan.cells[i].source for i in group) for group in fair] == [
         ["gpt2", "mamba-130m"], ["ladder:block/mamba", "ladder:block/transformer"]
     ], "what is compared fairly is interleaved"  # fmt: skip
+
+
+def race_rows(*, gpt2=20.0, mamba=25.0, mamba_block=4.0, gpt2_block=2.0, one_call=15.0):
+    """Return the five rows of the race; a synthetic row decodes two steps, which stand for the fifty."""
+    return [
+        timed("transformer", 8, prefill=5.0, step=25 * gpt2, size="custom", source="gpt2"),
+        timed("mamba", 8, prefill=5.0, step=25 * mamba, size="custom", source="mamba-130m"),
+        timed("transformer", 50, prefill=one_call, step=gpt2, size="custom", source="gpt2"),
+        timed("transformer", 50, prefill=gpt2_block, step=1.0, size="block"),
+        timed("mamba", 50, prefill=mamba_block, step=1.0, size="block"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "refuted"),
+    [
+        ({}, []),
+        ({"mamba_block": 900.0}, [0]),  # a block that is slow after all; the control stays the faster one
+        ({"mamba_block": 1.0}, [1]),
+        ({"one_call": 500.0}, [2]),
+        ({"mamba": 1.0}, [3]),
+        ({"mamba": 100.0}, [3]),
+    ],
+)
+def test_the_race_is_judged_cell_by_cell(changes, refuted):
+    """1,005 ms of writing against 4 ms of a block; the control is faster than that; the fair way is 0.8."""
+    found = [one.rule.judge(Evidence(race_rows(**changes), {})) for one in EVERY["race"].expectations]
+    assert [place for place, one in enumerate(found) if one.outcome == "not_met"] == refuted
+    assert {one.outcome for one in found} <= {"met", "not_met"}
+    if not changes:
+        values = [one.values["found"].value for one in found]
+        assert values == pytest.approx([1005 / 4, 4 / 2, 1005 / 15, 1005 / 1255])
 
 
 def test_a_block_is_one_layer_of_the_notes():

@@ -13,7 +13,7 @@ from models.bench.plan.plan import Plan, Rates
 from models.bench.run import runner
 from models.records.interval import Interval
 from models.records.run import Run
-from pages.compare.benchmark import planning, settings_codec, turns
+from pages.compare.benchmark import live, planning, settings_codec, turns
 from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.shapes import shapes_of
 from pages.shared import gate, html, notices
@@ -89,7 +89,9 @@ def _card(chosen: Experiment, run: Run | None, plan: Plan | None) -> None:
 
 
 def _offer(chosen: Experiment, run: Run | None, plan: Plan | None) -> None:
-    """Offer to measure the experiment, or first to take its settings."""
+    """Offer to measure the experiment, or first to take its settings; nothing while a run of it is under way."""
+    if run is not None and chosen.holds(run.cells) and live.progress(run) is not None:
+        return
     own = _own_plan(chosen) if chosen.cells else plan if plan and chosen.holds(plan.to_json()) else None
     if own is None:
         st.button(t("benchmark.lecture.take"), key=f"{PAGE}.lecture.take", icon=":material/tune:", on_click=_take)
