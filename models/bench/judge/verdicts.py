@@ -41,7 +41,7 @@ def judged(rows: Sequence[Measurement]) -> Iterator[Judged]:
 
 
 def comparable(rows: Sequence[Measurement]) -> list[Mapping[str, Mapping[int, Measurement]]]:
-    """Sort the rows with times by round that were measured in one way, and at no largest batch, by architecture and context."""
+    """Sort rows with times by round, measured in one way and at no largest batch, by architecture and context."""
     kinds: dict[tuple[object, ...], dict[str, dict[int, Measurement]]] = {}
     for row in rows:
         if row.timed and row.in_rounds and not row.batch_limit:
