@@ -17,6 +17,8 @@ from models.records.cell import Cell
 from models.records.measurement import Measurement
 from pages.compare.benchmark import provenance, results, rows
 from pages.shared.layout import moment_text
+from viz.look.plotly import DASHED
+from viz.look.theme import LIGHT
 
 
 @pytest.fixture
@@ -94,6 +96,25 @@ def test_pictures_wait_for_the_first_row_and_leave_out_what_was_cancelled(say: S
     results.pictures(run_of(row("jamba", state="cancelled"), *kept, row("mamba", 64, batch_limit="memory")))
     assert list(drawn) == ["memory", "prefill", "decode", "hood"]
     assert list(drawn["memory"].args[1]) == kept, "cells at a largest batch have a picture of their own"
+
+
+def test_a_second_run_is_drawn_over_the_first(say: Say, stage: Stage, monkeypatch) -> None:
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(results.layout, "section_of", lambda page, key, draw: drawn.update({key: draw}))
+    monkeypatch.setattr(results.layout, "under_the_hood", lambda *_: None)
+    samples = {"prefill_ms_samples": (1.0, 2.0), "decode_ms_samples": (1.0, 2.0), "rounds": 1, "cache_bytes": 9}
+    kept = row("rwkv", 64, **samples)
+    gone = row(state="cancelled"), row("mamba", 64, batch_limit="memory", **samples)
+    other = run_of(kept, *gone, run_id="other")
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(results, "panel", lambda draw, given, **_: asked.append(draw(given, theme=LIGHT, t=say)))
+    for second in (other, None):
+        results.pictures(run_of(row(**samples)), second)
+        for name in ("memory", "prefill", "decode"):
+            drawn[name]()
+    lines = [[one for one in made.body.data if one["meta"] == "line"] for made in asked]
+    dashed = [[one["legendgroup"] for one in every if one["line"].get("dash") == DASHED] for every in lines]
+    assert dashed == [["rwkv"]] * 3 + [[]] * 3, "neither a cancelled cell nor one at a largest batch; kept apart"
 
 
 def test_a_picture_that_explains_is_offered_where_the_run_has_its_numbers() -> None:

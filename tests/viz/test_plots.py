@@ -24,7 +24,7 @@ from viz.gallery.build import build
 from viz.gallery.evidence import complete
 from viz.gallery.figures import every
 from viz.look.axes import ChartAxis
-from viz.look.plotly import PlotSpec, Table, behaviour, escaped, narrow, plotted
+from viz.look.plotly import PlotSpec, PlotTable, behaviour, escaped, narrow, plotted
 from viz.look.theme import DARK, LIGHT
 
 DRAWN = ("decode", "prefill", "cache", "peak")
@@ -203,7 +203,7 @@ def test_in_a_narrow_window_names_stand_below_each_other_and_a_finger_scrolls(en
     assert small.height == body.height + 40, "two more names of three"
     inner = body.height - body.layout["margin"]["t"] - body.layout["margin"]["b"]
     assert small.height - small.layout["margin"]["t"] - small.layout["margin"]["b"] == inner
-    bare = plotted([], {}, Table((), ()), theme=LIGHT, t=english, height=100)
+    bare = plotted([], {}, PlotTable((), ()), theme=LIGHT, t=english, height=100)
     assert narrow(bare).height == 100
 
 

@@ -17,7 +17,7 @@ from viz.charts.strips import ChartStrip, strips_chart
 from viz.figure import Figure, figure
 from viz.look.axes import ChartAxis
 from viz.look.labels import Translate, short
-from viz.look.plotly import Table, Trace
+from viz.look.plotly import PlotTable, Trace
 from viz.look.theme import Theme
 
 
@@ -160,13 +160,13 @@ def _trade(series: Series, t: Translate) -> PlotLine:
     return PlotLine(series.architecture, series.name, points, says, key=series.key, solid=solid)
 
 
-def _numbers(series: Sequence[Series], lines: Sequence[PlotLine], titles: tuple[str, str], t: Translate) -> Table:
+def _numbers(series: Sequence[Series], lines: Sequence[PlotLine], titles: tuple[str, str], t: Translate) -> PlotTable:
     rows = [
         (each.name, f"{batch}", short(user), short(device))
         for each, line in zip(series, lines, strict=True)
         for batch, (user, device) in zip(_batch_order(each), line.points, strict=True)
     ]
-    return Table((t("viz.plot.series"), t("viz.plot.batch"), *titles), tuple(rows))
+    return PlotTable((t("viz.plot.series"), t("viz.plot.batch"), *titles), tuple(rows))
 
 
 def _frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

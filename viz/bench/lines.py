@@ -15,7 +15,7 @@ from viz.charts.plots import context_plot
 from viz.figure import Figure
 from viz.look.axes import ChartAxis
 from viz.look.labels import Translate
-from viz.look.plotly import Table
+from viz.look.plotly import PlotTable
 from viz.look.theme import Theme
 
 SAMPLES = 40  # dots drawn of one place at most
@@ -84,7 +84,7 @@ def _dashed(panels: Sequence[Plot]) -> bool:
     return any(line.dashed for panel in panels for line in panel.lines)
 
 
-def _table(panels: Sequence[Plot], batches: Sequence[int], quantity: str, t: Translate) -> Table:
+def _table(panels: Sequence[Plot], batches: Sequence[int], quantity: str, t: Translate) -> PlotTable:
     """Write a row per point and per cell without one, in order of series, batch and context."""
     several = len(panels) > 1
     head = [t("viz.plot.series"), *([t("viz.plot.batch")] if several else []), t("viz.axis.context"), quantity]
@@ -96,7 +96,7 @@ def _table(panels: Sequence[Plot], batches: Sequence[int], quantity: str, t: Tra
             for x, said in sorted(cells):
                 words = " · ".join(fact for fact in said if fact)
                 rows.append((line.name, *([f"{batch}"] if several else []), f"{x:,.0f}", words))
-    return Table(tuple(head), tuple(rows))
+    return PlotTable(tuple(head), tuple(rows))
 
 
 def drawn(parts: Sequence[Part], panels: Sequence[Plot]) -> dict[str, NamedArray]:

@@ -10,7 +10,7 @@ from viz.charts.plot_names import NAME, Names, label_room, names_of
 from viz.charts.plot_traces import heights_of, lanes_of, traces_of
 from viz.look.axes import ChartAxis
 from viz.look.labels import Translate
-from viz.look.plotly import PlotSpec, Table, Trace, choice, plotted, written
+from viz.look.plotly import PlotSpec, PlotTable, Trace, choice, plotted, written
 from viz.look.theme import Theme
 
 TOP, HEAD, FOOT, KEYS = 38, 28, 76, 34  # pixels: above all, the title of a panel, axis with buttons, names to click
@@ -37,7 +37,7 @@ class _Place:
 
 
 def context_plot(
-    panels: Sequence[Plot], *, x: ChartAxis, y: ChartAxis, table: Table, theme: Theme, t: Translate
+    panels: Sequence[Plot], *, x: ChartAxis, y: ChartAxis, table: PlotTable, theme: Theme, t: Translate
 ) -> PlotSpec:
     """Draw panels above each other on the same two axes, both logarithmic until a button makes them linear.
 
@@ -55,7 +55,7 @@ def points_plot(
     *,
     x: ChartAxis,
     y: ChartAxis,
-    table: Table,
+    table: PlotTable,
     theme: Theme,
     t: Translate,
     behind: Sequence[Trace] = (),
@@ -75,7 +75,7 @@ def _drawn(
     *,
     x: ChartAxis,
     y: ChartAxis,
-    table: Table,
+    table: PlotTable,
     theme: Theme,
     t: Translate,
     at: str = "",

@@ -19,7 +19,7 @@ Trace = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PlotTable:
     """The numbers of a chart in words, for those who do not see it: headings, and rows as long as they."""
 
     head: tuple[str, ...]
@@ -33,7 +33,7 @@ class PlotSpec:
     data: tuple[Trace, ...]
     layout: Mapping[str, Any]
     config: Mapping[str, Any]
-    table: Table
+    table: PlotTable
 
     @property
     def height(self) -> int:
@@ -50,7 +50,7 @@ class PlotSpec:
 
 
 def plotted(
-    traces: Sequence[Trace], layout: Mapping[str, Any], table: Table, *, theme: Theme, t: Translate, height: int
+    traces: Sequence[Trace], layout: Mapping[str, Any], table: PlotTable, *, theme: Theme, t: Translate, height: int
 ) -> PlotSpec:
     """Put traces into the house look; width follows the card. No traces draw an empty pair of axes."""
     whole = {"template": {"layout": look(theme)}, "height": height, **layout}

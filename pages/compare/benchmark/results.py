@@ -116,7 +116,7 @@ def pictures(run: Run, second: Run | None = None) -> None:
         _before(run)
         return
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
-    beside = [row for row in second.current if not row.batch_limit] if second is not None else []
+    beside = [row for row in second.current if row.state != "cancelled" and not row.batch_limit] if second else []
     drawn = [*swept, *beside]
     if drawable(drawn, "carried", "peak"):
         layout.section_of(PAGE, "memory", partial(_memory, run, swept, second, beside))
