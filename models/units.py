@@ -102,6 +102,21 @@ def number(value: float, lang: str = "en") -> str:
     return _written(_rounded(Decimal(str(value)), DIGITS), lang)
 
 
+def ratio(value: float, lang: str = "en") -> str:
+    """Return a ratio of two measurements with two significant digits, hundredths below 2, where they count.
+
+    >>> ratio(1.0372), ratio(3.912), ratio(80.48), ratio(633.33), ratio(0.9)
+    ('1.04', '3.9', '80', '630', '0.9')
+    """
+    if not math.isfinite(value):
+        return _not_finite(value)
+    exact = Decimal(str(value))
+    step = Decimal("0.01") if Decimal("0.1") <= abs(exact) < 2 else Decimal(1).scaleb(exact.adjusted() - 1)
+    rounded = (exact / step).to_integral_value(ROUND_HALF_UP) * step
+    whole = rounded.to_integral_value()
+    return _written(whole if whole == rounded else rounded.normalize(), lang)
+
+
 def _in_units(value: float, units: Sequence[tuple[Decimal, str]], lang: str, gap: str) -> str:
     if not math.isfinite(value):
         return _not_finite(value)

@@ -78,7 +78,7 @@ def test_a_wrong_guess_is_told_by_how_much(measurement, said_in):
     steady = {"rounds": 5, "decode_ms_samples": (4.0,) * 10, "prefill_ms_samples": (9.0,) * 5}
     quick = steady | {"architecture": "rwkv", "cell_id": "r", "decode_ms_samples": (2.0,) * 10, "cache_bytes": 50}
     rows = [measurement(**steady), measurement(**quick)]
-    told = {"en": "RWKV is 2.00 times as fast as Mamba", "ko": "RWKV 쪽이 Mamba보다 2.00배 빠릅니다"}[said_in]
+    told = {"en": "RWKV is 2 times as fast as Mamba", "ko": "RWKV 쪽이 Mamba보다 2배 빠릅니다"}[said_in]
     assert told in guess._timed(rows, "decode", "mamba")
     assert guess._timed(rows, "decode", "rwkv") == say("benchmark.guess.first")
     assert guess._cache_bytes(rows, "mamba") == say(

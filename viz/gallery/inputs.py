@@ -1,5 +1,7 @@
 """Fixed rows, cells and curves for gallery figures that draw no single trace."""
 
+import itertools
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +14,7 @@ from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, NamedArray
 from viz.bench.generation import CrossingMark, Spent
 from viz.bench.predictions import PredictedCell
+from viz.bench.ratios import Ratio
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
 
@@ -46,6 +49,19 @@ def _row(name: str, context: int, batch: int, pace: float) -> Measurement:
         decode_tokens_per_s=1000 * batch / step, batch_limit="memory" if batch == 8 else "",
         sentinel_before_ms=1.0, sentinel_after_ms=1.0 + context / 40_000, started_ns=context * 10**9,
     )  # fmt: skip
+
+
+def pairs() -> list[Ratio]:
+    """Return ratios of a run in both phases: decided ones, one too close to 1, one of a single round."""
+    names = itertools.combinations(NAMES, 2)
+    found = [
+        Ratio(phase, a, b, "2,048", value, (0.9 * value, 1.1 * value), (0.85 * value, 1.2 * value), 0.01,
+              0.85 * value > 1.01, f"{a}, {b}")
+        for place, (a, b) in enumerate(names)
+        for phase, value in (("prefill", 1.02 + place), ("decode", 40 / (1 + place)))
+    ]  # fmt: skip
+    alone = (0.0, math.inf)
+    return [*found, Ratio("decode", "rwkv", "mamba", "2,048", 1.5, alone, alone, 0.01, False, "once")]
 
 
 def cells(seed: int = 0) -> dict[str, list[Accuracy]]:
@@ -137,6 +153,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "recall_lessons": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
         "recall_seeds": _seeds,
         "prediction_error": _predictions,
+        "ratios": lambda _: ((pairs(),), {}),
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,

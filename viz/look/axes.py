@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import altair as alt
 
-Unit = Literal["bytes", "seconds", "count", "many", "plain", "share"]
+Unit = Literal["bytes", "seconds", "count", "many", "plain", "share", "ratio"]
 Range = Sequence[Any]  # ends in pixels, or expressions of Vega
 
 # Vega expressions for axis labels in the unit's own steps.
@@ -27,6 +27,7 @@ _EXPRESSIONS: dict[Unit, str] = {
     "many": "format(datum.value, '.3~s')",
     "plain": "format(datum.value, '.3~g')",
     "share": "format(datum.value, '.0%')",
+    "ratio": "format(datum.value, '.3~g')",
 }
 
 

@@ -11,6 +11,7 @@ from models.bench.judge.verdicts import Judged
 from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.run import Run
+from pages.compare.benchmark import ratios
 from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.naming import series_name
 from pages.shared import html, notices
@@ -28,8 +29,13 @@ def section(run: Run) -> None:
     """Draw the pairs of the longest common context, reading and writing, each with its ratio and interval."""
     st.header(t("benchmark.verdict.title"), anchor="verdicts")
     st.markdown(t("benchmark.verdict.text"))
+    ratios.picture(run, _said)
     with st.container(border=True, key=f"card-{PAGE}.verdicts"):
         _verdicts(run)
+
+
+def _said(one: Judged) -> str:
+    return sentence(one.found, *(t(f"nav.{row.architecture}") for row in (one.a, one.b)), margin=one.margin)
 
 
 def _verdicts(run: Run) -> None:
@@ -71,7 +77,8 @@ def sentence(found: Verdict, a: str, b: str, *, margin: float = NEGLIGIBLE) -> s
     if found.kind == "faster":  # a takes less time: say how many times as fast it is
         ratio, low, high = 1 / ratio, 1 / high, 1 / low
     first, second = (a, b) if found.kind == "faster" else (b, a)
-    return t("benchmark.verdict.faster", a=first, b=second, ratio=f"{ratio:.2f}", low=f"{low:.2f}", high=f"{high:.2f}")
+    values = {"ratio": units.ratio(ratio), "low": units.ratio(low), "high": units.ratio(high)}
+    return t("benchmark.verdict.faster", a=first, b=second, **values)
 
 
 def growth_line(rows: tuple[Measurement, ...]) -> str:
@@ -105,7 +112,7 @@ def growth_line(rows: tuple[Measurement, ...]) -> str:
 def _alike(found: Interval, a: str, b: str, margin: float) -> str:
     """State why two cells do not count as different: the interval contains 1, or the ratio is too close to 1."""
     if not found.excludes(1):
-        low, high = f"{found.low:.2f}", f"{found.high:.2f}"
+        low, high = units.ratio(found.low), units.ratio(found.high)
         return t("benchmark.verdict.indistinguishable", a=a, b=b, low=low, high=high)
     small = 1 / (1 + margin) <= found.low and found.high <= 1 + margin
     key = f"benchmark.verdict.{'small' if small else 'perhaps_small'}"

@@ -29,3 +29,8 @@ def count(number: int) -> str:
 def compact(number: int) -> str:
     """Return a number of parameters as names of models state it: 162M."""
     return units.compact(number)
+
+
+def ratio(value: float) -> str:
+    """Return a ratio of two measurements with the digits that it can carry: 1.04, 3.9, 80."""
+    return units.ratio(value, language.current())
