@@ -151,7 +151,7 @@ def judged_as(kind: str, value: float, low: float, high: float) -> Verdict:
 
 @pytest.mark.parametrize(
     ("kind", "first", "second", "numbers"),
-    [("faster", "A", "B", ("2.00", "1.60", "2.50")), ("slower", "B", "A", ("0.50", "0.40", "0.62"))],
+    [("faster", "A", "B", ("2", "1.6", "2.5")), ("slower", "B", "A", ("0.5", "0.4", "0.63"))],
 )
 def test_a_verdict_names_the_faster_first_and_its_factor_between_its_ends(say, kind, first, second, numbers) -> None:
     """The ratio is of times, a over b: below one a is faster, by its inverse, whose ends change places."""

@@ -200,7 +200,7 @@ def test_in_a_narrow_window_names_stand_below_each_other_and_a_finger_scrolls(en
     body = prefill_vs_context(ROWS, theme=LIGHT, t=english).body
     small = narrow(body)
     assert small.layout["dragmode"] is False and small.layout["legend"]["orientation"] == "v"
-    assert small.height == body.height + 40, "two more names of three"
+    assert small.height == body.height + 50, "two more names of three"
     inner = body.height - body.layout["margin"]["t"] - body.layout["margin"]["b"]
     assert small.height - small.layout["margin"]["t"] - small.layout["margin"]["b"] == inner
     bare = plotted([], {}, PlotTable((), ()), theme=LIGHT, t=english, height=100)

@@ -13,7 +13,7 @@ from viz.look.theme import Theme
 
 SYMBOLS = {name: name for name in ("circle", "square", "triangle-up", "triangle-down", "diamond")}  # Vega: plotly
 DASHED = "6px,4px"
-KEY = 20  # pixels: the line of a name to click
+KEY = 25  # pixels: the line of a name to click
 
 Trace = dict[str, Any]
 
