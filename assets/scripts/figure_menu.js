@@ -69,7 +69,7 @@ function fill(button, card) {
   const definition = card.querySelector('[class*="st-key-definition-"] details > summary');
   const groups = [
     [able && [shown(card) ? told.leave : told.full, () => toggleFull(card, button)], definition && [told.definition, () => define(definition)]],
-    ["png", "svg"].map((kind) => [told[kind], () => picture(card, button, kind), EXTENSIONS[kind]]),
+    (solid(card) ? ["png"] : ["png", "svg"]).map((kind) => [told[kind], () => picture(card, button, kind), EXTENSIONS[kind]]),
     ["csv", "npz"].map((kind) => [told[kind], () => numbers(card, kind), EXTENSIONS[kind]]),
     [[told.link, () => link(button)]],
   ];
@@ -158,8 +158,12 @@ function numbers(card, kind) {
   card.querySelector(`[class*="st-key-files-"] [class$="-${kind}"] button, [class*="st-key-files-"] [class*="-${kind} "] button`)?.click();
 }
 
+// The button by which plotly saves a figure in space, which is drawn by WebGL and can be read by nobody else.
+const solid = (card) => card.querySelector(".js-plotly-plot .gl-container") && card.querySelector(".js-plotly-plot .modebar-btn");
+
 async function picture(card, button, kind) {
   close();
+  if (solid(card)) return solid(card).click();
   try {
     const { takePicture } = await import("./picture.js");
     const blob = await takePicture(card, kind, { source: button.dataset.source ?? "", mark: words().mark ?? "" });

@@ -4,6 +4,7 @@ from models.records.trace import ModelTrace
 from pages.shared import cache, controls, html, parts
 from pages.shared.panel import panel, selected_or_last
 from pages.shared.words.i18n import t
+from viz.trace.expert_routes import expert_routes
 from viz.trace.routing import expert_lanes, expert_load, router_bars
 
 
@@ -44,3 +45,8 @@ def _most_selective_layer(trace: ModelTrace, layers: list[int]) -> int:
     """Return the layer whose experts prefer kinds of tokens most, by the model's card; else the middle one."""
     known = {found["layer"]: found["lift"] for found in cache.structure(trace.checkpoint).get("routing", ())}
     return max((layer for layer in layers if layer in known), key=known.__getitem__, default=layers[len(layers) // 2])
+
+
+def paths(page: str, trace: ModelTrace) -> None:
+    """Draw through which experts the tokens go, layer by layer, by kind of token."""
+    panel(expert_routes, trace, key=f"{page}.routes")

@@ -1,5 +1,6 @@
 """Fixed rows, cells and curves for gallery figures that draw no single trace."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -154,6 +155,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "recall_seeds": _seeds,
         "prediction_error": _predictions,
         "ratios": lambda _: ((pairs(),), {}),
+        "state_path": lambda traces: (([traces["mamba"], dataclasses.replace(traces["mamba"], prompt="again")],), {}),
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,

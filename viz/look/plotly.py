@@ -13,6 +13,7 @@ from viz.look.theme import Theme
 
 SYMBOLS = {name: name for name in ("circle", "square", "triangle-up", "triangle-down", "diamond")}  # Vega: plotly
 DASHED = "6px,4px"
+FARTHER = 1.35  # the eye before a space that is as high as wide
 KEY = 25  # pixels: the line of a name to click
 
 Trace = dict[str, Any]
@@ -50,15 +51,28 @@ class PlotSpec:
 
 
 def plotted(
-    traces: Sequence[Trace], layout: Mapping[str, Any], table: PlotTable, *, theme: Theme, t: Translate, height: int
+    traces: Sequence[Trace],
+    layout: Mapping[str, Any],
+    table: PlotTable,
+    *,
+    theme: Theme,
+    t: Translate,
+    height: int,
+    config: Mapping[str, Any] | None = None,
 ) -> PlotSpec:
-    """Put traces into the house look; width follows the card. No traces draw an empty pair of axes."""
+    """Put traces into the house look; width follows the card. No traces draw an empty pair of axes.
+
+    config: how the figure behaves, as a plane one without it.
+    """
     whole = {"template": {"layout": look(theme)}, "height": height, **layout}
-    return PlotSpec(tuple(traces) or ({"type": "scatter", "x": [], "y": []},), whole, behaviour(t), table)
+    return PlotSpec(tuple(traces) or ({"type": "scatter", "x": [], "y": []},), whole, config or behaviour(t), table)
 
 
 def narrow(spec: PlotSpec) -> PlotSpec:
     """Return a figure for a narrow window, touched by fingers: names to click below each other, dragging scrolls."""
+    if eye := spec.layout.get("scene", {}).get("camera", {}).get("eye"):
+        far = {"camera": {"eye": {axis: FARTHER * value for axis, value in eye.items()}}}
+        spec = replace(spec, layout={**spec.layout, "scene": {**spec.layout["scene"], **far}})
     margin, legend = spec.layout.get("margin", {}), spec.layout.get("legend", {})
     rows = sum(bool(trace.get("showlegend")) for trace in spec.data)
     if rows < 2 or "y" not in legend:
@@ -112,6 +126,20 @@ def behaviour(t: Translate) -> dict[str, Any]:
         "scrollZoom": False,
         "showTips": False,
         "modeBarButtons": [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+        "locale": "contextscope",
+        "locales": {"contextscope": {"dictionary": said, "format": {}}},
+    }
+
+
+def solid_behaviour(t: Translate) -> dict[str, Any]:
+    """Return what a figure in space lets one do: turn it, go back, and save what is seen, which only plotly can."""
+    said = {"Reset camera to default": t("viz.plot.reset"), "Download plot as a PNG": t("viz.plot.picture")}
+    return {
+        "displaylogo": False,
+        "scrollZoom": False,
+        "showTips": False,
+        "modeBarButtons": [["toImage"], ["resetCameraDefault3d"]],
+        "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "contextscope"},
         "locale": "contextscope",
         "locales": {"contextscope": {"dictionary": said, "format": {}}},
     }

@@ -15,7 +15,7 @@ from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
-from viz.proof import attention, decay, layers, lens, next_word, reading, routing, state
+from viz.proof import attention, decay, layers, lens, next_word, reading, routing, state, state_path
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -42,6 +42,7 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "hybrid_stack": ("recomputed", layers.hybrid_stack),
         "expert_lanes": ("rebuilds", routing.expert_lanes),
         "router_bars": ("recomputed", routing.router_bars),
+        "expert_routes": ("recomputed", routing.expert_routes),
         "expert_load": ("recomputed", routing.expert_load),
         "token_strip": ("recomputed", layers.token_strip),
         "logit_lens": ("rebuilds", lens.logit_lens),
@@ -53,6 +54,7 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "recall_example": ("recomputed", layers.recall_example),
         "reading": ("recomputed", reading.reading),
         "next_word": ("recomputed", next_word.next_word),
+        "state_path": ("recomputed", state_path.state_path),
     }
 )
 

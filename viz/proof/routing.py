@@ -7,6 +7,7 @@ from models.reconstruction.check import absolute, relative, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.canvas import Lanes
 from viz.figure import Figure
+from viz.look.plotly import PlotSpec
 from viz.proof.drawn import (
     Choice,
     chart_rows,
@@ -65,6 +66,22 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
         return 1.0
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
     return worst(absolute(drawn, known), *errors, names, picture_error(figure, drawn[None]))
+
+
+def expert_routes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
+    """Drawn first experts of every token against the largest probability of the router's logits."""
+    if not isinstance(figure.body, PlotSpec):
+        raise TypeError(f"{figure.id} is no figure of plotly")
+    layers, (routes,) = trace.layers_with("chosen_experts"), figure.body.data
+    _, *columns = routes["dimensions"]
+    if len(columns) != len(layers) or len(routes["line"]["color"]) != len(trace.tokens):
+        return 1.0
+    errors = [absolute(exported(figure, "first_expert").T, wide(np.array([one["values"] for one in columns])))]
+    for column, layer in zip(columns, layers, strict=True):
+        known, drawn = reconstruction.probabilities(layer), np.array(column["values"])
+        errors.append(absolute(known[np.arange(len(known)), drawn], known.max(1)))
+    names = names_error([column["label"] for column in columns], [[layer.index] for layer in layers])
+    return worst(*errors, names)
 
 
 def told_error(figure: Figure, trace: ModelTrace) -> float:

@@ -104,6 +104,7 @@ if found is not None:
     layout.under_the_hood(
         PAGE,
         [
+            ("expert_routes", lambda: where("router_probs", reading, partial(experts.paths, PAGE))),
             ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
             ("head_matrix", lambda: where("attention", reading, head)),
             ("state_film", lambda: where("state", reading, film)),

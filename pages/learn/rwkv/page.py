@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout, next_word, parts, reading_bar
+from pages.shared import controls, hood, layout, next_word, parts, reading_bar, state_path
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
 from pages.shared.words import units
@@ -71,6 +71,11 @@ def channel_panel(trace: ModelTrace, layers: Layers) -> None:
     )
 
 
+def path(trace: ModelTrace, layers: Layers) -> None:
+    """Draw the path of the state in the layer that the page shows."""
+    parts.figure(f"{PAGE}.part.path", lambda: state_path.draw(PAGE, trace, layers.shown), on=("layer",))
+
+
 layout.header(PAGE)
 found = controls.traced_prompt(PAGE)
 if found is not None:
@@ -85,6 +90,7 @@ if found is not None:
     layout.under_the_hood(
         PAGE,
         [
+            ("state_path", lambda: path(reading, layers)),
             ("wkv_film", lambda: by_layer(wkv_film, reading, layers, "film")),
             ("channel_matrix", lambda: one_channel(reading, layers)),
             *hood.shared(PAGE, reading),
