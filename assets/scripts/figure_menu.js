@@ -159,7 +159,7 @@ function numbers(card, kind) {
 }
 
 // The button by which plotly saves a figure in space, which is drawn by WebGL and can be read by nobody else.
-const solid = (card) => card.querySelector(".js-plotly-plot .gl-container") && card.querySelector(".js-plotly-plot .modebar-btn");
+const solid = (card) => card.querySelector(".js-plotly-plot .gl-container canvas") && card.querySelector(".js-plotly-plot .modebar-btn");
 
 async function picture(card, button, kind) {
   close();

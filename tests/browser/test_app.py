@@ -16,7 +16,7 @@ ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 MOST_MESSAGES = 350
 MOST_KB = 580
 LOOK_MS = 60_000  # how long to look for something; no time is tested
-FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'])"
+FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'], .main-svg)"
 COUNT_CHANGES = """() => {
   window.drawn = 0;
   const count = new MutationObserver(() => (window.drawn += 1));

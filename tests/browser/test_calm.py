@@ -9,7 +9,7 @@ from pages.shared.words import content, i18n
 
 LOOK_MS = 60_000  # how long to look for something; no time is tested
 CARD = "[class*='st-key-card-']"
-FIGURE = f"{CARD} :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
+FIGURE = f"{CARD} :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas), .main-svg)"
 SENTENCE = "The little fox went down to the river and the fox sang."
 
 WATCH_CARD = """() => {

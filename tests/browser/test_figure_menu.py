@@ -19,7 +19,7 @@ LOOK_MS = 60_000  # how long to look for something; no time is tested
 SVG = "{http://www.w3.org/2000/svg}"
 TEXT = "The wolf and the fox"
 TOKENS = 6  # of this text: <s> The wolf and the fox
-DRAWN = "[class*='st-key-card-'] :is(canvas, table, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
+DRAWN = "[class*='st-key-card-'] :is(canvas, table, [data-testid='stVegaLiteChart'] :is(svg, canvas), .main-svg)"
 # A figure of each kind: page, key, id, and the picture's elements that stand for its numbers.
 HERO, LISTS, MAP, CHART = (
     ("overview", "overview.reading", "reading"),

@@ -69,7 +69,8 @@ STILL = """() => new Promise((done) => {
 
 def opened(server, visit, page: str) -> Page:
     seen: Page = visit(f"{server.url}/{site.page(page).url_path}").page
-    seen.locator(f"{CARD} :is(canvas, table, [data-testid='stVegaLiteChart'] svg)").first.wait_for(timeout=LOOK_MS)
+    drawn = f"{CARD} :is(canvas, table, [data-testid='stVegaLiteChart'] svg, .main-svg)"
+    seen.locator(drawn).first.wait_for(timeout=LOOK_MS)
     settle(seen)
     seen.evaluate(STILL)
     return seen

@@ -9,7 +9,7 @@ from settling import settle
 from pages.shared import site
 
 LOOK_MS = 60_000
-FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas))"
+FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'] :is(svg, canvas), .main-svg)"
 OPENED = "[data-testid='stSidebar'][data-collapsed='false']"
 OPEN, CLOSE = "[data-testid='stExpandSidebarButton']", "[data-testid='stSidebarCollapseButton'] button"
 
