@@ -17,6 +17,7 @@ if (able) document.documentElement.dataset.fullScreen = "able";
 
 document.addEventListener("click", pressed, true); // before the button does its own work, which is to open the menu
 window.addEventListener("contextscope:words", refill);
+addEventListener("keydown", ({ key }) => key === "Tab" && document.querySelector(".js-plotly-plot") && import("./plot_keys.js"), true);
 document.addEventListener("fullscreenchange", () => menu?.matches(":popover-open") && menu.hidePopover());
 
 function pressed(event) {

@@ -156,3 +156,28 @@ def test_a_figure_in_space_saves_what_is_seen(server, visit, tmp_path: Path) -> 
     path = tmp_path / "picture.png"
     download.value.save_as(path)
     assert download.value.suggested_filename.endswith(".png") and path.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_keys_read_the_lengths_and_press_the_buttons(server, visit) -> None:
+    page = opened(server, visit)
+    plot = plot_of(page, "prefill")
+    page.locator(".st-key-card-benchmark-prefill .cs-menu").focus()
+    page.keyboard.press("Shift+Tab")  # the script comes with the first
+    page.wait_for_function(f"{PLOT}.querySelector('.updatemenu-button[tabindex]')", timeout=LOOK_MS)
+    field = plot.locator(".nsewdrag").first
+    field.focus()
+    assert "Time to read the context" in (field.get_attribute("aria-label") or "")
+    heard = page.locator(".cs-heard")
+    for key, length in (("ArrowRight", "256"), ("ArrowRight", "512"), ("ArrowLeft", "256")):
+        page.keyboard.press(key)
+        expect(heard).to_contain_text(f"{length} tokens of context", timeout=LOOK_MS)
+        assert all(name in (heard.text_content() or "") for name in NAMES)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.ariaLabel") == i18n.say("en", "viz.plot.linear")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"String(({AXES})({PLOT})) === 'linear,linear'", timeout=LOOK_MS)
+    page.wait_for_function(
+        f"document.activeElement.ariaLabel === '{i18n.say('en', 'viz.plot.linear')}'", timeout=LOOK_MS
+    )
