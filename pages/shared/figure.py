@@ -67,7 +67,7 @@ def show(
             )
         figure_menu.files(fig, key)
         if isinstance(fig.body, PlotSpec):
-            plot.numbers(fig.body, key)
+            plot.numbers(fig.body, key, facts.name[lang])
         _definition(fig, facts, key, check)
 
 

@@ -25,14 +25,18 @@ def plot(fig: Figure, body: PlotSpec, key: str) -> None:
         st.plotly_chart(_drawn(shown), key=f"{key}.plot", theme=None, config=dict(shown.config), alt=fig.alt)
 
 
-def numbers(body: PlotSpec, key: str) -> None:
-    """Unfold the drawn numbers as a table, for those who do not see the figure or have no pointer."""
+def numbers(body: PlotSpec, key: str, name: str) -> None:
+    """Unfold the drawn numbers as a table, for those who do not see the figure or have no pointer.
+
+    name: of the figure.
+    """
 
     def drawn() -> None:
         with unfolding.section(t("figure.numbers"), key=f"{key}.numbers") as opened:
             if opened.open:
                 rows = (html.row(*row) for row in body.table.rows)
-                html.show(html.scrolling(html.table(rows, kind="cs-table", head=body.table.head)))
+                table = html.table(rows, kind="cs-table", head=body.table.head)
+                html.show(html.element("div", table, class_="cs-numbers", tabindex="0", role="region", aria_label=name))
 
     with st.container(key=f"numbers-{key}"):
         parts.part(f"{key}.numbers-part", drawn, on=())
