@@ -13,7 +13,7 @@ offer();
 
 function offer() {
   for (const button of document.querySelectorAll(`${PLOT} ${BUTTON}`)) reachable(button, "button", button.textContent);
-  for (const field of document.querySelectorAll(`${PLOT} ${READ}`)) reachable(field, "application", field.closest("[role='figure']")?.ariaLabel ?? "");
+  for (const field of document.querySelectorAll(`${PLOT} ${READ}`)) if (field.closest(PLOT).data?.some((one) => one.meta === "line")) reachable(field, "application", field.closest("[role='figure']")?.ariaLabel ?? "");
 }
 
 function reachable(element, role, label) {
