@@ -50,7 +50,7 @@ def test_a_run_is_shown_with_what_happened_to_its_failed_cells(shared, plan_of, 
     said = texts(at)
     assert "SIGKILL" in said
     assert i18n.say(lang, "errors.cell_oom") in said
-    assert len(at.get("plotly_chart")) == 3
+    assert len(at.get("plotly_chart")) == 4, "three over context, and the ratios"
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_a_run_fills_its_board_cell_by_cell_while_another_visitor_sees_it_in_the
     board = board_of(calm(at.run()))
     assert board.count("cs-measured") == 4 and board.count("cs-open") + board.count("cs-waits") == 4
     assert board.count("cs-steady") and say("benchmark.board.step", time="|").partition("|")[2] in board
-    assert len(at.get("plotly_chart")) == 3, "of the first four rows"
+    assert len(at.get("plotly_chart")) == 4, "of the first four rows, and their ratios"
     assert say("benchmark.queue.yours") in texts(at)
     assert say("benchmark.queue.others", count=1) not in texts(at)
     other = opened(lang)
@@ -217,8 +217,8 @@ def test_the_verdict_says_which_is_faster_and_when_nothing_can_be_said(monkeypat
     monkeypatch.setattr(verdicts, "t", i18n.translator("en"))
     a = [[10.0, 10.1], [10.2, 10.0], [9.9, 10.0], [10.1, 10.0]]
     b = [[2 * took for took in made] for made in a]
-    assert verdicts.sentence(statistics.verdict(a, b), "Mamba", "RWKV").startswith("Mamba is 2.0")
-    assert verdicts.sentence(statistics.verdict(b, a), "Mamba", "RWKV").startswith("RWKV is 2.0")
+    assert verdicts.sentence(statistics.verdict(a, b), "Mamba", "RWKV").startswith("Mamba is 2 times")
+    assert verdicts.sentence(statistics.verdict(b, a), "Mamba", "RWKV").startswith("RWKV is 2 times")
     assert "cannot be told apart" in verdicts.sentence(statistics.verdict(a, a[::-1]), "Mamba", "RWKV")
     assert "one round only" in verdicts.sentence(statistics.verdict(a[:1], b[:1]), "Mamba", "RWKV")
 

@@ -26,6 +26,7 @@ from pages.shared import (
     parts,
     reading_bar,
     site,
+    state_path,
     training_curves,
 )
 from viz.gallery import samples
@@ -115,6 +116,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (next_word, "section", noted("next_word")), (reading_bar, "show", noted("bar")),
             (parts, "figure", followed), (parts, "redraw", noted("redraw")),
             (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
+            (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
             (panel, "sketch", panelled),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),
             (training_curves, "training_section", noted("training")),

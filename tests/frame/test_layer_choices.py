@@ -139,11 +139,12 @@ def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
 # --- mamba, rwkv --------------------------------------------------------------------------------------------------
 LAYERED = {
     "mamba": [("hero", "film", "state_film"), ("chapter1", "dt", "dt_map"), ("chapter2", "slice", "state_slice"),
-              ("chapter3", "hidden", "hidden_attention"), ("hood.half_life", "half_life", "half_life"),
-              ("hood.channel_matrix", "channel", "<lambda>")],
+              ("chapter3", "hidden", "hidden_attention"), ("hood.state_path", "state_path", "state_path"),
+              ("hood.half_life", "half_life", "half_life"), ("hood.channel_matrix", "channel", "<lambda>")],
     "rwkv": [("hero", "decay", "decay_curves"), ("chapter1", "spectrum", "half_life_spectrum"),
              ("chapter2", "effective", "effective_attention"), ("chapter3", "receptance", "receptance_map"),
-             ("hood.wkv_film", "film", "wkv_film"), ("hood.channel_matrix", "channel", "<lambda>")],
+             ("hood.state_path", "state_path", "state_path"), ("hood.wkv_film", "film", "wkv_film"),
+             ("hood.channel_matrix", "channel", "<lambda>")],
 }  # fmt: skip
 WHOLE = {"half_life", "spectrum"}  # of all layers
 
@@ -167,6 +168,7 @@ def test_a_recurrent_page_follows_its_layer(run: Run, stage: Stage, say: Say, na
                 assert options["subtitle"] == say("viz.layer", layer=layer)
                 assert page.follows[f"{name}.part.{key}"] == ("layer",)
                 assert "selected" not in options, "the chosen token is the browser's affair"
+        assert page.shown(f"{name}.state_path").options["of"] == [trace, f"beside {name}"]
         bar = page.around["bar"][1]
         assert bar["layers"].options == layers and bar["layers"].default == widest and bar["layers"].shown == layer
     assert page.around["cost"][0] == (name, len(trace.tokens))
@@ -229,6 +231,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     assert found_in(page) == [
         ("hero", "jamba.ribbon", "layer_ribbon"), ("chapter1", "jamba.lanes", "expert_lanes"),
         ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
+        ("hood.expert_routes", "jamba.routes", "expert_routes"),
         ("hood.expert_load", "jamba.load", "expert_load"), ("hood.head_matrix", "jamba.head", "head_matrix"),
         ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in SHARED),
     ]  # fmt: skip

@@ -66,7 +66,7 @@ def channel_panel(trace: ModelTrace, layers: Layers) -> None:
 
 def path(trace: ModelTrace, layers: Layers) -> None:
     """Draw the path of the state in the layer that the page shows."""
-    parts.figure(f"{PAGE}.part.path", lambda: state_path.draw(PAGE, trace, layers.shown), on=("layer",))
+    parts.figure(f"{PAGE}.part.state_path", lambda: state_path.draw(PAGE, trace, layers.shown), on=("layer",))
 
 
 layout.header(PAGE)
