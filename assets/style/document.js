@@ -11,6 +11,7 @@ const BOX = '[class*="st-key-box-"] textarea';
 const FRAME = '[class*="st-key-box-"]';
 const EXAMPLE = '[class*="st-key-chips-"] .stButton button';
 const CHOSEN_EXAMPLE = '[data-testid="stBaseButton-primary"]';
+const DROP = '[data-testid="stFileUploaderDropzone"][role="presentation"]';
 const CHOSEN_PAGE = '[data-testid="stSidebarNavLink"]';
 const CLOSE = '[data-testid="stSidebarCollapseButton"] button';
 const PHONE = window.matchMedia("(max-width: 767px)"); // as in touch.css
@@ -41,6 +42,8 @@ export default function ({ data, setTriggerValue }) {
     const chosen = String(chip.matches(CHOSEN_EXAMPLE));
     if (chip.ariaPressed !== chosen) chip.ariaPressed = chosen;
   }
+  // Streamlit names this place and says that it is none.
+  for (const place of document.querySelectorAll(DROP)) place.role = "group";
   seek();
   if (data.pointed) point(...data.pointed);
 

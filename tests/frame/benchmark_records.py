@@ -22,10 +22,13 @@ from pages.compare.benchmark import (
     beside,
     checks,
     comparison,
+    experiments,
     grid,
     guess,
     live,
+    other_tools,
     planning,
+    predictions,
     provenance,
     results,
     rows,
@@ -41,8 +44,8 @@ from pages.shared.words import content
 Say = Callable[..., str]
 NARROW = "\N{NO-BREAK SPACE}"
 MODULES = (
-    beside,
-    address, checks, comparison, grid, guess, live, planning, provenance, results, rows, runs, settings, verdicts,
+    address, beside, checks, comparison, experiments, grid, guess, live, other_tools, planning, predictions, provenance,
+    results, rows, runs, settings, verdicts,
 )  # fmt: skip
 
 

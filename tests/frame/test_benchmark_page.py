@@ -6,6 +6,7 @@ Values differ everywhere, so that a sentence with its neighbour's number says so
 import runpy
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,14 +18,16 @@ from models.bench.judge.verdicts import Judged
 from models.errors import SourceError
 from models.records.interval import Interval
 from models.records.measurement import Measurement
-from models.records.run import Run
 from pages.compare.benchmark import (
     beside,
     checks,
     comparison,
+    experiments,
     guess,
     live,
+    other_tools,
     planning,
+    predictions,
     provenance,
     results,
     rows,
@@ -75,6 +78,7 @@ def test_the_table_of_verdicts_has_a_row_for_each_pair_and_its_batch_where_there
     found = [judged(phase, "mamba", other) for other in ("rwkv", "jamba") for phase in ("decode", "prefill")]
     monkeypatch.setattr(verdicts.verdicts, "judged", lambda _rows: found)
     monkeypatch.setattr(verdicts, "growth_line", lambda _rows: "growth")
+    monkeypatch.setattr(verdicts.ratios, "picture", lambda *_: None)
     verdicts.section(run_of(row()))
     (drawn,) = stage.said("html")
     assert drawn.count("<tr>") == 3 and say("benchmark.plan.batch", count=1) not in drawn
@@ -111,54 +115,73 @@ def test_only_what_cannot_be_told_apart_is_muted(say: Say, kind: str, quiet: boo
 
 
 # --- the page ----------------------------------------------------------------------------------------------------
-def draw_page(stage: Stage) -> None:
+PARTS: dict[ModuleType, tuple[str, ...]] = {
+    planning: ("section",), guess: ("ask", "answer"), live: ("progress", "board", "former"),
+    runs: ("chosen_run", "bar", "drawn", "other"), results: ("status", "failures", "pictures"), other_tools: ("told",),
+    rows: ("missing", "table"), verdicts: ("section",), experiments: ("section",), beside: ("beside",),
+    provenance: ("drawer",), predictions: ("section",), comparison: ("comparison",), checks: ("checks",),
+    layout: ("header", "footer", "check_yourself"),
+}  # fmt: skip
+
+
+def drawn_page(stage: Stage, monkeypatch: pytest.MonkeyPatch, **answers: Any) -> list[tuple[Any, ...]]:
+    """Draw the page with every part replaced; returns what was called, in order, with what it was given.
+
+    answers: by module and function, as runs_other: what is returned; an error is raised.
+    """
+    called: list[tuple[Any, ...]] = []
+
+    def noted(name: str, answer: Any) -> Callable[..., Any]:
+        def part(*given: Any, **options: Any) -> Any:
+            called.append((name, *given, *options.values()))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return part
+
+    for module, names in PARTS.items():
+        for name in names:
+            where = module.__name__.rpartition(".")[2]
+            monkeypatch.setattr(module, name, noted(f"{where}.{name}", answers.pop(f"{where}_{name}", None)))
+    assert not answers, "parts that the page does not have"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
         runpy.run_path(str(site.page("benchmark").script))
+    return called
+
+
+FIRST = [("layout.header", "benchmark"), ("runs.chosen_run",)]
+LAST = [("checks.checks",), ("layout.footer", "benchmark", "fair"), ("layout.check_yourself", "benchmark")]
 
 
 @pytest.mark.parametrize("now", [progress(), None])
-@pytest.mark.parametrize("found", [True, False])
-def test_the_parts_of_the_page_are_each_of_the_run_on_screen(
-    say: Say, stage: Stage, monkeypatch, found: bool, now: Any
-) -> None:
+def test_the_parts_of_the_page_are_each_of_the_run_on_screen(stage: Stage, monkeypatch, now: Any) -> None:
     """What is drawn may be the first cells of a run; its status, its actions and its origin are of all of it."""
     run, shown, second = run_of(row(), row("rwkv")), run_of(row()), run_of(row(), run_id="s")
-    called: list[Any] = []
-
-    def noted(name: str, answer: Any = None) -> Callable[..., Any]:
-        return lambda *given, **options: called.append((name, *given, *options.values())) or answer
-
-    parts = {
-        planning: {"section": "plan"}, guess: {"ask": None, "answer": None}, live: {"progress": now, "board": None},
-        runs: {"chosen_run": run if found else None, "drawn": shown, "bar": None, "other": second},
-        beside: {"beside": None},
-        results: {"status": None, "failures": None, "pictures": None}, verdicts: {"section": None},
-        rows: {"missing": None, "table": None}, provenance: {"drawer": None}, comparison: {"comparison": None},
-        checks: {"checks": None}, layout: {"header": None, "footer": None, "check_yourself": None},
-    }  # fmt: skip
-    for module, names in parts.items():
-        for name, answer in names.items():
-            monkeypatch.setattr(module, name, noted(f"{module.__name__.rpartition('.')[2]}.{name}", answer))
-    draw_page(stage)
-    first = [("layout.header", "benchmark"), ("runs.chosen_run",),
-             ("planning.section", "r" if found else "", guess.keep), ("guess.ask", "plan")]  # fmt: skip
-    last = [("checks.checks",), ("layout.footer", "benchmark", "fair"), ("layout.check_yourself", "benchmark")]
-    if not found:
-        assert called == [*first, ("runs.bar", None), ("comparison.comparison", None), *last]
-        assert stage.said("info") == [say("benchmark.no_runs")]
-        return
-    told = [one[0] for one in called]
-    assert ("live.board", run, now) in called if now else "live.board" not in told
-    called = [one for one in called if not one[0].startswith("live.")]
-    assert told.index("live.progress") < told.index("runs.bar"), "what is measured now stands above"
+    called = drawn_page(
+        stage, monkeypatch, planning_section="plan", runs_chosen_run=run, runs_drawn=shown, runs_other=second,
+        live_progress=now, live_former="former",
+    )  # fmt: skip
+    live_calls = [("live.board", run, now), ("live.former", run)] if now else []
     assert called == [
-        *first, ("runs.bar", run), ("results.status", run), ("runs.drawn", run), ("runs.other", shown),
-        ("results.failures", shown), ("rows.missing", run), ("guess.answer", shown),
-        ("results.pictures", shown, second), ("verdicts.section", shown), ("beside.beside", shown, second),
-        ("rows.table", shown), ("provenance.drawer", run), ("comparison.comparison", shown), *last,
+        *FIRST, ("planning.section", "r", guess.keep), ("guess.ask", "plan"), ("live.progress", run), *live_calls,
+        ("runs.bar", run), ("results.status", run), ("runs.drawn", run), ("runs.other", shown),
+        ("results.failures", shown), ("other_tools.told", shown), ("rows.missing", run), ("guess.answer", shown),
+        ("results.pictures", shown, second), ("verdicts.section", shown, "former" if now else None),
+        ("experiments.section", shown, "plan"), ("beside.beside", shown, second), ("rows.table", shown),
+        ("provenance.drawer", run), ("predictions.section",), ("comparison.comparison", shown), *LAST,
     ]  # fmt: skip
     assert stage.said("info") == []
+
+
+def test_without_a_run_the_page_has_its_plan_and_what_was_published(say: Say, stage: Stage, monkeypatch) -> None:
+    called = drawn_page(stage, monkeypatch, planning_section="plan")
+    assert called == [
+        *FIRST, ("planning.section", "", guess.keep), ("guess.ask", "plan"), ("runs.bar", None),
+        ("experiments.section", None, "plan"), ("predictions.section",), ("comparison.comparison", None), *LAST,
+    ]  # fmt: skip
+    assert stage.said("info") == [say("benchmark.no_runs")]
 
 
 @pytest.mark.parametrize(
@@ -167,64 +190,31 @@ def test_the_parts_of_the_page_are_each_of_the_run_on_screen(
 def test_over_a_run_lies_the_chosen_one_and_while_it_is_measured_the_one_before(
     stage: Stage, monkeypatch, now: str | None, other: str | None, over: str | None
 ) -> None:
-    drawn: list[Any] = []
-    for module, names in ((planning, ("section",)), (guess, ("ask", "answer")), (live, ("board",)),
-                          (beside, ("beside",)), (runs, ("bar",)),
-                          (results, ("status", "failures")), (verdicts, ("section",)),
-                          (rows, ("missing", "table")), (provenance, ("drawer",)), (comparison, ("comparison",)),
-                          (checks, ("checks",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
-        for name in names:
-            monkeypatch.setattr(module, name, lambda *_, **__: None)
-    monkeypatch.setattr(runs, "chosen_run", lambda: run_of(row()))
-    monkeypatch.setattr(runs, "drawn", lambda _: "shown")
-    monkeypatch.setattr(runs, "other", lambda _: other)
-    monkeypatch.setattr(live, "progress", lambda _: now)
-    monkeypatch.setattr(live, "former", lambda _: "former")
-    monkeypatch.setattr(results, "pictures", lambda *given: drawn.append(given))
-    draw_page(stage)
-    assert drawn == [("shown", over)]
+    called = drawn_page(
+        stage, monkeypatch, runs_chosen_run=run_of(row()), runs_drawn="shown", runs_other=other, live_progress=now,
+        live_former="former",
+    )  # fmt: skip
+    assert ("results.pictures", "shown", over) in called
 
 
 def test_a_run_that_cannot_be_drawn_leaves_the_rest_of_the_page(say: Say, stage: Stage, monkeypatch) -> None:
     """Nothing that rests on its rows is drawn; the published values are, and the sentence stands in its place."""
     trouble = SourceError("errors.source_not_found", "x", source="s")
-    called: list[Any] = []
-
-    def fail(_run: Run) -> None:
-        raise trouble
-
-    for module, names in ((planning, ("section",)), (guess, ("ask", "answer")), (live, ("progress", "board")),
-                          (beside, ("beside",)), (runs, ("bar", "other")),
-                          (results, ("pictures",)), (verdicts, ("section",)), (rows, ("table",)),
-                          (provenance, ("drawer",)), (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
-        for name in names:
-            monkeypatch.setattr(module, name, lambda *_, name=name, **__: called.append(name))
-    monkeypatch.setattr(runs, "chosen_run", lambda: run_of(row()))
-    monkeypatch.setattr(results, "status", fail)
-    monkeypatch.setattr(comparison, "comparison", lambda run: called.append(("comparison", run)))
-    monkeypatch.setattr(checks, "checks", lambda: called.append("checks"))
-    draw_page(stage)
-    assert called == ["header", "section", "ask", "progress", "bar", ("comparison", None), "checks", "footer",
-                      "check_yourself"]  # fmt: skip
+    called = drawn_page(stage, monkeypatch, runs_chosen_run=run_of(row()), results_status=trouble)
+    names = [name for name, *_ in called]
+    assert names[-7:] == [
+        "results.status", "experiments.section", "predictions.section", "comparison.comparison", "checks.checks",
+        "layout.footer", "layout.check_yourself",
+    ]  # fmt: skip
+    assert ("comparison.comparison", None) in called
     assert [bare(one) for one in stage.said("warning")] == [say("errors.source_not_found", source="s")]
 
 
 def test_a_plan_that_cannot_be_made_leaves_the_run_on_screen(say: Say, stage: Stage, monkeypatch) -> None:
-    called: list[str] = []
-
-    def fail(**_: Any) -> None:
-        raise SourceError("errors.source_not_found", "x", source="s")
-
-    for module, names in ((guess, ("ask", "answer")), (live, ("progress", "board")),
-                          (beside, ("beside",)), (runs, ("bar", "other")),
-                          (results, ("status", "failures", "pictures")),
-                          (verdicts, ("section",)), (rows, ("missing", "table")), (provenance, ("drawer",)),
-                          (comparison, ("comparison",)), (checks, ("checks",)),
-                          (layout, ("header", "footer", "check_yourself"))):  # fmt: skip
-        for name in names:
-            monkeypatch.setattr(module, name, lambda *_, name=name, **__: called.append(name))
-    monkeypatch.setattr(runs, "chosen_run", lambda: run_of(row()))
-    monkeypatch.setattr(planning, "section", fail)
-    draw_page(stage)
-    assert "ask" not in called and {"status", "pictures", "drawer", "comparison", "checks"} <= {*called}
+    trouble = SourceError("errors.source_not_found", "x", source="s")
+    called = drawn_page(stage, monkeypatch, planning_section=trouble, runs_chosen_run=run_of(row()), runs_drawn="shown")
+    names = {name for name, *_ in called}
+    assert "guess.ask" not in names
+    assert {"results.status", "results.pictures", "provenance.drawer", "checks.checks"} <= names
+    assert ("experiments.section", "shown", None) in called
     assert [bare(one) for one in stage.said("warning")] == [say("errors.source_not_found", source="s")]

@@ -23,7 +23,7 @@ from pages.shared import layout, notices
 from pages.shared.words.i18n import t
 
 layout.header(PAGE)
-run = shown = other = plan = None
+run = shown = other = former = plan = None
 with notices.guarded():
     run = runs.chosen_run()
 with notices.guarded():
@@ -32,6 +32,7 @@ with notices.guarded():
 if run is not None and (now := live.progress(run)) is not None:
     with notices.guarded():
         live.board(run, now)
+        former = live.former(run)
 
 with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
     if run is None:
@@ -48,9 +49,9 @@ if run is not None and shown is not None:
     with notices.guarded():
         guess.answer(shown)
     with notices.guarded():
-        results.pictures(shown, other or (live.former(run) if live.progress(run) else None))
+        results.pictures(shown, other or former)
     with notices.guarded():
-        verdicts.section(shown)
+        verdicts.section(shown, former)
 with notices.guarded():
     experiments.section(shown, plan)
 if run is not None and shown is not None:

@@ -49,7 +49,7 @@ def section(*, shown: str, begun: Callable[[str], None]) -> Plan | None:
 
 def _unfolded(plan: Plan | None, asked: Mapping[str, Any]) -> None:
     settings.ask()
-    html.show(html.title(t("benchmark.plan.title")))
+    html.show(html.title(t("benchmark.plan.title"), level=2))
     st.caption(t("benchmark.plan.words"))
     if plan is None:
         return

@@ -95,7 +95,7 @@ def _group(name: str) -> Any:
     """Open a group of choices under its title, with a sentence on what belongs there."""
     place = st.container(gap="small", key=f"pick-{PAGE}.{name}")
     with place:
-        html.show(html.title(t(f"benchmark.group.{name}")))
+        html.show(html.title(t(f"benchmark.group.{name}"), level=2))
         st.caption(t(f"benchmark.group.{name}_text"))
     return place
 

@@ -25,17 +25,28 @@ LEAST_SIZES = 3  # contexts from which growth can be fitted
 _kept: Memo[tuple[html.Html | None, str]] = Memo()  # the table and the line on growth of a run in a language
 
 
-def section(run: Run) -> None:
-    """Draw the pairs of the longest common context, reading and writing, each with its ratio and interval."""
+def section(run: Run, before: Run | None = None) -> None:
+    """Draw the pairs of the longest common context, reading and writing, each with its ratio and interval.
+
+    before: the run that was shown before this one began; its verdicts stay, pale, until this one has times.
+    """
     st.header(t("benchmark.verdict.title"), anchor="verdicts")
     st.markdown(t("benchmark.verdict.text"))
+    if before is not None and not any(row.timed for row in run.current):
+        with st.container(key=f"ghost-{PAGE}.verdicts"):
+            _section(before)
+    else:
+        _section(run)
+
+
+def _section(run: Run) -> None:
     ratios.picture(run, _said)
     with st.container(border=True, key=f"card-{PAGE}.verdicts"):
         _verdicts(run)
 
 
 def _said(one: Judged) -> str:
-    return sentence(one.found, *(t(f"nav.{row.architecture}") for row in (one.a, one.b)), margin=one.margin)
+    return sentence(one.found, *(series_name(row.architecture) for row in (one.a, one.b)), margin=one.margin)
 
 
 def _verdicts(run: Run) -> None:
