@@ -15,6 +15,7 @@ from viz.figure import Figure
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
 from viz.trace import attention, decay, routing, state, tokens
+from viz.trace.expert_routes import expert_routes
 from viz.trace.matrix import channel_matrix
 
 TEXT = "Once upon a time a wolf met a wolf, and the wolf said to the King: 늑대 🐺"
@@ -69,6 +70,7 @@ DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "router_bars": ("jamba", routing.router_bars, {"layer": 3, "selected": 9}),
     "expert_load": ("jamba", routing.expert_load, {}),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {"layer": None}),
+    "expert_routes": ("jamba", expert_routes, {}),
     "token_strip": ("rwkv", tokens.token_strip, {}),
 }
 # A figure without a line of its own is drawn of a Transformer without a choice.

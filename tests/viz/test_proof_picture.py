@@ -46,7 +46,9 @@ def with_grid(figure: Figure, **changes: Any) -> Figure:
     return dataclasses.replace(figure, body=dataclasses.replace(figure.body, grid=grid))
 
 
-CANVASES = [name for name in DRAWN if name not in ("half_life", "decay_curves", "router_bars", "token_strip")]
+CANVASES = [
+    name for name in DRAWN if name not in ("half_life", "decay_curves", "router_bars", "token_strip", "expert_routes")
+]
 
 
 @pytest.mark.parametrize("name", CANVASES)

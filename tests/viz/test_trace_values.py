@@ -178,7 +178,8 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
     "hybrid_stack": ("jamba", routing.hybrid_stack, {}, lambda trace: {
         "mixing": [mixing(trace, layer) for layer in range(4)]}),
 }  # fmt: skip
-ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example"}
+ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example",
+             "state_path", "expert_routes"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:

@@ -20,6 +20,7 @@ from viz.proof.drawn import (
     planes_of,
     same,
 )
+from viz.trace.expert_routes import KINDS, kinds_of
 
 
 def expert_lanes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
@@ -69,7 +70,7 @@ def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
 
 
 def expert_routes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
-    """Drawn first experts of every token against the largest probability of the router's logits."""
+    """Drawn first experts of every token against the router's largest probability, and the kinds of tokens."""
     if not isinstance(figure.body, PlotSpec):
         raise TypeError(f"{figure.id} is no figure of plotly")
     layers, (routes,) = trace.layers_with("chosen_experts"), figure.body.data
@@ -80,6 +81,10 @@ def expert_routes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
     for column, layer in zip(columns, layers, strict=True):
         known, drawn = reconstruction.probabilities(layer), np.array(column["values"])
         errors.append(absolute(known[np.arange(len(known)), drawn], known.max(1)))
+    kinds = [KINDS.index(kind) for kind in kinds_of(trace.tokens)]
+    errors.append(absolute(exported(figure, "kind"), wide(np.array(kinds))))
+    codes = [sorted(set(kinds)).index(kind) for kind in kinds]
+    errors.append(absolute(wide(np.array(routes["line"]["color"])), wide(np.array(codes))))
     names = names_error([column["label"] for column in columns], [[layer.index] for layer in layers])
     return worst(*errors, names)
 
