@@ -417,3 +417,31 @@ def test_fingerprints_of_rows_of_ours_are_as_they_were(measurement):
     run = opened(FILES["optimum-benchmark"])
     assert fingerprint(run) == fingerprint(files.parse("x", files.export(run, "csv")))
     assert "tool" not in measurement().to_row()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kind": "run", "created_ns": ' + "1" * 5000 + "}",
+        "[" + "1" * 5000 + "]",
+        '{"n_prompt": 1, "n_gen": 0} {"x": 1_000}',
+    ],
+)
+def test_a_file_that_python_cannot_read_as_numbers_is_refused(text):
+    assert refused(text.encode()).key.startswith("errors.import_")
+
+
+def test_a_table_that_ends_within_a_number_is_refused():
+    """The digits that are left would be a time, and a wrong one."""
+    whole = samples.as_table([samples.reading(), samples.reading(n_prompt=1024)])
+    last = whole.rstrip().rsplit(b"\n", 1)[1]
+    cut = whole.rstrip()[: -len(last) // 2]
+    assert refused(cut, "mine.csv").key == "errors.import_torn"
+
+
+@pytest.mark.parametrize("text", ["Infinity", "nan", "1_000", "１２"])
+def test_a_text_that_a_model_wrote_is_no_number(text):
+    test = samples.guidellm_test()
+    for one in test["requests"]["successful"]:
+        one["output"] = text
+    assert opened(samples.guidellm(test)).rows

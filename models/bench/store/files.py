@@ -24,6 +24,7 @@ MEDIA_TYPES = {
     "html": "text/html",
 }
 MOST_MB = 20
+csv.field_size_limit(MOST_MB * 2**20)  # of the process: samples are long
 Words = Callable[..., str]
 
 
@@ -120,7 +121,6 @@ def _csv(run: Run) -> str:
 
 
 def _from_csv(name: str, text: str) -> Run:
-    csv.field_size_limit(MOST_MB * 2**20)  # samples are long
     found = spreadsheet.table(text, needed=("cell_id", "state"))
     if found is None or len(found.columns) > MOST_COLUMNS:
         raise not_a_run(name)

@@ -1,6 +1,5 @@
 """Tell which program wrote a file, and read it: the objects of a JSON file, of JSON lines, or of a table."""
 
-import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,8 @@ def read(name: str, data: bytes, text: str) -> Run | None:
     if len(documents) > MOST_ROWS:
         raise too_many(name)
     for number, document in enumerate(documents, 1):
-        for path, value in _no_numbers(document):
+        texts = _odd_texts(document) if reader is llama_bench else ()
+        for path, value in (*_no_numbers(document), *texts):
             Fields(name, reader.TOOL, number, {}).refuse(path, value)
     return run_of(name, data, reader.TOOL, reader.read(name, documents))
 
@@ -41,12 +41,14 @@ def _documents(name: str, text: str) -> Sequence[Mapping[str, Any]]:
     """Return the objects of a file; none where it holds anything else, or is of ours."""
     start = text.lstrip()
     if start[:1] not in ("[", "{"):
-        return _table(start)
+        return _table(name, start)
     try:
         found = json.loads(start) if start[:1] == "[" else _lines(start)
     except json.JSONDecodeError as error:
         if odd := odd_number(error.doc, error):
             refuse(name, _line(start, error), *odd)
+        raise torn(name, str(error)) from error
+    except ValueError as error:  # a number of thousands of digits
         raise torn(name, str(error)) from error
     return found if all(isinstance(one, dict) for one in found) else ()
 
@@ -61,19 +63,22 @@ def _lines(text: str) -> list[Any]:
 
 def _line(text: str, error: json.JSONDecodeError) -> int:
     """Return the line of a text on which an error stands, in the whole text or in one of its lines."""
-    return error.lineno if error.doc == text else text.splitlines().index(error.doc) + 1
+    lines = enumerate(text.splitlines(), 1)
+    return error.lineno if error.doc == text else next((n for n, line in lines if line.endswith(error.doc)), 1)
 
 
-def _table(text: str) -> list[dict[str, str]]:
-    csv.field_size_limit(2**20)
+def _table(name: str, text: str) -> list[dict[str, str]]:
     found = spreadsheet.table(text, needed=llama_bench.NEEDED)
     if found is None or len(found.columns) > MOST_COLUMNS:
         return []
-    return [dict(zip(found.columns, line, strict=False)) for line in found.lines if any(line)]
+    lines = [line for line in found.lines if any(line)]
+    if lines and len(lines[-1]) < len(found.columns):
+        raise torn(name, f"the last line has {len(lines[-1])} of {len(found.columns)} columns")
+    return [dict(zip(found.columns, line, strict=False)) for line in lines]
 
 
 def _no_numbers(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Give what is written as a number and is no ordinary one, with the path of its fields."""
+    """Give the numbers that are infinite or none, with the path of their fields."""
     if isinstance(value, float) and not math.isfinite(value):
         yield path, value
     elif isinstance(value, dict):
@@ -82,12 +87,16 @@ def _no_numbers(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list):
         for one in value:
             yield from _no_numbers(one, path)
-    elif isinstance(value, str) and path not in llama_bench.TEXTS and _is_odd(value):
-        yield path, value
+
+
+def _odd_texts(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give the fields that Python takes for numbers and that are none here: nan, 1_000, full-width digits."""
+    for name, value in document.items():
+        if isinstance(value, str) and name not in llama_bench.TEXTS and _is_odd(value):
+            yield name, value
 
 
 def _is_odd(text: str) -> bool:
-    """Return whether Python takes a text for a number that is none here: nan, 1_000, full-width digits."""
     try:
         float(text)
     except ValueError:
