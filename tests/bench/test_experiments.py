@@ -79,6 +79,14 @@ def test_what_is_free_does_not_matter_and_what_is_asked_does():
     assert experiments.experiment_of(Run("r", "", 1, ({"odd": 1},), {}, ())) is None
 
 
+@pytest.mark.parametrize("odd", [{"architecture": ["x"]}, {"source": ["x"]}, {"context": "64"}, {"batch": None}])
+def test_cells_of_a_file_that_hold_anything_are_those_of_no_experiment(odd):
+    for one in EVERY.values():
+        plan = one.plan(rates=Rates(1e11, 1e10)) if one.cells else plan_for(one.id)
+        cells = plan.to_json()
+        assert one.holds(cells) and not one.holds([*cells[1:], cells[0] | odd]), one.id
+
+
 def test_the_recorded_run_answers_an_experiment():
     (recorded,) = Store().recorded_runs()
     assert experiments.experiment_of(recorded) is EVERY["crossing"]

@@ -96,6 +96,8 @@ class ExponentHigher:
         every = [curves.exponent_difference(found[self.architecture], found[name]) for name in self.than]
         least = min(range(len(every)), key=lambda i: every[i].low)
         values = {"name": self.architecture, "other": self.than[least]}
+        if (refuted := next((n for n, one in enumerate(every) if one.high < 0), None)) is not None:
+            least, values = refuted, {**values, "other": self.than[refuted]}
         return _inside(every[least], 0.0, math.inf, "exponent_more", **values)
 
 
@@ -137,15 +139,14 @@ class Timed:
         if isinstance(self.context, str):
             _one_of("context", self.context, ("shortest", "longest"))
 
-    def among(self, rows: Rows) -> dict[int, Measurement]:
-        """Return the rows at the smallest batch that have times of the phase, by context."""
-        own = [
-            row for row in rows
-            if row.architecture == self.architecture and row.timed and not row.batch_limit
-            and (not self.size or row.size == self.size) and getattr(row, f"{self.phase}_ms_samples")
-        ]  # fmt: skip
-        least = min((row.batch for row in own), default=1)
-        return {row.context: row for row in own if row.batch == least}
+    def among(self, rows: Rows) -> dict[int, dict[int, Measurement]]:
+        """Return the rows that have times of the phase, by batch and context."""
+        found: dict[int, dict[int, Measurement]] = {}
+        for row in rows:
+            alike = row.architecture == self.architecture and (not self.size or row.size == self.size)
+            if alike and row.timed and not row.batch_limit and getattr(row, f"{self.phase}_ms_samples"):
+                found.setdefault(row.batch, {})[row.context] = row
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,11 @@ class TimeRatio:
         return _inside(ratio, self.low, self.high, seen, name=a.architecture, other=b.architecture, context=a.context)
 
     def _pair(self, rows: Rows) -> tuple[Measurement, Measurement] | None:
-        a, b = self.over.among(rows), self.under.among(rows)
+        over, under = self.over.among(rows), self.under.among(rows)
+        batch = min(over.keys() & under.keys(), default=None)
+        if batch is None:
+            return None
+        a, b = over[batch], under[batch]
         shared = a.keys() & b.keys()
         found = []
         for one, timed in ((a, self.over), (b, self.under)):
@@ -197,16 +202,16 @@ class BytesGrow:
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Compare the bytes that were counted on the live cache at the shortest and the longest context."""
-        found = {
-            row.context: row.cache_bytes
-            for row in sorted(evidence.rows, key=lambda row: -row.batch)
-            if row.architecture == self.architecture and row.measured and row.cache_bytes and not row.batch_limit
-        }
-        if len(found) < 2:
+        batches: dict[int, dict[int, int]] = {}
+        for row in evidence.rows:
+            if row.architecture == self.architecture and row.measured and row.cache_bytes and not row.batch_limit:
+                batches.setdefault(row.batch, {})[row.context] = row.cache_bytes
+        found = next((batches[batch] for batch in sorted(batches) if len(batches[batch]) > 1), {})
+        if not found:
             return _lacking("few_lengths")
         short, long = min(found), max(found)
         expected = 1.0 if self.growth == "constant" else long / short
-        factor = (found[long] or 0) / (found[short] or 1)
+        factor = found[long] / found[short]
         met = abs(factor / expected - 1) <= SAME
         values = {"name": self.architecture, "short": short, "long": long, "low_bytes": found[short],
                   "high_bytes": found[long]}  # fmt: skip
@@ -291,7 +296,7 @@ def crossing_of(evidence: Evidence, quantity: str, names: tuple[str, str]) -> Cr
         a, b = ({n: float(row.peak_bytes) for n, row in kind[name].items() if row.peak_bytes} for name in names)
         return crossing.of_cells(a, b, names=names)
     one, other = (next(iter(kind[name].values())) for name in names)
-    if one.source not in shapes or other.source not in shapes:
+    if one.tool or other.tool or one.source not in shapes or other.source not in shapes:
         return None
     return crossing.of_formula(shapes[one.source], shapes[other.source], names=names, dtype=one.dtype, batch=one.batch)
 

@@ -30,7 +30,7 @@ class EqualMemory:
 
 
 def at_equal_memory(rows: Sequence[Measurement], *, limit_bytes: int | None = None) -> EqualMemory | None:
-    """Find the largest batches that fit a memory, at the context at which most architectures have several batches.
+    """Find the largest batches that fit a memory, where most architectures, and of those most batches, were measured.
 
     limit_bytes: weights and peak together; without it what the architecture needs that needs least at its largest
     batch. None without two architectures at one context.
@@ -39,7 +39,8 @@ def at_equal_memory(rows: Sequence[Measurement], *, limit_bytes: int | None = No
     counts = Counter(row.context for row in known)
     if not counts:
         return None
-    context = max(counts, key=lambda one: (counts[one], one))
+    names = {one: len({row.architecture for row in known if row.context == one}) for one in counts}
+    context = max(counts, key=lambda one: (names[one], counts[one], one))
     here: dict[str, list[Measurement]] = {}
     for row in known:
         if row.context == context:

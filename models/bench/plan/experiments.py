@@ -29,6 +29,7 @@ _CHOICES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 _SETTINGS = ("architectures", "throughput", *_MANY, *_SINGLE, *_CHOICES)
 _FIXED = ("decode_tokens", "view", "kernels", "attention")  # which a run must share with its experiment
+_ANY = Cell("", "", 1)
 _FIELDS = {item.name: item for item in dataclasses.fields(Cell)}
 
 Words = Mapping[str, str]  # by language
@@ -73,7 +74,7 @@ class Experiment:
         architectures.
         """
         planned = [cell for cell in cells if cell.get("architecture")]
-        if len({cell["architecture"] for cell in planned}) < 2:
+        if not all(map(_typed, planned)) or len({cell["architecture"] for cell in planned}) < 2:
             return False
         if self.cells:
             names = [name for name in _FIELDS if name not in (*FREE, "rounds", "seed", "device", "dtype")]
@@ -90,6 +91,11 @@ class Experiment:
         if cell.get("largest"):
             return bool(self.settings.get("throughput", False))
         return cell.get("context") in self.settings["contexts"] and cell.get("batch") in self.settings["batches"]
+
+
+def _typed(cell: Mapping[str, Any]) -> bool:
+    """Return whether every setting of a planned cell is of its type: a file may hold anything there."""
+    return all(type(cell[name]) is type(getattr(_ANY, name)) for name in _FIELDS if name in cell)
 
 
 @lru_cache(maxsize=1)
