@@ -216,13 +216,13 @@ def test_the_plan_of_a_large_size_goes_to_the_longest_context_that_fits(store, m
     fast = Rates(7e14, 4e12, gpus={"GPU X": Rates(7e14, 4e12, overhead_s=2e-5)})
     monkeypatch.setattr(Recorder, "_rates", lambda self: fast)
     recorder = Recorder("cuda:0", standard.ON_GPU, store=store, runner=None, folder=Path())
-    plan = recorder._plan("7b", budget_s=1200.0)
+    plan = recorder._plan("7b", recorder._rates(), budget_s=1200.0)
     fits = {(cell.architecture, cell.context) for cell, p in zip(plan.cells, plan.predictions, strict=True) if p.fits}
     longest = {name: max(context for other, context in fits if other == name) for name, _ in fits}
     # Llama-2-7B keeps 512 KiB a token, twice where steps are captured: 64 GiB at 65,536 tokens.
     assert longest == {"transformer": 65536, "mamba": 262144, "rwkv": 262144, "jamba": 262144}, longest
     assert any(not prediction.fits for prediction in plan.predictions), "and says of longer ones that they do not"
-    half = recorder._plan("7b", budget_s=60 * standard.ON_GPU.shares["7b"])
+    half = recorder._plan("7b", recorder._rates(), budget_s=60 * standard.ON_GPU.shares["7b"])
     assert max(cell.context for cell in half.cells) == 65536, "its share of half an hour"
     assert half.seconds <= 360.0 and {note.key for note in half.notes} >= {"plan.dropped"}
     assert {cell.dtype for cell in plan.cells} == {"bfloat16"} and {cell.view for cell in plan.cells} == {

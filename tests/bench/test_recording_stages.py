@@ -9,7 +9,8 @@ from models.bench.record.stages import Ending, Stage, drive
 from models.bench.record.state import opened, write_whole
 from models.machine.paths import ROOT
 
-IDENTITY = {"device_name": "GPU X", "torch": "2.13.0", "triton": "3.7.1", "transformers": "5.23.0", "commit": "abc"}
+IDENTITY = {"device_name": "GPU X", "torch": "2.13.0", "triton": "3.7.1", "transformers": "5.23.0",
+            "commit": "abc", "code": "abc"}  # fmt: skip
 NAMES = ("tests", "kernels", "bundled")
 
 
@@ -122,14 +123,22 @@ def test_a_stage_that_fails_stops_no_other_and_is_said(path):
     assert state.stage("tests").ended and not state.stage("kernels").ended, "what broke off is tried again"
 
 
-@pytest.mark.parametrize(("name", "value"), [("device_name", "GPU Y"), ("commit", "def"), ("torch", "2.14.0")])
-def test_a_state_of_another_machine_version_or_commit_is_not_gone_on_with(path, name, value):
+@pytest.mark.parametrize(("name", "value"), [("device_name", "GPU Y"), ("code", "def"), ("torch", "2.14.0")])
+def test_a_state_of_another_machine_version_or_code_is_not_gone_on_with(path, name, value):
     FakeStages().run(path)
     other = FakeStages()
     state, _ = other.run(path, identity=IDENTITY | {name: value})
     assert other.done == EVERY_STEP
     assert f"{name} {IDENTITY[name]} then, {value} now" in state.said
     assert opened(path, IDENTITY).said, "and it has taken the place of the former one"
+
+
+def test_a_recording_that_was_committed_is_gone_on_with(path):
+    """The commit that it asks for changes no code that measures; --retry comes after it."""
+    FakeStages().run(path)
+    other = FakeStages()
+    state, _ = other.run(path, identity=IDENTITY | {"commit": "def"})
+    assert other.done == [] and not state.said
 
 
 def good(path):

@@ -11,7 +11,7 @@ from models.errors import SettingError
 from models.machine import facts
 from models.machine.paths import ROOT
 
-FOR_PAGES = ("altair", "pandas", "starlette", "streamlit")  # requirements that a recording does without
+FOR_PAGES = ("altair", "pandas", "plotly", "starlette", "streamlit")  # requirements that a recording does without
 MODULES = {"nvidia-ml-py": "pynvml", "PyYAML": "yaml", "SQLAlchemy": "sqlalchemy"}  # of another name than the package
 EXACT = ("transformers",)  # whose classes our code reaches into: 5.17 has no caches that our Mamba could continue
 REQUIREMENTS = ROOT / "requirements.txt"

@@ -37,6 +37,7 @@ def run(turn: Turn, *, command: KernelCommand) -> Ending:
     if not turn.kept:
         written.unlink(missing_ok=True)
         turn.kept.update(rows=[], left_out={}, broken={}, environment={})
+        turn.save()
     while True:
         if _take(turn, written) or (command.only and {*command.only} <= {*_settled(turn.kept)}):
             return _ended(turn, True)

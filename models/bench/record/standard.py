@@ -19,10 +19,9 @@ from models.bench.store.store import Store
 from models.machine import facts
 from models.records.cell import kind_of
 from models.records.measurement import Measurement
-from models.records.run import Run
+from models.records.run import NO_ROOM, Run
 from models.sources import sizes
 
-LIMITS_OF_MACHINE = ("predicted_oom_skipped", "oom", "unsupported")  # what a cell ends in that nobody can mend
 TOLD = ("plan.dropped", "plan.fewer_rounds", "plan.over_budget")  # notes of a plan on what its time left out
 NO_TIME = "errors.cell_out_of_time"
 OVERRUN = 0.25  # of its time, after which a stage is cancelled
@@ -96,7 +95,8 @@ class Recorder:
             write_whole(self.folder / file_name(self.device, size), write_lines(run).encode())
 
     def _begun(self, turn: Turn, size: str) -> str:
-        plan = self._plan(size, budget_s=max(turn.left_s, 1.0))
+        rates = self._rates()  # measures the ceilings of a device that is new here, which takes time
+        plan = self._plan(size, rates, budget_s=max(turn.left_s, 1.0))
         turn.kept["left_out"] = [note.message for note in plan.notes if note.key in TOLD]
         turn.say(f"{size}: {len(plan.cells)} cells, about {plan.seconds:.0f} s by prediction")
         title = f"{facts.device_name(self.device)}, {sizes.tier(size).name['en']}"
@@ -104,7 +104,7 @@ class Recorder:
         turn.save()
         return str(turn.kept["run_id"])
 
-    def _plan(self, size: str, *, budget_s: float) -> Plan:
+    def _plan(self, size: str, rates: Rates, *, budget_s: float) -> Plan:
         asked = self.standard
         return make_plan(
             sizes.sources(size),
@@ -116,7 +116,7 @@ class Recorder:
             rounds=asked.rounds,
             size=size,
             budget_s=budget_s,
-            rates=self._rates(),
+            rates=rates,
         )
 
     def _rates(self) -> Rates:
@@ -174,7 +174,7 @@ def judged(run: Run, *, left_out: Iterable[str] = ()) -> Ending:
     for what, is_so in WRONG:
         found = [f"{row.cell_id}{_because(row)}" for row in rows if is_so(row)]
         problems += [_named(what, found)] if found else []
-    limits = [row for row in rows if row.state in LIMITS_OF_MACHINE]
+    limits = [row for row in rows if row.state in NO_ROOM]
     timed = sum(row.timed for row in rows)
     notes = [f"{timed} cells with times, {len(limits)} do not fit this machine or model", *left_out]
     return Ending(not absent, tuple(problems), tuple(notes))
@@ -185,7 +185,7 @@ def _uncaptured(row: Measurement) -> bool:
 
 
 def _failed(row: Measurement) -> bool:
-    others = (*LIMITS_OF_MACHINE, "parity_fail", "cancelled")
+    others = (*NO_ROOM, "parity_fail", "cancelled")
     return not row.measured and row.state not in others
 
 

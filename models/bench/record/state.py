@@ -65,7 +65,8 @@ def opened(path: Path, identity: Mapping[str, Any]) -> RecordingState:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         return RecordingState(path, identity, said=f"{path} is damaged ({reason}): the recording begins anew")
-    changed = [name for name in {**before, **identity} if before.get(name) != identity.get(name)]
+    names = [name for name in {**before, **identity} if name != "commit"]  # what it measures is in "code"
+    changed = [name for name in names if before.get(name) != identity.get(name)]
     if changed:
         values = ", ".join(f"{name} {before.get(name)} then, {identity.get(name)} now" for name in changed)
         return RecordingState(path, identity, said=f"what {path} holds was recorded otherwise ({values}): begun anew")
