@@ -109,3 +109,12 @@ def test_a_round_is_noted_with_its_times_where_it_was_steady():
     now = now.after({"seconds": 1.0, "prefill_ms": 4.0, "decode_ms": 0.5})
     assert now == CellProgress("ready", (False, True), 3.0, (4.0,), (0.5,))
     assert not now.finished and CellProgress("ok").finished and not CellProgress().finished
+
+
+def test_the_start_of_the_server_is_no_slowness(monkeypatch):
+    """Six seconds until the first cell begins stand in no prediction of a cell."""
+    monkeypatch.setattr("models.bench.run.job.time.monotonic", lambda: 1014.0)
+    made = job(started=1000.0, begun_s=6.0, spent_s=14.0, board=at(1, True, seconds=2.0))
+    made.plan = replace(made.plan, predictions=(*[ROUNDS_S] * 3, replace(FITS, fits=False)), budget_s=60.0)
+    assert made.pace == pytest.approx(8.0 / 6.0)
+    assert job(started=1000.0, begun_s=6.0, spent_s=0.0).pace == 1.0

@@ -42,6 +42,7 @@ class Job:
     worker_pid: int | None = None
     started: float | None = None
     ended: float | None = None
+    begun_s: float = 0.0  # when the first cell began: no prediction contains the start of the server and the peaks
     spent_s: float = 0.0  # when the last cell or round was done
     spent_predicted_s: float = 0.0  # of the cells that are done
     board: Board = field(default_factory=dict)
@@ -59,7 +60,8 @@ class Job:
     def pace(self) -> float:
         """Return how many times as long as predicted everything took that is done."""
         predicted_s = self.spent_predicted_s + board.worth_s(self.plan, self.board)
-        return self.spent_s / predicted_s if predicted_s > 0 and self.spent_s > 0 else 1.0
+        spent_s = self.spent_s - self.begun_s
+        return spent_s / predicted_s if predicted_s > 0 and spent_s > 0 else 1.0
 
     def remaining_s(self) -> float | None:
         """Return how long it will take: by the rounds of open cells, by prediction and pace for the others."""

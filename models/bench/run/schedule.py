@@ -93,6 +93,7 @@ class InterleavedSchedule:
         if self._roofline_peaks is None and not self._job.cancelled.is_set():
             self._note(phase="ceilings")
             self._roofline_peaks = self._host.roofline_peaks(group[0][0], cancelled=self._job.cancelled)
+            self._note(begun_s=self._job.worked_s)
         prepared = [self._prepare(cell, prediction) for cell, prediction in group]
         self._interleave([one for one in prepared if one is not None])
         for cell, prediction in self._probes():
