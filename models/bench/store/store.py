@@ -187,12 +187,15 @@ class Store:
         dated = case((RUNS.c.created_ns <= time.time_ns(), RUNS.c.created_ns), else_=0)
         newest = select(RUNS).where(shown, ~RUNS.c.imported).order_by(dated.desc(), RUNS.c.created_ns.desc())
         with self._database.begin() as db:
-            own = [self._load(db, head) for head in db.execute(newest.limit(LOOKED_AT)).all()]
+            own: list[Run] = []
+            for head in db.execute(newest.limit(LOOKED_AT)).all():
+                own.append(self._load(db, head))
+                if own[-1].complete:
+                    return own[-1]
         here = {*map(kind_of, facts.devices())}
         recorded = [run for run in self.recorded_runs() if any(row.measured for row in run.rows)]
         recorded.sort(key=lambda run: not {kind_of(row.device) for row in run.rows} <= here)  # else newest first
-        complete = (run for run in (*own, *recorded) if run.complete)
-        return next(complete, next(iter((*own, *recorded)), None))
+        return next((run for run in recorded if run.complete), next(iter((*own, *recorded)), None))
 
     def state(self) -> tuple[int, int]:
         """Return how many rows there are and the number of the last: other ones where a row has come or gone."""
