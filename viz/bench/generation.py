@@ -14,7 +14,7 @@ from viz.bench.rows import ORDER
 from viz.charts.series import ChartAxis, Line, lines_chart
 from viz.figure import Figure, figure
 from viz.look.extremes import extremes
-from viz.look.labels import Translate, short
+from viz.look.labels import Translate, architecture_name, short
 from viz.look.theme import Theme
 from viz.look.vega import table
 
@@ -76,7 +76,7 @@ def _line(name: str, own: Spent, t: Translate) -> Line:
     points = tuple((n, found.value) for n, found in own.points)
     known = all(math.isfinite(found.high) for _, found in own.points)
     ribbon = tuple((n, found.low, found.high) for n, found in own.points) if known else ()
-    return Line(name, t(f"viz.architecture.{name}"), points, ribbon)
+    return Line(name, architecture_name(name, t), points, ribbon)
 
 
 def _dots(spent: Mapping[str, Spent], x: alt.X, y: alt.Y, theme: Theme) -> list[alt.Chart]:
@@ -121,7 +121,7 @@ def _marks(crossings: Sequence[CrossingMark], x: alt.X, y: alt.Y, theme: Theme) 
 
 
 def _said(mark: CrossingMark, t: Translate) -> str:
-    first, then = (t(f"viz.architecture.{name}") for name in (mark.first, mark.then))
+    first, then = (architecture_name(name, t) for name in (mark.first, mark.then))
     at, low, high = (f"{value:,.0f}" for value in (mark.at.value, mark.at.low, mark.at.high))
     return t("viz.generation_time.crossing", first=first, then=then, at=at, low=low, high=high)
 
@@ -134,7 +134,7 @@ def _finding(spent: Mapping[str, Spent], names: Sequence[str], t: Translate) -> 
         return ""
     last = max(shared)
     order = sorted((end[last] for end in ends), key=lambda found: found.value)
-    heights = [(t(f"viz.architecture.{name}"), end[last].value) for name, end in zip(names, ends, strict=True)]
+    heights = [(architecture_name(name, t), end[last].value) for name, end in zip(names, ends, strict=True)]
     found = extremes(heights, lambda value: f"{short(value)} s")
     if found is None or order[0].high >= order[-1].low:
         return ""

@@ -12,7 +12,7 @@ from models.units import ratio as ratio_text
 from viz.charts.plot_axes import plot_axis
 from viz.figure import Figure, figure
 from viz.look.axes import ChartAxis
-from viz.look.labels import Translate
+from viz.look.labels import Translate, architecture_name
 from viz.look.plotly import PlotSpec, PlotTable, Trace, escaped, faded, plotted, written
 from viz.look.theme import Theme
 
@@ -150,7 +150,7 @@ def _words(every: Sequence[Ratio], axis: str, theme: Theme, t: Translate) -> lis
     for row, one in enumerate(every):
         placed = {"yref": axis, "y": 0.2 - row, "yanchor": "middle"}
         pair = written("", theme, x=0, xanchor="left", **placed)
-        first, second = (escaped(t(f"viz.architecture.{name}")) for name in (one.a, one.b))
+        first, second = (escaped(architecture_name(name, t)) for name in (one.a, one.b))
         color = _color(one, theme)
         pair["text"] = f"<b><span style='color:{color}'>{first}</span></b> / {second}"
         found += [pair, written(_numbers(one, t), theme, x=1, xanchor="right", **placed)]
@@ -160,7 +160,7 @@ def _words(every: Sequence[Ratio], axis: str, theme: Theme, t: Translate) -> lis
 def _numbers(one: Ratio, t: Translate) -> str:
     if len(_finite(one.shown)) < 2:
         return t("viz.ratios.once")
-    low, high = (ratio_text(end) for end in one.shown)
+    low, high = (ratio_text(end) for end in (one.shown if one.decided else one.deciding))
     if not one.decided:
         return t("viz.ratios.between", low=low, high=high)
     return t("viz.ratios.times", ratio=ratio_text(one.value), low=low, high=high)
@@ -173,7 +173,7 @@ def _table(pairs: Sequence[Ratio], t: Translate) -> PlotTable:
         tuple(
             (
                 t(f"viz.ratios.{one.phase}"),
-                f"{t(f'viz.architecture.{one.a}')} / {t(f'viz.architecture.{one.b}')}",
+                f"{architecture_name(one.a, t)} / {architecture_name(one.b, t)}",
                 one.where,
                 _numbers(one, t),
                 one.says,

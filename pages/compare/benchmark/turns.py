@@ -10,9 +10,11 @@ from models.bench.judge.expectations import CROSSING, Crosses, Evidence, crossin
 from models.bench.plan.experiments import Experiment
 from models.records.interval import Interval
 from models.records.run import Run
+from pages.compare.benchmark import live
 from pages.compare.benchmark.address import PAGE
+from pages.compare.benchmark.naming import series_name
 from pages.compare.benchmark.shapes import shapes_of
-from pages.shared import figure, html, style
+from pages.shared import figure, gate, html, style
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import units
@@ -28,11 +30,14 @@ _figures: Memo[Figure | None] = Memo(8)
 
 def pictures(chosen: Experiment, run: Run) -> None:
     """Draw what explains the answer: the time of a whole generation, and the lengths at which the order turns."""
+    if live.progress(run) is not None:  # each row would compute it anew, on the cores that are measured
+        return
     rules = [expected.rule for expected in chosen.expectations]
     if any(getattr(rule, "quantity", "") == "generation" for rule in rules):
         _generation(run)
     if any(isinstance(rule, Crosses) for rule in rules):
-        table = _crossings.get((run.run_id, session.language()), (run,), lambda: _crossing_table(run))
+        with gate.released():
+            table = _crossings.get((run.run_id, session.language()), (run,), lambda: _crossing_table(run))
         if table is not None:
             with st.container(border=True, key=f"card-{PAGE}.crossings"):
                 html.show(html.title(t("benchmark.lecture.crossings")))
@@ -77,7 +82,7 @@ def _crossing_table(run: Run) -> html.Html | None:
     for pair in itertools.combinations(names, 2):
         found = [crossing_of(evidence, quantity, pair) for quantity in CROSSING]
         if any(found):
-            title = html.heading(" · ".join(t(f"nav.{name}") for name in pair))
+            title = html.heading(" · ".join(series_name(name) for name in pair))
             rows.append(html.row(title, *map(_crossing, CROSSING, found)))
     head = (t(f"benchmark.lecture.crossing.{name}") for name in ("pair", *CROSSING))
     return html.scrolling(html.table(rows, kind="cs-table cs-verdicts cs-turns cs-cards", head=head)) if rows else None
@@ -87,7 +92,7 @@ def _crossing(quantity: str, found: Crossing | None) -> html.Html:
     at = t(f"benchmark.lecture.crossing.{quantity}")
     if found is None:
         return html.element("td", data_at=at)
-    values = {"first": t(f"nav.{found.first}"), "then": t(f"nav.{found.then}")}
+    values = {"first": series_name(found.first), "then": series_name(found.then)}
     values |= tokens_of(found.at) if found.at else {}
     key = f"crosses_{found.basis}" if found.kind == "crosses" else found.kind
     quiet = " cs-quiet" if found.kind == "undecided" else ""
