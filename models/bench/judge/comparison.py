@@ -103,7 +103,7 @@ def compare(a: Run, b: Run) -> Comparison:
             other = _most_similar(row, left)
             del free[id(other)]
             if not (row.timed and other.timed):
-                refused.append(Refusal(row, False, "state", {"mine": row.state, "theirs": other.state}))
+                refused.append(Refusal(row, False, "state", {"mine": _times(row), "theirs": _times(other)}))
             elif not (row.in_rounds and other.in_rounds):
                 refused.append(Refusal(row, False, "rounds", {"tool": row.tool}))
             else:
@@ -170,6 +170,11 @@ def _most_similar(row: Measurement, partners: Sequence[Measurement]) -> Measurem
         partners,
         key=lambda other: (other.timed, other.measured, other.cell_id == row.cell_id, other.source == row.source),
     )
+
+
+def _times(row: Measurement) -> str:
+    """Return the state of a measured row, "untimed" where no round of it was steady."""
+    return row.state if row.timed else "untimed"
 
 
 def _pair(a: Measurement, b: Measurement) -> CellPair:

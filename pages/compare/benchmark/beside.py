@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from models.bench.judge.comparison import BETWEEN_RUNS, CellPair, Comparison, compare
+from models.bench.judge.comparison import BETWEEN_RUNS, CellPair, Comparison, Refusal, compare
 from models.records.run import Run
 from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.naming import series_class, series_name
@@ -53,9 +53,17 @@ def _draw(found: Comparison) -> None:
     else:
         st.text(t("benchmark.beside.nothing"))
     if found.refused:
-        told = list(dict.fromkeys(t(refusal.key, **refusal.values) for refusal in found.refused))
+        told = list(dict.fromkeys(t(refusal.key, **_refused(refusal)) for refusal in found.refused))
         lines = [f"- {notices.plain(line)}" for line in told[:REFUSED]]
         st.caption("\n".join([t("benchmark.beside.refused", count=len(found.refused)), "", *lines]))
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    """Write the values of a refusal; a state becomes what it says about the times."""
+    if refusal.reason != "state":
+        return dict(refusal.values)
+    return {side: t(f"benchmark.beside.{'untimed' if state == 'untimed' else 'timed'}")
+            for side, state in refusal.values.items()}  # fmt: skip
 
 
 def _everywhere(pairs: Sequence[CellPair]) -> Changed:
