@@ -44,7 +44,7 @@ def growing():
 
 
 @pytest.mark.parametrize("lang", i18n.LANGS)
-def test_choosing_a_question_shows_what_is_expected_and_sets_the_plan(shared, lang):
+def test_choosing_a_question_shows_what_is_expected_and_its_settings_are_taken(shared, lang):
     at = opened(lang)
     assert at.session_state[CHOSEN] is None
     one = EVERY["generation"]
@@ -53,6 +53,9 @@ def test_choosing_a_question_shows_what_is_expected_and_sets_the_plan(shared, la
     assert one.asks[lang] in said
     assert all(expected.words[lang] in said.replace("&#x27;", "'") for expected in one.expectations)
     assert i18n.say(lang, "benchmark.lecture.not_made") in said
+    own = {name: at.session_state[f"benchmark.{name}"] for name in settings_codec.NAMES}
+    assert own == settings_codec.defaults("quick"), "to read a question changes no settings"
+    at.button(key="benchmark.lecture.take").click().run()
     for name, value in one.settings.items():
         chosen = at.session_state[f"benchmark.{name}"]
         assert (tuple(chosen) if isinstance(chosen, list) else chosen) == value, name
@@ -62,6 +65,7 @@ def test_choosing_a_question_shows_what_is_expected_and_sets_the_plan(shared, la
 def test_a_question_replaces_what_was_chosen_before_but_not_size_or_device(shared):
     at = opened(state={"benchmark.size": "130m"}, plan="kernels:reference;view:as_shipped;throughput:True;size:130m")
     at.button_group(key=CHOSEN).set_value("crossing").run()
+    at.button(key="benchmark.lecture.take").click().run()
     calm(at)
     state = {name: at.session_state[f"benchmark.{name}"] for name in settings_codec.NAMES}
     assert (state["kernels"], state["view"], state["throughput"]) == ("fast", "architecture", False)

@@ -43,7 +43,7 @@ def section(run: Run | None, plan: Plan | None) -> None:
         every, lang = experiments(), session.language()
         st.pills(
             t("benchmark.lecture.choose"), list(every), key=CHOSEN, format_func=lambda name: every[name].title[lang],
-            label_visibility="collapsed", on_change=_take, persist_state="session",
+            label_visibility="collapsed", persist_state="session",
         )  # fmt: skip
         chosen = every.get(st.session_state[CHOSEN] or "")
         if chosen is not None:
