@@ -8,6 +8,7 @@ from showing import opened
 
 from models import registry
 from models.bench.store import files
+from models.errors import SourceError
 from models.records.run import Run
 from pages.shared.words import i18n
 
@@ -93,12 +94,13 @@ def test_a_hostile_file_is_shown_or_refused_as_text(shared, measurement, lang):
 
 @pytest.mark.parametrize("said", ["said", "refused"])
 def test_what_is_said_of_a_refused_file_is_shown_as_text(shared, said):
-    at = opened("benchmark", state={f"benchmark.{said}": hostile.TEXT})
+    error = SourceError("errors.source_not_found", "x", source=hostile.TEXT)
+    at = opened("benchmark", state={f"benchmark.{said}": hostile.TEXT if said == "said" else error})
     assert any("onerror" in warning.value for warning in at.warning)
     assert hostile.unescaped(at) == []
 
 
 def test_the_title_of_a_run_that_was_deleted_is_shown_as_text(shared):
-    at = opened("benchmark", state={"benchmark.deleted": Run("r", hostile.TEXT, 1, (), {}, ())})
+    at = opened("benchmark", state={"benchmark.deleted": [Run("r", hostile.TEXT, 1, (), {}, ())]})
     assert any("onerror" in text.value and "\u202e" not in text.value for text in at.text)
     assert hostile.unescaped(at) == []

@@ -123,7 +123,7 @@ def test_the_run_before_stays_until_the_first_row_of_the_next(shared, plan_of, m
     at = opened(run=before)
     at.button(key="benchmark.run").click().run()
     ghost = i18n.say("en", "benchmark.ghost", when=moment_text(shared.store.run(before).created_ns))
-    assert ghost in texts(calm(at)) and len(at.get("plotly_chart")) == 3
+    assert ghost in texts(calm(at)) and len(at.get("plotly_chart")) == 4, "with the ratios of that run"
     assert ghost not in texts(opened(run=next(one for one in shared._jobs if one != before))), "started elsewhere"
     at.button(key="benchmark.cancel").click().run()
 

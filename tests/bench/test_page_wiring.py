@@ -8,13 +8,16 @@ from showing import noting, opened, reading_words
 from test_wiring import LOOK, assert_same_picture
 
 from models import describe, registry
-from models.bench.judge import comparison
+from models.bench.judge import comparison, verdicts
 from models.bench.judge.roofline import floors
 from models.bench.judge.statistics import growth_exponent, median_time
 from models.records.run import fingerprint
+from pages.compare.benchmark import ratios
+from pages.compare.benchmark.verdicts import _said as said
 from pages.shared.words import content, i18n
 from viz.bench import batches, device, speed
 from viz.bench import memory as bench_memory
+from viz.bench import ratios as bench_ratios
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -89,6 +92,7 @@ def expected(run) -> Mapping[str, object]:
         ("hood.launches", "benchmark.launches"): device.launches(rows, **LOOK),
         ("hood.energy", "benchmark.energy"): device.energy(rows, **LOOK),
         ("hood.sentinel_strip", "benchmark.sentinel_strip"): device.sentinel_strip(rows, limit=0.10, **LOOK),
+        ("", "benchmark.ratios"): bench_ratios.ratios(ratios.of(verdicts.judged(rows), said), **LOOK),
     }
 
 
@@ -104,7 +108,7 @@ IDS = {
     "benchmark.memory": "memory_vs_context", "benchmark.parts": "memory_parts", "benchmark.prefill":
     "prefill_vs_context", "benchmark.decode": "decode_vs_context", "benchmark.largest_batch": "largest_batch",
     "benchmark.pareto": "pareto", "benchmark.achieved": "achieved", "benchmark.launches": "launches",
-    "benchmark.energy": "energy", "benchmark.sentinel_strip": "sentinel_strip",
+    "benchmark.energy": "energy", "benchmark.sentinel_strip": "sentinel_strip", "benchmark.ratios": "ratios",
 }  # fmt: skip
 
 

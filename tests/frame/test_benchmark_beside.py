@@ -64,6 +64,7 @@ def test_the_run_beside_is_that_of_the_address_and_an_unknown_one_is_said(say: S
     assert runs._opened() == set()
     stage.query_params = {"beside": "f"}
     assert runs.other(this).run_id == "f"
+    runs.chosen_run()
     assert runs._opened() == {"f"}, "who follows a link to a file finds it in the list"
 
 

@@ -159,7 +159,6 @@ def cells_of_three() -> Plan:
 def test_the_line_has_the_cells_the_time_of_those_that_fit_and_the_largest_process(say: Say) -> None:
     total = say("benchmark.plan.total", cells=3, time=units.duration(360), memory="6 MiB")
     assert planning._line(cells_of_three()) == say("benchmark.plan.line", total=total)
-    assert planning._line(None) == say("benchmark.plan.empty")
 
 
 def test_a_plan_of_which_something_fits_can_be_started(stage: Stage, machine: Machine) -> None:
@@ -208,8 +207,11 @@ def test_run_submits_the_plan_and_leads_to_its_run(stage: Stage, machine: Machin
     monkeypatch.setattr(planning.journal, "note", lambda action, *, run: noted.append((action, run)))
     stage.query_params = {"run": "old", "rows": "0123", "lang": "ko"}
     stage.pressed = {"benchmark.run"}
-    plan = planned(("mamba", 64))
-    planning._start(plan, shown="old", begun=begun.append)
+    drawn, plan = planned(("rwkv", 64)), planned(("mamba", 64))
+    monkeypatch.setattr(planning.settings, "chosen", lambda: "a number that was typed, and Run pressed at once")
+    monkeypatch.setattr(planning, "_planned", {planning.settings.chosen(): plan}.__getitem__)
+    stage.query_params["plan"] = "rounds:9"
+    planning._start(drawn, shown="old", begun=begun.append)
     assert (machine.submitted, begun, noted) == ([plan], ["r9"], [("start", "r9")])
     assert stage.query_params == {"run": "r9", "lang": "ko"}, "the fingerprint was of the rows of the run before"
     assert stage.session_state["benchmark.started"] == ["r9"]
@@ -218,7 +220,7 @@ def test_run_submits_the_plan_and_leads_to_its_run(stage: Stage, machine: Machin
 
 def test_a_visit_remembers_its_last_twenty_runs_and_what_was_shown_before_each(stage: Stage) -> None:
     for number in range(23):
-        planning._remember(f"r{number}", f"before {number}" if number % 2 else "")
+        planning.remember(f"r{number}", f"before {number}" if number % 2 else "")
     assert stage.session_state["benchmark.started"] == [f"r{number}" for number in range(3, 23)]
     assert stage.session_state["benchmark.former"] == {f"r{n}": f"before {n}" for n in range(1, 23, 2)}
 

@@ -90,8 +90,14 @@ def test_pictures_wait_for_the_first_row_and_leave_out_what_was_cancelled(say: S
     drawn: dict[str, Any] = {}
     monkeypatch.setattr(results.layout, "section_of", lambda page, key, draw: drawn.update({key: draw}))
     monkeypatch.setattr(results.layout, "under_the_hood", lambda page, parts: drawn.update(hood=[p[0] for p in parts]))
+    under_way = [None, progress()]
+    monkeypatch.setattr(results.live, "progress", lambda _: under_way[-1])
     results.pictures(run_of(row(state="cancelled"), row("rwkv", state="oom")))
     assert stage.said("info") == [say("benchmark.waiting")] and not drawn
+    stage.clear()
+    under_way.pop()
+    results.pictures(run_of(row(state="cancelled"), row("rwkv", state="oom")))
+    assert stage.calls == [] and not drawn, "what has ended will not fill"
     kept = [row(), row("rwkv", state="oom")]
     results.pictures(run_of(row("jamba", state="cancelled"), *kept, row("mamba", 64, batch_limit="memory")))
     assert list(drawn) == ["memory", "prefill", "decode", "hood"]
@@ -194,7 +200,8 @@ def test_the_run_before_stays_pale_until_the_first_row_of_a_run_that_was_started
 ) -> None:
     before = run_of(*rows_before, run_id="old", created_ns=7 * 10**18)
     store = SimpleNamespace(run=lambda run_id: before if run_id == "old" else None)
-    monkeypatch.setattr(runner, "shared", lambda: SimpleNamespace(store=store))
+    here = SimpleNamespace(store=store, progress=lambda _: progress())
+    monkeypatch.setattr(runner, "shared", lambda: here)
     stage.session_state["benchmark.former"] = mine
     results.pictures(run_of(row(state="oom")))
     assert stage.said("info") == [say("benchmark.waiting")]
@@ -236,14 +243,18 @@ def test_a_table_of_rows_has_only_columns_that_say_something(say: Say) -> None:
 
 
 def test_the_columns_of_the_table_are_those_that_were_chosen_of_those_that_the_run_has(say: Say, stage: Stage) -> None:
-    stage.session_state["benchmark.columns"] = ["mfu", "gone", "architecture"]
+    stage.session_state["benchmark.columns_wished"] = ["mfu", "gone", "architecture"]
+    assert rows._columns_chosen([]) == {}, "a run that has just begun has no rows, and takes no wish away"
     lines: list[dict[str, object]] = [{"architecture": "Mamba", "batch": 1, "mfu": "5%"}]
     known = {say("benchmark.rows.architecture"): "architecture", say("benchmark.rows.mfu"): "mfu"}
     assert rows._columns_chosen(lines) == known
     asked = stage.keyed("benchmark.columns")
     assert asked.args == (say("benchmark.rows.columns"), ["architecture", "batch", "mfu"])
     assert asked.options["format_func"]("batch") == say("benchmark.rows.batch")
-    del stage.session_state["benchmark.columns"]
+    stage.session_state["benchmark.columns"] = ["batch"]
+    asked.options["on_change"]()
+    assert stage.session_state["benchmark.columns_wished"] == ["batch", "gone"], "what this run lacks stays wished"
+    del stage.session_state["benchmark.columns_wished"]
     assert list(rows._columns_chosen(lines).values()) == ["architecture", "batch"], "the usual ones at first"
 
 

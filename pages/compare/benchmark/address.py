@@ -6,6 +6,7 @@ from pages.compare.benchmark import settings_codec
 from pages.shared.state import session
 
 PAGE = "benchmark"
+REFUSED = f"{PAGE}.refused"  # the error of the last file
 BESIDE = "beside"  # the run that is drawn over the first
 
 
@@ -13,6 +14,7 @@ def show(run_id: str) -> None:
     """Write a run into the address, without what belonged to another one: chosen rows, a run that is this one now."""
     st.query_params["run"] = run_id
     st.query_params.pop("rows", None)
+    st.session_state.pop(REFUSED, None)
     if st.query_params.get(BESIDE) == run_id:
         st.query_params.pop(BESIDE)
 

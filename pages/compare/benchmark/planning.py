@@ -41,7 +41,9 @@ def section(*, shown: str, begun: Callable[[str], None]) -> Plan | None:
         with notices.guarded():
             plan = _planned(asked)
         _start(plan, shown=shown, begun=begun)
-        with unfolding.section(_line(plan), key=f"{PAGE}.settings") as opened:
+        chosen = asked["architectures"] and asked["contexts"] and asked["batches"]
+        line = _line(plan) if plan is not None else t(f"benchmark.plan.{'none' if chosen else 'empty'}")
+        with unfolding.section(line, key=f"{PAGE}.settings") as opened:
             if opened.open:
                 _unfolded(plan, asked)
     return plan
@@ -62,10 +64,8 @@ def _unfolded(plan: Plan | None, asked: Mapping[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _line(plan: Plan | None) -> str:
+def _line(plan: Plan) -> str:
     """Sum a plan up: how many cells, how long, how much memory."""
-    if plan is None:
-        return t("benchmark.plan.empty")
     most = max(prediction.bytes_total for prediction in plan.predictions)
     values = {"cells": len(plan.cells), "time": units.duration(plan.seconds), "memory": units.size(most)}
     return t("benchmark.plan.line", total=t("benchmark.plan.total", **values))
@@ -103,8 +103,9 @@ def _start(plan: Plan | None, *, shown: str, begun: Callable[[str], None]) -> No
     nothing = plan is not None and not any(prediction.fits for prediction in plan.predictions)
 
     def start() -> None:
-        if plan is not None:
-            run(plan, shown=shown, begun=begun)
+        with notices.guarded():  # a choice may have been made since the page was drawn
+            if (chosen := _planned(settings.chosen())) is not None:
+                run(chosen, shown=shown, begun=begun)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"start-{PAGE}"):
         if plan is not None and (said := _queue(plan.cells[0].device)):
@@ -121,14 +122,16 @@ def run(plan: Plan, *, shown: str, begun: Callable[[str], None]) -> None:
     with notices.guarded():
         run_id = runner.shared().submit(plan)
         journal.note("start", run=run_id)
-        _remember(run_id, shown)
+        remember(run_id, shown)
+        st.query_params.pop("plan", None)  # it is that of the run now
         show(run_id)
         begun(run_id)
 
 
-def _remember(run_id: str, shown: str) -> None:
+def remember(run_id: str, shown: str) -> None:
+    """Note that this visit has started a run, and which one it looked at then."""
     st.session_state[STARTED] = [*st.session_state.get(STARTED, ()), run_id][-REMEMBERED:]
-    if shown:
+    if shown and shown != run_id:
         former = {**st.session_state.get(FORMER, {}), run_id: shown}
         st.session_state[FORMER] = dict(list(former.items())[-REMEMBERED:])
 
@@ -174,10 +177,12 @@ def _nearest(plan: Plan) -> _Smaller | None:
     """Return the largest size below that of a plan whose smallest cell has room."""
     asked = settings.chosen()
     place = (min(asked["batches"]), min(asked["contexts"]))
+    with gate.released():
+        rates = runner.shared().rates()
     for key in reversed(sizes.TIERS[: sizes.TIERS.index(plan.cells[0].size)]):
         sources = sizes.sources(key, asked["architectures"], match=asked["match"])
         told = {name: asked[name] for name in ("device", *settings.OPTIONS)}
-        made = make_plan(sources, [place[1]], places=[place], size=key, rates=runner.shared().rates(), **told)
+        made = make_plan(sources, [place[1]], places=[place], size=key, rates=rates, **told)
         if fitting := [prediction.bytes_held for prediction in made.predictions if prediction.fits]:
             return _Smaller(key, min(fitting))
     return None

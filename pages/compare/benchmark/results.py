@@ -113,8 +113,11 @@ def pictures(run: Run, second: Run | None = None) -> None:
     """
     rows = [row for row in run.current if row.state != "cancelled"]  # a cancelled cell says nothing about the model
     if not any(row.measured for row in rows):
-        _before(run)
+        if live.progress(run) is not None:
+            _before(run)
         return
+    if second is not None:
+        st.caption(t("benchmark.dashed", when=layout.moment_text(second.created_ns)))
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
     beside = [row for row in second.current if row.state != "cancelled" and not row.batch_limit] if second else []
     drawn = [*swept, *beside]

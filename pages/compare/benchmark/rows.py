@@ -7,6 +7,7 @@ import streamlit as st
 from models.bench.run import remeasure, runner
 from models.records.measurement import Measurement
 from models.records.run import Run
+from pages.compare.benchmark import planning
 from pages.compare.benchmark.address import PAGE, show
 from pages.compare.benchmark.naming import series_name
 from pages.shared import journal, notices, unfolding
@@ -50,8 +51,8 @@ def table(run: Run) -> None:
         lines = _lines.get((run.run_id, session.language()), (run,), lambda: _listed(run))
         names = _columns_chosen(lines)
         chosen = st.dataframe(
-            [{name: line[names[name]] for name in names} for line in lines], key=f"{PAGE}.table", hide_index=True,
-            width="stretch", on_select="rerun", selection_mode="multi-row", placeholder="–",
+            [{name: line[names[name]] for name in names} for line in lines], key=f"{PAGE}.table.{run.run_id}",
+            hide_index=True, width="stretch", on_select="rerun", selection_mode="multi-row", placeholder="–",
         )  # fmt: skip
         cells = {run.rows[at].cell_id for at in chosen.selection.rows if at < len(run.rows)}
         _button("chosen", run, cells, t("benchmark.again.chosen", count=len(cells)))
@@ -61,11 +62,17 @@ def table(run: Run) -> None:
 def _columns_chosen(lines: list[dict[str, object]]) -> dict[str, str]:
     """Ask which columns are shown, by their names in the table; a column that is empty in the run is not offered."""
     labels = {name: t(f"benchmark.rows.{name}") for name in (lines[0] if lines else ())}
-    key = f"{PAGE}.columns"
-    st.session_state.setdefault(key, list(FIRST_COLUMNS))
-    st.session_state[key] = [name for name in labels if name in st.session_state[key]]
+    if not labels:
+        return {}
+    key, wish = f"{PAGE}.columns", st.session_state.setdefault(f"{PAGE}.columns_wished", list(FIRST_COLUMNS))
+    st.session_state[key] = [name for name in labels if name in wish]
+
+    def choose() -> None:  # what the run does not have stays wished
+        absent = [name for name in wish if name not in labels]
+        st.session_state[f"{PAGE}.columns_wished"] = [*st.session_state[key], *absent]
+
     asked = t("benchmark.rows.columns")
-    st.multiselect(asked, list(labels), key=key, format_func=labels.__getitem__, persist_state="session")
+    st.multiselect(asked, list(labels), key=key, format_func=labels.__getitem__, on_change=choose)
     return {labels[name]: name for name in st.session_state[key]}
 
 
@@ -97,6 +104,7 @@ def _button(name: str, run: Run, cell_ids: Collection[str], words: str) -> None:
         with notices.guarded():
             run_id = here.remeasure(run.run_id, planned)
             journal.note("again", run=run_id)
+            planning.remember(run_id, run.run_id)
             show(run_id)
 
     st.button(words, key=f"{PAGE}.again.{name}", icon=":material/replay:", on_click=measure)

@@ -14,7 +14,7 @@ from models.bench.store.store import Store, Summary
 from models.errors import ContextscopeError
 from models.records.run import Run, fingerprint
 from pages.compare.benchmark import address
-from pages.compare.benchmark.address import BESIDE, PAGE, forget, show
+from pages.compare.benchmark.address import BESIDE, PAGE, REFUSED, forget, show
 from pages.shared import gate, html, journal, notices
 from pages.shared.layout import moment_text
 from pages.shared.memo import Memo
@@ -25,6 +25,7 @@ from pages.shared.words.i18n import t
 SHOWN = 200  # runs in the list
 DRAWN_CELLS = 512  # of a run; ours have at most 128
 FILES_PX = 260  # the width of the place for files
+FIRST_VIEW = f"{PAGE}.first_view"  # the run that was shown when the visit named none
 TYPES = ("jsonl", "json", "csv", "parquet")
 
 _fingerprints: Memo[str] = Memo()
@@ -35,11 +36,14 @@ def chosen_run() -> Run | None:
     """Return the run the address names, else the newest one worth showing: of this machine, then a recorded one."""
     store = runner.shared().store
     named = st.query_params.get("run", "")
+    first = st.session_state.get(FIRST_VIEW, "")  # a run that another visitor makes meanwhile does not take its place
     with gate.released():
         found = store.run(named) if named else None
-        newest = None if found else store.latest()
-    if found is not None and found.imported:
-        _opened().add(found.run_id)
+        newest = None if found else store.run(first) or store.latest()
+        second = store.run(st.query_params.get(BESIDE, ""))
+    _opened().update(one.run_id for one in (found, second) if one is not None and one.imported)
+    if newest is not None:
+        st.session_state[FIRST_VIEW] = newest.run_id
     if named and found is None:
         st.info(t("benchmark.no_such_run"), icon=":material/info:")
     told = st.query_params.get("rows", "")
@@ -108,8 +112,8 @@ def _drop_zone() -> None:
     """Take a file with a run, and say here what is wrong with it."""
     with st.container(key=f"import-{PAGE}", gap="small", width=FILES_PX):
         st.file_uploader(t("benchmark.import"), type=TYPES, key=f"{PAGE}.file", on_change=_take_file)
-        if said := st.session_state.get(f"{PAGE}.refused"):
-            st.warning(notices.plain(said), icon=":material/info:")
+        if (error := st.session_state.get(REFUSED)) is not None:
+            st.warning(notices.plain(notices.sentence(error)), icon=":material/info:")
 
 
 def _told() -> None:
@@ -118,9 +122,10 @@ def _told() -> None:
         st.warning(notices.plain(said), icon=":material/info:")
     if said := st.session_state.pop(f"{PAGE}.done", None):
         st.toast(notices.plain(said))
-    gone: Run | None = st.session_state.get(f"{PAGE}.deleted")
-    if gone is None:
+    deleted: list[Run] = st.session_state.get(f"{PAGE}.deleted", [])
+    if not deleted:
         return
+    gone = deleted[-1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"undo-{PAGE}"):
         st.text(html.forwards(t("benchmark.deleted", title=gone.title or t("benchmark.untitled"))))
         st.button(t("benchmark.undo"), key=f"{PAGE}.undo", icon=":material/undo:", on_click=_put_back, args=(gone,))
@@ -131,7 +136,7 @@ def _put_back(gone: Run) -> None:
         run_id = runner.shared().store.restore(gone)
         journal.note("restore", run=run_id)
         show(run_id)
-        st.session_state.pop(f"{PAGE}.deleted", None)
+        st.session_state[f"{PAGE}.deleted"].remove(gone)
 
     _tried(put_back)
 
@@ -146,8 +151,6 @@ def other(run: Run) -> Run | None:
     if found is None:
         st.info(t("benchmark.beside.gone"), icon=":material/info:")
         return None
-    if found.imported:
-        _opened().add(found.run_id)
     return drawn(found)
 
 
@@ -167,14 +170,16 @@ def _choose_beside(summaries: tuple[Summary, ...], run: Run | None) -> None:
     named = st.query_params.get(BESIDE, "")
     st.session_state[key] = named if named in known else None
     st.selectbox(
-        t("benchmark.beside.choose"), list(known), key=key, format_func=_names(summaries).__getitem__,
+        t("benchmark.beside.choose"), list(known), index=None, key=key, format_func=_names(summaries).__getitem__,
         placeholder=t("benchmark.beside.placeholder"), on_change=choose,
     )  # fmt: skip
 
 
 def _listed(store: Store) -> tuple[Summary, ...]:
     """List the runs a visitor may choose from: of those from files only what this visitor opened."""
-    return store.summaries(imported=_opened())[:SHOWN]
+    every = store.summaries(imported=_opened())
+    named = {st.query_params.get("run", ""), st.query_params.get(BESIDE, "")}
+    return (*every[:SHOWN], *(found for found in every[SHOWN:] if found.recorded or found.run_id in named))
 
 
 def _opened() -> set[str]:
@@ -233,7 +238,8 @@ def _own(store: Store, run: Run) -> None:
     def delete() -> None:
         store.delete(run.run_id)
         journal.note("delete", run=run.run_id)
-        st.session_state[f"{PAGE}.deleted"] = run
+        st.session_state[f"{PAGE}.deleted"] = [*st.session_state.get(f"{PAGE}.deleted", ()), run]
+        st.session_state.pop(FIRST_VIEW, None)
         forget()
 
     st.button(t("benchmark.delete"), key=f"{PAGE}.delete", icon=":material/delete:", disabled=live,
@@ -242,7 +248,7 @@ def _own(store: Store, run: Run) -> None:
 
 def _take_file() -> None:
     file = st.session_state[f"{PAGE}.file"]
-    st.session_state.pop(f"{PAGE}.refused", None)
+    st.session_state.pop(REFUSED, None)
     if file is None:
         return
     store = runner.shared().store
@@ -250,7 +256,7 @@ def _take_file() -> None:
         known = {found.run_id for found in store.summaries()}
         run_id = store.import_file(file.name, file.getvalue())
     except ContextscopeError as error:
-        st.session_state[f"{PAGE}.refused"] = notices.sentence(error)
+        st.session_state[REFUSED] = error
         return
     journal.note("import", run=run_id)
     st.session_state[f"{PAGE}.done"] = t("benchmark.known_file" if run_id in known else "benchmark.new_file")
