@@ -29,7 +29,7 @@ _CHOICES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 _SETTINGS = ("architectures", "throughput", *_MANY, *_SINGLE, *_CHOICES)
 _FIXED = ("decode_tokens", "view", "kernels", "attention")  # which a run must share with its experiment
-_ANY = Cell("", "", 1)
+_TYPES = {name: type(value) for name, value in dataclasses.asdict(Cell("", "", 1)).items()}
 _FIELDS = {item.name: item for item in dataclasses.fields(Cell)}
 
 Words = Mapping[str, str]  # by language
@@ -95,7 +95,7 @@ class Experiment:
 
 def _typed(cell: Mapping[str, Any]) -> bool:
     """Return whether every setting of a planned cell is of its type: a file may hold anything there."""
-    return all(type(cell[name]) is type(getattr(_ANY, name)) for name in _FIELDS if name in cell)
+    return {name: type(value) for name, value in cell.items() if name in _TYPES}.items() <= _TYPES.items()
 
 
 @lru_cache(maxsize=1)
