@@ -12,7 +12,7 @@ from pages.shared import gate, html, journal
 from pages.shared.words import units
 from pages.shared.words.i18n import t
 
-POLL_S = 0.7
+POLL_S = 1.5  # seconds: what the page computes takes time of the cores that are measured
 
 
 def progress(run: Run) -> Progress | None:
