@@ -51,6 +51,15 @@ def shown(figure: Figure, rows: list[Measurement], values: Callable[[Measurement
     return wrong
 
 
+def test_a_name_stands_where_the_longer_of_two_runs_ends(english) -> None:
+    """A dashed line that goes on would run through a name at the end of the solid one."""
+    short, long = (row("mamba", 256), row("mamba", 512)), (row("mamba", 256), row("mamba", 2048))
+    for first, second, end in ((short, long, 2048), (long, short, 2048), (short, (), 512)):
+        figure = memory_vs_context(first, beside=second, theme=LIGHT, t=english)
+        (found,) = traces(figure, "names", 0)
+        assert found["x"] == [end]
+
+
 @pytest.mark.parametrize("name", DRAWN)
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_what_is_sent_is_what_was_measured(name: str, theme, english) -> None:

@@ -31,9 +31,11 @@ def names_of(
     """Write each name beside its last point, under it its notes, and "least possible" where floors end.
 
     heights: all that must have room; room: pixels from the lowest to the highest; axes: names of the panel's axes.
-    A second run has no names of its own. Names that would touch are moved apart.
+    A second run has no names of its own; where it goes on to a longer context, the name stands there. Names that would
+    touch are moved apart.
     """
-    every = [(line, row) for line in lines if not line.dashed for row in _rows(line)]
+    further = {line.key: line.points[-1] for line in lines if line.dashed and line.points}
+    every = [(line, row) for line in lines if not line.dashed for row in _rows(line, further.get(line.key))]
     every += _floors([line for line in lines if not line.dashed], axis, heights, room)
     if not every:
         return []
@@ -52,7 +54,7 @@ def names_of(
                     "showlegend": False, "legendgroup": rows[0][0].key or rows[0][0].architecture,
                     "cliponaxis": False, "textposition": "middle right", "meta": "names",
                     "x": [x for _, (x, *_) in rows], "y": [log[n] for n in mine],
-                    "text": ["\u00a0\u00a0" + _bold(words, kind) for _, (_, _, words, kind) in rows],
+                    "text": ["\u00a0" * 3 + _bold(words, kind) for _, (_, _, words, kind) in rows],
                     "textfont": {
                         "size": [13 if kind == "name" else 12 for _, (*_, kind) in rows],
                         "color": [color if kind == "name" else theme.muted for _, (*_, kind) in rows],
@@ -75,10 +77,10 @@ def _bold(words: str, kind: str) -> str:
     return f"<b>{escaped(words)}</b>" if kind == "name" else escaped(words)
 
 
-def _rows(line: PlotLine) -> list[Written]:
+def _rows(line: PlotLine, further: tuple[float, float] | None) -> list[Written]:
     if not line.points:
         return []
-    x, y = line.points[-1]
+    x, y = line.points[-1] if further is None else max(line.points[-1], further, key=lambda point: point[0])
     return [(x, y, line.name, "name"), *((x, y, words, "note") for words in line.note)]
 
 
