@@ -159,6 +159,9 @@ def cells_of_three() -> Plan:
 def test_the_line_has_the_cells_the_time_of_those_that_fit_and_the_largest_process(say: Say) -> None:
     total = say("benchmark.plan.total", cells=3, time=units.duration(360), memory="6 MiB")
     assert planning._line(cells_of_three()) == say("benchmark.plan.line", total=total)
+    unfit = Plan(cells_of_three().cells, (prediction(1, fits=False),) * 3)
+    none = say("benchmark.plan.total_unfit", cells=3)
+    assert planning._line(unfit) == say("benchmark.plan.line", total=none), "no time and no memory of what cannot run"
 
 
 def test_a_plan_of_which_something_fits_can_be_started(stage: Stage, machine: Machine) -> None:

@@ -66,6 +66,8 @@ def _unfolded(plan: Plan | None, asked: Mapping[str, Any]) -> None:
 
 def _line(plan: Plan) -> str:
     """Sum a plan up: how many cells, how long, how much memory."""
+    if not any(prediction.fits for prediction in plan.predictions):
+        return t("benchmark.plan.line", total=t("benchmark.plan.total_unfit", cells=len(plan.cells)))
     most = max(prediction.bytes_total for prediction in plan.predictions)
     values = {"cells": len(plan.cells), "time": units.duration(plan.seconds), "memory": units.size(most)}
     return t("benchmark.plan.line", total=t("benchmark.plan.total", **values))
