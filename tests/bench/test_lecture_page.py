@@ -142,3 +142,17 @@ def test_the_race_is_measured_from_click_to_verdict_over_stand_ins(shared, monke
     said = written(opened(run=run_id))
     assert "of 4 expectations" in said
     assert i18n.say("en", "benchmark.lecture.not_made") not in said
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_the_throughput_stands_at_every_batch(shared, lang):
+    """At which batch it is five times as much: 2 ms against 6 ms a step, and 1 ms against 6 ms at the larger batch."""
+    steps = {("transformer", 1): 6.0, ("transformer", 4): 6.0, ("mamba", 1): 2.0, ("mamba", 4): 1.0}
+    rows = [row for (name, batch), step in steps.items()
+            for row in swept(name, contexts=(1024,), batch=batch, step=lambda _, step=step: step)]  # fmt: skip
+    at = opened(lang, run=stored(shared.store, "throughput", rows))
+    said, say = written(calm(at)), i18n.translator(lang)
+    for batch, ratio in ((1, 3.0), (4, 6.0)):
+        name = say("benchmark.plan.batch", count=batch)
+        number = say("benchmark.lecture.by_batch.ratio", **dict.fromkeys(("value", "low", "high"), f"{ratio:g}"))
+        assert f"{name}</th><td>{number}</td>" in said, batch

@@ -4,9 +4,9 @@ import itertools
 
 import streamlit as st
 
-from models.bench.judge import generation
+from models.bench.judge import generation, throughput
 from models.bench.judge.crossing import Crossing
-from models.bench.judge.expectations import CROSSING, Crosses, Evidence, crossing_of
+from models.bench.judge.expectations import CROSSING, Crosses, Evidence, ThroughputRatio, crossing_of
 from models.bench.plan.experiments import Experiment
 from models.records.interval import Interval
 from models.records.run import Run
@@ -22,6 +22,7 @@ from pages.shared.words.i18n import t
 from viz.bench.generation import CrossingMark, Spent, generation_time
 from viz.figure import Figure
 
+ENDS = ("value", "low", "high")
 POINTS = 48  # of a drawn line
 
 _crossings: Memo[html.Html | None] = Memo(8)
@@ -43,6 +44,27 @@ def pictures(chosen: Experiment, run: Run) -> None:
                 html.show(html.title(t("benchmark.lecture.crossings")))
                 html.show(table)
                 st.caption(t("benchmark.lecture.crossings_note"))
+    if throughputs := [rule for rule in rules if isinstance(rule, ThroughputRatio)]:
+        _by_batch(run, throughputs[0])
+
+
+def _by_batch(run: Run, rule: ThroughputRatio) -> None:
+    """Show at every batch how many times as many tokens per second one architecture makes as the other."""
+    found = throughput.by_batch(run.current, rule.over, rule.under)
+    if not found:
+        return
+    rows = [
+        html.row(
+            html.heading(t("benchmark.plan.batch", count=batch)),
+            t("benchmark.lecture.by_batch.ratio", **{end: units.ratio(getattr(one, end)) for end in ENDS}),
+        )
+        for batch, one in found.items()
+    ]
+    names = {"over": series_name(rule.over), "under": series_name(rule.under)}
+    with st.container(border=True, key=f"card-{PAGE}.by_batch"):
+        html.show(html.title(t("benchmark.lecture.by_batch", **names)))
+        html.show(html.table(rows, kind="cs-table cs-verdicts"))
+        st.caption(t("benchmark.lecture.by_batch_note"))
 
 
 def _generation(run: Run) -> None:
