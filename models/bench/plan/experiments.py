@@ -29,7 +29,8 @@ _CHOICES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 _SETTINGS = ("architectures", "throughput", *_MANY, *_SINGLE, *_CHOICES)
 _FIXED = ("decode_tokens", "view", "kernels", "attention")  # which a run must share with its experiment
-_TYPES = {name: type(value) for name, value in dataclasses.asdict(Cell("", "", 1)).items()}
+_USUAL = dataclasses.asdict(Cell("", "", 1))
+_TYPES = {name: type(value) for name, value in _USUAL.items()}
 _FIELDS = {item.name: item for item in dataclasses.fields(Cell)}
 
 Words = Mapping[str, str]  # by language
@@ -83,8 +84,8 @@ class Experiment:
         return all(map(self._has, planned))
 
     def _has(self, cell: Mapping[str, Any]) -> bool:
-        fixed = {name: self.settings.get(name, _FIELDS[name].default) for name in _FIXED}
-        if any(cell.get(name, _FIELDS[name].default) != value for name, value in fixed.items()):
+        fixed = {name: self.settings.get(name, _USUAL[name]) for name in _FIXED}
+        if not {**_USUAL, **cell}.items() >= fixed.items():
             return False
         if cell["architecture"] not in self.settings["architectures"]:
             return False
