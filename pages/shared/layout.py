@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -14,6 +15,9 @@ from pages.shared.state import session
 from pages.shared.words import content, language, units
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 COMPARED_LENGTHS = (1024, 32768)  # tokens, beside the reader's own length
 SHORT = 50  # words beside a figure that are shown at once
@@ -29,6 +33,11 @@ def header(page: str) -> None:
     with st.container(key=f"hero-{page}", gap="small"):
         st.title(f"{section(page, 'title')} — *{section(page, 'tagline')}*", anchor=False)
         st.markdown(section(page, "promise"))
+
+
+def place(page: str, key: str) -> "DeltaGenerator":
+    """Keep a place for what comes and goes: what follows it stays where it is, and is not drawn anew."""
+    return st.container(key=f"place-{page}.{key}")
 
 
 def first_figure(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:

@@ -259,7 +259,6 @@ def test_a_guess_is_asked_of_the_longest_length_among_the_architectures_of_the_p
     assert stage.session_state["benchmark.guess.decode"] == "mamba"
     stage.clear()
     guess.ask(planned(("jamba", 4096), ("jamba", 64)))
-    guess.ask(None)
     assert stage.calls == [], "nothing to compare"
 
 

@@ -21,10 +21,8 @@ KEPT = 20  # runs whose guesses are remembered
 _GUESSES = f"{PAGE}.guesses"  # run_id -> question -> architecture
 
 
-def ask(plan: Plan | None) -> None:
+def ask(plan: Plan) -> None:
     """Offer the questions, for the longest context of a plan with something to compare."""
-    if plan is None:
-        return
     names = list(dict.fromkeys(cell.architecture for cell in plan.cells))
     if len(names) < 2:
         return

@@ -28,9 +28,11 @@ with notices.guarded():
     run = runs.chosen_run()
 with notices.guarded():
     plan = planning.section(shown=run.run_id if run else "", begun=guess.keep)
-    guess.ask(plan)
-if run is not None and (now := live.progress(run)) is not None:
-    with notices.guarded():
+with layout.place(PAGE, "guess"):
+    if plan is not None:
+        guess.ask(plan)
+with layout.place(PAGE, "board"), notices.guarded():
+    if run is not None and (now := live.progress(run)) is not None:
         live.board(run, now)
         former = live.former(run)
 
@@ -45,21 +47,23 @@ with st.container(key=f"run-{PAGE}", gap="small"), notices.guarded():
         results.failures(shown)
         other_tools.told(shown)
         rows.missing(run)
-if run is not None and shown is not None:
-    with notices.guarded():
+with layout.place(PAGE, "answer"), notices.guarded():
+    if shown is not None:
         guess.answer(shown)
-    with notices.guarded():
+with layout.place(PAGE, "pictures"), notices.guarded():
+    if shown is not None:
         results.pictures(shown, other or former)
-    with notices.guarded():
+with layout.place(PAGE, "judged"), notices.guarded():
+    if shown is not None:
         verdicts.section(shown, former)
-with notices.guarded():
+with layout.place(PAGE, "asked"), notices.guarded():
     experiments.section(shown, plan)
-if run is not None and shown is not None:
-    with notices.guarded():
+with layout.place(PAGE, "beside"), notices.guarded():
+    if shown is not None:
         beside.beside(shown, other)
-    with notices.guarded():
+with layout.place(PAGE, "rows"), notices.guarded():
+    if run is not None and shown is not None:
         rows.table(shown)
-    with notices.guarded():
         provenance.drawer(run)
 with notices.guarded():
     predictions.section()

@@ -109,39 +109,50 @@ def cell_name(row: Measurement) -> str:
 def pictures(run: Run, second: Run | None = None) -> None:
     """Draw memory, reading and writing against context length, each beside its words, and what explains them below.
 
-    second: a run that is drawn over this one, dashed.
+    second: a run that is drawn over this one, dashed. A run that is measured and has no rows yet leaves the figures of
+    the run before where they are, pale.
     """
-    rows = [row for row in run.current if row.state != "cancelled"]  # a cancelled cell says nothing about the model
-    if not any(row.measured for row in rows):
-        if live.progress(run) is not None:
-            _before(run)
-        return
-    if second is not None:
-        st.caption(t("benchmark.dashed", when=layout.moment_text(second.created_ns)))
+    drawn = run
+    with layout.place(PAGE, "told"):
+        if not any(row.measured for row in _told_of(run)):
+            if live.progress(run) is None:
+                return
+            st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
+            former = live.former(run)
+            if former is None or not any(row.measured for row in former.current):
+                return
+            drawn, second = former, None
+            with st.container(key=f"ghost-{PAGE}"):  # makes the figures of its place pale
+                st.caption(t("benchmark.ghost", when=layout.moment_text(former.created_ns)))
+        elif second is not None:
+            st.caption(t("benchmark.dashed", when=layout.moment_text(second.created_ns)))
+    _pictures(drawn, second)
+
+
+def _told_of(run: Run) -> list[Measurement]:
+    """List the rows of a run without the cancelled ones: such a cell says nothing about the model."""
+    return [row for row in run.current if row.state != "cancelled"]
+
+
+def _pictures(run: Run, second: Run | None) -> None:
+    rows = _told_of(run)
     swept = [row for row in rows if not row.batch_limit]  # cells at a largest batch have a picture of their own
-    beside = [row for row in second.current if row.state != "cancelled" and not row.batch_limit] if second else []
+    beside = [row for row in _told_of(second) if not row.batch_limit] if second else []
     drawn = [*swept, *beside]
-    if drawable(drawn, "carried", "peak"):
-        layout.section_of(PAGE, "memory", partial(_memory, run, swept, second, beside))
-    if drawable(drawn, "prefill"):
-        draw = partial(speed.prefill_vs_context, swept, fit=growth_exponent, beside=beside)
-        _section(run, "prefill", draw, second)
-    if drawable(drawn, "decode"):
-        _section(run, "decode", lambda **given: speed.decode_vs_context(
-            swept, floors=_floors(run), beside=beside, **given
-        ), second)  # fmt: skip
+    with layout.place(PAGE, "memory"):
+        if drawable(drawn, "carried", "peak"):
+            layout.section_of(PAGE, "memory", partial(_memory, run, swept, second, beside))
+    with layout.place(PAGE, "prefill"):
+        if drawable(drawn, "prefill"):
+            draw = partial(speed.prefill_vs_context, swept, fit=growth_exponent, beside=beside)
+            _section(run, "prefill", draw, second)
+    with layout.place(PAGE, "decode"):
+        if drawable(drawn, "decode"):
+            _section(run, "decode", lambda **given: speed.decode_vs_context(
+                swept, floors=_floors(run), beside=beside, **given
+            ), second)  # fmt: skip
     explaining = _explanations.get(run.run_id, (run,), lambda: _explaining(rows))
     layout.under_the_hood(PAGE, [(name, partial(_show, run, name, draw)) for name, draw in explaining])
-
-
-def _before(run: Run) -> None:
-    """Keep the figures of the run that was shown before, pale, until this one has its first rows."""
-    st.info(t("benchmark.waiting"), icon=":material/hourglass_empty:")
-    former = live.former(run)
-    if former is not None and any(row.measured for row in former.current):
-        with st.container(key=f"ghost-{PAGE}"):
-            st.caption(t("benchmark.ghost", when=layout.moment_text(former.created_ns)))
-            pictures(former)
 
 
 def _section(run: Run, key: str, draw: Callable[..., Figure], second: Run | None) -> None:

@@ -14,7 +14,7 @@ from models.records.run import Run
 from pages.compare.benchmark import ratios
 from pages.compare.benchmark.address import PAGE
 from pages.compare.benchmark.naming import series_name
-from pages.shared import html, notices
+from pages.shared import html, layout, notices
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import units
@@ -32,17 +32,16 @@ def section(run: Run, before: Run | None = None) -> None:
     """
     st.header(t("benchmark.verdict.title"), anchor="verdicts")
     st.markdown(t("benchmark.verdict.text"))
-    if before is not None and not any(row.timed for row in run.current):
-        with st.container(key=f"ghost-{PAGE}.verdicts"):
-            _section(before)
-    else:
-        _section(run)
-
-
-def _section(run: Run) -> None:
-    ratios.picture(run, _said)
+    pale = before is not None and not any(row.timed for row in run.current)
+    shown = before if before is not None and pale else run
+    with layout.place(PAGE, "judged_before"):
+        if pale:
+            with st.container(key=f"ghost-{PAGE}.verdicts"):  # makes the figure of its place pale
+                html.show(html.element("i"))
+    with layout.place(PAGE, "ratios"):
+        ratios.picture(shown, _said)
     with st.container(border=True, key=f"card-{PAGE}.verdicts"):
-        _verdicts(run)
+        _verdicts(shown)
 
 
 def _said(one: Judged) -> str:
