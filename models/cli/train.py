@@ -11,6 +11,7 @@ from models.operators import binding  # noqa: F401 - binds the fast operators
 from models.training import corpus, tokenizer
 from models.training.loop import Training, trained
 from models.training.recipe import CHANGEABLE, OUT, OVERRIDES, RECIPES, Recipe, changed
+from models.training.repeats import Repeats
 from models.training.shapes import BUILDERS
 
 TURN = 100  # steps
@@ -48,8 +49,9 @@ def main(args: argparse.Namespace) -> int:
     shared = _tokenizer(args.out, texts, recipe.vocab)
     streams = {text.language: corpus.encode(shared, text.train, language=text.language) for text in texts}
     rows = corpus.windows(list(streams.values()), context=recipe.context, start=shared.bos_token_id, seed=recipe.seed)
+    repeats = Repeats(shared, texts, streams, context=recipe.context, seed=recipe.seed) if recipe.repeats else None
     unfinished = [
-        Training(name, recipe, rows, args.out / name, len(shared), device=args.device)
+        Training(name, recipe, rows, args.out / name, len(shared), repeats=repeats, device=args.device)
         for name in args.only or BUILDERS
         if not trained(recipe, args.out / name)
     ]
@@ -76,8 +78,10 @@ def _described(recipe: Recipe) -> str:
 
 def _tokenizer(out: Path, texts: tuple[corpus.Text, ...], vocab: int) -> PreTrainedTokenizerFast:
     """Return the tokenizer of the models trained there, or train one; SettingError where it has another size."""
-    folder = out / "tokenizer"
-    if not (folder / "tokenizer.json").is_file():
+    kept = [place for place in (out / "tokenizer", *(out / name for name in BUILDERS))
+            if (place / "tokenizer.json").is_file()]  # fmt: skip
+    folder = kept[0] if kept else out / "tokenizer"
+    if not kept:
         shared = tokenizer.train([text.train for text in texts], vocab=vocab)
         shared.save_pretrained(folder)
         return shared

@@ -70,7 +70,8 @@ def _command(facts: Mapping[str, Any]) -> str:
 
     Where none does, because the recipes have changed since, only what was trained is named.
     """
-    known = json.loads(json.dumps(facts["recipe"]))
+    read = recipe.Recipe.read(json.dumps(facts["recipe"]))  # what an older card does not name has its default
+    known = json.loads(json.dumps(facts["recipe"] if read is None else asdict(read)))
     start = f"python -m models train --corpus FOLDER --only {facts['architecture']}"
     found = [
         (len(changes), name, changes)
@@ -99,11 +100,16 @@ def _schedule(known: Mapping[str, Any]) -> str:
     """State the schedule of the learning rate; older recipes have no cool-down."""
     if "cooldown" not in known:
         return f"cosine to {known['lr_end']}"
-    down = f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"
-    if not known.get("restarts"):
-        return down
-    steps = " and ".join(units.count(step) for step in known["restarts"])
-    return f"{down}; at step {steps} again from the start, with weights rounded to half precision and a new optimiser"
+    told = f"falling linearly to {known['lr_end']} over the last {known['cooldown']} steps"
+    if known.get("restarts"):
+        steps = " and ".join(units.count(step) for step in known["restarts"])
+        told += f"; at step {steps} again from the start, with weights rounded to half precision and a new optimiser"
+    if known.get("repeats"):
+        told += (
+            f"; from step {units.count(known['repeats_from'])} on {known['repeats']:.0%} of the rows are text that "
+            "repeats (passages, shuffled words, drawn tokens, names, brackets, pairs: models/training/repeats.py)"
+        )
+    return told
 
 
 def _structure(structure: Mapping[str, Any] | None) -> str:

@@ -22,6 +22,7 @@ from models.training import card, claims, corpus, evaluation
 from models.training.initial import parameter_groups
 from models.training.loss import losses
 from models.training.recipe import Recipe
+from models.training.repeats import Repeats
 from models.training.shapes import BUILDERS
 
 UNFINISHED = "unfinished.safetensors"  # in the checkpoint's folder while a run lasts
@@ -42,10 +43,16 @@ class Training:
     is taken further where it lies in the folder, and a run without it ends with the same weights.
     """
 
-    def __init__(self, name: str, recipe: Recipe, rows: Rows, folder: Path, vocab: int, *, device: str = "cpu") -> None:
+    def __init__(
+        self, name: str, recipe: Recipe, rows: Rows, folder: Path, vocab: int, *, repeats: Repeats | None = None,
+        device: str = "cpu",
+    ) -> None:  # fmt: skip
+        if recipe.repeats and repeats is None:
+            raise ValueError("the recipe asks for text that repeats: pass repeats")
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
         self.name, self.recipe, self.rows, self.folder = name, recipe, rows, folder
+        self.repeats = repeats
         self.model: Any = BUILDERS[name](recipe.shape, vocab).train().to(device)
         self.optimizer = self._new_optimizer()
         self.step = 0  # steps done
@@ -116,7 +123,7 @@ class Training:
             self._restart()
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate(self.step)
-        batch = torch.from_numpy(batch_of(self.rows, self.step, self.recipe.batch)).long().to(device)
+        batch = torch.from_numpy(batch_of(self.rows, self.step, self.recipe, self.repeats)).long().to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
             loss = losses(self.model, batch)
         loss.total.backward()
@@ -197,9 +204,18 @@ def _recipe_of(folder: Path) -> Recipe | None:
     return Recipe.read(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def batch_of(rows: Rows, step: int, size: int) -> Rows:
-    """Return the rows of a step, (size, context + 1): every architecture gets the same ones, epoch after epoch."""
-    return rows[np.arange(step * size, (step + 1) * size) % len(rows)]
+def batch_of(rows: Rows, step: int, recipe: Recipe, repeats: Repeats | None) -> Rows:
+    """Return the rows of a step, (batch, context + 1): every architecture gets the same ones, epoch after epoch.
+
+    Where the recipe asks for text that repeats, each row is such text with the probability that it names.
+    """
+    numbers = np.arange(step * recipe.batch, (step + 1) * recipe.batch)
+    found = rows[numbers % len(rows)]
+    if repeats is not None and recipe.repeats and step >= recipe.repeats_from:
+        for at, number in enumerate(numbers):
+            if np.random.default_rng([recipe.seed, number]).random() < recipe.repeats:
+                found[at] = repeats.row(int(number))
+    return found
 
 
 def _facts(run: Training, texts: tuple[corpus.Text, ...], shared: PreTrainedTokenizerFast) -> dict[str, Any]:

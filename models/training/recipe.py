@@ -31,6 +31,8 @@ class Recipe:
     seed: int = 20261122
     precision: str = "float32"  # of products and sums over tokens; weights and optimiser are always float32
     restarts: tuple[int, ...] = ()  # steps at which a finished model is taken further: see Training
+    repeats: float = 0.0  # share of the rows that are text that repeats (see repeats.py) ...
+    repeats_from: int = 0  # ... from this step on
 
     @classmethod
     def read(cls, text: str) -> "Recipe | None":
@@ -61,27 +63,34 @@ class Recipe:
 
     def begins_as(self, other: "Recipe", steps: int) -> bool:
         """Whether the first steps of a run are the same by both recipes."""
-        alike = replace(self, steps=0, restarts=()) == replace(other, steps=0, restarts=())
+        free = {"steps": 0, "restarts": (), "repeats": 0.0, "repeats_from": 0}
+        alike = replace(self, **free) == replace(other, **free) and self._mixture(steps) == other._mixture(steps)
         made = [[at for at in recipe.restarts if at < steps] for recipe in (self, other)]
         return alike and made[0] == made[1] and all(self.rate(step) == other.rate(step) for step in range(steps))
 
+    def _mixture(self, steps: int) -> tuple[float, int]:
+        """Return the share of text that repeats in the first steps, and from which on."""
+        return (self.repeats, self.repeats_from) if self.repeats and self.repeats_from < steps else (0.0, 0)
 
+
+_FAMILY = Recipe(
+    FAMILY,
+    vocab=8192,
+    context=512,
+    batch=4,
+    steps=3900,
+    warmup=100,
+    cooldown=500,
+    lr=2e-3,
+    lr_end=2e-4,
+    precision="bfloat16",
+    restarts=(1500,),
+)
 RECIPES: Mapping[str, Recipe] = {
     "smoke": Recipe(vocab=320, context=32, batch=4, steps=12, warmup=2, cooldown=8),
     "small": Recipe(),
-    "family": Recipe(
-        FAMILY,
-        vocab=8192,
-        context=512,
-        batch=4,
-        steps=3900,
-        warmup=100,
-        cooldown=500,
-        lr=2e-3,
-        lr_end=2e-4,
-        precision="bfloat16",
-        restarts=(1500,),
-    ),
+    "family": _FAMILY,
+    "family_repeats": replace(_FAMILY, steps=9900, restarts=(1500, 3900), repeats=0.5, repeats_from=3900),
 }
 OVERRIDES: Mapping[str, tuple[int, str]] = {  # option -> (lowest value, what it is)
     "steps": (1, "optimiser steps"),
