@@ -1,4 +1,4 @@
-"""python -m models recall train|evaluate: train the micro-models and measure their recall."""
+"""python -m models recall train|evaluate|far: train the micro-models and measure their recall."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    actions = parser.add_subparsers(dest="action", metavar="train|evaluate", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="train|evaluate|far", required=True)
     train = actions.add_parser(
         "train",
         help="train what is not yet recorded",
@@ -43,6 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--seed", type=int, default=None, help="seed of the sequences (the recorded one)")
     evaluate.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
     evaluate.add_argument("--json", action="store_true", help="print the cells as JSON")
+    far = actions.add_parser(
+        "far",
+        help="measure the trained models at distances far beyond their training, and record it",
+        description="Measure the trained models (seed 0) at distances to 2,048 tokens. Results go to recall/.",
+    )
+    far.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="(all)")
+    far.add_argument("--queries", type=int, default=640, help="questions per distance (640)")
+    far.add_argument("--out", type=Path, default=ASSETS, help="holds recall/ (assets)")
+    far.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
+    far.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -60,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
     import torch
 
     torch.set_num_threads(args.threads)
-    return _train(args) if args.action == "train" else _evaluate(args)
+    return {"train": _train, "evaluate": _evaluate, "far": _far}[args.action](args)
 
 
 def _choices(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +124,25 @@ def _evaluate(args: argparse.Namespace) -> int:
         print_json(found)
     else:
         _print_cells(found)
+    return 0
+
+
+def _far(args: argparse.Namespace) -> int:
+    from models.recall import study
+
+    found = {name: study.measure_far(name, queries=args.queries, results=args.out / "recall") for name in args.tasks}
+    if args.json:
+        print_json(found)
+    else:
+        rows: list[tuple[object, ...]] = [("task", "architecture", "distance", "accuracy", "95 %", "asked", "carried")]
+        rows += [
+            (name, architecture, cell["at"][record["axis"]], cell["accuracy"],
+             f"{cell['low']:.3f} to {cell['high']:.3f}", cell["count"], units.size(cell["bytes_carried"]))
+            for name, record in found.items()
+            for architecture, cells in record["architectures"].items()
+            for cell in cells
+        ]  # fmt: skip
+        print_table(rows)
     return 0
 
 

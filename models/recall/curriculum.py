@@ -14,7 +14,8 @@ class Task:
     """One task: its vocabulary, the chance of a constant answer, the cells of its measurement and of its training.
 
     steps: of the study's budget, the same for every architecture; trained_to: the largest values met in training;
-    lesson(progress, rng) returns the cell of one training step; progress runs from 0 to 1.
+    lesson(progress, rng) returns the cell of one training step; progress runs from 0 to 1. far: cells along the first
+    axis from training to many times its longest sequence, all else alike.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Task:
     cells: tuple[RecallCell, ...]
     lesson: Callable[[float, np.random.Generator], RecallCell]
     trained_to: Mapping[str, int]
+    far: tuple[RecallCell, ...]
 
     def guess(self, at: Mapping[str, int]) -> float:
         """Return what guessing scores in the cell at a place along the axes (RecallCell.guess)."""
@@ -61,20 +63,22 @@ def _lesson_copying(progress: float, rng: np.random.Generator) -> RecallCell:
     return SelectiveCopying(count, int(rng.integers(8, 17 + round(48 * min(1.0, 2 * progress)))))
 
 
+FAR = (16, 32, 64, 128, 256, 512, 1024, 2048)  # tokens
+
 TASKS: Mapping[str, Task] = {
     "mqar": Task(
         "mqar", Mqar.vocab, 1 / Mqar.values, 640, Mqar.axes,
         tuple(Mqar(p, d, queries=min(p, 4)) for d in (16, 32, 64, 128) for p in (2, 4, 6, 8)),
-        _lesson_mqar, {"distance": 64, "pairs": 8},
+        _lesson_mqar, {"distance": 64, "pairs": 8}, tuple(Mqar(4, d, queries=4) for d in FAR),
     ),
     "induction": Task(
         "induction", Induction.vocab, 1 / Induction.symbols, 600, Induction.axes,
         tuple(Induction(d) for d in (16, 32, 64, 128)),
-        _lesson_induction, {"distance": 64},
+        _lesson_induction, {"distance": 64}, tuple(map(Induction, FAR)),
     ),
     "selective_copying": Task(
         "selective_copying", SelectiveCopying.vocab, 1 / SelectiveCopying.colours, 1500, SelectiveCopying.axes,
         tuple(SelectiveCopying(c, s) for s in (16, 32, 64, 128) for c in (2, 4, 8)),
-        _lesson_copying, {"span": 64, "count": 8},
+        _lesson_copying, {"span": 64, "count": 8}, tuple(SelectiveCopying(4, s) for s in FAR),
     ),
 }  # fmt: skip

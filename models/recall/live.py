@@ -13,6 +13,7 @@ from models.recall import curriculum, evaluation, micro
 from models.records.recall import Accuracy
 
 QUERIES = 320  # per cell: a binomial standard error of at most 2.8 points
+FAR_QUERIES = 160  # per cell of the far ones, whose sequences are long: at most 4 points
 KEPT = 8  # finished runs that are remembered
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class Key:
     task: str
     seed: int
     queries: int = QUERIES
+    far: bool = False  # the far cells of the task in place of its map
 
 
 class LiveRun:
@@ -37,6 +39,7 @@ class LiveRun:
     def __init__(self, key: Key) -> None:
         self.key = key
         self.task = curriculum.task(key.task)
+        self.places = self.task.far if key.far else self.task.cells
         self.architectures = micro.trained(key.task)
         self.cells: Mapping[str, list[Accuracy]] = {name: [] for name in self.architectures}
         self.started = time.monotonic()
@@ -49,7 +52,7 @@ class LiveRun:
     @property
     def planned(self) -> int:
         """Cells there are, over all architectures."""
-        return len(self.architectures) * len(self.task.cells)
+        return len(self.architectures) * len(self.places)
 
     @property
     def measured(self) -> int:
@@ -108,7 +111,7 @@ class LiveRun:
             return
         device = registry.preferred_device()
         loaded = {name: micro.load(self.key.task, name, device=device) for name in self.architectures}
-        for cell in self.task.cells:
+        for cell in self.places:
             for name, checkpoint in loaded.items():
                 asked = {"seed": self.key.seed, "queries": self.key.queries}
                 yield name, next(evaluation.evaluate(checkpoint.model, self.task, [cell], **asked))

@@ -93,6 +93,39 @@ def recorded(name: str, *, results: Path = RESULTS) -> dict[str, Any] | None:
     return found
 
 
+def measure_far(name: str, *, queries: int = evaluation.QUERIES, results: Path = RESULTS) -> dict[str, Any]:
+    """Measure the trained models (seed 0) in the far cells of a task and write results/<task>_far.json.
+
+    SourceError where a model is missing.
+    """
+    task = curriculum.task(name)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for architecture in micro.BUILDERS:
+        model = micro.load(name, architecture).model
+        _say(f"{name} {architecture}: {len(task.far)} distances to {task.far[-1].length} tokens")
+        found[architecture] = [rounded(cell) for cell in evaluation.evaluate(model, task, task.far, queries=queries)]
+    whole = {
+        "task": name, "axis": task.axes[0], "trained_to": task.trained_to, "held_out_seed": evaluation.SEED,
+        "queries": queries, "environment": machine_facts.environment(), "architectures": found,
+    }  # fmt: skip
+    _write(far_path(name, results=results), whole)
+    return whole
+
+
+def far_path(name: str, *, results: Path = RESULTS) -> Path:
+    """Return the path of what is recorded of the far cells of a task."""
+    return results / f"{curriculum.task(name).name}_far.json"
+
+
+def recorded_far(name: str, *, results: Path = RESULTS) -> dict[str, Any] | None:
+    """Read what is recorded of the far cells of a task; None when nothing is."""
+    path = far_path(name, results=results)
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
 def log_path(task: str, architecture: str, seed: int, *, results: Path = RESULTS) -> Path:
     """Return the path of a run's log; its last line is the result."""
     return results / task / f"{architecture}-{seed}.jsonl"

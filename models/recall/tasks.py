@@ -17,6 +17,7 @@ from torch import Tensor
 from models.errors import SettingError
 
 NOTHING = -100  # target where nothing is asked, as torch's cross_entropy ignores it
+NEGLIGIBLE = 1e-12  # a chance that adds nothing to a mean in float64
 FILLER, TRIGGER, MARKER = "\u00b7", "\u25b8", "?"  # how tokens without a name of their own are drawn
 KEY, VALUE, FILL, OTHER = "key", "value", "filler", "other"  # what a token is for in a sequence
 Ints = npt.NDArray[np.int64]
@@ -271,14 +272,24 @@ def commonest(draws: int, symbols: int) -> float:
     mean = draws / symbols
     counts = np.arange(draws + 1)
     poisson = np.exp(counts * math.log(mean) - mean - np.array([math.lgamma(n + 1) for n in counts]))
-    total = math.exp(draws * math.log(draws) - draws - math.lgamma(draws + 1))
-    expected = 0.0
-    for most in range(draws):  # the mean of a count is the sum of its chances to exceed 0, 1, ..
-        within = np.ones(1)
-        for _ in range(symbols):
-            within = np.convolve(within, poisson[: most + 1])[: draws + 1]
-        expected += 1 - (within[draws] if len(within) > draws else 0.0) / total
+    total = _all_within(poisson, draws, symbols)
+    fair = -(-draws // symbols)  # the commonest has at least its share, so it exceeds every smaller number for sure
+    expected = float(fair)
+    for most in range(fair, draws):  # the mean of a count is the sum of its chances to exceed 0, 1, ..
+        exceeds = 1 - _all_within(poisson[: most + 1], draws, symbols) / total
+        expected += exceeds
+        if exceeds < NEGLIGIBLE:
+            break
     return expected / draws
+
+
+def _all_within(chances: npt.NDArray[np.float64], draws: int, symbols: int) -> float:
+    """Return the chance that so many counts, each with these chances to be 0, 1, .., add up to draws.
+
+    It is a coefficient of their polynomial to the power of symbols.
+    """
+    size = symbols * (len(chances) - 1) + 1
+    return float(np.fft.irfft(np.fft.rfft(chances, size) ** symbols, size)[draws]) if draws < size else 0.0
 
 
 def _within(name: str, value: int, low: int, high: int | None) -> None:

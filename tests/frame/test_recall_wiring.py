@@ -4,17 +4,26 @@ import pytest
 from showing import noting, opened
 from test_wiring import LOOK, assert_same_picture
 
-from models.recall import examples, study
+from models.recall import curriculum, examples, study
 from pages.compare.recall import results
 from pages.shared.words import i18n
 from viz.recall import maps
 from viz.recall.example import recall_example
+from viz.recall.far import recall_far
 
 ADDRESS = {  # task -> choices of its address that are not the defaults, and the cell that they mean
     "mqar": ({"distance": "32", "load": "2", "question": "3"}, {"distance": 32, "pairs": 2}),
     "induction": ({"distance": "32", "question": "5"}, {"distance": 32}),
     "selective_copying": ({"distance": "32", "load": "8", "question": "7"}, {"span": 32, "count": 8}),
 }
+
+
+def _far(task: str):
+    cells, about = results.far_record(task)
+    chosen = curriculum.task(task)
+    axis = chosen.axes[0]
+    assert (about["task"], about["axis"]) == (task, axis)
+    return recall_far(cells, axis=axis, trained_to=chosen.trained_to[axis], guess=chosen.guess, **LOOK)
 
 
 def expected(task: str, at: dict[str, int], question: int) -> list[tuple]:
@@ -25,6 +34,7 @@ def expected(task: str, at: dict[str, int], question: int) -> list[tuple]:
     return [
         ("hero", "recall.map", maps.recall_map(record.bundled, record.layout, live=False, **LOOK)),
         ("chapter1", "recall.bytes", maps.recall_against_bytes(record.bundled, layout=record.layout, **LOOK)),
+        ("far", "recall.far", _far(task)),
         ("chapter2", "recall.example",
          recall_example(traces, asked_at=found.asked_at, answer_at=found.answer_at, roles=found.roles, **LOOK)),
         ("hood.recall_seeds", "recall.seeds",
@@ -41,8 +51,8 @@ def test_the_recall_page_shows_what_its_address_names(monkeypatch, task: str) ->
         page = opened("recall", task=str(results.TASKS.index(task)), **query)
     rows = expected(task, at, int(query["question"]))
     assert [(one.section, one.key, one.fig.id) for one in seen] == [(*row[:2], row[2].id) for row in rows]
-    assert [one.fig.id for one in seen] == ["recall_map", "recall_against_bytes", "recall_example", "recall_seeds",
-                                            "recall_lessons"]  # fmt: skip
+    assert [one.fig.id for one in seen] == ["recall_map", "recall_against_bytes", "recall_far", "recall_example",
+                                            "recall_seeds", "recall_lessons"]  # fmt: skip
     for one, (_, _, figure) in zip(seen, rows, strict=True):
         assert_same_picture(one.fig, figure)
     name = i18n.say("en", f"recall.task.{task}")

@@ -8,7 +8,7 @@ import pytest
 from stage import Stage, bare, words_of
 
 from models.recall.expectations import Finding
-from models.recall.live import Key
+from models.recall.live import FAR_QUERIES, Key
 from models.records.recall import Accuracy
 from pages.compare.recall import expected, measuring, question, results, training
 from pages.shared.memo import Memo
@@ -81,7 +81,7 @@ def run_of(**changes: Any) -> SimpleNamespace:
 )
 def test_a_run_is_watched_until_it_ends_or_was_left_to_others(stage: Stage, monkeypatch, run, left, watched) -> None:
     live = None if run is None else run_of(**run)
-    monkeypatch.setattr(results, "live", lambda _task: live)
+    monkeypatch.setattr(results, "live", lambda _task, **_: live)
     if left:
         results._left().add(Key("mqar", 987))
     assert results.watched("mqar") is watched
@@ -95,12 +95,17 @@ def test_a_visitor_leaves_his_run_once(stage: Stage, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(results.journal, "note", lambda action, *, run: noted.append((action, run)))
     results.stop("mqar")
     assert left == [], "nothing was begun"
-    results._seeds()["mqar"] = 990
-    results._seeds()["induction"] = 991
+    results._seeds()["mqar", False] = 990
+    results._seeds()["induction", False] = 991
+    results._seeds()["mqar", True] = 992
     assert results.live("mqar").key == Key("mqar", 990)
     results.stop("mqar")
     results.stop("mqar")
     assert left == [Key("mqar", 990)] and noted == [("recall_stop", "mqar-990")]
+    far = Key("mqar", 992, FAR_QUERIES, far=True)
+    assert results.live("mqar", far=True).key == far and results.live("induction", far=True) is None
+    results.stop("mqar", far=True)
+    assert left[1:] == [far]
 
 
 # --- expected ----------------------------------------------------------------------------------------------------
@@ -166,7 +171,7 @@ def test_one_may_measure_or_stop_and_then_switch(
 ) -> None:
     run = None if changes is None else run_of(**changes)
     record = record_of(0)
-    monkeypatch.setattr(results, "watched", lambda _task: watched)
+    monkeypatch.setattr(results, "watched", lambda _task, **_: watched)
     measuring._status(record, run)
     drawn = [call for call in stage.calls if call.kind in ("button", "segmented_control")]
     assert [call.options["key"] for call in drawn] == [f"recall.{key}" for key in keys]
@@ -203,7 +208,7 @@ def test_what_is_on_screen_is_live_while_one_watches_and_then_as_chosen(
     stage: Stage, monkeypatch, changes, watched, wanted, live
 ) -> None:
     run, record = None if changes is None else run_of(**changes), record_of(0)
-    monkeypatch.setattr(results, "watched", lambda _task: watched)
+    monkeypatch.setattr(results, "watched", lambda _task, **_: watched)
     stage.session_state.update({"recall.shown.mqar": wanted, "recall.shown.induction": "recorded"})
     assert measuring._shown(record, run) == (live, run.cells if live else record.bundled)
 
@@ -236,8 +241,8 @@ def test_the_map_says_its_task_and_whether_it_is_live(say: Say, stage: Stage, mo
 
 def test_questions_in_a_cell_are_the_fewest_of_all_cells() -> None:
     cells = {"mamba": [cell(16, 2, count=900), cell(16, 4, count=800)], "rwkv": [cell(16, 2, count=1500)], "jamba": []}
-    assert measuring._asked(cells) == "800"
-    assert measuring._asked({"mamba": []}) == "0"
+    assert measuring.asked(cells) == "800"
+    assert measuring.asked({"mamba": []}) == "0"
 
 
 # --- question ----------------------------------------------------------------------------------------------------
@@ -408,7 +413,7 @@ def test_the_map_redraws_itself_while_something_is_measured(stage: Stage, monkey
     """When the run has ended, the whole page is drawn once more, without polling."""
     record, order = record_of(0), []
     monkeypatch.setattr(results, "live", lambda _task: None)
-    monkeypatch.setattr(results, "watched", lambda _task: watched)
+    monkeypatch.setattr(results, "watched", lambda _task, **_: watched)
     monkeypatch.setattr(measuring.gate, "gated", lambda draw: draw)
     monkeypatch.setattr(measuring.layout, "first_figure", lambda page, draw: order.append(page) or draw())
     monkeypatch.setattr(measuring, "_drawn", order.append)

@@ -223,3 +223,21 @@ def share(right: int, asked: int) -> Accuracy:
 
 def fake(accuracy: float) -> Accuracy:
     return Accuracy({"distance": 16}, accuracy, accuracy, accuracy, 1, 1, 1)
+
+
+@pytest.mark.slow
+def test_a_far_run_measures_the_far_cells_and_agrees_with_what_is_recorded() -> None:
+    run = finished(Key("selective_copying", evaluation.SEED, FEW, far=True))
+    task = curriculum.task("selective_copying")
+    assert run.error is None and run.measured == run.planned == 4 * len(task.far)
+    recorded = study.recorded_far("selective_copying")
+    assert recorded is not None and recorded["axis"] == "span" and recorded["queries"] == evaluation.QUERIES
+    for name, cells in run.cells.items():
+        known = [Accuracy(**cell) for cell in recorded["architectures"][name]]
+        assert (
+            [cell.at for cell in cells]
+            == [cell.at for cell in known]
+            == [{"span": c.span, "count": 4} for c in task.far]
+        )
+        assert [cell.bytes_carried for cell in cells] == [cell.bytes_carried for cell in known]
+        assert sum(indistinguishable(a, b) for a, b in zip(cells, known, strict=True)) >= len(cells) - 2

@@ -181,3 +181,25 @@ def test_cells_of_a_task_differ_and_are_asked_enough(name: str) -> None:
     chosen = task(name)
     assert len({tuple(values_of(cell).values()) for cell in chosen.cells}) == len(chosen.cells)
     assert 0.5 / np.sqrt(evaluation.QUERIES) <= 0.02
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_far_cells_differ_in_their_distance_alone_and_reach_beyond_a_thousand(name: str) -> None:
+    chosen = task(name)
+    axis = chosen.axes[0]
+    places = [values_of(cell) for cell in chosen.far]
+    assert [place[axis] for place in places] == sorted({place[axis] for place in places})
+    assert len({tuple(value for other, value in place.items() if other != axis) for place in places}) == 1
+    assert places[0][axis] < chosen.trained_to[axis] and places[-1][axis] > 1000 and len(places) >= 6
+    for cell in chosen.far[-2:]:
+        drawn = cell.draw(2, seed=1)
+        assert drawn.ids.shape == (2, cell.length) and (drawn.ids < chosen.vocab).all()
+        assert int((drawn.targets != NOTHING).sum()) == 2 * cell.answers
+        assert 1 / 17 < chosen.guess(values_of(cell)) < 0.6
+
+
+def test_the_share_of_the_commonest_is_that_of_many_draws() -> None:
+    rng = np.random.default_rng(4)
+    for draws, symbols in ((1, 4), (4, 8), (300, 16), (2057, 16)):
+        seen = [np.bincount(rng.integers(0, symbols, draws)).max() / draws for _ in range(4000)]
+        assert commonest(draws, symbols) == pytest.approx(np.mean(seen), abs=4 * np.std(seen) / 4000**0.5 + 1e-12)

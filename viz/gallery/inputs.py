@@ -101,6 +101,11 @@ def _recall(_: Traces) -> Call:
     return (every, layout_of(every["transformer"], ("distance", "pairs"), guess=guess, trained_to=64)), {}
 
 
+def _far(_: Traces) -> Call:
+    every = {name: [cell for cell in own if cell.at["pairs"] == own[0].at["pairs"]] for name, own in cells().items()}
+    return (every,), {"axis": "distance", "trained_to": 64, "guess": guess}
+
+
 def _seeds(_: Traces) -> Call:
     runs = {name: [(seed, cells(seed)[name]) for seed in (0, 1, 2)] for name in cells()}
     return (runs,), {"bundled": 0, "guess": guess}
@@ -151,6 +156,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),
         "recall_map": _recall,
         "recall_against_bytes": _recall,
+        "recall_far": _far,
         "recall_lessons": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
         "recall_seeds": _seeds,
         "prediction_error": _predictions,

@@ -1,6 +1,6 @@
 """What the drawn numbers of recall tasks show, in a sentence each; "" where they show nothing, and in a tie."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -60,3 +60,22 @@ def answer_finding(share: Floats, rows: Sequence[str], t: Translate) -> str:
     if best is None:
         return ""
     return t("viz.recall_example.finding", row=rows[best], share=percent(float(share[best])))
+
+
+def reach_finding(
+    cells: Mapping[str, Sequence[Accuracy]], axis: str, guess: Callable[[Mapping[str, int]], float], t: Translate
+) -> str:
+    """Name from which distance on each architecture is nearer to guessing than to all right; "" before all have cells.
+
+    The middle is halfway between what guessing scores in a cell and 1; the first distance below it counts.
+    """
+    places = [[cell.at[axis] for cell in every] for every in cells.values()]
+    if not places or not places[0] or any(one != places[0] for one in places):
+        return ""
+    said = []
+    for name, every in cells.items():
+        below = (c.at[axis] for c in every if c.accuracy < (1 + guess(c.at)) / 2)
+        found, told = next(below, None), t(f"viz.architecture.{name}")
+        at = {} if found is None else {"tokens": f"{found:,}"}
+        said.append(t(f"viz.recall_far.{'never' if found is None else 'from'}", name=told, **at))
+    return t("viz.recall_far.finding", list=", ".join(said))

@@ -1,5 +1,6 @@
 """Choose a task, measure it live, and compare the result with the recorded one."""
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -87,25 +88,45 @@ def _one_of(names: tuple[str, ...]) -> str:
 
 def _status(record: Record, run: LiveRun | None) -> None:
     """State which result is on screen; offer to measure, to stop, or to switch to the other."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{PAGE}"):
-        if run is not None and results.watched(record.task):
-            waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"
-            text = t(waits, done=run.measured, total=run.planned, time=units.duration(run.seconds))
-            st.progress(run.measured / max(run.planned, 1), text=text)
-            st.button(t("recall.stop"), key=f"{PAGE}.stop", icon=":material/stop:", disabled=run.stopping,
-                      on_click=partial(results.stop, record.task))  # fmt: skip
-            return
-        words = "recall.measure" if run is None else "recall.measure_again"
-        st.button(
-            t(words), key=f"{PAGE}.measure", type="primary", icon=":material/play_arrow:",
-            on_click=partial(results.start, record.task),
-        )  # fmt: skip
+
+    def switch() -> None:
         if run is not None and run.measured:
             st.segmented_control(
                 t("recall.shown.label"), SHOWN, key=_which(record), required=True, default=SHOWN[0],
                 format_func=lambda name: t(f"recall.shown.choice.{name}"), label_visibility="collapsed",
             )  # fmt: skip
-        st.caption(_headline(record, run))
+
+    control(record.task, run, switch=switch, headline=partial(_headline, record, run))
+
+
+def control(
+    task: str,
+    run: LiveRun | None,
+    *,
+    switch: Callable[[], None],
+    headline: Callable[[], str],
+    far: bool = False,
+) -> None:
+    """Offer to measure or to stop, show how far a run is, and say what stopped it; else what headline returns.
+
+    switch: draws what is offered beside that when nothing is under way.
+    """
+    name = f"{PAGE}.far" if far else PAGE
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key=f"status-{name}"):
+        if run is not None and results.watched(task, far=far):
+            waits = "recall.waits" if not run.seconds and run.measured == 0 else "recall.measuring"
+            text = t(waits, done=run.measured, total=run.planned, time=units.duration(run.seconds))
+            st.progress(run.measured / max(run.planned, 1), text=text)
+            st.button(t("recall.stop"), key=f"{name}.stop", icon=":material/stop:", disabled=run.stopping,
+                      on_click=partial(results.stop, task, far=far))  # fmt: skip
+            return
+        words = "recall.measure" if run is None else "recall.measure_again"
+        st.button(
+            t(words), key=f"{name}.measure", type="secondary" if far else "primary", icon=":material/play_arrow:",
+            on_click=partial(results.start, task, far=far),
+        )  # fmt: skip
+        switch()
+        st.caption(headline())
     if run is not None and run.error is not None:
         with notices.guarded():
             raise run.error
@@ -114,11 +135,16 @@ def _status(record: Record, run: LiveRun | None) -> None:
 def _headline(record: Record, run: LiveRun | None) -> str:
     if run is None or not run.measured:
         cpu, seed = record.about["environment"]["host_cpu"], record.about["held_out_seed"]
-        return t("recall.recorded", cpu=cpu, seed=seed, asked=_asked(record.bundled))
+        return t("recall.recorded", cpu=cpu, seed=seed, asked=asked(record.bundled))
     agree, total = agreement(record.bundled, run.cells)
+    return measured_line(run, agree, total)
+
+
+def measured_line(run: LiveRun, agree: int, total: int) -> str:
+    """Say how much of a run was measured, and how many of its cells agree with the record."""
     key = "recall.stopped" if run.measured < run.planned else "recall.measured"
     return t(key, time=units.duration(run.seconds), done=run.measured, planned=run.planned, seed=run.key.seed,
-             asked=_asked(run.cells), agree=agree, total=total)  # fmt: skip
+             asked=asked(run.cells), agree=agree, total=total)  # fmt: skip
 
 
 def agreement(recorded: Cells, measured: Cells) -> tuple[int, int]:
@@ -141,7 +167,8 @@ def _shown(record: Record, run: LiveRun | None) -> tuple[bool, Cells]:
     return True, run.cells
 
 
-def _asked(cells: Cells) -> str:
+def asked(cells: Cells) -> str:
+    """Write how many questions the cell with the fewest was asked."""
     return units.count(min((c.count for every in cells.values() for c in every), default=0))
 
 

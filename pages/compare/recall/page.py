@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.compare.recall import expected, measuring, question, results, training
+from pages.compare.recall import expected, far, measuring, question, results, training
 from pages.compare.recall.results import BUNDLED_SEED, PAGE, Cells, Record
 from pages.shared import layout
 from pages.shared.panel import panel
@@ -25,6 +25,7 @@ def body(record: Record) -> None:
     """Draw everything that rests on what is recorded or measured of a task."""
     shown = measuring.map_of(record)
     layout.chapter(PAGE, 1, lambda: cost(record, shown))
+    far.section(record)
     layout.chapter(PAGE, 2, lambda: question.question(record))
     layout.chapter(PAGE, 3, lambda: expected.expected(record, shown))
     layout.under_the_hood(

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from models.recall import curriculum, evaluation, study
-from models.recall.live import Key, LiveRun, LiveRuns
+from models.recall.live import FAR_QUERIES, QUERIES, Key, LiveRun, LiveRuns
 from models.records.recall import Accuracy
 from pages.shared import journal
 from viz.recall.maps import Layout, layout_of
@@ -15,12 +15,13 @@ from viz.recall.maps import Layout, layout_of
 TASKS = tuple(curriculum.TASKS)
 PAGE = "recall"
 BUNDLED_SEED = 0  # of the models in assets/checkpoints/micro
-_LIVE = "contextscope.recall.live"  # task -> seed of the visitor's last live run
+_LIVE = "contextscope.recall.live"  # (task, far) -> seed of the visitor's last live run
 _LEFT = "contextscope.recall.left"  # the runs that the visitor has stopped
 
 _LIVE_RUNS = LiveRuns()
 
 Cells = Mapping[str, list[Accuracy]]
+About = Mapping[str, Any]  # a record in assets as it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Record:
     task: str
     layout: Layout
     runs: Mapping[str, list[tuple[int, list[Accuracy]]]]
-    about: Mapping[str, Any]
+    about: About
 
     @property
     def bundled(self) -> Cells:
@@ -59,37 +60,50 @@ def record(task: str) -> Record | None:
     return Record(task, layout, runs, about)
 
 
-def live(task: str) -> LiveRun | None:
+@st.cache_resource(max_entries=len(TASKS), show_spinner=False)
+def far_record(task: str) -> tuple[Cells, About] | None:
+    """Read what is recorded of the far cells of a task, and the record in assets; None when nothing is."""
+    about = study.recorded_far(task)
+    if about is None:
+        return None
+    return {name: [Accuracy(**cell) for cell in cells] for name, cells in about["architectures"].items()}, about
+
+
+def live(task: str, *, far: bool = False) -> LiveRun | None:
     """Return the visitor's live run of a task, under way or finished; None before the first."""
-    seed = _seeds().get(task)
-    return None if seed is None else live_runs().get(Key(task, seed))
+    seed = _seeds().get((task, far))
+    return None if seed is None else live_runs().get(_key(task, seed, far=far))
 
 
-def watched(task: str) -> bool:
+def watched(task: str, *, far: bool = False) -> bool:
     """Return whether the visitor's run of a task is active; after a stop, until its last cell."""
-    run = live(task)
+    run = live(task, far=far)
     return run is not None and run.running and (run.key not in _left() or run.stopping)
 
 
-def stop(task: str) -> None:
+def stop(task: str, *, far: bool = False) -> None:
     """Stop the visitor's run; others who asked for the same one go on watching it."""
-    run = live(task)
+    run = live(task, far=far)
     if run is not None and run.key not in _left():
         _left().add(run.key)
         live_runs().leave(run.key)
         journal.note("recall_stop", run=f"{task}-{run.key.seed}")
 
 
-def start(task: str) -> None:
+def start(task: str, *, far: bool = False) -> None:
     """Measure a task on the sequences after those the visitor has measured: never the recorded ones."""
     seeds = _seeds()
-    seeds[task] = seeds.get(task, evaluation.SEED) + 1
-    live_runs().start(Key(task, seeds[task]))
-    journal.note("recall_start", run=f"{task}-{seeds[task]}")
+    seeds[task, far] = seeds.get((task, far), evaluation.SEED) + 1
+    live_runs().start(_key(task, seeds[task, far], far=far))
+    journal.note("recall_start", run=f"{task}-{seeds[task, far]}")
 
 
-def _seeds() -> dict[str, int]:
-    seeds: dict[str, int] = st.session_state.setdefault(_LIVE, {})
+def _key(task: str, seed: int, *, far: bool) -> Key:
+    return Key(task, seed, FAR_QUERIES if far else QUERIES, far)
+
+
+def _seeds() -> dict[tuple[str, bool], int]:
+    seeds: dict[tuple[str, bool], int] = st.session_state.setdefault(_LIVE, {})
     return seeds
 
 
