@@ -9,8 +9,13 @@ from models.recall.live import LiveRun
 from pages.compare.recall import measuring, results
 from pages.compare.recall.results import PAGE, Cells, Record
 from pages.shared import figure, gate, layout, style
+from pages.shared.memo import Memo
+from pages.shared.words import language
 from pages.shared.words.i18n import t
+from viz.figure import Figure
 from viz.recall.far import recall_far
+
+_kept: Memo[Figure] = Memo()  # of what is recorded
 
 
 def section(record: Record) -> None:
@@ -40,10 +45,13 @@ def _drawn(record: Record, recorded: Cells, about: results.About) -> None:
         record.task, run, far=True, switch=lambda: None, headline=partial(_headline, run, recorded, about)
     )
     theme, axis = style.theme(), str(about["axis"])
-    drawn = recall_far(
-        shown, axis=axis, trained_to=int(about["trained_to"][axis]), guess=curriculum.task(record.task).guess,
-        theme=theme, t=t,
-    )  # fmt: skip
+
+    def draw() -> Figure:
+        edge, guess = int(about["trained_to"][axis]), curriculum.task(record.task).guess
+        return recall_far(shown, axis=axis, trained_to=edge, guess=guess, theme=theme, t=t)
+
+    known = (record.task, language.current(), theme.mode)
+    drawn = _kept.get(known, (recorded,), draw) if shown is recorded else draw()
     key = "recall.shown.live" if shown is not recorded else "recall.shown.recorded"
     figure.show(drawn, key=f"{PAGE}.far", subtitle=t(key, task=t(f"recall.task.{record.task}")))
 
