@@ -70,7 +70,7 @@ def recall_map(world: World, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(measuring, "_status", lambda *_: None)
     patch.setattr(measuring, "_shown", lambda *_: (world.live, {"mamba": [], "rwkv": []}))
     patch.setattr(measuring, "_one_of", lambda _names: world.alone)
-    patch.setattr(measuring.results, "live", lambda _task: None)
+    patch.setattr(measuring.results, "live", lambda _task, **_: None)
     patch.setattr(measuring.viewport, "window", lambda: world.window)
     patch.setattr(measuring.style, "theme", lambda: theme_for(world.mode))
     patch.setattr(measuring.figure, "show", lambda *_, **__: None)

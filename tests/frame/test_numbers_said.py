@@ -383,7 +383,7 @@ def test_the_samples_of_a_cell_say_how_many_rounds_were_unsteady_and_repeated(sa
     ("seconds", "measured", "word"), [(0.0, 0, "waits"), (90.0, 3, "measuring"), (9.0, 0, "measuring")]
 )
 def test_a_measurement_says_how_many_cells_it_has_of_how_many(say, paper, monkeypatch, seconds, measured, word) -> None:
-    monkeypatch.setattr(measuring.results, "watched", lambda task: True)
+    monkeypatch.setattr(measuring.results, "watched", lambda task, **_: True)
     run = SimpleNamespace(seconds=seconds, measured=measured, planned=16, stopping=False, error=None)
     measuring._status(SimpleNamespace(task="mqar"), run)
     (bar,) = [(given[0], options["text"]) for kind, given, options in paper.written if kind == "progress"]

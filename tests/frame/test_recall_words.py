@@ -216,7 +216,7 @@ def test_what_is_on_screen_is_live_while_one_watches_and_then_as_chosen(
 @pytest.mark.parametrize("live", [True, False])
 def test_the_map_says_its_task_and_whether_it_is_live(say: Say, stage: Stage, monkeypatch, live: bool) -> None:
     record, shown = record_of(0), []
-    monkeypatch.setattr(results, "live", lambda _task: None)
+    monkeypatch.setattr(results, "live", lambda _task, **_: None)
     monkeypatch.setattr(measuring, "_shown", lambda *_: (live, record.bundled))
     monkeypatch.setattr(measuring, "_status", lambda *_: None)
     monkeypatch.setattr(measuring, "recall_map", lambda cells, layout, **options: (cells, layout, options["live"]))
@@ -412,7 +412,7 @@ def test_a_task_without_a_second_axis_has_one_choice_of_a_cell(say: Say, stage: 
 def test_the_map_redraws_itself_while_something_is_measured(stage: Stage, monkeypatch, watched: bool) -> None:
     """When the run has ended, the whole page is drawn once more, without polling."""
     record, order = record_of(0), []
-    monkeypatch.setattr(results, "live", lambda _task: None)
+    monkeypatch.setattr(results, "live", lambda _task, **_: None)
     monkeypatch.setattr(results, "watched", lambda _task, **_: watched)
     monkeypatch.setattr(measuring.gate, "gated", lambda draw: draw)
     monkeypatch.setattr(measuring.layout, "first_figure", lambda page, draw: order.append(page) or draw())
