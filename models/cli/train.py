@@ -49,7 +49,12 @@ def main(args: argparse.Namespace) -> int:
     shared = _tokenizer(args.out, texts, recipe.vocab)
     streams = {text.language: corpus.encode(shared, text.train, language=text.language) for text in texts}
     rows = corpus.windows(list(streams.values()), context=recipe.context, start=shared.bos_token_id, seed=recipe.seed)
-    repeats = Repeats(shared, texts, streams, context=recipe.context, seed=recipe.seed) if recipe.repeats else None
+    short = recipe.repeats_short * recipe.batch
+    repeats = (
+        Repeats(shared, texts, streams, context=recipe.context, seed=recipe.seed, short=short)
+        if recipe.repeats
+        else None
+    )
     unfinished = [
         Training(name, recipe, rows, args.out / name, len(shared), repeats=repeats, device=args.device)
         for name in args.only or BUILDERS

@@ -214,7 +214,7 @@ def batch_of(rows: Rows, step: int, recipe: Recipe, repeats: Repeats | None) -> 
     if repeats is not None and recipe.repeats and step >= recipe.repeats_from:
         for at, number in enumerate(numbers):
             if np.random.default_rng([recipe.seed, number]).random() < recipe.repeats:
-                found[at] = repeats.row(int(number))
+                found[at] = repeats.row(int(number), int(number) - recipe.repeats_from * recipe.batch)
     return found
 
 

@@ -32,7 +32,8 @@ class Recipe:
     precision: str = "float32"  # of products and sums over tokens; weights and optimiser are always float32
     restarts: tuple[int, ...] = ()  # steps at which a finished model is taken further: see Training
     repeats: float = 0.0  # share of the rows that are text that repeats (see repeats.py) ...
-    repeats_from: int = 0  # ... from this step on
+    repeats_from: int = 0  # ... from this step on,
+    repeats_short: int = 0  # ... for as many steps short lists alone
 
     @classmethod
     def read(cls, text: str) -> "Recipe | None":
@@ -63,14 +64,15 @@ class Recipe:
 
     def begins_as(self, other: "Recipe", steps: int) -> bool:
         """Whether the first steps of a run are the same by both recipes."""
-        free = {"steps": 0, "restarts": (), "repeats": 0.0, "repeats_from": 0}
+        free = {"steps": 0, "restarts": (), "repeats": 0.0, "repeats_from": 0, "repeats_short": 0}
         alike = replace(self, **free) == replace(other, **free) and self._mixture(steps) == other._mixture(steps)
         made = [[at for at in recipe.restarts if at < steps] for recipe in (self, other)]
         return alike and made[0] == made[1] and all(self.rate(step) == other.rate(step) for step in range(steps))
 
-    def _mixture(self, steps: int) -> tuple[float, int]:
-        """Return the share of text that repeats in the first steps, and from which on."""
-        return (self.repeats, self.repeats_from) if self.repeats and self.repeats_from < steps else (0.0, 0)
+    def _mixture(self, steps: int) -> tuple[float, int, int]:
+        """Return the share of text that repeats in the first steps, from which on, and how long in short lists."""
+        told = (self.repeats, self.repeats_from, self.repeats_short)
+        return told if self.repeats and self.repeats_from < steps else (0.0, 0, 0)
 
 
 _FAMILY = Recipe(
@@ -90,7 +92,9 @@ RECIPES: Mapping[str, Recipe] = {
     "smoke": Recipe(vocab=320, context=32, batch=4, steps=12, warmup=2, cooldown=8),
     "small": Recipe(),
     "family": _FAMILY,
-    "family_repeats": replace(_FAMILY, steps=9900, restarts=(1500, 3900), repeats=0.5, repeats_from=3900),
+    "family_repeats": replace(
+        _FAMILY, steps=6400, restarts=(1500, 3900), repeats=0.5, repeats_from=3900, repeats_short=900
+    ),
 }
 OVERRIDES: Mapping[str, tuple[int, str]] = {  # option -> (lowest value, what it is)
     "steps": (1, "optimiser steps"),

@@ -22,6 +22,8 @@ COPIES = (2, 4)  # of a list
 PAIRS = (3, 16)  # pairs of a list
 CAST = (2, 4)  # names of a story
 DEPTH = 6  # brackets inside one another, at most
+SHORT = (3, 8)  # tokens of a list while only short lists repeat ...
+SHORT_COPIES = (3, 7)  # ... and how often it comes
 
 Ids = npt.NDArray[np.int32]
 Random = np.random.Generator
@@ -31,13 +33,16 @@ class Repeats:
     """Draw rows of text that repeats; the row of a number is always the same.
 
     texts and streams: training text by language, and its tokens. Rows are (context + 1,); the start token leads them.
+    short: the first rows hold short lists alone, many times each; after as many more rows again, lists have their full
+    lengths and all kinds of text come. A model learns to copy on short lists, and keeps it as they grow.
     """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, texts: Sequence[corpus.Text], streams: Mapping[str, Ids], *,
-        context: int, seed: int,
+        context: int, seed: int, short: int = 0,
     ) -> None:  # fmt: skip
         self._tokenizer, self._streams, self._context, self._seed = tokenizer, streams, context, seed
+        self._short = short
         special = set(tokenizer.all_special_ids)
         self._free = np.array([i for i in range(len(tokenizer)) if i not in special], dtype=np.int32)
         self._words = {text.language: _frequent(text) for text in texts}
@@ -45,15 +50,32 @@ class Repeats:
             self._passage, self._passage, self._shuffled, self._drawn, self._names, self._brackets, self._pairs,
         )  # fmt: skip
 
-    def row(self, number: int) -> Ids:
-        """Return the row of a number: documents of one or more kinds, each ended by the end token, cut at the end."""
+    def row(self, number: int, place: int | None = None) -> Ids:
+        """Return the row of a number: documents of one or more kinds, each ended by the end token, cut at the end.
+
+        place: how many rows come before it; None for one beyond all short lists.
+        """
+        grown = 1.0 if place is None or not self._short else min(max(place / self._short - 1, 0.0), 1.0)
         rng = np.random.default_rng([self._seed, number])
         parts: list[Ids] = [np.array([self._tokenizer.bos_token_id], dtype=np.int32)]
         end = np.array([self._tokenizer.eos_token_id], dtype=np.int32)
         while sum(map(len, parts)) <= self._context:
-            kind = self._kinds[int(rng.integers(len(self._kinds)))]
-            parts += [kind(rng, str(rng.choice(list(self._streams)))), end]
+            language = str(rng.choice(list(self._streams)))
+            if rng.random() < grown:
+                parts += [self._kinds[int(rng.integers(len(self._kinds)))](rng, language), end]
+            else:
+                parts += [self._short_list(rng, language, grown), end]
         return np.concatenate(parts)[: self._context + 1]
+
+    def _short_list(self, rng: Random, language: str, grown: float) -> Ids:
+        """Write a few tokens many times: drawn ones, or some of the text, in its order or in another."""
+        length = _length(rng, SHORT[0], round(SHORT[1] + grown * (LIST[1] - SHORT[1])))
+        once = rng.choice(self._free, size=length)
+        if rng.random() < 0.5:
+            once = self._cut(rng, language, length).copy()
+            if rng.random() < 0.5:
+                rng.shuffle(once)
+        return np.tile(once, int(rng.integers(SHORT_COPIES[0], SHORT_COPIES[1] + 1)))
 
     def _passage(self, rng: Random, language: str) -> Ids:
         """Write a passage, up to GAP tokens of other text in three of ten cases none, and the passage again."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.training import card, corpus, loop, recipe, tokenizer
-from models.training.repeats import COPIES, GAP, Repeats
+from models.training.repeats import COPIES, GAP, SHORT, SHORT_COPIES, Repeats
 
 WORDS = {
     "en": "wolf king went into the wood said home once upon time there was cat never old river garden little queen",
@@ -107,6 +107,46 @@ def test_every_pair_comes_again_with_its_value(made, language: str) -> None:
         assert len(counts) >= 3 and len(set(counts.values())) == 1 and counts.total() >= 2 * len(counts), text
 
 
+def documents(row: np.ndarray, end: int) -> list[list[int]]:
+    """Cut a row at its end tokens; what is cut off by the end of the row is left out."""
+    at = np.flatnonzero(row == end)
+    return [[int(i) for i in row[a + 1 : b]] for a, b in zip(at, at[1:], strict=False)]
+
+
+def copies_of(document: list[int]) -> int:
+    """Count how often a document repeats the shortest list that it is made of."""
+    size = len(document)
+    period = next(p for p in range(1, size + 1) if size % p == 0 and document == document[:p] * (size // p))
+    return size // period
+
+
+def test_short_lists_come_first_then_grow_and_then_all_kinds_come(made) -> None:
+    shared, streams, _ = made
+    texts = tuple(corpus.Text(lang, shared.decode(stream), "", "") for lang, stream in streams.items())
+    repeats = Repeats(shared, texts, streams, context=CONTEXT, seed=3, short=100)
+    first = [one for n in range(40) for one in documents(repeats.row(n, n), shared.eos_token_id)]
+    assert len(first) > 100
+    for one in first:
+        assert copies_of(one) >= SHORT_COPIES[0], one
+        assert min(SHORT) <= len(one) // copies_of(one) <= max(SHORT) or copies_of(one) > SHORT_COPIES[1], one
+    later = [one for n in range(150, 190) for one in documents(repeats.row(n, n), shared.eos_token_id)]
+    assert max(len(one) // copies_of(one) for one in later if copies_of(one) > 1) > 2 * max(SHORT)
+    for n in (200, 1000):
+        np.testing.assert_array_equal(repeats.row(n, n), repeats.row(n))
+    assert not np.array_equal(repeats.row(5, 5), repeats.row(5))
+
+
+def test_rows_are_counted_from_the_step_at_which_they_begin(made) -> None:
+    shared, streams, _ = made
+    texts = tuple(corpus.Text(lang, shared.decode(stream), "", "") for lang, stream in streams.items())
+    repeats = Repeats(shared, texts, streams, context=CONTEXT, seed=3, short=40)
+    asked = replace(recipe.RECIPES["smoke"], context=CONTEXT, batch=4, repeats=1.0, repeats_from=5, repeats_short=10)
+    plain = np.zeros((4, CONTEXT + 1), dtype=np.int32)
+    for step, place in ((5, 0), (9, 16), (25, 80)):
+        expected = np.stack([repeats.row(4 * step + i, place + i) for i in range(4)])
+        np.testing.assert_array_equal(loop.batch_of(plain, step, asked, repeats), expected)
+
+
 def test_rows_repeat_from_the_step_on_that_the_recipe_names_and_as_often(made) -> None:
     *_, repeats = made
     plain = np.full((10, CONTEXT + 1), 1, dtype=np.int32)
@@ -124,6 +164,7 @@ def test_a_finished_model_goes_on_to_text_that_repeats_and_no_other_way() -> Non
     assert after.goes_on_from(before) and not before.goes_on_from(after)
     assert not replace(after, repeats_from=3000).goes_on_from(before), "it would have read such text before"
     assert not after.begins_as(replace(after, repeats=0.3), 4000)
+    assert not after.begins_as(replace(after, repeats_short=1), 4000)
     assert after.begins_as(replace(after, repeats=0.3), 3900)
 
 
