@@ -213,7 +213,7 @@ def batch_of(rows: Rows, step: int, recipe: Recipe, repeats: Repeats | None) -> 
     found = rows[numbers % len(rows)]
     if repeats is not None and recipe.repeats and step >= recipe.repeats_from:
         for at, number in enumerate(numbers):
-            if np.random.default_rng([recipe.seed, number]).random() < recipe.repeats:
+            if np.random.default_rng([recipe.seed, int(number)]).random() < recipe.repeats:
                 found[at] = repeats.row(int(number), int(number) - recipe.repeats_from * recipe.batch)
     return found
 

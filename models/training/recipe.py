@@ -64,8 +64,11 @@ class Recipe:
 
     def begins_as(self, other: "Recipe", steps: int) -> bool:
         """Whether the first steps of a run are the same by both recipes."""
-        free = {"steps": 0, "restarts": (), "repeats": 0.0, "repeats_from": 0, "repeats_short": 0}
-        alike = replace(self, **free) == replace(other, **free) and self._mixture(steps) == other._mixture(steps)
+        known, asked = (
+            replace(recipe, steps=0, restarts=(), repeats=0.0, repeats_from=0, repeats_short=0)
+            for recipe in (self, other)
+        )
+        alike = known == asked and self._mixture(steps) == other._mixture(steps)
         made = [[at for at in recipe.restarts if at < steps] for recipe in (self, other)]
         return alike and made[0] == made[1] and all(self.rate(step) == other.rate(step) for step in range(steps))
 

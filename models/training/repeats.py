@@ -85,7 +85,8 @@ class Repeats:
 
     def _shuffled(self, rng: Random, language: str) -> Ids:
         """Write the words of a passage in another order, several times in that order."""
-        words = self._tokenizer.decode(self._cut(rng, language, _length(rng, *LIST))).split()
+        text: Any = self._tokenizer.decode(self._cut(rng, language, _length(rng, *LIST)))
+        words = text.split()
         rng.shuffle(words)
         return self._encoded("\n".join([" ".join(words)] * _copies(rng)))
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_every_pair_comes_again_with_its_value(made, language: str) -> None:
 def documents(row: np.ndarray, end: int) -> list[list[int]]:
     """Cut a row at its end tokens; what is cut off by the end of the row is left out."""
     at = np.flatnonzero(row == end)
-    return [[int(i) for i in row[a + 1 : b]] for a, b in zip(at, at[1:], strict=False)]
+    return [[int(i) for i in row[a + 1 : b]] for a, b in pairwise(at)]
 
 
 def copies_of(document: list[int]) -> int:
