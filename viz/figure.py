@@ -10,10 +10,11 @@ from viz.canvas import CanvasSpec
 from viz.hero import HeroSpec
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
+from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | HeroSpec | PlotSpec | Ranking | VegaSpec
+Body = CanvasSpec | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 P = ParamSpec("P")
 
@@ -98,7 +99,7 @@ def _told(made: Figure) -> Figure:
     alt_text = f"{made.alt} {made.finding}"
     each = tuple((f"{alt} {finding}", finding) for alt, finding in made.each)
     body = made.body
-    if isinstance(body, CanvasSpec | Ranking):
+    if isinstance(body, CanvasSpec | MechanismSpec | Ranking):
         body = replace(body, alt=alt_text)
     return replace(made, alt=alt_text, body=body, each=each)
 

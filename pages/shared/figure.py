@@ -10,6 +10,7 @@ from models.records.trace import NamedArray
 from pages.shared import figure_menu, first_screen, html, outline, parts, plot, proof, site, style, unfolding
 from pages.shared.canvas import Selection, canvas
 from pages.shared.hero import hero
+from pages.shared.mechanism import mechanism
 from pages.shared.ranking import ranking
 from pages.shared.state import session
 from pages.shared.words import content
@@ -19,6 +20,7 @@ from viz.canvas import CanvasSpec
 from viz.figure import Figure
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
+from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 
 
@@ -111,6 +113,8 @@ def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) 
     with st.container(key=f"shape-{shape}-{key}"):
         if isinstance(fig.body, CanvasSpec):
             canvas(fig.body, key=f"{key}.canvas", picked=picked)
+        elif isinstance(fig.body, MechanismSpec):
+            mechanism(fig.body, key=f"{key}.mechanism")
         else:
             hero(fig.body, key=f"{key}.hero")
 

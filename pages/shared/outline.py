@@ -8,12 +8,15 @@ from viz.canvas import CanvasSpec, Frames, Matrix, Tiles
 from viz.hero import HeroSpec
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
+from viz.mechanism import MechanismSpec
 
 SHAPES = ("triangle", "map", "film", "tiles", "strip", "lanes", "curve", "bars")  # of assets/style/outline.css
 USUAL = ("map", 460)  # of a figure that this server has not drawn yet
 AROUND = 166  # pixels of a card around its picture: title, finding, last row, edges
 
-Placed = CanvasSpec | HeroSpec | PlotSpec | VegaSpec  # figures whose height is known before they are drawn
+Placed = (
+    CanvasSpec | HeroSpec | MechanismSpec | PlotSpec | VegaSpec
+)  # figures whose height is known before they are drawn
 
 _LINES = {"line", "area", "point", "circle"}
 _drawn: dict[tuple[str, int], tuple[str, int]] = {}  # figure, width of its picture -> shape, height of the card
@@ -21,7 +24,7 @@ _drawn: dict[tuple[str, int], tuple[str, int]] = {}  # figure, width of its pict
 
 def shape(body: Placed) -> str:
     """Return the shape of a figure, one of SHAPES."""
-    if isinstance(body, HeroSpec):
+    if isinstance(body, HeroSpec | MechanismSpec):
         return "lanes"
     if isinstance(body, PlotSpec):
         return "curve"
@@ -53,6 +56,8 @@ def remembered(key: str) -> tuple[str, int]:
 def _height(body: Placed) -> int:
     if isinstance(body, CanvasSpec):
         return viewport.figure_height(body)
+    if isinstance(body, MechanismSpec):
+        return viewport.mechanism_height(body)
     return viewport.hero_height() if isinstance(body, HeroSpec) else body.height
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from viz.canvas import CanvasSpec
 from viz.canvas.height import height
+from viz.mechanism import MechanismSpec
 
 COOKIE = "contextscope_width"  # written by the document's head
 USUAL = 1280  # pixels of a window whose width is not known
@@ -23,16 +24,34 @@ def window() -> int:
 
 def figure_width(window: int) -> int:
     """Return the width of a picture in its card beside the words; the lengths are those of contextscope.css."""
-    edge = 16 if window < 768 else 24 if window <= 1100 else 40
-    padding = 17 if window < 768 else 25
-    content = max(min(window, _BLOCK), min(window * _FLUID, _MOST)) - 2 * edge
+    content = _content(window)
     column = content if window <= _STACKED else content * _COLUMN - _GAP
-    return int(column) - 2 * padding
+    return int(column) - 2 * _padding(window)
+
+
+def row_width(window: int) -> int:
+    """Return the width of a picture in a card that takes a whole row of the page."""
+    return int(_content(window)) - 2 * _padding(window)
+
+
+def _content(window: int) -> float:
+    """Return the width of the page without its edges."""
+    edge = 16 if window < 768 else 24 if window <= 1100 else 40
+    return max(min(window, _BLOCK), min(window * _FLUID, _MOST)) - 2 * edge
+
+
+def _padding(window: int) -> int:
+    return 17 if window < 768 else 25
 
 
 def figure_height(spec: CanvasSpec) -> int:
     """Return how high a picture will be in the visitor's window."""
     return height(spec, figure_width(window()))
+
+
+def mechanism_height(spec: MechanismSpec) -> int:
+    """Return how high a mechanism is in the visitor's window."""
+    return spec.height(row_width(window()) if spec.wide else figure_width(window()))
 
 
 def hero_height() -> int:

@@ -19,6 +19,7 @@ OTHERS = {
             "style",
             "canvas",
             "hero",
+            "mechanism",
             "document",
             "figure",
             "ranking",
