@@ -19,6 +19,7 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "value_norm": ("head", "query", "key"),  # |A_tj v_j W_O| (Kobayashi et al. 2020)
         "visible": ("query", "key"),  # 1 where a query may read a key: the past, within the window where there is one
         "head_query": ("head", "token", "d_head"),  # after rotation by position, times the scale of q.k
+        "query_scale": ("head",),  # what q.k is multiplied with, 1 / sqrt(d_head) in most models
         "head_key": ("kv_head", "token", "d_head"),  # after rotation
         "head_value": ("kv_head", "token", "d_head"),
         "head_output": ("head", "token", "d_head"),  # captured: what the output projection receives

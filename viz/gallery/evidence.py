@@ -16,7 +16,7 @@ SIZES: Mapping[str, int] = MappingProxyType(
     }
 )  # fmt: skip
 # What a layer of a kind records beside what it shows.
-ATTENTION = ("visible", "head_query", "head_key", "head_value", "head_output", "output_gram")
+ATTENTION = ("visible", "head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram")
 SCAN = ("dt_input", "dt_weight", "dt_bias", "decay_log", "mixer_output")
 TIME_MIX = ("time_decay", "receptance_logit", "mixer_output")
 EXPERT = ("expert_output", "mixture_output")
@@ -72,4 +72,5 @@ def _arrays(parts: tuple[str, ...]) -> dict[str, Values]:
     arrays = {part: wave(*(SIZES[dim] for dim in PARTS[part]), pace=1 + len(part) / 9) for part in parts}
     if "visible" in arrays:
         arrays["visible"] = np.tri(LENGTH)
+        arrays["query_scale"] = np.full(HEADS, SIZES["d_head"] ** -0.5)
     return arrays

@@ -15,7 +15,7 @@ from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
-from viz.proof import attention, decay, layers, lens, next_word, reading, routing, state, state_path
+from viz.proof import attention, attention_steps, decay, layers, lens, next_word, reading, routing, state, state_path
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -24,6 +24,7 @@ ErrorsOfAll = Callable[[Figure, Sequence[ModelTrace], Choice], float]
 CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
     {
         "head_matrix": ("rebuilds", attention.head_matrix),
+        "attention_steps": ("rebuilds", attention_steps.attention_steps),
         "head_logits": ("recomputed", attention.head_logits),
         "value_norm_matrix": ("rebuilds", attention.value_norm_matrix),
         "head_mosaic": ("rebuilds", attention.head_mosaic),

@@ -12,14 +12,14 @@ from viz.trace.attention import SCORES, most_structured_head
 
 def head_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn A V_h against the captured output of the head, and drawn A against the softmax."""
-    layer, head = _place(trace, choice)
+    layer, head = head_of(trace, choice)
     drawn, copies = matrix(figure, "attention")
     return worst(copies, reconstruction.weight_error(drawn, trace.layer(layer), head))
 
 
 def head_logits(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn scores against q.k, and their softmax V_h against the captured output of the head."""
-    layer, head = _place(trace, choice)
+    layer, head = head_of(trace, choice)
     shown = trace.layer(layer)
     drawn, copies = matrix(figure, "attention_logits")
     below = np.tri(len(drawn), dtype=bool)
@@ -32,7 +32,7 @@ def head_logits(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
 
 def value_norm_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn |A v W_O| against float64, and what is left of it without |v W_O| times V_h against the captured output."""
-    layer, head = _place(trace, choice)
+    layer, head = head_of(trace, choice)
     drawn, copies = matrix(figure, "value_norm")
     return worst(copies, reconstruction.moved_error(drawn, trace.layer(layer), head))
 
@@ -118,7 +118,8 @@ def _scores(weights: Wide, ids: list[int], score: str) -> Wide:
     return wide(np.mean(found, axis=0)) if found else np.zeros(len(weights))
 
 
-def _place(trace: ModelTrace, choice: Choice) -> tuple[int, int]:
+def head_of(trace: ModelTrace, choice: Choice) -> tuple[int, int]:
+    """Return the layer and the head that were chosen; the most structured one without a choice."""
     layer, head = number(choice, "layer"), number(choice, "head")
     if layer is None or head is None:
         best = most_structured_head(trace)

@@ -44,7 +44,7 @@ def head_matrix(
     selected: int | None = None,
 ) -> Figure:
     """Draw one head's weights A (query, key); without layer and head, the most structured one."""
-    layer, head = _chosen(trace, layer, head)
+    layer, head = chosen_head(trace, layer, head)
     return _head_picture("head_matrix", "attention", trace, layer, head, theme=theme, t=t, selected=selected)
 
 
@@ -59,7 +59,7 @@ def head_logits(
     selected: int | None = None,
 ) -> Figure:
     """Draw the scaled products q.k / sqrt(d_head) of one head, before the softmax; both signs."""
-    layer, head = _chosen(trace, layer, head)
+    layer, head = chosen_head(trace, layer, head)
     return _head_picture("head_logits", "attention_logits", trace, layer, head, theme=theme, t=t, selected=selected)
 
 
@@ -74,7 +74,7 @@ def value_norm_matrix(
     selected: int | None = None,
 ) -> Figure:
     """Draw what one head moves: |A_tj v_j W_O| (query, key), Kobayashi et al. 2020."""
-    layer, head = _chosen(trace, layer, head)
+    layer, head = chosen_head(trace, layer, head)
     return _head_picture("value_norm_matrix", "value_norm", trace, layer, head, theme=theme, t=t, selected=selected)
 
 
@@ -190,7 +190,8 @@ def _highest(trace: ModelTrace, values: Array) -> Head:
     return Head(trace.layers_with("attention")[int(layer)].index, int(head))
 
 
-def _chosen(trace: ModelTrace, layer: int | None, head: int | None) -> Head:
+def chosen_head(trace: ModelTrace, layer: int | None, head: int | None) -> Head:
+    """Return the head that was chosen; where layer or head is missing, the most structured one of what is left."""
     if layer is not None and head is not None:
         return Head(layer, head)
     if layer is None:

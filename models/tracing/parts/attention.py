@@ -11,7 +11,7 @@ from models.tracing.capture import Capture
 from models.tracing.parts import named
 
 PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
-CAPTURED = frozenset({"head_query", "head_key", "head_value", "head_output", "output_gram"})
+CAPTURED = frozenset({"head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram"})
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
 
@@ -43,6 +43,7 @@ def attention_parts(attention: Any, capture: Capture) -> LazyParts:
             "value_norm": attended * moved.norm(dim=-1)[:, None, :],
             "visible": visible.to(torch.uint8),
             "head_query": seen.scale * query,
+            "query_scale": torch.full((heads,), float(seen.scale)),
             "head_key": key,
             "head_value": value,
             "head_output": joined.view(len(joined), heads, width).transpose(0, 1),

@@ -67,6 +67,7 @@ function stateOf(view) {
     words: header.words,
     theme: header.theme,
     labels: header.labels,
+    titles: header.steps.map(({ title }) => title),
     piece: header.piece,
     width: view.width,
     height: drawing,
