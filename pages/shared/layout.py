@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import attempts, cache, html, implementation, model_picker, notices, pointing, site, unfolding
+from pages.shared import (
+    attempts,
+    cache,
+    html,
+    implementation,
+    model_picker,
+    notices,
+    pointing,
+    site,
+    unfolding,
+    viewport,
+)
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import content, language, units
@@ -40,39 +51,79 @@ def place(page: str, key: str) -> "DeltaGenerator":
     return st.container(key=f"place-{page}.{key}")
 
 
-def first_figure(page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = ()) -> None:
+def first_figure(
+    page: str, draw: Callable[[], object], *, traces: Sequence[ModelTrace] = (), wide: bool = False
+) -> None:
     """Set the first picture beside what to see in it, what to try, what is carried at this length, and what ran.
 
-    One trace: its bytes in a line, since what_it_costs compares them; several: all of them as bars.
+    One trace: its bytes in a line, since what_it_costs compares them; several: all of them as bars. wide: the picture
+    takes a whole row, and the words stand below it.
     """
+    if wide:
+        with notices.guarded():
+            draw()
+        left, right = st.columns(_WIDTHS, gap="medium")
+        with left, st.container(key=f"words-{page}-hero"):
+            _seen(page)
+        with right, st.container(key=f"words-{page}-ran"):
+            _run(page, traces)
+        return
     left, right = st.columns(_WIDTHS, gap="medium")
     with left, notices.guarded():
         draw()
     with right, st.container(key=f"words-{page}-hero"):
-        st.header(t("layout.see"), anchor=False)
-        beside(section(page, "hero.see"))
-        _try(page, "hero")
-        if traces:
-            with notices.guarded():
-                _carried(traces)
-            implementation.what_ran(page, traces)
+        _seen(page)
+        _run(page, traces)
 
 
-def chapter(page: str, n: int, draw: Callable[[], object]) -> None:
-    """Ask one question, answer it with one picture and a few words, and give one thing to try."""
-    section_of(page, f"chapter{n}", draw)
+def _seen(page: str) -> None:
+    st.header(t("layout.see"), anchor=False)
+    beside(section(page, "hero.see"))
+    _try(page, "hero")
 
 
-def section_of(page: str, key: str, draw: Callable[[], object]) -> None:
-    """Set a picture beside the words <key>.text under the title <key>.title, with <key>.try where there is one."""
+def _run(page: str, traces: Sequence[ModelTrace]) -> None:
+    if traces:
+        with notices.guarded():
+            _carried(traces)
+        implementation.what_ran(page, traces)
+
+
+def chapter(page: str, n: int, draw: Callable[[], object], *, wide: bool = False) -> None:
+    """Ask one question, answer it with a picture and a few words, and give one thing to try; wide as in section_of."""
+    section_of(page, f"chapter{n}", draw, wide=wide)
+
+
+def section_of(page: str, key: str, draw: Callable[[], object], *, wide: bool = False) -> None:
+    """Set a picture beside the words <key>.text under the title <key>.title, with <key>.try where there is one.
+
+    wide: what is drawn takes a whole row, and the words stand below it.
+    """
     with st.container(key=f"{key}-{page}"):
         st.header(section(page, f"{key}.title"), anchor=key)
+        if wide:
+            with notices.guarded():
+                draw()
+            _words(page, key)
+            return
         left, right = st.columns(_WIDTHS, gap="medium")
         with left, notices.guarded():
             draw()
-        with right, st.container(key=f"words-{page}-{key}"):
-            beside(section(page, f"{key}.text"))
-            _try(page, key)
+        with right:
+            _words(page, key)
+
+
+def _words(page: str, key: str) -> None:
+    with st.container(key=f"words-{page}-{key}"):
+        beside(section(page, f"{key}.text"))
+        _try(page, key)
+
+
+def pair(draw: Callable[[], object], other: Callable[[], object]) -> None:
+    """Set two figures side by side, each in half of a row; on a narrow screen one below the other."""
+    for place, one in zip(st.columns(2, gap="medium"), (draw, other), strict=True):
+        with place, notices.guarded(), viewport.halved():
+            one()
 
 
 def beside(words: str) -> None:

@@ -1,5 +1,9 @@
 """How wide a figure is in the visitor's window, as far as the server can know before it is drawn there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import streamlit as st
 
 from viz.canvas import CanvasSpec
@@ -14,6 +18,8 @@ _STACKED = 640  # Streamlit sets columns under one another up to this width
 _BLOCK, _FLUID, _MOST = 1280, 0.94, 1680  # the page fills a window so wide, then a share of it, up to a limit
 _COLUMN, _GAP = 0.7, 16  # the figure's share of a row of the page (layout.py), less half the space between columns
 
+_half: ContextVar[bool] = ContextVar("half", default=False)
+
 
 def window() -> int:
     """Return the width of the visitor's window when the page was opened."""
@@ -22,10 +28,21 @@ def window() -> int:
     return min(max(int(told), _NARROWEST), _WIDEST) if known else USUAL
 
 
+@contextmanager
+def halved() -> Iterator[None]:
+    """Place the figures of a block in half of a row of the page each."""
+    token = _half.set(True)
+    try:
+        yield
+    finally:
+        _half.reset(token)
+
+
 def figure_width(window: int) -> int:
     """Return the width of a picture in its card beside the words; the lengths are those of contextscope.css."""
     content = _content(window)
-    column = content if window <= _STACKED else content * _COLUMN - _GAP
+    share = 0.5 if _half.get() else _COLUMN
+    column = content if window <= _STACKED else content * share - (_GAP / 2 if _half.get() else _GAP)
     return int(column) - 2 * _padding(window)
 
 

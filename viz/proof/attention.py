@@ -13,7 +13,7 @@ from viz.trace.attention import SCORES, most_structured_head
 def head_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn A V_h against the captured output of the head, and drawn A against the softmax."""
     layer, head = head_of(trace, choice)
-    drawn, copies = matrix(figure, "attention")
+    drawn, copies = matrix(figure, "attention", hide_first=bool(choice.get("hide_first")))
     return worst(copies, reconstruction.weight_error(drawn, trace.layer(layer), head))
 
 
@@ -33,7 +33,7 @@ def head_logits(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
 def value_norm_matrix(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn |A v W_O| against float64, and what is left of it without |v W_O| times V_h against the captured output."""
     layer, head = head_of(trace, choice)
-    drawn, copies = matrix(figure, "value_norm")
+    drawn, copies = matrix(figure, "value_norm", hide_first=bool(choice.get("hide_first")))
     return worst(copies, reconstruction.moved_error(drawn, trace.layer(layer), head))
 
 

@@ -25,7 +25,9 @@ def attention_steps(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     named = drawn.header["labels"] != told or [step["key"] for step in drawn.header["steps"]] != list(STEPS)
     copies = [same(plane, exported(figure, name)) for name, plane in drawn.planes.items()]
     extra = figure.data.keys() ^ drawn.planes.keys()
-    return worst(float(named), float(bool(extra)), *copies, *_run_errors(drawn, shown, head), *_step_errors(drawn, shown, head))
+    return worst(
+        float(named), float(bool(extra)), *copies, *_run_errors(drawn, shown, head), *_step_errors(drawn, shown, head)
+    )
 
 
 def _run_errors(drawn: Drawn, shown: LayerTrace, head: int) -> list[float]:

@@ -123,10 +123,15 @@ def picture_error(figure: Figure, values: Wide, *, triangle: bool = False) -> fl
     return worst(*errors)
 
 
-def matrix(figure: Figure, name: str) -> tuple[Wide, float]:
-    """Return the (query, key) matrix that a picture draws, zero above the diagonal, and how far both copies differ."""
+def matrix(figure: Figure, name: str, *, hide_first: bool = False) -> tuple[Wide, float]:
+    """Return the (query, key) matrix that a picture draws, zero above the diagonal, and how far both copies differ.
+
+    hide_first: nothing is drawn in the first column of a text of several tokens.
+    """
     values = exported(figure, name)
-    return np.where(np.tri(len(values), dtype=bool), values, 0.0), picture_error(figure, values[None], triangle=True)
+    seen = values.copy()
+    seen[:, : int(hide_first and len(values) > 1)] = np.nan
+    return np.where(np.tri(len(values), dtype=bool), values, 0.0), picture_error(figure, seen[None], triangle=True)
 
 
 def bars_error(figure: Figure, name: str, expected: Wide) -> float:

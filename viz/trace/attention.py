@@ -42,10 +42,16 @@ def head_matrix(
     layer: int | None = None,
     head: int | None = None,
     selected: int | None = None,
+    hide_first: bool = False,
 ) -> Figure:
-    """Draw one head's weights A (query, key); without layer and head, the most structured one."""
+    """Draw one head's weights A (query, key); without layer and head, the most structured one.
+
+    hide_first: without the column of the first token (viz.trace.matrix.matrix_picture).
+    """
     layer, head = chosen_head(trace, layer, head)
-    return _head_picture("head_matrix", "attention", trace, layer, head, theme=theme, t=t, selected=selected)
+    return _head_picture(
+        "head_matrix", "attention", trace, layer, head, theme=theme, t=t, selected=selected, hide_first=hide_first
+    )
 
 
 @figure("head_logits", needs=("attention_logits", "attention"))
@@ -72,10 +78,21 @@ def value_norm_matrix(
     layer: int | None = None,
     head: int | None = None,
     selected: int | None = None,
+    hide_first: bool = False,
 ) -> Figure:
-    """Draw what one head moves: |A_tj v_j W_O| (query, key), Kobayashi et al. 2020."""
+    """Draw what one head moves: |A_tj v_j W_O| (query, key), Kobayashi et al. 2020; hide_first as in head_matrix."""
     layer, head = chosen_head(trace, layer, head)
-    return _head_picture("value_norm_matrix", "value_norm", trace, layer, head, theme=theme, t=t, selected=selected)
+    return _head_picture(
+        "value_norm_matrix",
+        "value_norm",
+        trace,
+        layer,
+        head,
+        theme=theme,
+        t=t,
+        selected=selected,
+        hide_first=hide_first,
+    )
 
 
 @figure("head_mosaic", needs=("attention",), also=("value_norm",))
@@ -211,13 +228,23 @@ def _head_picture(
     theme: Theme,
     t: Translate,
     selected: int | None,
+    hide_first: bool = False,
 ) -> Figure:
     values = trace.layer(layer).part(part)[head]
     alt = t(f"viz.{figure}.alt", layer=layer, head=head)
     color = theme.mixer_color(trace.layer(layer).mixer)
     additive = part != "attention_logits"  # the others are weights, or lengths, of what is read
     spec = matrix_picture(
-        figure, values, trace, theme=theme, t=t, color=color, selected=selected, alt=alt, additive=additive
+        figure,
+        values,
+        trace,
+        theme=theme,
+        t=t,
+        color=color,
+        selected=selected,
+        alt=alt,
+        additive=additive,
+        hide_first=hide_first,
     )
     data: Mapping[str, NamedArray] = {part: NamedArray(values, ("query", "key"))}
     if part == "attention_logits":

@@ -14,11 +14,33 @@ from viz.trace.attention import chosen_head
 from viz.trace.channels import Floats, floats
 from viz.trace.mechanisms import mechanism_of
 
-NEEDS = ("attention", "attention_logits", "visible", "head_query", "query_scale", "head_key", "head_value", "head_output")
+NEEDS = (
+    "attention",
+    "attention_logits",
+    "visible",
+    "head_query",
+    "query_scale",
+    "head_key",
+    "head_value",
+    "head_output",
+)
 STEPS = ("dot", "scale", "mask", "softmax", "values", "output")
 WINDOW = 48  # tokens that are drawn at once at most
 SIZES = (Size(0, 870, 230), Size(560, 576, 152), Size(960, 416, 132), Size(1300, 484, 132))
-MOST = 1e-6  # of a scale that is 1 / sqrt(d_head)
+MOST = 1e-6  # by which a scale may differ from 1 / sqrt(d_head), as a share
+# The words that the painter writes, and those in which it fills in numbers.
+PLAIN = ("scores_title", "weights_title", "value_title", "moved_title", "output_title", "largest", "sum", "captured",
+         "masked", "readable")  # fmt: skip
+FILLED = {
+    "pair": ("reader", "read"),
+    "tip_dot": ("value",),
+    "tip_scale": ("value",),
+    "tip_mask": ("value",),
+    "tip_softmax": ("value",),
+    "tip_value": ("dim", "value"),
+    "tip_output": ("dim", "value"),
+    "terms": ("count",),
+}
 
 
 @figure("attention_steps", needs=NEEDS)
@@ -55,7 +77,7 @@ def attention_steps(
         sizes=SIZES,
         ramps={"signed": diverging(theme), "weight": ramp_between(theme.card, theme.mixer_color("attention"))},
         settings={"scale": scale, "window": WINDOW, "root": _is_root(scale, arrays["key"].values.shape[1])},
-        own=_words(t, count=count, scale=scale),
+        own=_words(t, count=count),
         selected=selected,
     )
     return Figure("attention_steps", spec, arrays, alt, finding=each[-1][1], each=each)
@@ -85,15 +107,12 @@ def _steps(arrays: Mapping[str, NamedArray], scale: float, t: Translate) -> Iter
     windowed = bool((visible.sum(1) < np.arange(1, len(visible) + 1)).any())
     left = {"dot": ("reader", "read"), "mask": ("reader", "count", "hidden"), "softmax": ("reader",),
             "values": ("read",), "output": ("count", "dim")}  # fmt: skip
+    titles = {"scale": "root" if _is_root(scale, d_head) else "factor"}
+    sentences = titles | {"mask": "mask_window" if windowed else "mask"}
     for key in STEPS:
-        name = {"mask": "mask_window" if windowed else "mask", "scale": _scale_name(scale, d_head)}.get(key, key)
-        title = t(f"viz.attention_steps.title_{_scale_name(scale, d_head) if key == 'scale' else key}", scale=short(scale))
-        said = template(t, f"viz.attention_steps.says_{name}", *left.get(key, ()), d=d_head, scale=short(scale))
-        yield WalkStep(key, title, said)
-
-
-def _scale_name(scale: float, d_head: int) -> str:
-    return "root" if _is_root(scale, d_head) else "factor"
+        title = t(f"viz.attention_steps.title_{titles.get(key, key)}", scale=short(scale))
+        says = f"viz.attention_steps.says_{sentences.get(key, key)}"
+        yield WalkStep(key, title, template(t, says, *left.get(key, ()), d=d_head, scale=short(scale)))
 
 
 def _is_root(scale: float, d_head: int) -> bool:
@@ -116,21 +135,8 @@ def _said(trace: ModelTrace, weights: Floats, layer: int, head: int, t: Translat
         yield alt, t(key, reader=labels[query], read=labels[best], share=percent(float(row[best])))
 
 
-def _words(t: Translate, *, count: int, scale: float) -> dict[str, str]:
+def _words(t: Translate, *, count: int) -> dict[str, str]:
     """Collect what the painter writes."""
-    plain = ("scores_title", "weights_title", "value_title", "moved_title", "output_title", "largest", "sum", "captured", "first_dims",
-             "masked", "readable")  # fmt: skip
-    filled = {
-        "pair": ("reader", "read"),
-        "tip_dot": ("value",),
-        "tip_scale": ("value",),
-        "tip_mask": ("value",),
-        "tip_softmax": ("value",),
-        "tip_value": ("dim", "value"),
-        "tip_output": ("dim", "value"),
-        "terms": ("count",),
-        "window": ("first", "last", "share"),
-    }
-    words = {name: t(f"viz.attention_steps.{name}") for name in plain}
-    words |= {name: template(t, f"viz.attention_steps.{name}", *values) for name, values in filled.items() if name != "window"}
-    return words | {"window": template(t, "viz.attention_steps.window", *filled["window"], count=count)}
+    words = {name: t(f"viz.attention_steps.{name}") for name in PLAIN}
+    words |= {name: template(t, f"viz.attention_steps.{name}", *values) for name, values in FILLED.items()}
+    return words | {"window": template(t, "viz.attention_steps.window", "first", "last", "share", count=count)}

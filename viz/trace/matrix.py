@@ -59,15 +59,20 @@ def matrix_picture(
     alt: str,
     selected: int | None = None,
     additive: bool = True,
+    hide_first: bool = False,
 ) -> CanvasSpec:
     """Build the shared picture of a (query, key) matrix: strip, the selected row as bars, heatmap below the diagonal.
 
     Values of both signs are drawn on the signed ramp, others from card to color; both on a square-root scale, since
     one strong cell would otherwise hide all others. additive: whether values add up along a row, as weights do; a text
     too long for the payload is then read out as sums over blocks, else as the strongest value of each block.
+    hide_first: leave out the column of the first token, so that the colours end at the largest value of the others; a
+    text of one token keeps it.
     """
     length = len(trace.tokens)
+    hidden = hide_first and length > 1
     past = np.where(np.tri(length, dtype=bool), values, np.nan).astype(np.float32)
+    past[:, : int(hidden)] = np.nan
     pooled = fit_square(past, planes=2 if additive else 1)
     signed = bool(np.nanmin(past) < 0)
     high = float(np.nanmax(np.abs(past)))
@@ -101,7 +106,7 @@ def matrix_picture(
         bars=(Bars(None, template(t, "viz.matrix.bars", "row"), theme.colors["mamba"] if signed else color),),
         grid=grid,
         legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
-        note=pooled_note(grid, t=t),
+        note=" ".join(filter(None, [t("viz.matrix.first_hidden") if hidden else "", pooled_note(grid, t=t)])),
     )
 
 

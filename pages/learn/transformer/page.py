@@ -21,6 +21,7 @@ from viz.trace.attention import (
     most_telling_head,
     value_norm_matrix,
 )
+from viz.trace.attention_steps import attention_steps
 
 PAGE = "transformer"
 
@@ -62,7 +63,7 @@ def one_head(draw: Draw, heads: Heads, at: str) -> None:
     parts.figure(f"{PAGE}.part.{at}", lambda: head_panel(draw, heads, at), on=PLACE)
 
 
-def head_panel(draw: Draw, heads: Heads, at: str) -> None:
+def head_panel(draw: Draw, heads: Heads, at: str, **options: bool) -> None:
     """Draw the head that the page shows."""
     layer, head = heads.shown()
     panel(
@@ -72,6 +73,21 @@ def head_panel(draw: Draw, heads: Heads, at: str) -> None:
         layer=layer,
         head=head,
         subtitle=t("viz.layer_head", layer=layer, head=head),
+        **options,
+    )
+
+
+def read_and_moved(heads: Heads) -> None:
+    """Draw what a head reads beside what it moves, with or without the column of the first token."""
+    parts.figure(f"{PAGE}.part.moved", lambda: moved_panels(heads), on=PLACE)
+
+
+def moved_panels(heads: Heads) -> None:
+    """Offer to hide the first column of both maps, and draw them."""
+    hide = {"hide_first": bool(st.toggle(t("controls.hide_first"), key=f"{PAGE}.hide_first"))}
+    layout.pair(
+        lambda: head_panel(head_matrix, heads, "matrix", **hide),
+        lambda: head_panel(value_norm_matrix, heads, "moved", **hide),
     )
 
 
@@ -112,11 +128,11 @@ if found is not None:
         layers=heads.layers,
         place=heads.shown,
     )
-    layout.first_figure(PAGE, lambda: one_head(head_matrix, heads, "hero"), traces=[reading])
+    layout.first_figure(PAGE, lambda: one_head(attention_steps, heads, "hero"), traces=[reading], wide=True)
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, heads, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
-    layout.chapter(PAGE, 3, lambda: one_head(value_norm_matrix, heads, "moved"))
+    layout.chapter(PAGE, 3, lambda: read_and_moved(heads), wide=True)
     further: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
         further += [

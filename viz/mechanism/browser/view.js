@@ -41,6 +41,7 @@ class View {
     this.store = null; // of the page, or of this figure alone
     this.own = newSelection();
     root.told = () => this.told;
+    root.plan = () => this.plan;
   }
 }
 
@@ -69,6 +70,7 @@ function stateOf(view) {
     labels: header.labels,
     titles: header.steps.map(({ title }) => title),
     piece: header.piece,
+    spans: header.spans,
     width: view.width,
     height: drawing,
     small: view.width < SMALL,

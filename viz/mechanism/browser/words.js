@@ -4,6 +4,10 @@
 const plain = (label) => label.replace(/^\u2423(?=.)/u, "");
 const leads = (label) => /^\u2423/u.test(label);
 
+// Whether a token stands for no characters of the text, as the one before the first word.
+const isSpecial = (state, token) => state.spans[token][0] === state.spans[token][1];
+const starts = (state, token) => leads(state.labels[token]) || isSpecial(state, token) || (token > 0 && isSpecial(state, token - 1));
+
 // Break the tokens [first, after) into lines: boxes {tokens, text, x, y, width, height, line}, y being the middle of the
 // line. Pieces of one character share a box. Lines break before a word; one that is wider than all the room is shortened.
 function wordBoxes(state, { x, y, width, first = 0, after = state.labels.length, font, line }) {
@@ -13,7 +17,7 @@ function wordBoxes(state, { x, y, width, first = 0, after = state.labels.length,
   const groups = wordGroups(state, first, after, font);
   for (const group of groups) {
     const whole = group.reduce((sum, piece) => sum + piece.width, 0);
-    const gap = left && leads(state.labels[group[0].tokens[0]]) ? space : 0;
+    const gap = left && starts(state, group[0].tokens[0]) ? space : 0;
     if (left && left + gap + whole > width) [left, row] = [0, row + 1];
     else left += gap;
     for (const piece of group) {
@@ -37,8 +41,8 @@ function wordGroups(state, first, after, font) {
       continue;
     }
     const text = plain(label);
-    const piece = { tokens: [token], text, width: state.measure(font, text) };
-    if (leads(label) || !groups.length) groups.push([piece]);
+    const piece = { tokens: [token], text, width: state.measure(font, text), special: isSpecial(state, token) };
+    if (leads(label) || !groups.length || piece.special || groups.at(-1)[0].special) groups.push([piece]);
     else groups.at(-1).push(piece);
   }
   return groups;

@@ -102,7 +102,7 @@ PAINTERS.attention = (() => {
       if (box === own) return { bold: true, ground: tint(theme.accent, theme.card, 0.16), edge: theme.accent };
       const ahead = box.tokens[0] > token;
       const line = box.tokens.includes(state.cell.key);
-      return { color: ahead ? theme.muted : theme.ink, line, ground: shares.get(box) > 0.005 ? alpha(theme.accent, 0.04 + 0.4 * shares.get(box)) : undefined };
+      return { color: ahead || isSpecial(state, box.tokens[0]) ? theme.muted : theme.ink, line, ground: shares.get(box) > 0.005 ? alpha(theme.accent, 0.04 + 0.4 * shares.get(box)) : undefined };
     };
     drawWords(ctx, state, plan.boxes, { size: plan.size, look });
     nameShares(ctx, state, shares);
