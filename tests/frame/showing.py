@@ -70,7 +70,9 @@ def noting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shown]]:
 
     monkeypatch.setattr(figure, "show", shown)
     monkeypatch.setattr(layout, "first_figure", lambda page, draw, **rest: body(page, within("hero", draw), **rest))
-    monkeypatch.setattr(layout, "section_of", lambda page, key, draw: section_of(page, key, within(key, draw)))
+    monkeypatch.setattr(
+        layout, "section_of", lambda page, key, draw, **rest: section_of(page, key, within(key, draw), **rest)
+    )
     monkeypatch.setattr(
         layout,
         "under_the_hood",

@@ -65,18 +65,22 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
     choices(stage, "transformer", layer=layers[-1], head=1)
     page = run("transformer", trace)
     assert found_in(page) == [
-        ("hero", "transformer.hero", "head_matrix"), ("chapter1", "transformer.logits", "head_logits"),
-        ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.moved", "value_norm_matrix"),
+        ("hero", "transformer.hero", "attention_steps"), ("chapter1", "transformer.logits", "head_logits"),
+        ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.matrix", "head_matrix"),
+        ("chapter3", "transformer.moved", "value_norm_matrix"),
         *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
     ]  # fmt: skip
-    for key in ("hero", "logits", "moved"):
+    for key in ("hero", "logits", "matrix", "moved"):
         options = page.shown(f"transformer.{key}").options
         assert (options["layer"], options["head"]) == (layers[-1], 1)
         assert options["subtitle"] == say("viz.layer_head", layer=layers[-1], head=1)
-        assert page.follows[f"transformer.part.{key}"] == ("layer", "head")
+        assert page.follows[f"transformer.part.{'moved' if key == 'matrix' else key}"] == ("layer", "head")
     bar = page.around["bar"][1]
     assert bar["layers"].options == layers and bar["layers"].shown == layers[-1] and bar["place"]() == (layers[-1], 1)
-    assert page.around["cost"][0] == ("transformer", len(trace.tokens)) and page.around["first"] == {"traces": [trace]}
+    assert page.around["cost"][0] == ("transformer", len(trace.tokens)) and page.around["first"] == {
+        "traces": [trace],
+        "wide": True,
+    }
     assert page.around["next_word"][0] == ("transformer", [trace])
     bar["pickers"]()
     pickers = {call.options["key"]: call.args[1] for call in stage.found("segmented_control")}

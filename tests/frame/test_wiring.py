@@ -24,8 +24,10 @@ from viz.charts import curves
 from viz.figure import Figure, registered_as
 from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
+from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 from viz.trace import attention, channels, decay, matrix, overview, routing, state
+from viz.trace.attention_steps import attention_steps
 from viz.trace.next_word import next_word
 from viz.trace.reading import reading
 
@@ -88,10 +90,11 @@ def following(page: str) -> Row:
 def transformer(layer: int, head: int) -> list[Row]:
     words = head_words(layer, head)
     return [
-        ("hero", "transformer.hero", "head_matrix", of_head(attention.head_matrix, layer, head), words),
+        ("hero", "transformer.hero", "attention_steps", of_head(attention_steps, layer, head), words),
         following("transformer"),
         ("chapter1", "transformer.logits", "head_logits", of_head(attention.head_logits, layer, head), words),
         ("chapter2", "transformer.mosaic", "head_mosaic", of_text(attention.head_mosaic), None),
+        ("chapter3", "transformer.matrix", "head_matrix", of_head(attention.head_matrix, layer, head), words),
         ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
          words),
         *shared("transformer"),
@@ -157,7 +160,7 @@ def assert_same_picture(found: Figure, expected: Figure) -> None:
     for name, array in expected.data.items():
         assert found.data[name].dims == array.dims
         np.testing.assert_array_equal(found.data[name].values, array.values, err_msg=f"{found.id}: {name}")
-    if isinstance(expected.body, CanvasSpec | HeroSpec | Ranking):
+    if isinstance(expected.body, CanvasSpec | HeroSpec | MechanismSpec | Ranking):
         assert type(found.body) is type(expected.body)
         assert found.body.payload() == expected.body.payload()
     else:
