@@ -144,7 +144,7 @@ def test_a_chosen_token_changes_the_entry_of_history_that_is_there(server, visit
     seen = visit(address(server.url, "transformer"))
     settled(seen.page)
     entries = seen.page.evaluate("history.length")
-    stage = seen.page.locator(".st-key-transformer-hero-canvas canvas.base").first
+    stage = seen.page.locator(".st-key-transformer-logits-canvas canvas.base").first
     stage.click(position={"x": 200, "y": 60})
     seen.page.wait_for_url("**token=**", timeout=LOOK_MS)
     assert seen.page.evaluate("history.length") == entries

@@ -24,7 +24,7 @@ DRAWN = "[class*='st-key-card-'] :is(canvas, table, [data-testid='stVegaLiteChar
 HERO, LISTS, MAP, CHART = (
     ("overview", "overview.reading", "reading"),
     ("transformer", "transformer.next_word", "next_word"),
-    ("transformer", "transformer.hero", "head_matrix"),
+    ("transformer", "transformer.matrix", "head_matrix"),
     ("rwkv", "rwkv.decay", "decay_curves"),
 )
 PIXELS = """async (address) => {

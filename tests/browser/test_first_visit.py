@@ -241,9 +241,9 @@ def test_an_outline_stands_in_the_place_of_a_picture_until_it_is_drawn(server, c
         held.append(route)
 
     page: Page = cold_page
-    page.route("**/assets/script/canvas.js*", hold)
+    page.route("**/assets/script/mechanism.js*", hold)
     page.goto(f"{server.url}/transformer")
-    place = page.locator(".st-key-transformer-hero-canvas")
+    place = page.locator(".st-key-transformer-hero-mechanism")
     place.wait_for(timeout=LOOK_MS)
     page.wait_for_function("document.querySelectorAll(\"[class*='-canvas'].stElementContainer\").length > 2")
     outlined = "one => getComputedStyle(one, '::after').content !== 'none'"

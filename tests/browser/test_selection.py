@@ -10,7 +10,7 @@ LEARN = tuple(page.key for page in site.PAGES if page.section == "learn")
 LAYER_LIMIT = 80 * 1024  # bytes
 TEXT = "Once upon a time a fox lived"
 LONG = "%20".join(["One morning the dog ran away and the girl was very sad."] * 7)
-ZOOMED = ("hero", "logits", "mosaic", "moved")
+ZOOMED = ("matrix", "logits", "mosaic", "moved")
 LOOK_MS = 60_000
 
 PICTURES = """() => [...document.querySelectorAll(".stApp [class*='st-key-card-']")].map((card) => {
@@ -145,7 +145,7 @@ def test_a_range_of_a_long_text_is_that_of_every_figure_without_the_server(serve
     calm(visited)
     visited.frames.clear()
     before = pictures(page)
-    page.locator(".st-key-card-transformer-hero .zoom .in").click()
+    page.locator(".st-key-card-transformer-logits .zoom .in").click()
     told = [page.locator(f".st-key-card-transformer-{name} .zoom .range").inner_text() for name in ZOOMED]
     assert len(set(told)) == 1
     assert len(page.evaluate("window.contextscope.selection.get().range")) == 2

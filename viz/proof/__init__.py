@@ -15,7 +15,19 @@ from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
-from viz.proof import attention, attention_steps, decay, layers, lens, next_word, reading, routing, state, state_path
+from viz.proof import (
+    attention,
+    attention_steps,
+    decay,
+    kv_cache,
+    layers,
+    lens,
+    next_word,
+    reading,
+    routing,
+    state,
+    state_path,
+)
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -25,6 +37,7 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
     {
         "head_matrix": ("rebuilds", attention.head_matrix),
         "attention_steps": ("rebuilds", attention_steps.attention_steps),
+        "kv_cache": ("recomputed", kv_cache.kv_cache),
         "head_logits": ("recomputed", attention.head_logits),
         "value_norm_matrix": ("rebuilds", attention.value_norm_matrix),
         "head_mosaic": ("rebuilds", attention.head_mosaic),

@@ -26,6 +26,7 @@ def mechanism_of(
     own: Mapping[str, str],
     selected: int | None = None,
     on: bool = False,
+    first: int = 0,
     wide: bool = True,
 ) -> MechanismSpec:
     """Build the spec of a mechanism over a trace's tokens. own: the words that the painter writes, beside words()."""
@@ -46,6 +47,7 @@ def mechanism_of(
         reading=reading_of(trace),
         selected=selected if selected is not None and 0 <= selected < count else None,
         on=on,
+        first=first,
         wide=wide,
     )
 

@@ -22,6 +22,7 @@ from viz.trace.attention import (
     value_norm_matrix,
 )
 from viz.trace.attention_steps import attention_steps
+from viz.trace.kv_cache import kv_cache
 
 PAGE = "transformer"
 
@@ -91,6 +92,11 @@ def moved_panels(heads: Heads) -> None:
     )
 
 
+def cache_of(trace: ModelTrace) -> None:
+    """Draw what the cache of keys and values holds after each token."""
+    parts.figure(f"{PAGE}.part.kv_cache", lambda: panel(kv_cache, trace, key=f"{PAGE}.kv_cache"), on=())
+
+
 def all_heads(trace: ModelTrace) -> None:
     """Draw every head as a tile; a click chooses it for the whole page, and the browser outlines it."""
     parts.figure(f"{PAGE}.part.mosaic", lambda: mosaic_panel(trace), on=())
@@ -133,6 +139,7 @@ if found is not None:
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, heads, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: read_and_moved(heads), wide=True)
+    layout.section_of(PAGE, "cache", lambda: cache_of(reading))
     further: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
         further += [

@@ -9,7 +9,7 @@ function drawArc(ctx, from, to, { width, color, lift = 0.5 }) {
   ctx.lineCap = "round";
   ctx.beginPath();
   if (from === to) {
-    const r = Math.min(9, from.height * 0.24);
+    const r = Math.min(14, from.height * 0.24);
     ctx.moveTo(x1 - r * 0.7, top(from));
     ctx.bezierCurveTo(x1 - 2 * r, top(from) - 2 * r, x1 + 2 * r, top(from) - 2 * r, x1 + r * 0.7, top(from));
   } else if (from.line === to.line) {

@@ -28,6 +28,27 @@ function shareOf(state, name, value, at = []) {
   return text;
 }
 
+// Write a whole number in full.
+function wholeOf(state, name, value, at = []) {
+  const text = value.toLocaleString("en");
+  state.told.push({ name, at, text });
+  return text;
+}
+
+// Write bytes in the largest binary unit in which they are at least 1, in three digits, as models/units.py does.
+function bytesOf(state, name, value, at = []) {
+  const text = inBytes(value);
+  state.told.push({ name, at, text, value });
+  return text;
+}
+
+function inBytes(value) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const rounded = (scaled) => (scaled >= 100 ? Math.round(scaled) : Number(scaled.toPrecision(DIGITS)));
+  const power = Math.max(0, units.findLastIndex((_, n) => rounded(value / 1024 ** n) >= 1));
+  return `${rounded(value / 1024 ** power).toLocaleString("en")} ${units[power]}`;
+}
+
 // Numbers of one row or column of a plane: rowOf(state, "key", [3], d) is key[3, 0..d-1].
 const rowOf = (state, plane, at, count) => Array.from({ length: count }, (_, n) => state.value(plane, ...at, n));
 

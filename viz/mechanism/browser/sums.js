@@ -3,6 +3,8 @@
 //   {plane, at, digits}             a number of the payload
 //   {name, value, at, digits}       a number that follows from several
 //   {share, value, at}              the same as per cent
+//   {bytes, value, at}              the same in KiB, MiB, ...
+//   {whole, value, at}              the same as a whole number
 //   {word: token}                   a word of the text
 //   {strong: piece}                 the result of the line
 // A number keeps where it comes from as data-plane or data-name and data-at.
@@ -25,10 +27,12 @@ function writePiece(state, piece, node) {
     element("span", "word", node).textContent = plain(state.labels[piece.word]);
     return;
   }
-  const { plane, name = piece.share, at = [], digits, value } = piece;
+  const { plane, name = piece.share ?? piece.bytes ?? piece.whole, at = [], digits, value } = piece;
   const number = element("span", "number", node);
   if (plane) number.textContent = numeral(state, plane, at, digits);
   else if (piece.share) number.textContent = shareOf(state, name, value, at);
+  else if (piece.bytes) number.textContent = bytesOf(state, name, value, at);
+  else if (piece.whole) number.textContent = wholeOf(state, name, value, at);
   else number.textContent = computed(state, name, value, at, digits);
   number.dataset[plane ? "plane" : "name"] = plane ?? name;
   number.dataset.at = at.join(",");
