@@ -147,8 +147,20 @@ def resolve(name: str) -> Source:
 def _of_files(named: ResolvedName) -> Source:
     """Read the configuration of a folder, or of the hub, from which it alone is fetched."""
     here = named.folder
+    if here is not None and configuration.is_gguf(here):
+        return _of_gguf(named, here)
     config = configuration.read(here or hub.config_folder(named.hub_id or named.name), name=named.name)
     return Source(named.name, named.origin, config, folder=here)
+
+
+def _of_gguf(named: ResolvedName, path: Path) -> Source:
+    """Read the header of a GGUF file, and say how its weights are stored."""
+    from models.sources import gguf_file  # imports torch, which no other source needs
+
+    how = gguf_file.quantisation(path, name=named.name)
+    kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in how.types.items())
+    note = f"the weights are stored with {how.bits:.3g} bits each on average ({kinds}), {how.total_bytes:,} bytes"
+    return Source(named.name, named.origin, gguf_file.fields(path, name=named.name), (note,))
 
 
 def _stored_dtype(config: Mapping[str, Any], weights: stored.Stored | None) -> str | None:

@@ -14,7 +14,7 @@ from models.counting import accounting
 from models.errors import SourceError
 from models.operators import backends, binding
 from models.records.trace import ModelTrace, TokenLens
-from models.sources import downloadable, resolve, weights
+from models.sources import configuration, downloadable, gguf_file, resolve, weights
 from models.tracing import recorder  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
@@ -89,7 +89,7 @@ def weight_bytes(source: str) -> int:
 
 def is_here(source: str) -> bool:
     """Return whether a source lies on this machine: bundled, a folder, or complete in the hub's cache."""
-    return Path(weights.locate(source)).is_dir()
+    return Path(weights.locate(source)).exists()
 
 
 def is_documented(name: str) -> bool:
@@ -98,13 +98,13 @@ def is_documented(name: str) -> bool:
 
 
 def checked(folder: str, *, architecture: str) -> str:
-    """Return the full path of a local folder that holds a model of an architecture; reads no weights.
+    """Return the full path of a local folder or GGUF file that holds a model of an architecture; reads no weights.
 
-    Raises SourceError: for what is no folder, or no model in transformers format, or a model of another family.
+    Raises SourceError: for what is neither, or no model in transformers format, or a model of another family.
     """
     try:
         place = Path(folder.strip()).expanduser()
-        if not folder.strip() or not place.is_dir():
+        if not folder.strip() or not (place.is_dir() or configuration.is_gguf(place)):
             raise FileNotFoundError(folder)
         path = str(place.resolve())
     except (OSError, ValueError, RuntimeError) as error:  # absent, forbidden; a NUL, an over-long name, an unknown user
@@ -126,9 +126,17 @@ def checked(folder: str, *, architecture: str) -> str:
     return path
 
 
+def quantisation(source: str) -> gguf_file.Quantisation | None:
+    """Return how the weights of a GGUF file are stored; None for a source in transformers format."""
+    place = weights.locate(source)
+    return gguf_file.quantisation(Path(place), name=source) if configuration.is_gguf(place) else None
+
+
 def modified_at(source: str) -> float:
     """Return when the files of a bundled name or folder were last written, 0 where there are none."""
     place = Path(weights.locate(source))
+    if place.is_file():
+        return place.stat().st_mtime
     files = [
         path
         for pattern in ("config.json", "card.json", "tokenizer*.json", "*.safetensors")

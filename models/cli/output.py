@@ -13,7 +13,7 @@ from typing import Any
 from models import units
 from models.errors import SettingError
 
-SOURCES = "a bundled name, a catalogue id, a folder with a config.json, a hub id like owner/name, or its https address"
+SOURCES = "a bundled name, a catalogue id, a folder with a config.json or a GGUF file, or a hub id or its https address"
 
 
 def print_json(value: Any) -> None:

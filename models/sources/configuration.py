@@ -11,6 +11,7 @@ from models.errors import SourceError
 
 NAME = "config.json"
 MOST_BYTES = 2**20
+GGUF = ".gguf"
 # What a configuration may say about code and files that are to be used with it: never followed, so taken out.
 IGNORED = frozenset(
     {"attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation",
@@ -21,6 +22,12 @@ QUANTISED = ("quantization_config", "compression_config")
 _ADAPTER = "adapter_config.json"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _READ_ALONE = (".json", ".safetensors", ".model", ".txt", ".jinja")  # files that a loader opens by their name
+
+
+def is_gguf(place: str | Path) -> bool:
+    """Return whether a path is that of a GGUF file, which has its configuration in its header."""
+    path = Path(place)
+    return path.suffix.lower() == GGUF and path.is_file()
 
 
 def read(folder: Path, *, name: str) -> dict[str, Any]:
@@ -129,11 +136,14 @@ def _refuse_untyped(config: Mapping[str, Any], name: str) -> NoReturn:
 
 def _refuse_format(files: Iterable[str], name: str) -> NoReturn:
     formats = {
-        "GGUF": lambda file: file.endswith(".gguf"),
+        "GGUF": lambda file: file.endswith(GGUF),
         "consolidated": lambda file: file.startswith("consolidated.") or file == "params.json",
     }
     for kind, made in formats.items():
         if found := next(filter(made, files), None):
+            if kind == "GGUF":
+                message = f"{name} holds {found} and no {NAME}: name the file itself, {name}/{found}"
+                raise SourceError("errors.gguf_in_folder", message, source=name, file=found)
             message = f"{name} holds {found} ({kind} format) and no {NAME}: take the same model in transformers format"
             raise SourceError("errors.other_format", message, source=name, file=found, kind=kind)
     message = f"the folder {name!r} has no {NAME}: choose a folder in transformers format"

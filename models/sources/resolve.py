@@ -1,7 +1,7 @@
 """Find the model that a name means. One rule for every command and page; asks no network. Imports no torch.
 
-In this order: a name of the size ladder, a bundled model, an id of the catalogue, an offered model, a folder, a hub id
-or its https address. A folder that is called like one of the first is named by its path: ./gpt2.
+In this order: a name of the size ladder, a bundled model, an id of the catalogue, an offered model, a folder or a GGUF
+file, a hub id or its https address. A folder that is called like one of the first is named by its path: ./gpt2.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,8 @@ _NO_MODELS = frozenset({"datasets", "spaces", "docs", "papers", "collections", "
 class ResolvedName:
     """What a name means. name: as it is called here, an address as its hub id.
 
-    origin: "ladder", "bundled", "catalogue", "offered", "folder" or "hub". path: of a bundled model or a folder.
+    origin: "ladder", "bundled", "catalogue", "offered", "folder" or "hub". path: of a bundled model, a folder or a GGUF
+    file, which counts as a folder.
     hub_id: its repository in transformers format, None where it has none. entry: the catalogue's.
     """
 
@@ -121,7 +122,7 @@ def _published(name: str) -> ResolvedName | None:
 def _folder(text: str) -> Path | None:
     try:
         found = Path(text).expanduser()
-        return found if found.is_dir() else None
+        return found if found.is_dir() or configuration.is_gguf(found) else None
     except (OSError, ValueError, RuntimeError):  # an over-long name, a NUL, an unknown user: no folder
         return None
 
@@ -172,9 +173,6 @@ def _refuse(text: str) -> NoReturn:
         is_file, is_path = False, text.startswith(("/", "./", "../", "~"))
     if is_file:
         message = f"{shown} is a file: name the folder that holds it"
-        if text.lower().endswith(".gguf"):
-            message = f"{shown} is a GGUF file, which is not read here: take the model in transformers format"
-            raise SourceError("errors.gguf", message, source=shown)
         raise SourceError("errors.source_file", message, source=shown)
     if is_path:
         raise SourceError("errors.no_folder", f"there is no folder {shown} on this machine", source=shown)

@@ -21,7 +21,7 @@ from models import panics
 from models.counting import accounting
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.operators.backends import ATTENTION
-from models.sources import catalogue, configuration, hub, resolve, stored
+from models.sources import catalogue, configuration, gguf_file, hub, resolve, stored
 from models.sources.resolve import CHECKPOINTS  # noqa: F401  # named here by those who read weights
 
 DEVICE_VARIABLE = "CONTEXTSCOPE_DEVICE"
@@ -43,7 +43,8 @@ def read_config(source: str) -> PretrainedConfig:
     Its fields are checked before transformers builds anything from them; those that name code or files are left out.
     """
     folder = _config_folder(source)
-    fields = configuration.read(folder, name=source)
+    read = gguf_file.fields if configuration.is_gguf(folder) else configuration.read
+    fields = read(folder, name=source)
     accounting.shape_of(fields, source=source)
     configuration.refuse_quantised(fields, name=source)
     try:
@@ -54,7 +55,7 @@ def read_config(source: str) -> PretrainedConfig:
 
 
 def _config_folder(source: str) -> Path:
-    """Return the folder of a source's config.json, which for a hub id alone may have to be fetched."""
+    """Return the GGUF file of a source, or the folder of its config.json, which a hub id alone may have to fetch."""
     named = resolve.resolve(source)
     if named.entry is not None and catalogue.uncounted(named.entry):
         catalogue.config_of(named.entry)  # raises: no adapter takes it, so nothing is fetched for it
@@ -68,12 +69,18 @@ def read_model(source: str, *, device: str, dtype: str, attends: bool) -> PreTra
     attends: whether the model has attention layers, which are then bound to the observable implementation.
     """
     place = locate(source)
-    if Path(place).is_dir():
+    if Path(place).exists():
         check_weights(place, name=source)
     options: dict[str, Any] = {"dtype": _dtype(dtype), "use_safetensors": True, "trust_remote_code": False}
     config = read_config(source)
     if attends:
         options["attn_implementation"] = ATTENTION
+    if configuration.is_gguf(place):
+        attending = {key: value for key, value in options.items() if key == "attn_implementation"}
+        made: Any = gguf_file.model(Path(place), config, name=source, **attending)
+        _check_finite(source, made)
+        whole: PreTrainedModel = made.to(_device(device), _dtype(dtype)).eval().requires_grad_(False)
+        return whole
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(place, config=config, output_loading_info=True, **options)
     except Exception as error:
@@ -87,7 +94,11 @@ def read_model(source: str, *, device: str, dtype: str, attends: bool) -> PreTra
 def read_tokenizer(source: str) -> PreTrainedTokenizerBase | None:
     """Read the fast tokenizer of a source; None when it has none."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(locate(source), trust_remote_code=False, use_fast=True)
+        place = locate(source)
+        if configuration.is_gguf(place):
+            tokenizer = gguf_file.tokenizer(Path(place))
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False, use_fast=True)
     except BaseException as error:  # no tokenizer, one that needs foreign code, or one on which the Rust code panics
         if isinstance(error, Exception) or panics.is_panic(error):
             return None
@@ -102,7 +113,10 @@ def preferred_device() -> str:
 
 
 def check_weights(folder: str, *, name: str | None = None) -> None:
-    """Raise SourceError, naming the folder or the name given, unless a folder has its weights whole, as safetensors."""
+    """Raise SourceError, naming the folder or the name given, unless its weights are whole, as safetensors or GGUF."""
+    if configuration.is_gguf(folder):
+        gguf_file.quantisation(Path(folder), name=folder if name is None else name)
+        return
     stored.weights(Path(folder), name=folder if name is None else name)
 
 
@@ -120,6 +134,11 @@ def _check_complete(source: str, model: PreTrainedModel, found: Mapping[str, Any
             f"{source!r} lacks {len(missing)} of its weights, the first {missing[0]}: they belong to another model"
         )
         raise SourceError("errors.weights_missing", message, source=source, count=len(missing), first=missing[0])
+    _check_finite(source, model)
+
+
+def _check_finite(source: str, model: PreTrainedModel) -> None:
+    """Raise SourceError where weights are no numbers."""
     broken = next((name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()), None)
     if broken is not None:
         message = f"{source!r}: {broken} has entries that are no numbers"

@@ -25,6 +25,7 @@ from viz import proof
 from viz.figure import Figure
 
 if TYPE_CHECKING:
+    from models.sources.gguf_file import Quantisation
     from models.tracing.adapter import WithoutWeights
     from models.tracing.fitting import Fit
 
@@ -276,6 +277,18 @@ def architectures() -> dict[str, str]:
 def structure(source: str) -> dict[str, Any]:
     """Return what a model's card measured of its structure on held-out text; empty where it has no such card."""
     return _structure(source, _stamp(source))
+
+
+def quantisation(source: str) -> "Quantisation | None":
+    """Return how the weights of a GGUF file are stored; None for any other model."""
+    return _quantisation(source, _stamp(source))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _quantisation(source: str, stamp: Any) -> "Quantisation | None":  # noqa: ARG001  # the stamp is part of the key
+    from models import registry
+
+    return registry.quantisation(source)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

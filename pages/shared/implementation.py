@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import html
+from pages.shared import cache, html, notices
 from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import i18n, language
@@ -22,6 +23,19 @@ def what_ran(page: str, traces: Sequence[ModelTrace]) -> None:
     with st.popover(t("ran.title"), type="tertiary", icon=":material/memory:", key=f"{page}.ran"):
         html.show(_table(trace, named=len(traces) > 1) for trace in traces)
         st.caption(t("ran.packages"))
+    for trace in traces:
+        _rounded(trace)
+
+
+def _rounded(trace: ModelTrace) -> None:
+    """Say of a model whose weights were stored rounded how far, and that the figures are of the rounded one."""
+    if trace.checkpoint in cache.bundled():
+        return
+    found = cache.quantisation(trace.checkpoint)
+    if found is not None and found.quantised:
+        kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in found.types.items())
+        name = notices.plain(PurePath(trace.checkpoint).name)
+        st.caption(t("ran.quantised", name=name, bits=f"{found.bits:.2g}", kinds=kinds))
 
 
 def implementation(label: str) -> str:

@@ -111,7 +111,7 @@ LOADED = [
             "adapter (LoRA) of 'a/b'", "merge"),
     damaged("I9 an adapter that is no JSON", lambda f: content(f, "adapter_config.json", b"{"),
             "adapter (LoRA) of another model"),
-    damaged("I9 a GGUF file", lambda f: renamed(f, "model-Q4.gguf", config=False), "model-Q4.gguf", "GGUF"),
+    damaged("I9 a GGUF file", lambda f: renamed(f, "model-Q4.gguf", config=False), "model-Q4.gguf", "name the file"),
     damaged("I9 half a file", lambda f: cut(f, 0.5), "model.safetensors is cut short", "bytes are here"),
     damaged("I9 a file cut in its header", lambda f: cut(f, 0.0001), "model.safetensors is cut short"),
     damaged("I9 an empty file", lambda f: cut(f, 0.0), "model.safetensors is not a safetensors file"),
