@@ -202,6 +202,17 @@ def test_the_width_of_a_figure_follows_the_style_sheet(width: int, shown: int) -
 
 
 @pytest.mark.parametrize(
+    ("width", "whole", "half"), [(390, 324, 324), (640, 574, 574), (780, 682, 308), (1280, 1150, 542)]
+)
+def test_a_picture_of_a_whole_and_of_half_a_row_follow_the_style_sheet(width: int, whole: int, half: int) -> None:
+    assert viewport.row_width(width) == whole
+    beside = viewport.figure_width(width)
+    with viewport.halved():
+        assert viewport.figure_width(width) == half
+    assert viewport.figure_width(width) == beside
+
+
+@pytest.mark.parametrize(
     ("told", "known"), [("390", 390), ("", 1280), ("x", 1280), ("99999", 8192), ("1", 240), ("٣٩٠", 1280)]
 )
 def test_the_width_of_a_window_is_told_by_a_cookie(stage: Stage, monkeypatch, told: str, known: int) -> None:

@@ -67,7 +67,7 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
     assert found_in(page) == [
         ("hero", "transformer.hero", "attention_steps"), ("chapter1", "transformer.logits", "head_logits"),
         ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.matrix", "head_matrix"),
-        ("chapter3", "transformer.moved", "value_norm_matrix"),
+        ("chapter3", "transformer.moved", "value_norm_matrix"), ("cache", "transformer.kv_cache", "kv_cache"),
         *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
     ]  # fmt: skip
     for key in ("hero", "logits", "matrix", "moved"):
@@ -75,6 +75,10 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
         assert (options["layer"], options["head"]) == (layers[-1], 1)
         assert options["subtitle"] == say("viz.layer_head", layer=layers[-1], head=1)
         assert page.follows[f"transformer.part.{'moved' if key == 'matrix' else key}"] == ("layer", "head")
+    assert [page.shown(f"transformer.{key}").options["hide_first"] for key in ("matrix", "moved")] == [False, False]
+    stage.session_state["transformer.hide_first"] = True
+    hidden = run("transformer", trace)
+    assert [hidden.shown(f"transformer.{key}").options["hide_first"] for key in ("matrix", "moved")] == [True, True]
     bar = page.around["bar"][1]
     assert bar["layers"].options == layers and bar["layers"].shown == layers[-1] and bar["place"]() == (layers[-1], 1)
     assert page.around["cost"][0] == ("transformer", len(trace.tokens)) and page.around["first"] == {

@@ -28,6 +28,7 @@ from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 from viz.trace import attention, channels, decay, matrix, overview, routing, state
 from viz.trace.attention_steps import attention_steps
+from viz.trace.kv_cache import kv_cache
 from viz.trace.next_word import next_word
 from viz.trace.reading import reading
 
@@ -97,6 +98,7 @@ def transformer(layer: int, head: int) -> list[Row]:
         ("chapter3", "transformer.matrix", "head_matrix", of_head(attention.head_matrix, layer, head), words),
         ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
          words),
+        ("cache", "transformer.kv_cache", "kv_cache", of_text(kv_cache), None),
         *shared("transformer"),
     ]  # fmt: skip
 

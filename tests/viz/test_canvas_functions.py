@@ -14,7 +14,7 @@ from viz.canvas.payload import Planes, encode
 
 CHROMIUM = Path("/usr/bin/chromium")
 NAMES = ["place", "imageOf", "layout", "readout", "drawLiveBars", "cellAt", "choose", "moved", "fit", "newSelection",
-         "ranksOf", "landmarks", "decode", "shown"]  # fmt: skip
+         "ranksOf", "landmarks", "decode", "shown", "shortened"]  # fmt: skip
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium")]
 
 # A view without a picture: the header of a test, planes of numbers, and type that is 10 px wide per character.
@@ -403,6 +403,22 @@ def test_arrow_keys_walk_from_tokens_to_blocks_and_back(call, at, step, wanted):
 def test_a_text_is_shortened_by_whole_signs(call, text, room, wanted):
     measured = "const ctx = { measureText: (text) => ({ width: 10 * text.length }) };"
     assert call(f"{measured} return f.fit(ctx, text, room)", text=text, room=room) == wanted
+
+
+@pytest.mark.parametrize(
+    ("room", "gap", "wanted"),
+    [
+        (80, 6, [f"layer {n}" for n in range(8, 12)]),  # 70 or 80 px wide
+        (79, 6, ["8", "9", "10", "11"]),
+        (17, 6, ["8", "9", "10", "11"]),  # 22 px for a number and 2 px of air
+        (14, 6, ["8", "", "10", ""]),
+        (4, 6, ["8", "", "", "11"]),
+    ],
+)
+def test_names_above_columns_never_touch(call, room, gap, wanted):
+    measured = "const ctx = { measureText: (text) => ({ width: 10 * text.length }) };"
+    labels = [f"layer {n}" for n in range(8, 12)]
+    assert call(f"{measured} return f.shortened(ctx, labels, room, gap)", labels=labels, room=room, gap=gap) == wanted
 
 
 # --- the bytes -----------------------------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 function drawTiles(view, ctx) {
   const { grid, theme } = view.header;
   const { plan } = view;
-  const { columns, size, head, foot, top } = plan.tiles;
+  const { columns, size, gap, head, foot, top } = plan.tiles;
   ctx.textBaseline = "middle";
   ctx.font = plan.fonts.number;
   ctx.fillStyle = theme.muted;
   ctx.textAlign = "center";
-  shortened(ctx, grid.tile_column_labels, size).forEach((label, i) => ctx.fillText(label, tileBox(plan, i).x + size / 2, plan.gridY + top - 11));
+  shortened(ctx, grid.tile_column_labels, size, gap).forEach((label, i) => ctx.fillText(label, tileBox(plan, i).x + size / 2, plan.gridY + top - 11));
   ctx.textAlign = "left";
   grid.tile_row_labels.forEach((label, i) => ctx.fillText(label, 0, tileBox(plan, i * columns).y + size / 2));
   const shown = shownTile(view);
@@ -31,10 +31,14 @@ function drawTiles(view, ctx) {
   });
 }
 
-// Names above columns: only their numbers where one of them would run into the next.
-function shortened(ctx, labels, room) {
-  const apart = labels.every((label) => ctx.measureText(label).width <= room);
-  return apart ? labels : labels.map((label) => /\d+/.exec(label)?.[0] ?? fit(ctx, label, room));
+// Names above columns, room pixels each and gap pixels between: only their numbers where one of them would run into the
+// next, and where numbers would too, every second, third, ... of them.
+function shortened(ctx, labels, room, gap = 0) {
+  const widest = (texts) => Math.max(0, ...texts.map((text) => ctx.measureText(text).width));
+  if (widest(labels) <= room) return labels;
+  const numbers = labels.map((label) => /\d+/.exec(label)?.[0] ?? fit(ctx, label, room));
+  const every = Math.max(1, Math.ceil((widest(numbers) + 2) / (room + gap)));
+  return numbers.map((number, i) => (i % every ? "" : number));
 }
 
 // The bar under a tile, with its number where there is room.
