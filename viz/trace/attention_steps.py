@@ -25,6 +25,7 @@ NEEDS = (
     "head_output",
 )
 STEPS = ("dot", "scale", "mask", "softmax", "values", "output")
+TITLE, SAYS = "title_", "says_"  # how the names of the words of a step begin
 WINDOW = 48  # tokens that are drawn at once at most
 SIZES = (Size(0, 870, 230), Size(560, 576, 152), Size(960, 416, 132), Size(1300, 484, 132))
 MOST = 1e-6  # by which a scale may differ from 1 / sqrt(d_head), as a share
@@ -110,8 +111,8 @@ def _steps(arrays: Mapping[str, NamedArray], scale: float, t: Translate) -> Iter
     titles = {"scale": "root" if _is_root(scale, d_head) else "factor"}
     sentences = titles | {"mask": "mask_window" if windowed else "mask"}
     for key in STEPS:
-        title = t(f"viz.attention_steps.title_{titles.get(key, key)}", scale=short(scale))
-        says = f"viz.attention_steps.says_{sentences.get(key, key)}"
+        title = t(f"viz.attention_steps.{TITLE}{titles.get(key, key)}", scale=short(scale))
+        says = f"viz.attention_steps.{SAYS}{sentences.get(key, key)}"
         yield WalkStep(key, title, template(t, says, *left.get(key, ()), d=d_head, scale=short(scale)))
 
 

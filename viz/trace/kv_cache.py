@@ -14,6 +14,7 @@ from viz.trace.mechanisms import mechanism_of
 
 SIZES = (Size(0, 300, 216), Size(560, 300, 142))
 ELEMENT = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a number
+SAYS = "says_"  # how the names of the sentences begin
 PROMPT = 0.6  # of the text: where the prompt ends until the visitor chooses a token
 
 
@@ -79,7 +80,7 @@ def _steps(options: list[int], heads: int, own: int, t: Translate) -> Iterator[W
     for count in options:
         kind = "all" if count == heads else "one" if count == 1 else "some"
         title = t("viz.kv_cache.title_own" if count == own else "viz.kv_cache.title", count=count)
-        says = template(t, f"viz.kv_cache.says_{kind}", "tokens", "bytes", "more", count=count, heads=heads)
+        says = template(t, f"viz.kv_cache.{SAYS}{kind}", "tokens", "bytes", "more", count=count, heads=heads)
         yield WalkStep(str(count), title, says)
 
 
