@@ -1,5 +1,6 @@
 """One attention head step by step: q.k, scale, mask, softmax, times V, and the output of the head."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -117,7 +118,7 @@ def _steps(arrays: Mapping[str, NamedArray], scale: float, t: Translate) -> Iter
 
 
 def _is_root(scale: float, d_head: int) -> bool:
-    return abs(scale * d_head**0.5 - 1) < MOST
+    return math.isclose(scale * d_head**0.5, 1, rel_tol=MOST)
 
 
 def _said(trace: ModelTrace, weights: Floats, layer: int, head: int, t: Translate) -> Iterator[tuple[str, str]]:

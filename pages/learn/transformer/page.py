@@ -1,7 +1,7 @@
 """Transformer: every token looks back at every other."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import streamlit as st
 
@@ -64,7 +64,7 @@ def one_head(draw: Draw, heads: Heads, at: str) -> None:
     parts.figure(f"{PAGE}.part.{at}", lambda: head_panel(draw, heads, at), on=PLACE)
 
 
-def head_panel(draw: Draw, heads: Heads, at: str, **options: bool) -> None:
+def head_panel(draw: Draw, heads: Heads, at: str, **options: Any) -> None:
     """Draw the head that the page shows."""
     layer, head = heads.shown()
     panel(
