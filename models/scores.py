@@ -1,4 +1,6 @@
-"""Score attention heads and routers by pattern: numpy only, for figures and for model cards."""
+"""Score attention heads and routers by pattern, and maps by their ranks: numpy only, for figures and model cards."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -81,3 +83,44 @@ def lifts(counts: Whole) -> Floats:
     rows, columns = counts.sum(1, keepdims=True), counts.sum(0, keepdims=True)
     expected = rows * columns / max(int(counts.sum()), 1)
     return np.asarray(np.where(expected > 0, counts / np.where(expected > 0, expected, 1), 0.0), dtype=np.float64)
+
+
+def ranks(values: Floats) -> npt.NDArray[np.float64]:
+    """Return the rank of each value, 1 for the smallest; equal values share the mean of their ranks.
+
+    >>> ranks(np.array([0.5, 0.1, 0.5])).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - (count - 1) / 2)[place], dtype=np.float64)
+
+
+def rank_correlation(x: Floats, y: Floats) -> float:
+    """Return the correlation of two rankings in [-1, 1] (Spearman 1904); nan where one of them is the same throughout.
+
+    >>> round(rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([3.0, 5.0, 4.0])), 3)
+    0.5
+    """
+    a, b = (ranks(values) - (len(values) + 1) / 2 for values in (x, y))
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else float("nan")
+
+
+LEAST_RANKED = 3  # tokens of a row that is ranked: two have one order or the other
+
+
+def row_agreement(x: Floats, y: Floats, rows: Sequence[int]) -> float:
+    """Return the mean over some rows t of the rank correlation of two maps (query, key) over the keys up to t.
+
+    Rows of fewer than LEAST_RANKED tokens, and those in which a map is the same throughout, do not count; nan where
+    none is left.
+    """
+    found = [rank_correlation(x[t, : t + 1], y[t, : t + 1]) for t in rows if t + 1 >= LEAST_RANKED]
+    known = [one for one in found if not np.isnan(one)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def recency(length: int) -> Floats:
+    """Return the map of the rule "the later, the more", (query, key): what ranks tokens without looking at them."""
+    return np.tri(length) * np.arange(1, length + 1)

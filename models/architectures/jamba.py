@@ -35,9 +35,14 @@ class JambaAdapter(Adapter):
 
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the hybrid cache, which is written into."""
-        given = {} if any(hasattr(layer, "self_attn") for layer in _layers(model)) else _without_attention(ids)
+        given = _given(model, ids)
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only), **given)
         return out.logits, out.past_key_values
+
+    def forward_embedded(self, model: PreTrainedModel, vectors: Tensor) -> Tensor:
+        """Run embeddings in place of ids."""
+        found: Tensor = model.base_model(inputs_embeds=vectors, use_cache=False, **_given(model, vectors))[0]
+        return found
 
     def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
         """List the decoder layers, each with attention or Mamba and a feed-forward."""
@@ -75,11 +80,13 @@ def _layers(model: Any) -> Iterable[Any]:
     return layers
 
 
-def _without_attention(ids: Tensor) -> dict[str, Any]:
-    """Return what transformers would ask an attention layer of the cache for: positions and masks, which no layer uses.
+def _given(model: Any, ids: Tensor) -> dict[str, Any]:
+    """Return what transformers would ask an attention layer of the cache for, where there is none: unused.
 
-    Jamba encodes no positions, and a batch without padding needs no mask in a Mamba layer.
+    It is positions and masks. Jamba encodes no positions, and a batch without padding needs no mask in a Mamba layer.
     """
+    if any(hasattr(layer, "self_attn") for layer in _layers(model)):
+        return {}
     positions = torch.arange(ids.shape[1], device=ids.device)[None]
     return {"position_ids": positions, "attention_mask": {"full_attention": None, "linear_attention": None}}
 

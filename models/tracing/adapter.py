@@ -79,6 +79,11 @@ class Adapter(ABC):
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache."""
 
+    def forward_embedded(self, model: PreTrainedModel, vectors: Tensor) -> Tensor:
+        """Run embeddings (b, l, d_model) in place of ids. Returns what the output head receives (b, l, d_model)."""
+        found: Tensor = model.base_model(inputs_embeds=vectors, use_cache=False)[0]
+        return found
+
     @abstractmethod
     def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
         """List the residual blocks in order: each receives the stream (b, l, d_model) and returns it with its part."""

@@ -1,0 +1,25 @@
+"""How much each token of a text counts for a prediction of a model, as frozen arrays. Imports no torch."""
+
+from dataclasses import dataclass
+
+from models.records.trace import NamedArray
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Influence:
+    """One number for every pair of a query token t and a token j of the text, of one model and one text.
+
+    kind: "gradient", the connectivity c_tj = |d max_v z_tv / d e_j|_2 (models.influence.gradient), or "replacement",
+    r_tj, the divergence in bits of the prediction at t with e_j replaced (models.influence.replacement).
+    values (query, key) >= 0: 0 where the key comes after the query, nan in the rows of queries that were not asked for.
+    """
+
+    kind: str
+    checkpoint: str
+    prompt: str
+    values: NamedArray
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """The queries whose rows are there, in order."""
+        return tuple(int(t) for t in range(len(self.values.values)) if self.values.values[t, 0] >= 0)
