@@ -1,6 +1,7 @@
 """Lay texts that were cut into different tokens beside each other, by the characters that each token covers."""
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 
 from models.records.trace import Alignment, Token
@@ -72,6 +73,39 @@ def align_all(prompt: str, texts: Sequence[Sequence[Token]]) -> Alignment:
             holders = [[i for i, (s, e) in enumerate(text) if s < stop and edge < e] for text in spans]
             lay((edge, stop), readable(prompt[edge:stop]), holders, max(1, *map(len, holders)))
     return Alignment(tuple(segments), tuple(map(tuple, owners)))
+
+
+CHANGE = "\u2192"  # between what stood there and what stands there now
+
+
+def align_edit(before: Sequence[Token], after: Sequence[Token]) -> Alignment:
+    """Lay a text and a changed copy of it, cut by one tokenizer, on a common axis of segments.
+
+    Tokens that both have, in order, share a segment. What was changed lies side by side, token by token, and has the
+    labels of both, before \u2192 after; where one text has nothing, its owner is -1. Characters are those of the first
+    text: what is new there covers none of them.
+    """
+    segments: list[Token] = []
+    owners: tuple[list[int], list[int]] = ([], [])
+    matcher = SequenceMatcher(None, [t.id for t in before], [t.id for t in after], autojunk=False)
+    for kind, first, last, start, stop in matcher.get_opcodes():
+        for n in range(max(last - first, stop - start)):
+            own, other = first + n if first + n < last else -1, start + n if start + n < stop else -1
+            here = before[own] if own >= 0 else None
+            edge = before[last - 1].end if last else 0
+            span = (here.start, here.end, here.piece, here.pieces) if here else (edge, edge, 1, 1)
+            label = "" if here is None else here.label
+            if kind != "equal":
+                label = f"{label}{CHANGE}{after[other].label if other >= 0 else ''}"
+            segments.append(Token(own if own >= 0 else max(last - 1, 0), here.id if here else -1, label, *span))
+            owners[0].append(own)
+            owners[1].append(other)
+    return Alignment(tuple(segments), (tuple(owners[0]), tuple(owners[1])))
+
+
+def changed(alignment: Alignment) -> tuple[bool, ...]:
+    """Tell of every segment of align_edit whether its token was changed, put in or left out."""
+    return tuple(segment.label != "" and CHANGE in segment.label for segment in alignment.segments)
 
 
 def _bounds(spans: Sequence[Sequence[Span]]) -> list[int]:

@@ -1,11 +1,11 @@
 """How much each token of a text counts for a prediction of a model, as frozen arrays. Imports no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.records.trace import NamedArray
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Influence:
     """One number for every pair of a query token t and a token j of the text, of one model and one text.
 
@@ -17,7 +17,12 @@ class Influence:
     kind: str
     checkpoint: str
     prompt: str
-    values: NamedArray
+    values: NamedArray = field(repr=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every query has its row."""
+        return len(self.known) == len(self.values.values)
 
     @property
     def known(self) -> tuple[int, ...]:

@@ -81,8 +81,10 @@ def test_the_gradient_is_that_of_finite_differences(kind: str, checkpoint_of: Lo
     """In float64 on tiny models: the slope along single directions, by reading the text twice."""
     known = checkpoint_of(f"seeded-{kind}")
     checkpoint = dataclasses.replace(known, model=copy.deepcopy(known.model).double())
+    table = checkpoint.model.get_input_embeddings().weight
+    table.copy_(torch.randn(table.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64))
     ids = ids_of(trace_of(f"seeded-{kind}", TEXT))[:7]
-    t, step = 5, 1e-6
+    t, step = 5, 1e-3  # transformers' norms are in float32, whose noise is divided by the step
     with backends.use("reference"):
         found = connectivity(checkpoint, ids, [t])[0]
         with reading(checkpoint, grad=False):
@@ -98,7 +100,7 @@ def test_the_gradient_is_that_of_finite_differences(kind: str, checkpoint_of: Lo
                     moved = torch.zeros_like(own)
                     moved[j, k] = step
                     slope[k] = (score(own + moved) - score(own - moved)) / (2 * step)
-                assert float(slope.norm()) == pytest.approx(float(found[j]), rel=1e-4, abs=1e-8), j
+                assert float(slope.norm()) == pytest.approx(float(found[j]), rel=5e-3, abs=2e-3 * float(found.max())), j
     assert found[t + 1 :].max(initial=0) == 0
 
 

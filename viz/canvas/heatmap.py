@@ -129,11 +129,13 @@ class Matrix(Heatmap):
     not fit and whole_texts is set, as for numbers. cell_names (row, column) are for the hover text alone.
     row_tokens: rows are the tokens of the strip; triangle: only the past has cells. row_ramps: the ramp of each row.
     token_notes (token, row): the small line under each row's label for each shown token, in place of rows.notes.
-    row_height, max_height: pixels at most, of a row and of all.
+    row_height, max_height: pixels at most, of a row and of all. owners: where the columns are segments of several
+    texts, the token of the first text that each segment lies in, -1 for none.
     """
 
     rows: Axis = Axis()
     columns: Axis = Axis()
+    owners: tuple[tuple[int, ...], ...] = ()
     triangle: bool = False
     row_tokens: bool = False
     row_ramps: tuple[int, ...] = ()
@@ -159,7 +161,16 @@ class Matrix(Heatmap):
         return Heatmap.header(self, planes) | {"lanes": None if self.lanes is None else self.lanes.header(planes)}
 
     def _own(self) -> dict[str, Any]:
-        names = ("triangle", "row_tokens", "row_ramps", "row_height", "max_height", "selected_row", "baseline")
+        names = (
+            "owners",
+            "triangle",
+            "row_tokens",
+            "row_ramps",
+            "row_height",
+            "max_height",
+            "selected_row",
+            "baseline",
+        )
         own = {name: getattr(self, name) for name in (*names, "texts", "whole_texts", "cell_names", "token_notes")}
         return own | _axes(self.rows, self.columns)
 
@@ -168,8 +179,10 @@ class Matrix(Heatmap):
 class Frames(Heatmap):
     """A film of maps (frame, row, column) with a slider: frame_pool tokens per frame. readout also with {frame}.
 
-    frame_highs: the end of the scale of each frame by itself, to which the reader may switch; scopes: the words of the
-    two scales and of the two switches to them, for the whole film first. A cell beyond the end of its scale gets a dot.
+    row_ramps: the ramp of each row. owners: where the columns are segments of several texts, the token of the first
+    text that each segment lies in, -1 for none; there is then a frame for each segment. frame_highs: the end of the
+    scale of each frame by itself, to which the reader may switch; scopes: the words of the two scales and of the two
+    switches to them, for the whole film first. A cell beyond the end of its scale gets a dot.
     """
 
     rows: Axis = Axis()
@@ -177,6 +190,8 @@ class Frames(Heatmap):
     frame_pool: int = 1
     row_height: float = 9
     max_height: float = 440
+    row_ramps: tuple[int, ...] = ()
+    owners: tuple[tuple[int, ...], ...] = ()
     frame_highs: Values | None = None
     scopes: tuple[str, ...] = ()
 
@@ -192,7 +207,8 @@ class Frames(Heatmap):
         return Heatmap.header(self, planes) | {"frame_highs": planes.add(self.frame_highs), "scopes": self.scopes}
 
     def _own(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("frame_pool", "row_height", "max_height")}
+        names = ("frame_pool", "row_height", "max_height", "row_ramps", "owners")
+        own = {name: getattr(self, name) for name in names}
         return own | _axes(self.rows, self.columns)
 
 

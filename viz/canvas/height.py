@@ -42,7 +42,8 @@ def _height(spec: CanvasSpec, width: int) -> int:
         widest = math.inf if spec.strip else 120.0
         cell = token * grid.pool[1] if aligned and tokens else min(widest, (width - left) / max(columns, 1))
         y += _rows(grid, cell)
-    player = 12 + _button(width) if isinstance(grid, Frames) and grid.shape[0] > 1 else 0
+    filmed = isinstance(grid, Frames) and grid.shape[0] > 1 and not (spec.strip and spec.strip.role == "columns")
+    player = 12 + _button(width) if filmed else 0
     return math.ceil(y + 1) + player + _zoom(spec.strip, token, width) + math.ceil(_foot(spec, width))
 
 

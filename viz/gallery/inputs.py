@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from models.alignment import align_edit
+from models.records.influence import Influence
 from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.recall import Accuracy
@@ -145,6 +147,32 @@ def _generation(_: Traces) -> Call:
     return (spent,), {"prompt": 128, "crossings": marks}
 
 
+def _slopes(traces: Traces) -> list[Influence]:
+    """Return a gradient for each sample trace: fixed positive numbers, zero to the future."""
+    return [
+        Influence("gradient", trace.checkpoint, trace.prompt, NamedArray(
+            np.tril(1.1 + wave(LENGTH, LENGTH, pace=2 + place)).astype(np.float32), ("query", "key")))
+        for place, trace in enumerate(traces.values())
+    ]  # fmt: skip
+
+
+def _edit(traces: Traces) -> Call:
+    """Return the sample text before and after its third token was changed."""
+    before = list(traces.values())
+    tokens = tuple(
+        dataclasses.replace(token, id=2, label="was") if token.index == 2 else token for token in before[0].tokens
+    )
+    after = [
+        dataclasses.replace(
+            trace,
+            tokens=tokens,
+            surprisal=NamedArray(np.asarray(trace.surprisal.values[::-1], np.float32), ("token",)),
+        )
+        for trace in before
+    ]
+    return ([*before, *after],), {"alignment": align_edit(before[0].tokens, tokens)}
+
+
 def _around(value: float) -> Interval:
     return Interval(value, 0.95 * value, 1.05 * value)
 
@@ -162,6 +190,8 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "prediction_error": _predictions,
         "ratios": lambda _: ((pairs(),), {}),
         "state_path": lambda traces: (([traces["mamba"], dataclasses.replace(traces["mamba"], prompt="again")],), {}),
+        "side_rows": lambda traces: ((list(traces.values()),), {"gradients": tuple(_slopes(traces))}),
+        "edit_surprisal": _edit,
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,

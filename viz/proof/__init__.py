@@ -25,6 +25,7 @@ from viz.proof import (
     next_word,
     reading,
     routing,
+    sides,
     state,
     state_path,
 )
@@ -69,6 +70,10 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "reading": ("recomputed", reading.reading),
         "next_word": ("recomputed", next_word.next_word),
         "state_path": ("recomputed", state_path.state_path),
+        "side_rows": ("recomputed", sides.side_rows),
+        "side_surprisal": ("recomputed", sides.side_surprisal),
+        "side_reach": ("recomputed", sides.side_reach),
+        "edit_surprisal": ("recomputed", sides.edit_surprisal),
     }
 )
 

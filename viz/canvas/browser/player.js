@@ -19,7 +19,7 @@ function buildPlayer(view) {
 function placeFrame(view) {
   const { grid, strip } = view.header;
   const frames = grid && grid.mode === "frames" ? grid.count : 0;
-  view.player.hidden = frames < 2;
+  view.player.hidden = frames < 2 || strip?.role === "columns"; // there the tokens above are the frames
   if (!frames) {
     view.frame = null;
     return;

@@ -42,7 +42,7 @@ function pooledWord(view, at) {
 
 function rowName(view, row, tile) {
   const { grid, strip } = view.header;
-  if (grid.owners?.length && tile !== undefined) return ownName(view, tile, row, grid.pool[0]);
+  if (grid.owner_names?.length && tile !== undefined) return ownName(view, tile, row, grid.pool[0]);
   if (grid.row_names?.length) return grid.row_names[row];
   if (grid.row_tokens || strip?.role === "rows") return spanName(view, row, grid.pool[0]);
   return grid.row_labels?.[row] ?? String(row);
@@ -50,7 +50,7 @@ function rowName(view, row, tile) {
 
 function columnName(view, column, tile) {
   const { grid, strip } = view.header;
-  if (grid.owners?.length && tile !== undefined) return ownName(view, tile, column, grid.pool[1]);
+  if (grid.owner_names?.length && tile !== undefined) return ownName(view, tile, column, grid.pool[1]);
   if (grid.column_names?.length) return grid.column_names[column];
   if (strip && strip.role !== "frames") return spanName(view, column, grid.pool[1]);
   return grid.column_labels?.[column] ?? String(column);
@@ -61,7 +61,7 @@ function members(view, tile, index, pool) {
   const { grid, strip } = view.header;
   const last = Math.min((index + 1) * pool, strip?.labels.length ?? Infinity);
   const places = Array.from({ length: Math.max(0, last - index * pool) }, (_, i) => index * pool + i);
-  const own = grid.owners?.[tile];
+  const own = grid.owner_names?.length ? grid.owners[tile] : undefined;
   return own ? [...new Set(places.map((place) => own[place]).filter((token) => token >= 0))] : places;
 }
 
