@@ -6,3 +6,4 @@
 PROMPT_TOKENS = 256
 PROMPT_CHARACTERS = 4_000  # that an address carries; some 15 for each token
 BOX_CHARACTERS = 100_000  # that the text box keeps; what is read of them is cut by tokens
+GRADIENT_TOKENS = 128  # of a text whose gradient rows are all computed; of a longer one those that are asked for

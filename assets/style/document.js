@@ -6,7 +6,7 @@
 // the pointer, as the chosen token, changes the entry that is there.
 
 const FLEETING = ["token"];
-const ABSENT = ["text", "token", "model"]; // leave the address when the visitor returns to the default
+const ABSENT = ["text", "other", "token", "model"]; // leave the address when the visitor returns to the default
 const BOX = '[class*="st-key-box-"] textarea';
 const FRAME = '[class*="st-key-box-"]';
 const EXAMPLE = '[class*="st-key-chips-"] .stButton button';

@@ -1,6 +1,6 @@
 """Input controls of the pages: the text, and the choice of layer, head and channel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import streamlit as st
@@ -79,6 +79,12 @@ def channel_picker(page: str, channels: Sequence[int], *, default: int, name: st
     return _pick(page, name, t("controls.channel"), tuple(channels), default, at)
 
 
+def choice(page: str, name: str, label: str, options: Mapping[int, str]) -> int:
+    """Offer a choice among named options, the first of them without one."""
+    codes = tuple(options)
+    return _pick(page, name, label, codes, codes[0], "", words=options.__getitem__)
+
+
 def chosen(name: str, options: Sequence[int], *, default: int) -> int:
     """Return the layer, head, channel, ... that a picker elsewhere on this page has chosen."""
     return session.current().selection(name, default=default, allowed=options)
@@ -90,7 +96,16 @@ def choose(name: str, value: int) -> None:
     parts.redraw(name)
 
 
-def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: int, at: str) -> int:
+def _pick(
+    page: str,
+    name: str,
+    label: str,
+    options: tuple[int, ...],
+    default: int,
+    at: str,
+    *,
+    words: Callable[[int], str] = str,
+) -> int:
     visit = session.current()
     value = visit.selection(name, default=default, allowed=options)
     key = f"{page}.{name}.{at}" if at else f"{page}.{name}"
@@ -105,7 +120,7 @@ def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: i
     st.session_state[key] = value
     with st.container(key=f"pick-{key}", width="content" if len(options) <= _SEGMENTS else "stretch"):
         if len(options) <= _SEGMENTS:
-            st.segmented_control(label, options, key=key, required=True, on_change=changed)
+            st.segmented_control(label, options, key=key, required=True, on_change=changed, format_func=words)
         else:
             st.select_slider(label, options, key=key, on_change=changed)
     return value

@@ -183,13 +183,13 @@ def _hood_words(page: str, name: str, part: str) -> str:
     return own[part][session.language()] if own else section(page, f"hood.{name}.{part}")
 
 
-def what_it_costs(page: str, tokens: int) -> None:
+def what_it_costs(page: str, tokens: int, *, compared: Sequence[int] = COMPARED_LENGTHS) -> None:
     """Compare the bytes that the four architectures carry at this length and at longer ones."""
     with st.container(key=f"cost-{page}"):
         st.header(t("layout.cost"), anchor=pointing.COST)
         st.markdown(section(page, "cost.text"))
         with st.container(border=True, key=f"card-{page}.cost"), notices.guarded():
-            lengths = (tokens, *(length for length in COMPARED_LENGTHS if length > tokens))
+            lengths = (tokens, *(length for length in compared if length > tokens))
             for place, length in zip(st.columns(len(lengths), gap="large"), lengths, strict=True):
                 with place:
                     html.show(html.title(t("cost.tokens", tokens=units.count(length))))

@@ -57,12 +57,13 @@ def show(
     pickers: Callable[[], object] | None = None,
     layers: Layers | None = None,
     place: Callable[[], tuple[int, int]] | None = None,
+    asks: bool = False,
 ) -> None:
     """Set the reading bar of a page over its first trace.
 
     pickers: draws the choices of the page. layers: the choice that shift with arrows walks through. place: the shown
     layer and head, of which pictures outline the tile. The server hears of a token at once only where it draws
-    for it: the place of a guess (next_word.py).
+    for it: the place of a guess (next_word.py), and the parts that follow "token" where the page asks.
     """
     session.current().reads(reading_of(trace))
 
@@ -72,16 +73,22 @@ def show(
     def told() -> dict[str, object]:
         layer, head = place() if place else (None, None)
         walks = layers is not None and len(layers.options) > 1
-        more = {"layer": layer, "head": head, "layers": walks, "asks": guesses(), "late": parts.late()}
+        heard = asks or guesses()
+        more = {"layer": layer, "head": head, "layers": walks, "asks": heard, "late": parts.late()}
         return _data(page, trace) | more
 
     with st.container(key="reading-bar"):
         follows = ("guess", "layer", "head", "channel", "router_layer", "attention_layer", "state_layer")
-        parts.part("part.reading", lambda: _bar(told(), pickers, layers, guesses=guesses()), on=follows)
+        parts.part("part.reading", lambda: _bar(told(), pickers, layers, guesses=guesses(), asks=asks), on=follows)
 
 
 def _bar(
-    data: dict[str, object], pickers: Callable[[], object] | None, layers: Layers | None, *, guesses: bool
+    data: dict[str, object],
+    pickers: Callable[[], object] | None,
+    layers: Layers | None,
+    *,
+    guesses: bool,
+    asks: bool,
 ) -> None:
     def walked() -> None:
         step = st.session_state[KEY].get("step")
@@ -91,8 +98,8 @@ def _bar(
 
     def told() -> None:
         session.current().hear()
-        if guesses:
-            parts.redraw("guess")
+        if guesses or asks:
+            parts.redraw(*(["guess"] if guesses else []), *(["token"] if asks else []))
 
     def near() -> None:
         names = st.session_state[KEY].get("near")

@@ -23,7 +23,12 @@ class Page:
     @property
     def script(self) -> Path:
         """The script that Streamlit runs."""
-        return ROOM / self.section / self.key / "page.py"
+        return ROOM / self.section / self.folder / "page.py"
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder, which is a package."""
+        return self.key.replace("-", "_")
 
     @property
     def url_path(self) -> str:
@@ -37,11 +42,13 @@ PAGES = (
     Page("mamba", "learn", first="film"),
     Page("rwkv", "learn", first="decay"),
     Page("jamba", "learn", first="ribbon"),
+    Page("side-by-side", "compare", first="rows"),
     Page("recall", "compare", first="map"),
     Page("benchmark", "compare", first=""),
 )
 KEYS = tuple(page.key for page in PAGES)
 HOME = KEYS[0]
+OF_ALL = (HOME, "side-by-side")  # pages that show the models of all architectures
 FIRST = frozenset(f"{page.key}.{page.first}" for page in PAGES if page.first)  # keys of figures
 
 

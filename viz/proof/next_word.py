@@ -1,6 +1,7 @@
 """The check of the next token: every drawn number again from the logits of the run, by sums instead of by sorting."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,31 @@ def next_word(figure: Figure, traces: Sequence[ModelTrace], choice: Choice) -> f
             _copies_error(figure, n, trace, sent),
             _lists_error(column, sent, trace, choice),
             _guess_error(column, trace, choice, n),
+            _before_error(column, planes, sent, traces, n),
         ]
     return worst(*errors)
+
+
+def _before_error(
+    column: dict[str, Any], planes: Sequence[Wide], sent: dict[str, Wide], traces: Sequence[ModelTrace], n: int
+) -> float:
+    """Compare the ranks that the first version gives the rows of another, at the tokens that match."""
+    if column["before"] is None:
+        return float(n > 0 and column["steps"] is not None)
+    rows = column["rows"]
+    told, steps = wide(planes[column["before"]]).reshape(-1, rows), column["steps"]
+    logits, labels = sent["logit"].reshape(-1, rows), sent["label"].reshape(-1, rows)
+    for row, place in enumerate(sent["places"].astype(int)):
+        if place not in steps:
+            if not np.isnan(told[row]).all():
+                return 1.0
+            continue
+        first, here = wide(traces[0].logits.values[steps.index(place)]), wide(traces[n].logits.values[place])
+        for at in np.flatnonzero(~np.isnan(labels[row])):
+            meant = np.flatnonzero(here.astype(np.float32) == np.float32(logits[row, at]))
+            if told[row, at] not in [1 + (first > first[one]).sum() for one in meant]:
+                return 1.0
+    return 0.0
 
 
 def _copies_error(figure: Figure, n: int, trace: ModelTrace, sent: dict[str, Wide]) -> float:
@@ -46,7 +70,8 @@ def _exported(figure: Figure, name: str, n: int, trace: ModelTrace) -> Wide:
     """Return what is exported of one model: a row of the array of all, or its own array."""
     if name in figure.data:
         return wide(exported(figure, name)[n])
-    return wide(exported(figure, f"{name}_{trace.architecture}")[0])
+    key = f"{name}_{n}" if f"{name}_{n}" in figure.data else f"{name}_{trace.architecture}"
+    return wide(exported(figure, key)[0])
 
 
 def _lists_error(column: dict[str, object], sent: dict[str, Wide], trace: ModelTrace, choice: Choice) -> float:

@@ -18,7 +18,8 @@ class Column:
     row; rank; logit: as the model gave it; own: its probability; scaled: the logit after the settings, nan where they
     leave it out; drawn: the probability that is drawn from. The last row of a place is the token that really came,
     nan at the end of the text. kept, mass: how many tokens may be drawn, and their share of the whole (place,).
-    guess: (label, rank, own) of the reader's guess at `at`, None without one.
+    guess: (label, rank, own) of the reader's guess at `at`, None without one. steps: for each token of the reading
+    that this is a version of, its token here; before: the rank that the first version gives the row's token.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Column:
     mass: Values
     vocabulary: int
     guess: tuple[str, int, float] | None = None
+    steps: tuple[int, ...] | None = None
+    before: Values | None = None
 
     def header(self, planes: Planes) -> dict[str, Any]:
         """Describe the column for the browser."""
@@ -51,6 +54,8 @@ class Column:
             "rows": self.label.shape[1],
             "vocabulary": self.vocabulary,
             "guess": self.guess,
+            "steps": self.steps,
+            "before": planes.add(self.before),
         } | {name: planes.add(getattr(self, name)) for name in arrays}
 
 

@@ -1,17 +1,18 @@
 """The distribution over the next token at every place of a text: the best tokens, and the one that really came."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from models.generation.distribution import PLAIN, Floats, Sampling, next_token
-from models.records.trace import ModelTrace, NamedArray
+from models.records.trace import Alignment, ModelTrace, NamedArray
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
 from viz.look.theme import Theme
 from viz.ranking import Column, Ranking
 from viz.trace.findings import guesses_finding
+from viz.trace.sides import counterparts
 
 BEST = 8  # tokens of a list
 HELD = 2**21  # logits of a trace up to which every place has a list; above, the chosen place alone
@@ -41,12 +42,16 @@ def next_word(
     top_p: float = 1.0,
     alone: bool = False,
     guesses: Sequence[int | None] = (),
+    names: Sequence[str] = (),
+    alignment: Alignment | None = None,
 ) -> Figure:
     """Draw the likeliest next tokens of each trace over its whole vocabulary, and where the token that came stands.
 
     at: the token of each trace after which the next one is asked for, the last without it; alone: no other place is
     drawn. temperature, top_k, top_p: models.generation.distribution. guesses: an id for each trace, to be told its
-    rank. Raises SettingError for settings that mean nothing.
+    rank. names: of the traces, those of their architectures without it. alignment: of traces that are versions of one
+    reading (models.alignment.align_edit, or with switches): the lists then stand at matching tokens, and each row says
+    which rank the first version gives it. Raises SettingError for settings that mean nothing.
     """
     sampling = Sampling(temperature, top_k, top_p)
     columns: list[Column] = []
@@ -55,8 +60,10 @@ def next_word(
         here = at[place] if place < len(at) and 0 <= at[place] < len(trace.tokens) else len(trace.tokens) - 1
         lists = _lists(trace, here, sampling, alone=alone)
         guess = guesses[place] if place < len(guesses) else None
-        columns.append(_column(trace, lists, here, guess, theme, t))
+        name = names[place] if names else t(f"viz.architecture.{trace.architecture}")
         drawn.append(lists)
+        column = _column(trace, lists, here, guess, name, theme)
+        columns.append(column if alignment is None else _beside(column, traces, place, lists, alignment))
     alt = t("viz.next_word.alt", count=len(traces), best=BEST)
     spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
     whole = len(drawn) == 1 and len(drawn[0].places) == len(traces[0].tokens)
@@ -101,12 +108,28 @@ def _best(z: Floats, count: int) -> list[int]:
     return [int(one) for one in among[np.argsort(-z[among], kind="stable")][:count]]
 
 
-def _column(trace: ModelTrace, lists: _Lists, here: int, guess: int | None, theme: Theme, t: Translate) -> Column:
+def _beside(column: Column, traces: Sequence[ModelTrace], text: int, lists: _Lists, alignment: Alignment) -> Column:
+    """Let a column follow the first version, and give it the ranks that this one has for its rows."""
+    steps = counterparts(alignment, text)
+    if not text:
+        return replace(column, steps=steps)
+    firsts = {own: token for token, own in reversed(list(enumerate(steps)))}
+    ranks = np.full(lists.ids.shape, np.nan)
+    for row, place in enumerate(lists.places.astype(int)):
+        if place not in firsts:
+            continue
+        z = np.asarray(traces[0].logits.values[firsts[place]], np.float64)
+        known = [n for n, one in enumerate(lists.ids[row]) if not np.isnan(one)]
+        ranks[row, known] = [1 + int((z > z[int(lists.ids[row, n])]).sum()) for n in known]
+    return replace(column, steps=steps, before=ranks)
+
+
+def _column(trace: ModelTrace, lists: _Lists, here: int, guess: int | None, name: str, theme: Theme) -> Column:
     known = np.unique(lists.ids[~np.isnan(lists.ids)]).astype(int)
     index = {int(token): n for n, token in enumerate(known)}
     label = np.array([[np.nan if np.isnan(one) else index[int(one)] for one in row] for row in lists.ids])
     return Column(
-        name=t(f"viz.architecture.{trace.architecture}"),
+        name=name,
         color=theme.color(trace.architecture),
         tokens=trace.tokens,
         at=here,
@@ -134,9 +157,10 @@ def _exported(traces: Sequence[ModelTrace], drawn: Sequence[_Lists]) -> dict[str
             name: NamedArray(np.stack([one[name][0] for one in named]), ("architecture", *dims))
             for name, (_, dims) in named[0].items()
         }
+    several = len({trace.architecture for trace in traces}) < len(traces)
     return {
-        f"{name}_{trace.architecture}": NamedArray(values[None].copy(), ("architecture", *dims))
-        for trace, one in zip(traces, named, strict=True)
+        f"{name}_{place if several else trace.architecture}": NamedArray(values[None].copy(), ("architecture", *dims))
+        for place, (trace, one) in enumerate(zip(traces, named, strict=True))
         for name, (values, dims) in one.items()
     }
 
@@ -157,7 +181,8 @@ def _words(t: Translate) -> dict[str, str]:
         "kept": ("kept", "share", "vocabulary"),
         "came": ("token", "rank", "share", "bits"),
         "guess": ("token", "rank", "share"),
+        "was": ("rank",),
     }
     told = {word: template(t, f"viz.next_word.{word}", *names) for word, names in values.items()}
-    plain = ("token", "probability", "own", "drawn", "logit", "end", "left_out", "bars")
+    plain = ("token", "probability", "own", "drawn", "logit", "end", "left_out", "bars", "new")
     return told | {word: t(f"viz.next_word.{word}") for word in plain}

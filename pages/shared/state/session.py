@@ -19,7 +19,7 @@ from pages.shared.words import language as languages
 _PREFIX = "contextscope."
 _SELECTABLE = re.compile(
     r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question"
-    r"|temperature|topk|topp|draw|length|seed)"
+    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure)"
 )
 _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
 _MODELS_LIMIT = 600  # characters of an address that may name models
@@ -29,6 +29,7 @@ TOLD = "frame.told"  # the key of the field in which the browser leaves the chos
 _TOLD = re.compile(
     r"(?P<reading>[0-9a-f]{16}):(?:(?P<token>[0-9]{1,5})(?::(?P<start>[0-9]{1,5})-(?P<end>[0-9]{1,5}))?)?"
 )
+OTHER = ("side-by-side",)  # pages that compare two texts
 _LONGS = 4  # long texts that a visit remembers
 _SHOWN = 80  # characters of an address that a note repeats
 
@@ -64,6 +65,15 @@ class Session:
         if text != self.prompt:
             _put("prompt", text)
             self.pick(None)
+
+    @property
+    def other(self) -> str:
+        """The second text of a page that compares two, "" until the visitor has changed a copy of the first."""
+        return str(_get("other", None) or "")
+
+    @other.setter
+    def other(self, text: str) -> None:
+        _put("other", text[:BOX_CHARACTERS] or None)
 
     @property
     def selected(self) -> int | None:
@@ -202,6 +212,8 @@ class Session:
             written["lang"] = self.lang
         if _get("prompt", None) is not None:
             written["text"] = self._addressed()
+        if self.other and self.page in OTHER:
+            written["other"] = self.other[:PROMPT_CHARACTERS]
         if self.selected is not None:
             written["token"] = str(self.selected)
         if models := self._written_models():
@@ -215,9 +227,9 @@ class Session:
 
     def forget(self) -> None:
         """Return to the defaults of all that the address of this page says, before the one of another time is read."""
-        for name in ("prompt", "token", "span", "lang"):
+        for name in ("prompt", "other", "token", "span", "lang"):
             _put(name, None)
-        for architecture in [name for name in self._models() if self.page in (name, site.HOME)]:
+        for architecture in [name for name in self._models() if self.page in (name, *site.OF_ALL)]:
             self.choose_model(architecture, None)
         self._selections().clear()
 
@@ -250,7 +262,7 @@ class Session:
 
     def _written_models(self) -> list[str]:
         """Write the models that this page shows as the address may carry them: a folder only by its code."""
-        shown = {name: source for name, source in self._models().items() if self.page in (name, site.HOME)}
+        shown = {name: source for name, source in self._models().items() if self.page in (name, *site.OF_ALL)}
         return [source if downloadable.find(source) else folder_code(name, source) for name, source in shown.items()]
 
     def _selections(self) -> dict[str, int]:
@@ -287,6 +299,7 @@ def _read_url(session: Session) -> None:
     session.lang = languages.understood(params.get("lang", "")) or ""
     if text := params.get("text", ""):
         session.prompt = session._longs().get(text, text)
+    session.other = params.get("other", "")
     _read_models(session, params.get("model", ""))
     named = [name for name in params if name == "token" or _SELECTABLE.fullmatch(name)]
     for name in named:

@@ -32,7 +32,7 @@ function openBoard(root) {
 // Read new bytes; each column gets its arrays under their names.
 function showBytes(board, bytes) {
   const { header, planes } = decode(bytes);
-  for (const column of header.columns) for (const name of NAMES) column[name] = planes[column[name]];
+  for (const column of header.columns) for (const name of [...NAMES, "before"]) column[name] = planes[column[name]] ?? null;
   board.header = header;
   board.shown = "";
   board.root.setAttribute("role", "group");
@@ -56,7 +56,8 @@ function drawBoard(board) {
 // The list of a column that is shown: the index into its places.
 function placeOf(column, state) {
   let token = state?.frame ?? state?.token ?? null;
-  if (token !== null && state.frame === null && state.span) token = column.spans.findIndex(([start, end]) => start < state.span[1] && state.span[0] < end);
+  if (column.steps && token !== null) token = column.steps[token] ?? -1; // a version of the reading
+  else if (token !== null && state.frame === null && state.span) token = column.spans.findIndex(([start, end]) => start < state.span[1] && state.span[0] < end);
   const wanted = column.places.indexOf(token ?? -1);
   return wanted >= 0 ? wanted : column.places.indexOf(column.at);
 }
@@ -64,7 +65,7 @@ function placeOf(column, state) {
 function drawColumn(header, column, place) {
   const { words } = header;
   const token = column.places[place];
-  const row = (n) => Object.fromEntries(["label", "rank", "logit", "own", "scaled", "drawn"].map((name) => [name, column[name][place * column.rows + n]]));
+  const row = (n) => Object.fromEntries(["label", "rank", "logit", "own", "scaled", "drawn", "before"].map((name) => [name, column[name]?.[place * column.rows + n]]));
   const all = [...Array(column.rows).keys()].map(row);
   const came = all[column.rows - 1];
   const best = all.slice(0, -1).filter((one) => !Number.isNaN(one.label));
@@ -103,6 +104,10 @@ function drawRow(header, column, one, most, came) {
   const line = make("tr", [came ? "real" : "", out ? "out" : ""].filter(Boolean).join(" "));
   const name = cell("th", column.labels[one.label]);
   name.scope = "row";
+  if (one.before !== undefined && !Number.isNaN(one.before) && one.before !== one.rank) {
+    const fresh = one.before > column.rows - 1; // it is not in the list of the first version
+    name.append(make("span", fresh ? "moved fresh" : "moved", fill(fresh ? words.new : words.was, { rank: count(one.before) })));
+  }
   const bar = cell("td", "");
   bar.className = "bar";
   const track = make("span", "track");
