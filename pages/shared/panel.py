@@ -50,7 +50,7 @@ def panel(
             return curves(drawn, trace, **options)
 
     told = _source(trace) if source is None else source
-    token = selected_or_last(trace) if drawn.each else None
+    token = selected_or_last(_traces(trace)[0]) if drawn.each else None
     figure.show(
         drawn, key=key, check=checked, compare=compare, subtitle=subtitle, source=told, picked=picked, token=token
     )

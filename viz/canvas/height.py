@@ -140,7 +140,8 @@ def _note(words: str, room: float) -> float:
 def _legend(legend: Legend, width: int) -> tuple[float, float]:
     """Return the width and the height of one legend: its name beside the scale, what the scale covers under both."""
     name = _text(legend.label, 13, _TEXT_EM)
-    scale: tuple[float, float] = (148.0, 24.0)
+    ramps = len(legend.ramp) if isinstance(legend.ramp, tuple) else 1
+    scale: tuple[float, float] = (148.0, 24.0 if ramps == 1 else 16.0 + 7 * ramps)
     if legend.ramp is None:
         swatches = [(15 + _text(words, 12, _MONO_EM), 16.5) for _, words in legend.swatches]
         scale = (sum(wide + 8 for wide, _ in swatches) - 8, 16.5)

@@ -182,7 +182,8 @@ def _words(t: Translate) -> dict[str, str]:
         "came": ("token", "rank", "share", "bits"),
         "guess": ("token", "rank", "share"),
         "was": ("rank",),
+        "new": ("rank",),
     }
     told = {word: template(t, f"viz.next_word.{word}", *names) for word, names in values.items()}
-    plain = ("token", "probability", "own", "drawn", "logit", "end", "left_out", "bars", "new")
+    plain = ("token", "probability", "own", "drawn", "logit", "end", "left_out", "bars")
     return told | {word: t(f"viz.next_word.{word}") for word in plain}

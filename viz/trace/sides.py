@@ -17,7 +17,7 @@ from viz.trace.overview import laid, row_shares
 from viz.trace.side_findings import changed_finding, nearest_finding, surprisals_finding
 from viz.trace.tokens import reading_of, words
 
-FULL_COLOUR = 0.98  # quantile of all shares from which the colour is full
+EARLY = 4  # first rows, whose shares are always near 1: the scale ends with the largest share of the others
 DIGITS = 3  # of the numbers of the rows
 ROW, BITS_ROW = 27, 30  # pixels: of a row with two lines beside it, of a row of bits
 
@@ -248,9 +248,9 @@ def _past(map_: Floats) -> Floats:
 
 
 def _full(mixing: Sequence[Floats], slopes: Sequence[Floats]) -> float:
-    """Return the share from which a colour is full: the first rows are always near 1."""
-    known = np.concatenate([_past(map_).ravel() for map_ in (*mixing, *slopes)])
-    return float(np.nanquantile(known, FULL_COLOUR))
+    """Return the share from which a colour is full: the largest after the first rows."""
+    known = [map_[min(EARLY, len(map_) - 1) :] for map_ in (*mixing, *slopes)]
+    return max(float(np.nanmax(rows, initial=0.0)) for rows in known) or 1.0
 
 
 def _written(values: Floats, *, signed: bool = False) -> tuple[tuple[str, ...], ...]:

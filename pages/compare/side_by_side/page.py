@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-
 from models.records.trace import ModelTrace
 from pages.compare.side_by_side import edits, lanes, prepared, rows
 from pages.compare.side_by_side.lanes import PAGE, Lanes
