@@ -44,7 +44,7 @@ def box(trace: ModelTrace) -> None:
 
     st.session_state[word_key] = ""
     st.session_state[copy_key] = copy_of(text)
-    with st.container(key=f"edit-{PAGE}", gap="small"):
+    with st.container(key=f"copy-{PAGE}", gap="small"):
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key=f"replace-{PAGE}"):
             lanes.reader_picker()
             st.text_input(t("sides.replace", word=notices.plain(text[start:end])), key=word_key, max_chars=LONGEST,
