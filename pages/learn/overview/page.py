@@ -7,7 +7,18 @@ import streamlit as st
 from models.alignment import align_all, same_tokens
 from models.errors import ContextscopeError
 from models.records.trace import ModelTrace
-from pages.shared import cache, controls, layout, model_picker, next_word, notices, reading_bar, training_curves
+from pages.shared import (
+    agreement,
+    cache,
+    controls,
+    layout,
+    model_picker,
+    next_word,
+    notices,
+    reading_bar,
+    training_curves,
+    unfolding,
+)
 from pages.shared.early import Early
 from pages.shared.panel import panel, sketch
 from pages.shared.state import session
@@ -97,6 +108,16 @@ def curves(traces: list[ModelTrace]) -> None:
     panel(growth, rows, key=f"{PAGE}.growth", at=here)
 
 
+def worth(traces: list[ModelTrace]) -> None:
+    """Offer how the order of tokens in every map agrees with experiments; it is computed when it is opened."""
+    with unfolding.section(t("agreement.title"), key=f"{PAGE}.agreement") as opened:
+        if opened.open:
+            st.markdown(section(PAGE, "agreement.text"))
+            with notices.guarded():
+                agreement.table(PAGE, traces)
+            layout.link_to("side-by-side")
+
+
 layout.header(PAGE)
 first = controls.traced_prompt(PAGE, next(iter(cache.architectures())))
 if first is not None:
@@ -108,6 +129,7 @@ if first is not None:
     reading_bar.show(PAGE, first)  # from here on: the figure above has the sentence itself
     st.header(section(PAGE, "maps.title"), anchor="maps")
     layout.first_figure(PAGE, lambda: draw_maps(every), traces=every)
+    worth(every)
     next_word.section(PAGE, every)
     cards(every)
     layout.section_of(PAGE, "growth", lambda: curves(every))
