@@ -18,7 +18,7 @@ MODELS = (
     ("describe", "published", "tracing"),
     ("architectures",),
     ("registry",),
-    ("bench", "generation", "training"),
+    ("bench", "generation", "influence", "training"),
     ("opbench", "recall"),
     ("cli",),
     ("__main__",),
@@ -28,7 +28,7 @@ MODELS = (
 BENCH = (("judge",), ("plan", "report"), ("measure", "store"), ("run",), ("record",))
 
 FOLDERS_OF_ROOMS = (*LAYERS[1:], "models.bench", "pages.shared", "pages.compare", "pages.compare.benchmark",
-                    "pages.compare.recall", "pages.learn")  # fmt: skip
+                    "pages.compare.recall", "pages.compare.side_by_side", "pages.learn")  # fmt: skip
 
 Graph = Mapping[str, frozenset[str]]
 Order = Sequence[Sequence[str]]

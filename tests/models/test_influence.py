@@ -84,7 +84,7 @@ def test_the_gradient_is_that_of_finite_differences(kind: str, checkpoint_of: Lo
     table = checkpoint.model.get_input_embeddings().weight
     table.copy_(torch.randn(table.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64))
     ids = ids_of(trace_of(f"seeded-{kind}", TEXT))[:7]
-    t, step = 5, 1e-3  # transformers' norms are in float32, whose noise is divided by the step
+    t, step = 5, 1e-2  # transformers' norms are in float32, whose noise is divided by the step
     with backends.use("reference"):
         found = connectivity(checkpoint, ids, [t])[0]
         with reading(checkpoint, grad=False):
@@ -100,7 +100,7 @@ def test_the_gradient_is_that_of_finite_differences(kind: str, checkpoint_of: Lo
                     moved = torch.zeros_like(own)
                     moved[j, k] = step
                     slope[k] = (score(own + moved) - score(own - moved)) / (2 * step)
-                assert float(slope.norm()) == pytest.approx(float(found[j]), rel=5e-3, abs=2e-3 * float(found.max())), j
+                assert float(slope.norm()) == pytest.approx(float(found[j]), rel=1e-2, abs=5e-3 * float(found.max())), j
     assert found[t + 1 :].max(initial=0) == 0
 
 

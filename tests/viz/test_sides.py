@@ -85,8 +85,8 @@ def test_different_tokens_need_an_axis(aligned, english) -> None:
             draw(aligned[0], theme=LIGHT, t=english)
 
 
-def test_a_row_that_is_not_known_is_empty(traces, english) -> None:
-    every = list(traces.values())
+def test_a_row_that_is_not_known_is_empty(runs, english) -> None:
+    every = list(runs.values())
     gradients = slopes(every, known=lambda t: t in (3, 7))
     figure = side_rows(every, theme=DARK, t=english, gradients=gradients)
     film = figure.body.grid.values  # type: ignore[union-attr]
