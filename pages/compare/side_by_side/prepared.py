@@ -5,16 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from models.influence.expectations import Comparison, Seen, Sides, comparisons
+from models.influence.expectations import Comparison, Floats, Seen, Sides, comparisons
 from models.records.trace import ModelTrace
 from pages.compare.side_by_side import lanes
 from pages.compare.side_by_side.lanes import PAGE
 from pages.shared import gradients, html, layout
+from pages.shared.memo import Memo
 from pages.shared.state import session
 from pages.shared.words import units
 from pages.shared.words.i18n import t
 
 _MARKS = {"yes": ("\u2713", "good"), "no": ("\u2715", "bad"), "": ("\u2013", "unclear")}
+_kept: Memo[html.Html] = Memo(32)
 CODES = {name: code for code, name in lanes.MODES.items()}
 
 
@@ -54,9 +56,17 @@ def judged(before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) ->
     one = current(first.prompt)
     if one is None:
         return
-    visit = session.current()
+    made_from = (*before.values(), *after.values())
+    table = _kept.get((one.id, session.language()), made_from, lambda: _judged(one, before, after))
+    with st.container(border=True, key=f"card-{PAGE}.expected"):
+        html.show(html.title(t("sides.expected.title"), one.title[session.language()], anchor="expected"))
+        html.show(html.element("p", one.asks[session.language()], class_="cs-finding"))
+        html.show(table)
+        st.caption(t("sides.expected.note"))
 
-    def gradient(name: str) -> np.ndarray:
+
+def _judged(one: Comparison, before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) -> html.Html:
+    def gradient(name: str) -> Floats:
         trace = before[name]
         last = len(trace.tokens) - 1
         (found,) = gradients.at([trace], [last])
@@ -64,13 +74,9 @@ def judged(before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) ->
 
     carried = {name: layout.carried_by(name, len(trace.tokens)) for name, trace in before.items()}
     sides = Sides(before, after, gradient, carried)
-    rows = [_row(expected.words[visit.lang], expected.rule.judge(sides)) for expected in one.expects]
+    rows = [_row(expected.words[session.language()], expected.rule.judge(sides)) for expected in one.expects]
     head = (t("sides.expected.what"), t("sides.expected.seen"), t("sides.expected.verdict"))
-    with st.container(border=True, key=f"card-{PAGE}.expected"):
-        html.show(html.title(t("sides.expected.title"), one.title[visit.lang], anchor="expected"))
-        html.show(html.element("p", one.asks[visit.lang], class_="cs-finding"))
-        html.show(html.table(rows, kind="cs-expected", head=head))
-        st.caption(t("sides.expected.note"))
+    return html.table(rows, kind="cs-expected", head=head)
 
 
 def _row(words: str, seen: Seen | None) -> html.Html:
