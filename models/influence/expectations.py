@@ -38,7 +38,7 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """The outcome of one expectation, and the numbers that decided it, by architecture; unit: a word for them."""
 
     outcome: Outcome
@@ -49,7 +49,7 @@ class Seen:
 class SideRule(Protocol):
     """One kind of expectation."""
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Return the outcome; None where the runs do not have what it asks for."""
 
 
@@ -60,12 +60,12 @@ class CopyCheaper:
     architectures: tuple[str, ...]
     at_least: float = 0.0
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Compare tokens of the second copy with those at the same characters of the first."""
         saved = {name: _saved(sides.before[name]) for name in self.architectures if name in sides.before}
         if len(saved) < len(self.architectures) or any(np.isnan(value) for value in saved.values()):
             return None
-        return Seen("yes" if min(saved.values()) > self.at_least else "no", saved, "bits_saved")
+        return Observation("yes" if min(saved.values()) > self.at_least else "no", saved, "bits_saved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class ReachesFarther:
     than: tuple[str, ...]
     beyond: int
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Add up the shares of the tokens at least so many tokens back."""
         names = (self.architecture, *self.than)
         if any(name not in sides.before or len(sides.before[name].tokens) <= self.beyond for name in names):
@@ -85,7 +85,7 @@ class ReachesFarther:
         for name in names:
             row = sides.gradient(name)
             share[name] = float(row[: len(row) - self.beyond].sum() / row.sum())
-        return Seen(_largest(share, self.architecture), share, "share")
+        return Observation(_largest(share, self.architecture), share, "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class LaterChangesMore:
     than: tuple[str, ...]
     after: int
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Average |change| over the tokens that stayed."""
         found = {}
         for name in (self.architecture, *self.than):
@@ -108,7 +108,7 @@ class LaterChangesMore:
             if not np.isfinite(later).any():
                 return None
             found[name] = float(np.nanmean(later))
-        return Seen(_largest(found, self.architecture), found, "bits_changed")
+        return Observation(_largest(found, self.architecture), found, "bits_changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class NothingBefore:
 
     architectures: tuple[str, ...]
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Take the largest |change| before the edit."""
         found = {}
         for name in self.architectures:
@@ -126,7 +126,7 @@ class NothingBefore:
                 return None
             earlier = np.abs(change.bits[: int(np.flatnonzero(change.moved)[0])])
             found[name] = float(np.nanmax(earlier)) if np.isfinite(earlier).any() else 0.0
-        return Seen("yes" if max(found.values()) < EQUAL else "no", found, "bits_changed")
+        return Observation("yes" if max(found.values()) < EQUAL else "no", found, "bits_changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class SignDearer:
     sign: str
     at_least: float
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Look at the last unchanged token with the sign."""
         found = {}
         for name in self.architectures:
@@ -148,7 +148,7 @@ class SignDearer:
             if not at:
                 return None
             found[name] = float(change.bits[at[-1]])
-        return Seen("yes" if min(found.values()) >= self.at_least else "no", found, "bits_changed")
+        return Observation("yes" if min(found.values()) >= self.at_least else "no", found, "bits_changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +157,13 @@ class BytesInOrder:
 
     order: tuple[str, ...]
 
-    def judge(self, sides: Sides) -> Seen | None:
+    def judge(self, sides: Sides) -> Observation | None:
         """Compare the bytes of neighbours."""
         if any(name not in sides.carried for name in self.order):
             return None
         found = {name: float(sides.carried[name]) for name in self.order}
         ordered = list(found.values())
-        return Seen("yes" if ordered == sorted(set(ordered)) else "no", found, "bytes")
+        return Observation("yes" if ordered == sorted(set(ordered)) else "no", found, "bytes")
 
 
 RULES: Mapping[str, Callable[..., SideRule]] = {
@@ -185,7 +185,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PreparedComparison:
     """A prepared comparison: its text, in mode "texts" the changed copy, and what is expected to be seen."""
 
     id: str
@@ -203,14 +203,14 @@ class Comparison:
 
 
 @lru_cache(maxsize=1)
-def comparisons() -> tuple[Comparison, ...]:
+def comparisons() -> tuple[PreparedComparison, ...]:
     """Read the prepared comparisons, once per process, in the order of their file."""
     return parse(read_yaml(COMPARISONS))
 
 
-def parse(entries: Sequence[Mapping[str, Any]]) -> tuple[Comparison, ...]:
+def parse(entries: Sequence[Mapping[str, Any]]) -> tuple[PreparedComparison, ...]:
     """Build comparisons from the entries of a file; ValueError names the comparison and what is wrong in it."""
-    found: list[Comparison] = []
+    found: list[PreparedComparison] = []
     for place, entry in enumerate(entries):
         name = str(entry.get("id", f"number {place + 1}"))
         try:
@@ -222,9 +222,9 @@ def parse(entries: Sequence[Mapping[str, Any]]) -> tuple[Comparison, ...]:
     return tuple(found)
 
 
-def _comparison(entry: dict[str, Any]) -> Comparison:
+def _comparison(entry: dict[str, Any]) -> PreparedComparison:
     expects = tuple(_expected(dict(one)) for one in entry.pop("expects"))
-    made = Comparison(**{"other": {}, **entry}, expects=expects)
+    made = PreparedComparison(**{"other": {}, **entry}, expects=expects)
     spoken = {"title": made.title, "asks": made.asks, "text": made.text}
     if made.mode == "texts":
         spoken["other"] = made.other

@@ -11,7 +11,8 @@ from pages.shared.words import content, i18n
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
 VISITS = {page: [{}] for page in site.KEYS if page != "benchmark"} | {
-    "recall": [{"task": str(number)} for number in range(len(results.TASKS))]
+    "side-by-side": [{}, {"mode": "2"}],
+    "recall": [{"task": str(number)} for number in range(len(results.TASKS))],
 }  # the benchmark page needs a run with everything measured: tests/bench/test_page_wiring.py
 
 # Sections that the bundled model has no figures for. Mixtral's are opened by

@@ -164,7 +164,7 @@ def test_the_head_of_documents_is_ours_and_nothing_else_changes() -> None:
 
 def test_the_document_knows_every_page() -> None:
 
-    pattern = re.search(r"\(([a-z|]+)\)\\/\?\$/", DocumentHead(Starlette()).head)
+    pattern = re.search(r"\(([a-z|-]+)\)\\/\?\$/", DocumentHead(Starlette()).head)
     assert pattern is not None
     assert set(pattern[1].split("|")) == set(site.KEYS[1:])
 

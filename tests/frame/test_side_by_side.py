@@ -1,6 +1,7 @@
 """The page that sets models and texts side by side: what it compares, what an edit does, what was expected."""
 
 from collections.abc import Callable, Iterator
+from html import escape
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_prepared_comparison_is_judged_at_once(open_page: Open, one, lang: str
     assert_calm(at)
     tables = [html.proto.body for html in at.get("html") if "cs-expected" in html.proto.body]
     assert len(tables) == 1
-    assert all(expected.words[lang] in tables[0] for expected in one.expects)
+    assert all(escape(expected.words[lang]) in tables[0] for expected in one.expects)
     assert tables[0].count("cs-badge") == len(one.expects)
     assert i18n.say(lang, "sides.expected.nothing") not in tables[0]
 

@@ -7,7 +7,7 @@ import streamlit as st
 from models.alignment import align_edit
 from models.records.trace import ModelTrace
 from pages.compare.side_by_side import lanes
-from pages.compare.side_by_side.lanes import PAGE, Lanes
+from pages.compare.side_by_side.lanes import PAGE, SideLanes
 from pages.compare.side_by_side.rows import places
 from pages.shared import notices, parts
 from pages.shared.panel import panel, selected_or_last
@@ -95,12 +95,12 @@ def _alike(before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) ->
     return [name for name in before if name in after and (cut(before[name]), cut(after[name])) == known]
 
 
-def words_after(shown: Lanes) -> None:
+def words_after(shown: SideLanes) -> None:
     """Draw the likeliest next tokens before and after the edit, with the ranks that changed."""
     parts.figure(f"{PAGE}.part.next", lambda: _words_after(shown), on=())
 
 
-def _words_after(shown: Lanes) -> None:
+def _words_after(shown: SideLanes) -> None:
     panel(
         next_word,
         list(shown.traces),

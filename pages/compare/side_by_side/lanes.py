@@ -18,7 +18,7 @@ MODES: Mapping[int, str] = {FOUR: "four", TEXTS: "texts"}  # how addresses say i
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lanes:
+class SideLanes:
     """Traces that are drawn on one axis. names: of each, () for those of their architectures; alignment: their axis."""
 
     traces: tuple[ModelTrace, ...]
@@ -79,17 +79,17 @@ def read_all(text: str) -> dict[str, ModelTrace]:
     return found
 
 
-def of_models(traces: Mapping[str, ModelTrace]) -> Lanes:
+def of_models(traces: Mapping[str, ModelTrace]) -> SideLanes:
     """Set all models side by side."""
     every = tuple(traces.values())
     texts = [trace.tokens for trace in every]
-    return Lanes(every, (), None if same_tokens(texts) else align_all(every[0].prompt, texts))
+    return SideLanes(every, (), None if same_tokens(texts) else align_all(every[0].prompt, texts))
 
 
-def of_texts(before: ModelTrace, after: ModelTrace) -> Lanes:
+def of_texts(before: ModelTrace, after: ModelTrace) -> SideLanes:
     """Set a text and its changed copy side by side, both read by one model."""
     names = (t("sides.before"), t("sides.after"))
-    return Lanes((before, after), names, align_edit(before.tokens, after.tokens))
+    return SideLanes((before, after), names, align_edit(before.tokens, after.tokens))
 
 
 def fitted(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from models.records.trace import ModelTrace
 from pages.compare.side_by_side import edits, lanes, prepared, rows
-from pages.compare.side_by_side.lanes import PAGE, Lanes
+from pages.compare.side_by_side.lanes import PAGE, SideLanes
 from pages.shared import agreement, cache, controls, layout, next_word, notices, reading_bar
 
 LENGTHS = (1024, 32768, 262144)  # tokens, beside the length of the text
@@ -33,7 +33,7 @@ def two_texts(before: Mapping[str, ModelTrace]) -> None:
         below(shown)
 
 
-def top(shown: Lanes, before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) -> None:
+def top(shown: SideLanes, before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) -> None:
     """Draw what comes first in every mode: the sentence, the rows of its chosen word, and what was expected."""
     reading_bar.show(PAGE, shown.first, asks=True)
     layout.first_figure(PAGE, lambda: rows.rows(shown))
@@ -42,7 +42,7 @@ def top(shown: Lanes, before: Mapping[str, ModelTrace], after: Mapping[str, Mode
     layout.section_of(PAGE, "surprisal", lambda: rows.surprisal(shown))
 
 
-def below(shown: Lanes) -> None:
+def below(shown: SideLanes) -> None:
     """Draw what comes last in every mode."""
     layout.section_of(PAGE, "reach", lambda: rows.reach(shown))
     layout.what_it_costs(PAGE, len(shown.first.tokens), compared=LENGTHS)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import streamlit as st
 
-from models.influence.expectations import Comparison, Floats, Seen, Sides, comparisons
+from models.influence.expectations import Floats, Observation, PreparedComparison, Sides, comparisons
 from models.records.trace import ModelTrace
 from pages.compare.side_by_side import lanes
 from pages.compare.side_by_side.lanes import PAGE
@@ -25,7 +25,7 @@ def buttons() -> None:
     visit = session.current()
     chosen = current(visit.prompt)
 
-    def begin(one: Comparison) -> None:
+    def begin(one: PreparedComparison) -> None:
         visit.select("mode", CODES[one.mode])
         visit.prompt = one.text[visit.lang]
         visit.other = one.other.get(visit.lang, "")
@@ -44,7 +44,7 @@ def buttons() -> None:
             )
 
 
-def current(text: str) -> Comparison | None:
+def current(text: str) -> PreparedComparison | None:
     """Return the prepared comparison that is shown, None where texts or mode are others."""
     visit, name = session.current(), lanes.MODES[lanes.mode()]
     return next((one for one in comparisons() if one.is_of(name, text, visit.other)), None)
@@ -65,7 +65,7 @@ def judged(before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) ->
         st.caption(t("sides.expected.note"))
 
 
-def _judged(one: Comparison, before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) -> html.Html:
+def _judged(one: PreparedComparison, before: Mapping[str, ModelTrace], after: Mapping[str, ModelTrace]) -> html.Html:
     def gradient(name: str) -> Floats:
         trace = before[name]
         last = len(trace.tokens) - 1
@@ -79,14 +79,14 @@ def _judged(one: Comparison, before: Mapping[str, ModelTrace], after: Mapping[st
     return html.table(rows, kind="cs-expected", head=head)
 
 
-def _row(words: str, seen: Seen | None) -> html.Html:
+def _row(words: str, seen: Observation | None) -> html.Html:
     mark, kind = _MARKS[seen.outcome if seen else ""]
     told = t("sides.expected.nothing") if seen is None else ", ".join(_value(name, seen) for name in seen.values)
     verdict = t(f"sides.verdict.{seen.outcome if seen else 'none'}")
     return html.row(words, told, html.element("td", html.badge(kind, mark, verdict)))
 
 
-def _value(name: str, seen: Seen) -> str:
+def _value(name: str, seen: Observation) -> str:
     value = seen.values[name]
     if seen.unit == "share":
         written = f"{value:.1%}"

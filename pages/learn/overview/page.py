@@ -112,7 +112,7 @@ def worth(traces: list[ModelTrace]) -> None:
     """Offer how the order of tokens in every map agrees with experiments; it is computed when it is opened."""
     with unfolding.section(t("agreement.title"), key=f"{PAGE}.agreement") as opened:
         if opened.open:
-            st.markdown(section(PAGE, "agreement.text"))
+            st.markdown(t("agreement.text"))
             with notices.guarded():
                 agreement.table(PAGE, traces)
             layout.link_to("side-by-side")
