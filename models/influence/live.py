@@ -113,4 +113,5 @@ class Filling:
                 _log.exception("gradients of a text")
                 continue
             with self._lock:
-                self._line.append(rows)
+                if rows not in self._line:  # somebody may have put them back meanwhile
+                    self._line.append(rows)
