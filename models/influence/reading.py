@@ -20,10 +20,16 @@ def reading(checkpoint: Checkpoint, *, grad: bool) -> Iterator[None]:
         yield
 
 
+def table(checkpoint: Checkpoint) -> Tensor:
+    """Return the embeddings of the whole vocabulary (vocab, d_model), apart from the model."""
+    weight: Tensor = next(checkpoint.model.get_input_embeddings().parameters())
+    return weight.detach()
+
+
 def embeddings(checkpoint: Checkpoint, ids: Sequence[int]) -> Tensor:
     """Return the embeddings (token, d_model) of a text, apart from the model."""
-    table: Tensor = checkpoint.model.get_input_embeddings()(torch.tensor(list(ids), device=checkpoint.device))
-    return table.detach()
+    found: Tensor = checkpoint.model.get_input_embeddings()(torch.tensor(list(ids), device=checkpoint.device))
+    return found.detach()
 
 
 def hidden(checkpoint: Checkpoint, vectors: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.influence.reading import embeddings, hidden, logits, reading
+from models.influence.reading import embeddings, hidden, logits, reading, table
 from models.records.influence import Influence
 from models.records.trace import ModelTrace, NamedArray
 from models.tracing.adapter import Checkpoint
@@ -30,7 +30,7 @@ def replacement(checkpoint: Checkpoint, trace: ModelTrace, queries: Sequence[int
     values[rows.numpy()] = 0.0
     with reading(checkpoint, grad=False):
         own = embeddings(checkpoint, ids)
-        average = checkpoint.model.get_input_embeddings().weight.detach().mean(dim=0)
+        average = table(checkpoint).mean(dim=0)
         known = _log_probs(checkpoint, hidden(checkpoint, own[None])[0, rows])  # (query, vocab)
         for first in range(0, count, VERSIONS):
             places = torch.arange(first, min(first + VERSIONS, count))

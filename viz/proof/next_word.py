@@ -32,7 +32,7 @@ def next_word(figure: Figure, traces: Sequence[ModelTrace], choice: Choice) -> f
             _copies_error(figure, n, trace, sent),
             _lists_error(column, sent, trace, choice),
             _guess_error(column, trace, choice, n),
-            _before_error(column, planes, sent, traces, n),
+            _before_error(column, [wide(plane) for plane in planes], sent, traces, n),
         ]
     return worst(*errors)
 
@@ -44,7 +44,7 @@ def _before_error(
     if column["before"] is None:
         return float(n > 0 and column["steps"] is not None)
     rows = column["rows"]
-    told, steps = wide(planes[column["before"]]).reshape(-1, rows), column["steps"]
+    told, steps = planes[column["before"]].reshape(-1, rows), column["steps"]
     logits, labels = sent["logit"].reshape(-1, rows), sent["label"].reshape(-1, rows)
     for row, place in enumerate(sent["places"].astype(int)):
         if place not in steps:

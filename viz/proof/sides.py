@@ -119,7 +119,7 @@ def _mixing_error(drawn: Wide, trace: ModelTrace, among: int) -> float:
 def _gradient_error(drawn: Wide, record: Influence) -> float:
     """Compare shares with a record: rows add up to 1, nothing lies in the future, unknown rows stay unknown."""
     known = _normed(wide(record.values.values))
-    there = ~np.isnan(known).any(1)
+    there = np.asarray(~np.isnan(known).any(axis=1))
     if drawn.shape != known.shape or not np.array_equal(~np.isnan(drawn).any(1), there):
         return 1.0
     sums = drawn[there].sum(1)

@@ -138,6 +138,8 @@ def _column(trace: ModelTrace, lists: _Lists, here: int, guess: int | None, name
         label=label,
         vocabulary=trace.logits.sizes["vocab"],
         guess=None if guess is None else _guessed(trace, here, guess),
+        steps=None,
+        before=None,
         **lists.rows,
         **lists.per_place,
     )
