@@ -63,7 +63,7 @@ def test_the_bar_knows_what_a_page_asks_and_walks_through(
             "asks": asks,
             "late": ["a-part"],
         }
-        assert (pickers, walked, more) == (None, layers, {"guesses": guessing})
+        assert (pickers, walked, more) == (None, layers, {"guesses": guessing, "asks": False})
 
 
 def test_a_guess_hides_the_distribution_which_is_drawn_as_it_is_set(say: Say, stage: Stage, monkeypatch) -> None:
