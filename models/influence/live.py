@@ -4,6 +4,7 @@ A page asks for the rows of the chosen token and gets them at once. The rows of 
 time, so that a later choice finds them. A text nobody has asked for within PATIENCE_S is left as it is.
 """
 
+import atexit
 import logging
 import threading
 import time
@@ -88,6 +89,7 @@ class Filling:
         self._lock = threading.Lock()
         self._line: list[GradientRows] = []
         self._thread: threading.Thread | None = None
+        self._over = False
 
     def add(self, rows: GradientRows) -> None:
         """Complete these rows, unless they are or nobody asks for them any more."""
@@ -95,9 +97,19 @@ class Filling:
             if rows.filled or rows in self._line:
                 return
             self._line.append(rows)
+            if self._over:
+                return
             if self._thread is None:
+                atexit.register(self.close)  # a thread that computes while the process ends would abort it
                 self._thread = threading.Thread(target=self._work, name="gradients", daemon=True)
                 self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the rows that are being computed; nothing is completed any more."""
+        with self._lock:
+            self._over, self._line, thread = True, [], self._thread
+        if thread is not None:
+            thread.join()
 
     def _work(self) -> None:
         while True:
@@ -113,5 +125,5 @@ class Filling:
                 _log.exception("gradients of a text")
                 continue
             with self._lock:
-                if rows not in self._line:  # somebody may have put them back meanwhile
+                if rows not in self._line and not self._over:  # somebody may have put them back meanwhile
                     self._line.append(rows)

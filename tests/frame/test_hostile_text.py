@@ -39,7 +39,7 @@ def nothing_left():
 
 
 def tokens_with(page: str, sign: str) -> int:
-    name = page if page != "overview" else "transformer"
+    name = "transformer" if page in site.OF_ALL else page
     return next(n for n, token in enumerate(cache.trace_for(name, hostile.TEXT).tokens) if sign in token.label)
 
 

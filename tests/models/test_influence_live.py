@@ -51,6 +51,16 @@ def test_the_others_come_by_themselves(rows, checkpoint_of, trace_of) -> None:
     assert np.allclose(whole.values.values, known, rtol=1e-4, atol=1e-9)
 
 
+def test_a_closed_one_ends_and_takes_nothing_more(rows) -> None:
+    filling = Filling()
+    filling.add(rows)
+    filling.close()
+    assert filling._thread is None
+    known = rows.get(0).known
+    filling.add(rows)
+    assert filling._thread is None and rows.get(0).known == known
+
+
 def test_nothing_is_computed_for_nobody(rows, monkeypatch) -> None:
     monkeypatch.setattr(live, "PATIENCE_S", 0.0)
     filling = Filling()
