@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from models.records.trace import NamedArray
 
 
@@ -22,9 +24,9 @@ class Influence:
     @property
     def whole(self) -> bool:
         """Whether every query has its row."""
-        return len(self.known) == len(self.values.values)
+        return bool((self.values.values[:, 0] >= 0).all())
 
     @property
     def known(self) -> tuple[int, ...]:
         """The queries whose rows are there, in order."""
-        return tuple(int(t) for t in range(len(self.values.values)) if self.values.values[t, 0] >= 0)
+        return tuple(np.flatnonzero(self.values.values[:, 0] >= 0).tolist())

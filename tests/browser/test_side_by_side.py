@@ -1,11 +1,30 @@
 """The page side by side in Chromium: one chosen word for all rows, and a word that is replaced."""
 
+from playwright.sync_api import Page
 from settling import settle
-from test_selection import LOOK_MS, PAINTED, calm, pictures
 
+LOOK_MS = 60_000  # how long to look; no time is tested
+PICTURES = """() => [...document.querySelectorAll(".stApp [class*='st-key-card-']")].map((card) => {
+  const inner = [...card.querySelectorAll("*")].map((node) => node.shadowRoot).find(Boolean);
+  const canvas = inner?.querySelector("canvas.base");
+  return canvas ? [card.className.match(/st-key-card-(\\S+)/)[1], canvas.toDataURL()] : null;
+}).filter(Boolean)"""
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PAGE = "side-by-side"
 TEXT = "Once upon a time a fox lived in a wood"
 FINDING = f".st-key-card-{PAGE}-rows .cs-finding"
+
+
+def pictures(page: Page) -> dict[str, str]:
+    return dict(page.evaluate(PICTURES))
+
+
+def calm(visited) -> None:
+    """Wait until nothing more arrives: all gradient rows are there."""
+    count = -1
+    while count != len(visited.frames):
+        count = len(visited.frames)
+        visited.page.wait_for_timeout(1200)
 
 
 def opened(visit, server, query: str):
