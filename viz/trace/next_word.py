@@ -60,9 +60,8 @@ def next_word(
         here = at[place] if place < len(at) and 0 <= at[place] < len(trace.tokens) else len(trace.tokens) - 1
         lists = _lists(trace, here, sampling, alone=alone)
         guess = guesses[place] if place < len(guesses) else None
-        name = names[place] if names else t(f"viz.architecture.{trace.architecture}")
         drawn.append(lists)
-        column = _column(trace, lists, here, guess, name, theme)
+        column = _column(trace, lists, here, guess, theme, t, name=names[place] if names else "")
         columns.append(column if alignment is None else _beside(column, traces, place, lists, alignment))
     alt = t("viz.next_word.alt", count=len(traces), best=BEST)
     spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
@@ -124,12 +123,14 @@ def _beside(column: Column, traces: Sequence[ModelTrace], text: int, lists: _Lis
     return replace(column, steps=steps, before=ranks)
 
 
-def _column(trace: ModelTrace, lists: _Lists, here: int, guess: int | None, name: str, theme: Theme) -> Column:
+def _column(
+    trace: ModelTrace, lists: _Lists, here: int, guess: int | None, theme: Theme, t: Translate, *, name: str = ""
+) -> Column:
     known = np.unique(lists.ids[~np.isnan(lists.ids)]).astype(int)
     index = {int(token): n for n, token in enumerate(known)}
     label = np.array([[np.nan if np.isnan(one) else index[int(one)] for one in row] for row in lists.ids])
     return Column(
-        name=name,
+        name=name or t(f"viz.architecture.{trace.architecture}"),
         color=theme.color(trace.architecture),
         tokens=trace.tokens,
         at=here,
