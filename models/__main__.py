@@ -23,6 +23,7 @@ COMMANDS = {
     "gpu": ("models.cli.gpu", "record the tests, the kernels and the standard runs of a GPU"),
     "evaluate": ("models.cli.evaluation", "judge models on held-out text: bits per byte, use of experts, structure"),
     "train": ("models.cli.train", "train the bundled models again"),
+    "train-encoder-decoder": ("models.cli.encoder_decoder", "train the small encoder-decoder again and measure it"),
     "recall": ("models.cli.recall", "train and measure the micro-models: associative recall, induction, copying"),
 }
 

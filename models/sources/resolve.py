@@ -101,8 +101,9 @@ def is_bundled(name: str) -> bool:
 
 
 def bundled_names() -> tuple[str, ...]:
-    """List the folders of assets/checkpoints that hold a configuration."""
-    return tuple(sorted(path.parent.name for path in CHECKPOINTS.glob(f"*/{configuration.NAME}")))
+    """List the folders of assets/checkpoints that hold a configuration and a tokenizer: those of language models."""
+    found = (path.parent for path in CHECKPOINTS.glob(f"*/{configuration.NAME}"))
+    return tuple(sorted(folder.name for folder in found if (folder / "tokenizer.json").is_file()))
 
 
 def is_hub_id(name: str) -> bool:
