@@ -17,6 +17,7 @@ import streamlit as st
 
 from models.errors import ContextscopeError, SettingError, SourceError
 from models.reconstruction import Check
+from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import ModelTrace
 from pages.shared import gate
 from pages.shared.lru_cache import LruCache
@@ -170,8 +171,8 @@ def check_of(figure: Figure, trace: Any, choice: Mapping[str, object]) -> Check 
 
     choice: what was handed to the figure function. None for a figure that draws nothing of a run.
     """
-    traces = [trace] if isinstance(trace, ModelTrace) else trace
-    if not isinstance(traces, list) or not all(isinstance(one, ModelTrace) for one in traces):
+    traces = [trace] if isinstance(trace, ModelTrace | EncoderDecoderRun) else trace
+    if not isinstance(traces, list) or not all(isinstance(one, ModelTrace | EncoderDecoderRun) for one in traces):
         return None
     key = (_print_of(figure), *(id(one) for one in traces), repr(sorted(choice.items(), key=lambda item: item[0])))
     known = checked_pictures()
@@ -187,7 +188,7 @@ def check_of(figure: Figure, trace: Any, choice: Mapping[str, object]) -> Check 
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def checked_pictures() -> dict[tuple[object, ...], tuple[list[weakref.ref[ModelTrace]], Check | None]]:
+def checked_pictures() -> dict[tuple[object, ...], tuple[list[weakref.ref[Any]], Check | None]]:
     """Return the verdicts on pictures that were checked, the latest last, with the traces they are about."""
     return {}
 

@@ -8,17 +8,19 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import ModelTrace
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
 
+Record = ModelTrace | EncoderDecoderRun
 BUDGET_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class _KeptFigure:
     draw: Callable[..., Figure]
-    traces: tuple["weakref.ref[ModelTrace]", ...]
+    traces: tuple["weakref.ref[Record]", ...]
     figure: Figure
     weight: int
 
@@ -46,7 +48,7 @@ class Figures:
         key: everything else that the figure depends on. What is no trace, a function that is made anew in every run
         and a key that cannot be hashed are not kept.
         """
-        traces = [shown] if isinstance(shown, ModelTrace) else shown
+        traces = [shown] if isinstance(shown, Record) else shown
         if not _is_lasting(draw) or not _are_traces(traces) or not _is_hashable(key):
             return make()
         with self._lock:
@@ -63,7 +65,7 @@ class Figures:
         return made
 
 
-def _same(known: Sequence["weakref.ref[ModelTrace]"], traces: Sequence[ModelTrace]) -> bool:
+def _same(known: Sequence["weakref.ref[Record]"], traces: Sequence[Record]) -> bool:
     return len(known) == len(traces) and all(one() is trace for one, trace in zip(known, traces, strict=True))
 
 
@@ -74,7 +76,7 @@ def _is_lasting(draw: Callable[..., Figure]) -> bool:
 
 
 def _are_traces(shown: object) -> bool:
-    return isinstance(shown, list | tuple) and bool(shown) and all(isinstance(one, ModelTrace) for one in shown)
+    return isinstance(shown, list | tuple) and bool(shown) and all(isinstance(one, Record) for one in shown)
 
 
 def _is_hashable(key: Hashable) -> bool:

@@ -9,6 +9,7 @@ from models.reconstruction import Check
 from models.records.trace import NamedArray
 from pages.shared import figure_menu, first_screen, html, outline, parts, plot, proof, site, style, unfolding
 from pages.shared.canvas import Selection, canvas
+from pages.shared.exchange import exchange
 from pages.shared.hero import hero
 from pages.shared.mechanism import mechanism
 from pages.shared.ranking import ranking
@@ -17,6 +18,7 @@ from pages.shared.words import content
 from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec
+from viz.exchange import ExchangeSpec, StacksSpec
 from viz.figure import Figure
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
@@ -115,6 +117,8 @@ def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) 
             canvas(fig.body, key=f"{key}.canvas", picked=picked)
         elif isinstance(fig.body, MechanismSpec):
             mechanism(fig.body, key=f"{key}.mechanism")
+        elif isinstance(fig.body, ExchangeSpec | StacksSpec):
+            exchange(fig.body, key=f"{key}.exchange")
         else:
             hero(fig.body, key=f"{key}.hero")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pages.shared import viewport
 from viz.canvas import CanvasSpec, Frames, Matrix, Tiles
+from viz.exchange import ExchangeSpec, StacksSpec
 from viz.hero import HeroSpec
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
@@ -14,9 +15,9 @@ SHAPES = ("triangle", "map", "film", "tiles", "strip", "lanes", "curve", "bars")
 USUAL = ("map", 460)  # of a figure that this server has not drawn yet
 AROUND = 166  # pixels of a card around its picture: title, finding, last row, edges
 
-Placed = (
-    CanvasSpec | HeroSpec | MechanismSpec | PlotSpec | VegaSpec
-)  # figures whose height is known before they are drawn
+Placed = (  # figures whose height is known before they are drawn
+    CanvasSpec | ExchangeSpec | HeroSpec | MechanismSpec | PlotSpec | StacksSpec | VegaSpec
+)
 
 _LINES = {"line", "area", "point", "circle"}
 _drawn: dict[tuple[str, int], tuple[str, int]] = {}  # figure, width of its picture -> shape, height of the card
@@ -24,7 +25,7 @@ _drawn: dict[tuple[str, int], tuple[str, int]] = {}  # figure, width of its pict
 
 def shape(body: Placed) -> str:
     """Return the shape of a figure, one of SHAPES."""
-    if isinstance(body, HeroSpec | MechanismSpec):
+    if isinstance(body, ExchangeSpec | HeroSpec | MechanismSpec | StacksSpec):
         return "lanes"
     if isinstance(body, PlotSpec):
         return "curve"

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from models.machine.paths import ASSETS
-from viz import hero, mechanism, ranking
+from viz import exchange, hero, mechanism, ranking
 from viz.canvas.source import bar_script, bar_styles, script, styles
 
 Source = tuple[Callable[[], str], Callable[[], str]]
@@ -43,6 +43,7 @@ SCRIPTS: Mapping[str, Source] = {
     "canvas": (script, styles),
     "reading": (bar_script, bar_styles),
     "hero": (hero.script, hero.styles),
+    "exchange": (exchange.script, exchange.styles),
     "mechanism": (mechanism.script, mechanism.styles),
     "ranking": (ranking.script, ranking.styles),
     "document": (_document, str),

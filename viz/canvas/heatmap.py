@@ -130,7 +130,8 @@ class Matrix(Heatmap):
     row_tokens: rows are the tokens of the strip; triangle: only the past has cells. row_ramps: the ramp of each row.
     token_notes (token, row): the small line under each row's label for each shown token, in place of rows.notes.
     row_height, max_height: pixels at most, of a row and of all. owners: where the columns are segments of several
-    texts, the token of the first text that each segment lies in, -1 for none.
+    texts, the token of the first text that each segment lies in, -1 for none. follows: the rows are the tokens of the
+    reading, while the columns are others; there is no strip then.
     """
 
     rows: Axis = Axis()
@@ -138,6 +139,7 @@ class Matrix(Heatmap):
     owners: tuple[tuple[int, ...], ...] = ()
     triangle: bool = False
     row_tokens: bool = False
+    follows: bool = False
     row_ramps: tuple[int, ...] = ()
     row_height: float = 9
     max_height: float = 440
@@ -165,6 +167,7 @@ class Matrix(Heatmap):
             "owners",
             "triangle",
             "row_tokens",
+            "follows",
             "row_ramps",
             "row_height",
             "max_height",

@@ -18,6 +18,7 @@ from models.records.trace import ModelTrace, NamedArray
 from viz.bench.generation import CrossingMark, Spent
 from viz.bench.predictions import PredictedCell
 from viz.bench.ratios import Ratio
+from viz.gallery.encoder_decoder import sample_run
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
 
@@ -201,10 +202,15 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
 )
 
 
+WHOLE = frozenset({"two_stacks", "decoder_cache"})  # figures of a run that are of no single head
+
+
 def arguments(figure_id: str, of: str, traces: Traces) -> Call | None:
     """Return what a figure is called with; None where no sample of its kind is here."""
     if figure_id in OWN:
         return OWN[figure_id](traces)
+    if of == "run":
+        return (sample_run(),), {} if figure_id in WHOLE else {"layer": 1, "head": 0}
     if of == "traces":
         return (list(traces.values()),), {}
     return ((rows(),), {}) if of == "rows" else None

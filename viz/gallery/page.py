@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from models.records.trace import NamedArray
-from viz import hero, mechanism
+from viz import exchange, hero, mechanism
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
 from viz.look.plotly import PlotSpec
@@ -18,6 +18,7 @@ from viz.look.theme import Theme
 from viz.look.vega import VegaSpec
 from viz.ranking import Ranking
 
+Drawn = CanvasSpec | exchange.ExchangeSpec | exchange.StacksSpec | hero.HeroSpec | mechanism.MechanismSpec
 VALUES = 24  # of an array that are written out
 
 PAGE = Template("""<!DOCTYPE html>
@@ -36,11 +37,12 @@ $styles
 $sections
 <script type="application/octet-stream" id="canvas">$canvas</script>
 <script type="application/octet-stream" id="hero">$hero</script>
+<script type="application/octet-stream" id="exchange">$exchange</script>
 <script type="application/octet-stream" id="mechanism">$mechanism</script>
 <script type="module">
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const modules = {};
-for (const name of ["canvas", "hero", "mechanism"]) {
+for (const name of ["canvas", "exchange", "hero", "mechanism"]) {
   const source = new TextDecoder().decode(bytes(document.getElementById(name).textContent));
   modules[name] = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
 }
@@ -59,12 +61,13 @@ def page(figures: Iterable[Figure], names: Mapping[str, str], *, theme: Theme, l
     return PAGE.substitute(
         look,
         lang=lang,
-        styles=f"{styles()}\n{hero.styles()}\n{mechanism.styles()}",
+        styles=f"{styles()}\n{hero.styles()}\n{mechanism.styles()}\n{exchange.styles()}",
         count=len(figures),
         sections="\n".join(_section(one, names.get(one.id, one.id)) for one in figures),
         canvas=_base64(script().encode()),
         hero=_base64(hero.script().encode()),
         mechanism=_base64(mechanism.script().encode()),
+        exchange=_base64(exchange.script().encode()),
     )
 
 
@@ -72,16 +75,16 @@ def _section(figure: Figure, name: str) -> str:
     note = f"<p>{html.escape(figure.note)}</p>" if figure.note else ""
     title = f"<h2>{html.escape(name)} <code>{html.escape(figure.id)}</code></h2>"
     drawn = figure.body
-    if isinstance(drawn, CanvasSpec | hero.HeroSpec | mechanism.MechanismSpec):
+    if isinstance(drawn, Drawn):
         body = _drawn(drawn)
     else:
         body = _rows(figure) if isinstance(drawn, Ranking) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 
-def _drawn(spec: CanvasSpec | hero.HeroSpec | mechanism.MechanismSpec) -> str:
+def _drawn(spec: Drawn) -> str:
     kinds = {CanvasSpec: "canvas", hero.HeroSpec: "hero", mechanism.MechanismSpec: "mechanism"}
-    payload, kind = _base64(spec.payload()), kinds[type(spec)]
+    payload, kind = _base64(spec.payload()), kinds.get(type(spec), "exchange")
     held = f'<script type="application/octet-stream">{payload}</script>'
     return f'<div class="host" data-component="{kind}"><div class="root"></div>{held}</div>'
 

@@ -13,12 +13,14 @@ import numpy as np
 
 from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
+from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof import (
     attention,
     attention_steps,
     decay,
+    encoder_decoder,
     kv_cache,
     layers,
     lens,
@@ -33,6 +35,7 @@ from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
 ErrorsOfAll = Callable[[Figure, Sequence[ModelTrace], Choice], float]
+ErrorsOfRun = Callable[[Figure, EncoderDecoderRun, Choice], float]
 
 CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
     {
@@ -76,14 +79,30 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "edit_surprisal": ("recomputed", sides.edit_surprisal),
     }
 )
+CHECKS_OF_RUN: Mapping[str, tuple[Kind, ErrorsOfRun]] = MappingProxyType(
+    {
+        "encoder_map": ("rebuilds", encoder_decoder.encoder_map),
+        "decoder_map": ("rebuilds", encoder_decoder.decoder_map),
+        "cross_map": ("rebuilds", encoder_decoder.cross_map),
+        "cross_lines": ("rebuilds", encoder_decoder.cross_lines),
+        "two_stacks": ("recomputed", encoder_decoder.two_stacks),
+        "decoder_cache": ("recomputed", encoder_decoder.decoder_cache),
+    }
+)
+Drawn = ModelTrace | EncoderDecoderRun | Sequence[ModelTrace]  # what a figure may draw of one or several runs
 
 
-def check(figure: Figure, trace: ModelTrace | Sequence[ModelTrace], **choice: object) -> Check | None:
-    """Return the verdict on a figure of a trace, or of several; None for a figure that draws nothing of a run.
+def check(figure: Figure, trace: Drawn, **choice: object) -> Check | None:
+    """Return the verdict on a figure of a trace, of several, or of a run of an encoder-decoder; None for a figure that draws nothing of a run.
 
     choice: what the visitor chose, as it was handed to the figure function: layer, head, channel, position, ...
     A picture that does not have the shape of its run has an error of nan.
     """
+    if isinstance(trace, EncoderDecoderRun):
+        if figure.id not in CHECKS_OF_RUN:
+            return None
+        kind, errors_of_run = CHECKS_OF_RUN[figure.id]
+        return Check(kind, _measured(errors_of_run, figure, trace, choice), limit_of(trace.dtype))
     if isinstance(trace, ModelTrace):
         if figure.id not in CHECKS:
             return None

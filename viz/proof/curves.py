@@ -1,13 +1,13 @@
 """The curves that a badge compares: their largest difference is its error."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.reconstruction.check import Compared, Wide, watching, wide
+from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import ModelTrace
 from viz import proof
 from viz.figure import Figure
@@ -33,7 +33,7 @@ class Curves:
     along_text: bool
 
 
-def curves(figure: Figure, trace: ModelTrace | Sequence[ModelTrace], **choice: object) -> tuple[Curves, ...]:
+def curves(figure: Figure, trace: proof.Drawn, **choice: object) -> tuple[Curves, ...]:
     """Check a figure again and return the rows of what the check compared that matter to a reader.
 
     First the model's own output beside the one rebuilt from the picture, where the check has such a comparison, at its
@@ -44,7 +44,6 @@ def curves(figure: Figure, trace: ModelTrace | Sequence[ModelTrace], **choice: o
         verdict = proof.check(figure, trace, **choice)
     if verdict is None:
         return ()
-    first = trace if isinstance(trace, ModelTrace) else trace[0]
     with np.errstate(all="ignore"):
         blamed = [one for one in seen if _equal(one.errors, verdict.error).any()]
         if not blamed:
@@ -54,7 +53,14 @@ def curves(figure: Figure, trace: ModelTrace | Sequence[ModelTrace], **choice: o
         shown = [own] if own is not None else []
         if own is None or not _equal(own.errors, verdict.error).any():
             shown.append(blamed[0])
-        return tuple(_row(one, len(first.tokens), verdict.error) for one in shown)
+        return tuple(_row(one, _tokens(trace), verdict.error) for one in shown)
+
+
+def _tokens(trace: proof.Drawn) -> int:
+    """Count the tokens along which the rows of a comparison may run."""
+    if isinstance(trace, EncoderDecoderRun):
+        return trace.steps
+    return len((trace if isinstance(trace, ModelTrace) else trace[0]).tokens)
 
 
 def _equal(errors: Wide, error: float) -> npt.NDArray[np.bool_]:

@@ -45,9 +45,18 @@ const said = (view) => view.store?.get() ?? { token: null, span: null, frame: nu
 // The token that is shown: that of the time while it moves, else the chosen one, else the header's own; null for none.
 function shownToken(view) {
   const { strip, grid } = view.header;
+  if (grid?.follows) return followedRow(view);
   const [first, after] = shownRun(view);
   if (after > first) return first;
   return strip?.selected ?? grid?.selected_row ?? null;
+}
+
+// The row of the token of the reading that is shown, of a map whose rows are these tokens.
+function followedRow(view) {
+  const { grid } = view.header;
+  const { token, frame } = said(view);
+  const at = frame ?? token;
+  return at !== null && at >= 0 && at < grid.rows ? at : grid.selected_row;
 }
 
 // The first and last + 1 of the strip's tokens that are shown.
@@ -71,7 +80,7 @@ function runOf(view, token, span) {
 // The token of the reading that a token of the strip is, with its characters: as a tile cuts the text where it is given.
 function meant(view, index, tile) {
   const { strip, grid } = view.header;
-  if (!grid?.owners?.length) return { token: index, span: strip.spans?.[index] ?? null };
+  if (!grid?.owners?.length) return { token: index, span: strip?.spans?.[index] ?? null };
   const own = grid.owners[tile ?? 0];
   const places = own.map((token, i) => (own[index] >= 0 ? token === own[index] : i === index));
   const [first, after] = extent(places);

@@ -39,7 +39,7 @@ function setCursor(view, at) {
 function tokenAt(view, at) {
   const { grid } = view.header;
   if (at.zone === "strip") return at.token;
-  const count = view.header.strip?.labels.length ?? 0;
+  const count = grid?.follows ? grid.rows : view.header.strip?.labels.length ?? 0;
   const token = grid.picks === "row" ? at.row * grid.pool[0] : grid.picks === "column" ? at.column * grid.pool[1] : null;
   return token !== null && token < count ? token : null;
 }

@@ -12,7 +12,7 @@ function drawRowLabels(view, ctx) {
   const colored = grid.row_colors.length > 0;
   ctx.textBaseline = "middle";
   ctx.textAlign = "right";
-  const selected = grid.row_tokens ? shownToken(view) : null;
+  const selected = grid.row_tokens || grid.follows ? shownToken(view) : null;
   const stands = grid.row_tokens && every > 1 ? rowLandmarks(view, every, selected) : null;
   labels.forEach((label, i) => {
     const y = cellY + (i / pool) * row + row / pool / 2;

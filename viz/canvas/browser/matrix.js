@@ -6,7 +6,7 @@ function drawMatrix(view, ctx) {
   inWindow(view, ctx, { x: left, y: gridY, width: gridWidth, height: gridHeight }, () => drawGrid(view, ctx));
   drawRowLabels(view, ctx);
   drawColumnLabels(view, ctx);
-  const token = grid.row_tokens ? shownToken(view) : grid.selected_row;
+  const token = grid.row_tokens || grid.follows ? shownToken(view) : grid.selected_row;
   if (Number.isInteger(token) && !grid.lanes) {
     const chosen = Math.floor(token / grid.pool[0]);
     ctx.strokeStyle = theme.accent;

@@ -1,0 +1,1 @@
+"""Figures of one run of the small encoder-decoder: pure functions of its record."""

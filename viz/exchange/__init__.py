@@ -1,0 +1,6 @@
+"""The pictures of an encoder and a decoder side by side: as data, as bytes, and the script in browser/ that draws them."""
+
+from viz.exchange.source import script, styles
+from viz.exchange.spec import Block, ExchangeSpec, Guesses, Stack, StacksSpec
+
+__all__ = ["Block", "ExchangeSpec", "Guesses", "Stack", "StacksSpec", "script", "styles"]

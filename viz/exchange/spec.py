@@ -1,0 +1,163 @@
+"""Two pictures as data: lines between the words that are read and those that are written, and both stacks of layers."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from models.records.trace import Array
+from viz.hero.payload import TypedPlanes, encode
+from viz.look.theme import Theme
+
+ROW, AROUND = 30, 92  # pixels: of a word, of everything above and below the words
+STACKS = 640  # pixels of both stacks, about
+_COLORS = ("mode", "ground", "card", "hairline", "ink", "muted", "chip", "font", "mono")
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """The likeliest next words at every step, best first: labels and probs (step, guess); written: place of the word."""
+
+    labels: tuple[tuple[str, ...], ...]
+    probs: Array
+    written: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSpec:
+    """Lines between source and written words, which move while the model writes, with the likeliest next words.
+
+    weights (step, source): the thickness of the line from a word that is being written to a word that was read. reading:
+    the id under which the pictures of the page share the step; place: layer and head, which the other pictures outline.
+    words: what the script says, with {names} to fill.
+    """
+
+    id: str
+    alt: str
+    theme: Theme
+    accent: str
+    page: str
+    reading: str
+    source: tuple[str, ...]
+    written: tuple[str, ...]
+    weights: Array
+    guesses: Guesses
+    place: tuple[int, int]
+    note: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def height(self) -> int:
+        """About how many pixels the picture is high."""
+        return ROW * max(len(self.source), len(self.written)) + AROUND
+
+    def payload(self) -> bytes:
+        """Encode the picture as header and planes, once."""
+        if not self._encoded:
+            planes = TypedPlanes()
+            header = _common(self) | {
+                "kind": "lines",
+                "page": self.page,
+                "source": self.source,
+                "written": self.written,
+                "weights": planes.add(self.weights),
+                "place": self.place,
+                "guesses": {
+                    "labels": self.guesses.labels,
+                    "probs": planes.add(self.guesses.probs),
+                    "written": self.guesses.written,
+                },
+            }
+            self._encoded.append(encode(header, planes))
+        return self._encoded[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One part of a layer: what it is, in a few words what it does, and who may read whom, where that is its matter.
+
+    mask (query, key): 1 where a query may read a key. reads: "own" for its own words, "other" for those of the encoder.
+    """
+
+    title: str
+    text: str
+    mask: Array | None = None
+    reads: Literal["own", "other"] = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One of both stacks, from its last block down to its first. layers: how often the blocks are repeated."""
+
+    title: str
+    text: str
+    blocks: tuple[Block, ...]
+    layers: int
+    foot: str
+
+
+@dataclass(frozen=True, slots=True)
+class StacksSpec:
+    """Encoder and decoder side by side, with the words that stand at their inputs and output at every step.
+
+    source: what the encoder reads; given, written: what the decoder reads and writes, an entry for each step.
+    """
+
+    id: str
+    alt: str
+    theme: Theme
+    accent: str
+    reading: str
+    encoder: Stack
+    decoder: Stack
+    head: Block
+    source: tuple[str, ...]
+    given: tuple[str, ...]
+    written: tuple[str, ...]
+    note: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def height(self) -> int:
+        """About how many pixels the picture is high."""
+        return STACKS
+
+    def payload(self) -> bytes:
+        """Encode the picture as header and planes, once."""
+        if not self._encoded:
+            planes = TypedPlanes()
+            header = _common(self) | {
+                "kind": "stacks",
+                "source": self.source,
+                "given": self.given,
+                "written": self.written,
+                "encoder": _stack(self.encoder, planes),
+                "decoder": _stack(self.decoder, planes),
+                "head": _block(self.head, planes),
+            }
+            self._encoded.append(encode(header, planes))
+        return self._encoded[0]
+
+
+def _common(spec: ExchangeSpec | StacksSpec) -> dict[str, Any]:
+    return {
+        "id": spec.id,
+        "alt": spec.alt,
+        "theme": {name: getattr(spec.theme, name) for name in _COLORS} | {"accent": spec.accent},
+        "reading": spec.reading,
+        "note": spec.note,
+        "words": dict(spec.words),
+    }
+
+
+def _stack(stack: Stack, planes: TypedPlanes) -> dict[str, Any]:
+    own = {name: getattr(stack, name) for name in ("title", "text", "layers", "foot")}
+    return own | {"blocks": [_block(block, planes) for block in stack.blocks]}
+
+
+def _block(block: Block, planes: TypedPlanes) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(block).items() if name != "mask"}
+    if block.mask is None:
+        return told | {"mask": None}
+    return told | {"mask": planes.add(block.mask, "u1"), "shape": block.mask.shape}
