@@ -84,11 +84,21 @@ def _check_list(words: tuple[str, ...]) -> None:
     kinds = grammar().kinds()
     for word in words:
         if not any(word in members for members in kinds.values()):
-            raise PromptError("errors.toy_unknown_item", f"{word[:40]!r} is no item that the model knows", word=word[:40])
+            raise _unknown("item", word, english=word.isascii())
     if kind_of(words) is None:
         message = f"{words[0]!r} and others are of different kinds: a list has one kind"
         other = next(word for word in words if kind_of((words[0], word)) is None)
         raise PromptError("errors.toy_mixed", message, word=words[0], other=other)
+
+
+def _unknown(kind: str, word: str, *, english: bool) -> PromptError:
+    """Make the error of a word that is not known, with what is: the nouns of its language, and the syllables."""
+    words = grammar()
+    nouns = ", ".join(noun[english] for noun in words.nouns)
+    message = f"{word[:40]!r} is not known; the nouns are {nouns}"
+    return PromptError(
+        f"errors.toy_unknown_{kind}", message, word=word[:40], nouns=nouns, syllables=" ".join(words.syllables)
+    )
 
 
 def _sentence(raw: list[str]) -> tuple[str, ...]:
@@ -103,7 +113,7 @@ def _sentence(raw: list[str]) -> tuple[str, ...]:
             continue
         stem = _stem(word, words, known)
         if stem is None:
-            raise PromptError("errors.toy_unknown_word", f"{word[:40]!r} is no word that the model knows", word=word[:40])
+            raise _unknown("word", word, english=False)
         found += [stem, PARTICLE + word[len(stem) :]]
     return tuple(found)
 

@@ -39,6 +39,7 @@ class Page:
 PAGES = (
     Page("overview", "learn", first="reading"),
     Page("transformer", "learn", first="hero"),
+    Page("encoder-decoder", "learn", first="cross"),
     Page("mamba", "learn", first="film"),
     Page("rwkv", "learn", first="decay"),
     Page("jamba", "learn", first="ribbon"),

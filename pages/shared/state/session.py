@@ -31,6 +31,7 @@ _TOLD = re.compile(
 )
 OTHER = ("side-by-side",)  # pages that compare two texts
 _LONGS = 4  # long texts that a visit remembers
+WORDS_CHARACTERS = 200  # of the words that a page of its own input reads
 _SHOWN = 80  # characters of an address that a note repeats
 
 
@@ -132,6 +133,17 @@ class Session:
             return index
         return alignment.matching(tokens, span)
 
+    @property
+    def words(self) -> str:
+        """The words that this page alone reads; "" until the visitor writes some."""
+        every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}words", {})
+        return every.get(self.page, "")
+
+    @words.setter
+    def words(self, text: str) -> None:
+        every: dict[str, str] = st.session_state.setdefault(f"{_PREFIX}words", {})
+        every[self.page] = text[:WORDS_CHARACTERS]
+
     def model(self, architecture: str) -> str | None:
         """Return the model that the visitor chose for an architecture: a hub id or a folder; None for the bundled."""
         source = self._models().get(architecture)
@@ -214,6 +226,8 @@ class Session:
             written["text"] = self._addressed()
         if self.other and self.page in OTHER:
             written["other"] = self.other[:PROMPT_CHARACTERS]
+        if self.words:
+            written["words"] = self.words
         if self.selected is not None:
             written["token"] = str(self.selected)
         if models := self._written_models():
@@ -229,6 +243,7 @@ class Session:
         """Return to the defaults of all that the address of this page says, before the one of another time is read."""
         for name in ("prompt", "other", "token", "span", "lang"):
             _put(name, None)
+        self.words = ""
         for architecture in [name for name in self._models() if self.page in (name, *site.OF_ALL)]:
             self.choose_model(architecture, None)
         self._selections().clear()
@@ -300,6 +315,8 @@ def _read_url(session: Session) -> None:
     if text := params.get("text", ""):
         session.prompt = session._longs().get(text, text)
     session.other = params.get("other", "")
+    if words := params.get("words", ""):
+        session.words = words
     _read_models(session, params.get("model", ""))
     named = [name for name in params if name == "token" or _SELECTABLE.fullmatch(name)]
     for name in named:
