@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pages.shared import scripts
+from pages.shared import scripts, viewport
 from viz.exchange import ExchangeSpec, StacksSpec
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def exchange(spec: ExchangeSpec | StacksSpec, *, key: str) -> None:
 
     Its place has about the picture's height from the start; the script lets go of it when the picture is drawn.
     """
-    _component()(key=key, data=spec.payload(), height=spec.height)
+    _component()(key=key, data=spec.payload(), height=spec.height(viewport.figure_width(viewport.window())))
 
 
 @cache

@@ -59,6 +59,8 @@ def _height(body: Placed) -> int:
         return viewport.figure_height(body)
     if isinstance(body, MechanismSpec):
         return viewport.mechanism_height(body)
+    if isinstance(body, ExchangeSpec | StacksSpec):
+        return body.height(viewport.figure_width(viewport.window()))
     return viewport.hero_height() if isinstance(body, HeroSpec) else body.height
 
 

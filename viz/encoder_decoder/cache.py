@@ -6,7 +6,7 @@ import numpy as np
 from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import NamedArray
 from viz.encoder_decoder.labels import labels
-from viz.encoder_decoder.maps import COLOR
+from viz.encoder_decoder.heads import COLOR
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme

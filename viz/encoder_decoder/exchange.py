@@ -8,7 +8,7 @@ from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import NamedArray
 from viz.encoder_decoder.findings import Floats, crossing_finding
 from viz.encoder_decoder.labels import label, labels, reading_of
-from viz.encoder_decoder.maps import COLOR, weights_of
+from viz.encoder_decoder.heads import COLOR, resting_step, weights_of
 from viz.exchange import ExchangeSpec, Guesses
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
@@ -40,6 +40,7 @@ def cross_lines(run: EncoderDecoderRun, *, theme: Theme, t: Translate, layer: in
         weights,
         Guesses(names, probs.astype(np.float32), written),
         (layer, head),
+        resting_step(run),
         note=t("viz.cross_lines.note"),
         words=_words(run, t),
     )
@@ -58,16 +59,6 @@ def next_words(run: EncoderDecoderRun) -> tuple[np.ndarray, Floats]:
     probs = odds / odds.sum(1, keepdims=True)
     best = np.argsort(-logits, axis=1, kind="stable")[:, :BEST]
     return best, np.take_along_axis(probs, best, axis=1)
-
-
-def most_pointed(run: EncoderDecoderRun) -> tuple[int, int]:
-    """Return layer and head of cross-attention whose largest weight, averaged over the steps, is the largest.
-
-    Of equals the first.
-    """
-    peaks = run.cross.weights.values.max(-1).mean(-1)  # (layer, head)
-    layer, head = np.unravel_index(int(peaks.argmax()), peaks.shape)
-    return int(layer), int(head)
 
 
 def _finding(run: EncoderDecoderRun, weights: Floats, t: Translate) -> str:

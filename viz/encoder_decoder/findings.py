@@ -1,7 +1,5 @@
 """What the drawn arrays of an encoder-decoder show, in a sentence each; "" where they show nothing, and in a tie."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -46,10 +44,6 @@ def masked_finding(weights: Floats, t: Translate) -> str:
     return t("viz.encdec.masked", empty=int((weights[above] == 0).sum()), all=int(above.sum()))
 
 
-def strongest_finding(weights: Floats, written: Sequence[str], source: Sequence[str], t: Translate) -> str:
-    """Name the pair of a written and a source word with the largest weight (step, source)."""
-    place = single_most([float(weight) for weight in weights.ravel()], percent)
-    if place is None:
-        return ""
-    step, key = divmod(place, weights.shape[1])
-    return t("viz.encdec.strongest", written=written[step], source=source[key], share=percent(float(weights[step, key])))
+def pointed_finding(weights: Floats, t: Translate) -> str:
+    """Say how many queries (query, key) give more than half to one key."""
+    return t("viz.encdec.pointed", count=int((weights.max(1) > 0.5).sum()), all=len(weights))

@@ -14,7 +14,7 @@ def label(run: EncoderDecoderRun, token: str, t: Translate) -> str:
         return t("viz.encdec.start")
     if token == run.source[-1]:
         return t("viz.encdec.end")
-    return t(f"viz.encdec.task.{run.task}") if token == run.source[0] else token
+    return t(f"viz.encdec.special.{token[1:-1]}") if token.startswith("<") else token
 
 
 def labels(run: EncoderDecoderRun, tokens: Sequence[str], t: Translate) -> tuple[str, ...]:

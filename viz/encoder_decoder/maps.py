@@ -2,25 +2,16 @@
 
 import numpy as np
 
-from models.records.encoder_decoder import EncoderDecoderRun, Kind
+from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import NamedArray
 from viz.canvas import Axis, Bars, CanvasSpec, Legend, Matrix, Scale, Strip
-from viz.encoder_decoder.findings import Floats, both_ways_finding, masked_finding, strongest_finding
+from viz.encoder_decoder.findings import Floats, both_ways_finding, masked_finding, pointed_finding
+from viz.encoder_decoder.heads import COLOR, resting_step, weights_of
 from viz.encoder_decoder.labels import labels, reading_of, strip_tokens
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, sequential
 from viz.trace.tokens import words
-
-COLOR = "transformer"  # the layout is that of the Transformer of 2017
-
-
-def weights_of(run: EncoderDecoderRun, kind: Kind, layer: int, head: int) -> Floats:
-    """Return the weights (query, key) of one head; IndexError for a layer or head that the run does not have."""
-    found = run.attention(kind).weights.values
-    if not (0 <= layer < found.shape[0] and 0 <= head < found.shape[1]):
-        raise IndexError(f"layer {layer}, head {head} of {found.shape[:2]}")
-    return np.asarray(found[layer, head], np.float32)
 
 
 @figure("encoder_map", of="run")
@@ -29,7 +20,7 @@ def encoder_map(run: EncoderDecoderRun, *, theme: Theme, t: Translate, layer: in
     weights = weights_of(run, "encoder", layer, head)
     names = labels(run, run.source, t)
     alt = t("viz.encoder_map.alt", layer=layer, head=head)
-    spec = _square("encoder_map", alt, weights, names, theme=theme, t=t, reading="", masked=False)
+    spec = _square("encoder_map", alt, weights, names, len(names) - 1, theme=theme, t=t, reading="", masked=False)
     return _figure("encoder_map", spec, weights, finding=both_ways_finding(weights, t))
 
 
@@ -39,7 +30,8 @@ def decoder_map(run: EncoderDecoderRun, *, theme: Theme, t: Translate, layer: in
     weights = weights_of(run, "decoder", layer, head)
     names = labels(run, run.given, t)
     alt = t("viz.decoder_map.alt", layer=layer, head=head)
-    spec = _square("decoder_map", alt, weights, names, theme=theme, t=t, reading=reading_of(run), masked=True)
+    shown = resting_step(run)
+    spec = _square("decoder_map", alt, weights, names, shown, theme=theme, t=t, reading=reading_of(run), masked=True)
     return _figure("decoder_map", spec, weights, finding=masked_finding(weights, t))
 
 
@@ -62,18 +54,26 @@ def cross_map(run: EncoderDecoderRun, *, theme: Theme, t: Translate, layer: int,
         follows=True,
         row_height=28,
         max_height=530,
-        selected_row=len(written) - 1,
+        selected_row=resting_step(run),
     )
     spec = CanvasSpec("cross_map", alt, theme, color, None, (), grid, (_legend(high, t),), "", words(t), reading_of(run))
-    return _figure("cross_map", spec, weights, finding=strongest_finding(weights, written, source, t))
+    return _figure("cross_map", spec, weights, finding=pointed_finding(weights, t))
 
 
 def _square(
-    name: str, alt: str, weights: Floats, names: tuple[str, ...], *, theme: Theme, t: Translate, reading: str, masked: bool
+    name: str,
+    alt: str,
+    weights: Floats,
+    names: tuple[str, ...],
+    shown: int,
+    *,
+    theme: Theme,
+    t: Translate,
+    reading: str,
+    masked: bool,
 ) -> CanvasSpec:
-    """Draw tokens against themselves: strip, the shown row as bars, the map."""
+    """Draw tokens against themselves: strip, the row that is shown until one is chosen as bars, the map."""
     color, high = theme.color(COLOR), float(weights.max())
-    last = len(names) - 1
     grid = Matrix(
         values=np.where(np.tri(len(names), dtype=bool), weights, np.nan).astype(np.float32) if masked else weights,
         scale=Scale(0.0, high, kind="sqrt"),
@@ -86,12 +86,12 @@ def _square(
         row_height=28,
         max_height=530,
         picks="row",
-        selected_row=last,
+        selected_row=shown,
     )
     strip = Strip(
         tokens=strip_tokens(names),
         surprisal=np.full(len(names), np.nan, np.float32),
-        selected=last,
+        selected=shown,
         readout=("{label}", template(t, "viz.encdec.place", "index")),
     )
     bars = (Bars(None, template(t, "viz.matrix.bars", "row"), color),)

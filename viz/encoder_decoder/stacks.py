@@ -5,7 +5,7 @@ import numpy as np
 from models.records.encoder_decoder import KINDS, EncoderDecoderRun, Kind
 from models.records.trace import Array, NamedArray
 from viz.encoder_decoder.labels import labels, reading_of
-from viz.encoder_decoder.maps import COLOR
+from viz.encoder_decoder.heads import COLOR, resting_step
 from viz.exchange import Block, Stack, StacksSpec
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
@@ -45,6 +45,7 @@ def two_stacks(run: EncoderDecoderRun, *, theme: Theme, t: Translate) -> Figure:
         labels(run, run.source, t),
         labels(run, run.given, t),
         labels(run, run.written, t),
+        resting_step(run),
         note=t("viz.two_stacks.note"),
         words={name: t(f"viz.two_stacks.words.{name}") for name in ("next", "carried", "reads", "read")}
         | {"layers": template(t, "viz.two_stacks.words.layers", "count")},

@@ -1,5 +1,6 @@
 """Two pictures as data: lines between the words that are read and those that are written, and both stacks of layers."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -8,8 +9,9 @@ from models.records.trace import Array
 from viz.hero.payload import TypedPlanes, encode
 from viz.look.theme import Theme
 
-ROW, AROUND = 30, 92  # pixels: of a word, of everything above and below the words
-STACKS = 640  # pixels of both stacks, about
+ROW, HEAD, PLAYER = 30, 24, 59  # pixels: of a word, of the title of a column, of the buttons
+NARROW, SMALL = 720, 460  # pixels of width from which on less stands side by side, as in browser/component.css
+STACKS = ((NARROW, 676), (SMALL, 730), (0, 1010))  # pixels of both stacks from a width on, measured in Chromium
 _COLORS = ("mode", "ground", "card", "hairline", "ink", "muted", "chip", "font", "mono")
 
 
@@ -28,7 +30,7 @@ class ExchangeSpec:
 
     weights (step, source): the thickness of the line from a word that is being written to a word that was read. reading:
     the id under which the pictures of the page share the step; place: layer and head, which the other pictures outline.
-    words: what the script says, with {names} to fill.
+    words: what the script says, with {names} to fill. rest: the step that is shown until one is chosen.
     """
 
     id: str
@@ -42,14 +44,15 @@ class ExchangeSpec:
     weights: Array
     guesses: Guesses
     place: tuple[int, int]
+    rest: int
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
     _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    @property
-    def height(self) -> int:
-        """About how many pixels the picture is high."""
-        return ROW * max(len(self.source), len(self.written)) + AROUND
+    def height(self, width: int) -> int:
+        """Return about how many pixels the picture is high when it is so many wide."""
+        words = HEAD + ROW * max(len(self.source), len(self.written)) + PLAYER + _note(self.note, width)
+        return words if width > NARROW else words + HEAD + ROW * self.guesses.probs.shape[1] + 20
 
     def payload(self) -> bytes:
         """Encode the picture as header and planes, once."""
@@ -62,6 +65,7 @@ class ExchangeSpec:
                 "written": self.written,
                 "weights": planes.add(self.weights),
                 "place": self.place,
+                "rest": self.rest,
                 "guesses": {
                     "labels": self.guesses.labels,
                     "probs": planes.add(self.guesses.probs),
@@ -100,7 +104,8 @@ class Stack:
 class StacksSpec:
     """Encoder and decoder side by side, with the words that stand at their inputs and output at every step.
 
-    source: what the encoder reads; given, written: what the decoder reads and writes, an entry for each step.
+    source: what the encoder reads; given, written: what the decoder reads and writes, an entry for each step. rest: the
+    step that is shown until one is chosen.
     """
 
     id: str
@@ -114,14 +119,14 @@ class StacksSpec:
     source: tuple[str, ...]
     given: tuple[str, ...]
     written: tuple[str, ...]
+    rest: int
     note: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
     _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    @property
-    def height(self) -> int:
-        """About how many pixels the picture is high."""
-        return STACKS
+    def height(self, width: int) -> int:
+        """Return about how many pixels the picture is high when it is so many wide."""
+        return next(high for low, high in STACKS if width > low) + _note(self.note, width)
 
     def payload(self) -> bytes:
         """Encode the picture as header and planes, once."""
@@ -132,12 +137,19 @@ class StacksSpec:
                 "source": self.source,
                 "given": self.given,
                 "written": self.written,
+                "rest": self.rest,
                 "encoder": _stack(self.encoder, planes),
                 "decoder": _stack(self.decoder, planes),
                 "head": _block(self.head, planes),
             }
             self._encoded.append(encode(header, planes))
         return self._encoded[0]
+
+
+def _note(words: str, width: int) -> int:
+    """Return the height of a note in type of 13 px; syllables of Hangul are about as wide as two Latin letters."""
+    ems = sum(0.87 if ord(letter) > 0x1100 else 0.5 for letter in words)
+    return 10 + 18 * math.ceil(13 * ems / max(width, 1)) if words else 0
 
 
 def _common(spec: ExchangeSpec | StacksSpec) -> dict[str, Any]:

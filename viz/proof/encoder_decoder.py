@@ -116,8 +116,7 @@ def _masked_error(mask: Wide, run: EncoderDecoderRun, kind: Kind) -> Wide:
 def _names(run: EncoderDecoderRun, ids: np.ndarray, header: dict[str, object]) -> list[list[str]]:
     """Return the names that the words of ids have to have; special ones as the picture calls them itself."""
     labels = header["guesses"]["labels"]  # type: ignore[index]
-    special = {run.given[0], run.source[0], run.source[-1]}
     return [
-        [labels[step][place] if run.vocabulary[token] in special else run.vocabulary[token] for place, token in enumerate(row)]
+        [labels[step][place] if word.startswith("<") else word for place, word in enumerate(run.vocabulary[i] for i in row)]
         for step, row in enumerate(ids)
     ]

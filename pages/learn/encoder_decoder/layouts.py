@@ -37,7 +37,8 @@ def table() -> None:
         for one in models()
     ]
     head = [t(f"toy.layouts.{name}") for name in ("model", "year", "layout", "use", "source")]
-    html.show(html.scrolling(html.table(rows, kind="cs-toy", head=head)))
+    with st.container(border=True, key="card-encoder-decoder.layouts"):
+        html.show(html.scrolling(html.table(rows, kind="cs-toy", head=head)))
 
 
 def accuracy() -> None:

@@ -10,7 +10,8 @@ from pages.shared.panel import Draw, panel
 from pages.shared.words.content import section
 from pages.shared.words.i18n import t
 from viz.encoder_decoder.cache import decoder_cache
-from viz.encoder_decoder.exchange import cross_lines, most_pointed
+from viz.encoder_decoder.exchange import cross_lines
+from viz.encoder_decoder.heads import most_pointed
 from viz.encoder_decoder.labels import text_of
 from viz.encoder_decoder.maps import cross_map, decoder_map, encoder_map
 from viz.encoder_decoder.stacks import two_stacks

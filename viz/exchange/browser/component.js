@@ -15,7 +15,7 @@ export default function (component) {
     views.set(parentElement, view);
   }
   update(view, data);
-  letGo(parentElement);
+  release(parentElement);
   return () => {
     view.close();
     views.delete(parentElement);
@@ -39,6 +39,13 @@ function open(root) {
     document.fonts?.removeEventListener("loadingdone", again);
   };
   return view;
+}
+
+// The server kept the place free at a height that it estimated; from now on it is as high as the picture.
+function release(parentElement) {
+  letGo(parentElement);
+  const place = (parentElement.host ?? parentElement).closest('[data-testid="stElementContainer"]');
+  if (place) place.style.flex = "0 0 auto";
 }
 
 // Show new data; the same bytes change nothing.

@@ -106,14 +106,15 @@ function paintThreads(view) {
   drawThreads(view, ctx);
 }
 
-// Lines of the step, over faint ones of the steps before.
+// Lines of the step, over faint ones of the others: of those before alone while it plays.
 function drawThreads(view, ctx) {
   const { source, theme } = view.header;
   const width = view.canvas.clientWidth;
   const left = view.read.map(({ row }) => middleOf(view, row));
   const right = view.wrote.map((row) => middleOf(view, row));
   ctx.lineCap = "butt";
-  for (let step = 0; step <= view.step; step++) {
+  const last = view.playing ? view.step : lastStep(view);
+  for (const step of [...Array(last + 1).keys()].filter((one) => one !== view.step).concat(view.step)) {
     const now = step === view.step;
     for (let i = 0; i < source.length; i++) {
       const weight = weightAt(view, step, i);

@@ -7,11 +7,16 @@ function buildStacks(view) {
   body.className = "body stacks";
   view.root.setAttribute("aria-label", header.alt);
   view.masks = [];
-  const [encoder, decoder] = ["encoder", "decoder"].map((name) => element("section", `stack ${name}`, body));
+  const [encoder, decoder] = ["encoder", "decoder"].map((name) => {
+    const made = element("section", `stack ${name}`, body);
+    element("h4", "", made).textContent = header[name].title;
+    element("p", "role", made).textContent = header[name].text;
+    return made;
+  });
   const top = element("div", "result", encoder);
   top.textContent = header.words.carried;
   view.result = element("div", "result", decoder);
-  buildBlock(view, decoder, header.head, "head");
+  buildBlock(view, decoder, header.head, "output");
   view.layers = [fillStack(view, encoder, header.encoder), fillStack(view, decoder, header.decoder)];
   view.input = view.layers[1].words;
   view.layers[0].words.replaceChildren(...header.source.map((word) => chip(word)));
@@ -29,9 +34,6 @@ function fillStack(view, parent, stack) {
   const blocks = stack.blocks.map((block) => buildBlock(view, frame, block, block.mask === null ? "plain" : block.reads));
   element("div", "block foot-block", parent).textContent = stack.foot;
   const held = element("div", "words", parent);
-  const name = element("h4", "", parent);
-  name.textContent = stack.title;
-  element("p", "role", parent).textContent = stack.text;
   return { frame, blocks, words: held };
 }
 

@@ -6,12 +6,13 @@ const SPEEDS = [1, 2, 4, 0.5];
 
 const lastStep = (view) => view.header.written.length - 1;
 
-// The step that the store says, where it draws what this view draws; else the last.
+// The step that the store says, where it draws what this view draws; else the one of the header.
 function stepOf(view) {
   const { reading, token, hover, frame, playing } = view.store.get();
-  if (reading !== view.header.reading) return lastStep(view);
+  const { rest } = view.header;
+  if (reading !== view.header.reading) return rest;
   const known = (value) => (Number.isInteger(value) && value >= 0 && value <= lastStep(view) ? value : null);
-  return (playing ? known(frame) : (known(hover) ?? known(frame) ?? known(token))) ?? lastStep(view);
+  return (playing ? known(frame) : (known(hover) ?? known(frame) ?? known(token))) ?? rest;
 }
 
 // Take what the store says, and show it.
@@ -36,7 +37,10 @@ function tick(view) {
 function play(view) {
   clearTimeout(view.timer);
   view.moves = true;
-  view.store.set({ hover: null, frame: view.step >= lastStep(view) ? 0 : view.step, playing: true }, SOURCE);
+  const { frame, token } = view.store.get();
+  const chosen = frame ?? token;
+  const from = chosen === null || chosen >= lastStep(view) ? 0 : view.step;
+  view.store.set({ hover: null, frame: from, playing: true }, SOURCE);
   view.timer = setTimeout(() => tick(view), STEP_MS / view.speed);
 }
 
