@@ -19,11 +19,14 @@ def weights_of(run: EncoderDecoderRun, kind: Kind, layer: int, head: int) -> Flo
 def resting_step(run: EncoderDecoderRun) -> int:
     """Return the step that is shown until one is chosen: where the line of most_pointed jumps farthest from the last.
 
-    The line of a step leads to its strongest key; the end is left out. Of equals the first; 0 for a single step.
+    The line of a step leads to its strongest key; lines to the task and to the end do not count. Of equals the first;
+    the first step where fewer than two lines count.
     """
-    weights = weights_of(run, "cross", *most_pointed(run))
-    ends = weights[: max(len(run.answer), 1)].argmax(1)
-    return int(np.abs(np.diff(ends)).argmax()) + 1 if len(ends) > 1 else 0
+    ends = weights_of(run, "cross", *most_pointed(run)).argmax(1)
+    steps = [step for step, end in enumerate(ends) if 0 < end < len(run.source) - 1]
+    if len(steps) < 2:
+        return 0
+    return steps[int(np.abs(np.diff(ends[steps])).argmax()) + 1]
 
 
 def most_pointed(run: EncoderDecoderRun) -> tuple[int, int]:

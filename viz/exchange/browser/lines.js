@@ -8,7 +8,7 @@ function buildLines(view) {
   const { body } = view;
   body.className = "body lines";
   const read = column(body, "read", words.source, source);
-  view.canvas = element("canvas", "threads", body);
+  view.canvas = element("canvas", "threads", element("div", "between", body));
   view.canvas.setAttribute("aria-hidden", "true");
   const wrote = column(body, "wrote", words.written, written);
   view.read = read.rows.map((row) => ({ row, share: element("span", "share", row) }));
