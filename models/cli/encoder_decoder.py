@@ -28,11 +28,11 @@ def main(args: argparse.Namespace) -> int:
     import torch
 
     from models.encoder_decoder import making, small
-    from models.encoder_decoder.training import Recipe
+    from models.encoder_decoder.training import ToyRecipe
 
     torch.set_num_threads(args.threads)
     changes = {name: value for name in DEFAULTS if (value := getattr(args, name)) is not None}
-    measured = making.make(replace(Recipe(), **changes), args.out or small.FOLDER, inputs=args.inputs)
+    measured = making.make(replace(ToyRecipe(), **changes), args.out or small.FOLDER, inputs=args.inputs)
     rows: list[tuple[object, ...]] = [("task", "lengths", "right", "95 %", "inputs")]
     for one in measured:
         lengths = "-" if one.lengths is None else "{}-{}".format(*one.lengths)

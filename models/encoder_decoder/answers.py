@@ -2,12 +2,12 @@
 
 from models.encoder_decoder.grammar import PARTICLE, Grammar, grammar
 from models.encoder_decoder.tasks import target_of
-from models.encoder_decoder.vocabulary import LISTS, Source
+from models.encoder_decoder.vocabulary import LISTS, ToySource
 
 Phrases = dict[str, tuple[str, ...]]
 
 
-def expected(source: Source) -> tuple[str, ...] | None:
+def expected(source: ToySource) -> tuple[str, ...] | None:
     """Return the words of the right answer; None for a sentence that the grammar does not make."""
     if source.task in LISTS:
         return target_of(source.task, source.words)

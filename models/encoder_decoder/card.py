@@ -13,7 +13,7 @@ from models import units
 from models.encoder_decoder import evaluation, small, tasks
 from models.encoder_decoder.evaluation import Measured
 from models.encoder_decoder.grammar import PATH
-from models.encoder_decoder.training import Recipe
+from models.encoder_decoder.training import ToyRecipe
 from models.encoder_decoder.vocabulary import tokens
 from models.machine import facts as machine_facts
 from models.machine.paths import ASSETS, ROOT
@@ -21,14 +21,14 @@ from models.machine.paths import ASSETS, ROOT
 TEMPLATE = ASSETS / "encoder_decoder_card.md"
 
 
-def write(folder: Path, model: MarianMTModel, recipe: Recipe, measured: Sequence[Measured], seconds: float) -> None:
+def write(folder: Path, model: MarianMTModel, recipe: ToyRecipe, measured: Sequence[Measured], seconds: float) -> None:
     """Write both cards into the folder of a trained model."""
     facts = card(model, recipe, measured, seconds)
     (folder / "card.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "card.md").write_text(page(facts), encoding="utf-8")
 
 
-def card(model: MarianMTModel, recipe: Recipe, measured: Sequence[Measured], seconds: float) -> dict[str, Any]:
+def card(model: MarianMTModel, recipe: ToyRecipe, measured: Sequence[Measured], seconds: float) -> dict[str, Any]:
     """State everything about a trained model: its sizes, its training, and what it answers."""
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return {

@@ -7,7 +7,7 @@ from transformers import MarianMTModel
 
 from models.encoder_decoder import tasks
 from models.encoder_decoder.batches import answers
-from models.encoder_decoder.tasks import Example
+from models.encoder_decoder.tasks import Exercise
 from models.encoder_decoder.vocabulary import LISTS, TASKS
 from models.recall.evaluation import wilson
 
@@ -19,7 +19,7 @@ BATCH = 250
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The share of inputs answered right in [0, 1] and its Wilson 95 % interval. lengths: of the lists, None for all."""
+    """The share of inputs answered right and its Wilson 95 % interval. lengths: of the lists, None for all."""
 
     task: str
     lengths: tuple[int, int] | None
@@ -49,10 +49,10 @@ def measure(
     return Measured(task, lengths, right / len(asked), low, high, len(asked))
 
 
-def drawn(task: str, *, seed: int, inputs: int, lengths: tuple[int, int] | None = None) -> list[Example]:
+def drawn(task: str, *, seed: int, inputs: int, lengths: tuple[int, int] | None = None) -> list[Exercise]:
     """Draw so many different held-out examples of a task."""
     stream = tasks.examples(seed, held=True, tasks=(task,), lengths=lengths or tasks.LENGTHS)
-    found: dict[tuple[str, ...], Example] = {}
+    found: dict[tuple[str, ...], Exercise] = {}
     for example in stream:
         found.setdefault(example.source.words, example)
         if len(found) == inputs:

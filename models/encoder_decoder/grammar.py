@@ -8,7 +8,8 @@ from models.machine.paths import ASSETS
 from models.machine.yaml_file import read_yaml
 
 PATH = ASSETS / "toy_grammar.yaml"
-PARTICLE = "-"  # stands before a particle in the vocabulary, so that 가 the syllable and -가 the particle differ
+PARTICLE = "-"  # stands before a particle in the vocabulary: a syllable of a list may be written alike
+FIRST_SYLLABLE, ENDS = 0xAC00, 28  # of Hangul in Unicode: the first of each run of so many ends in a vowel
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,6 @@ def grammar(path: Path = PATH) -> Grammar:
 
 
 def particle(noun: str, role: str, words: Grammar) -> str:
-    """Return the particle of a role that a Korean noun takes, by whether its last syllable ends in a consonant.
-
-    >>> particle("고양이", "subject", grammar()), particle("곰", "subject", grammar())
-    ('가', '이')
-    """
+    """Return the particle of a role that a Korean noun takes, by whether its last syllable ends in a consonant."""
     after_consonant, after_vowel = words.particles[role]
-    return after_vowel if (ord(noun[-1]) - ord("가")) % 28 == 0 else after_consonant
+    return after_vowel if (ord(noun[-1]) - FIRST_SYLLABLE) % ENDS == 0 else after_consonant

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from models.encoder_decoder import card, evaluation, small, training
 from models.encoder_decoder.evaluation import Measured
-from models.encoder_decoder.training import Recipe
+from models.encoder_decoder.training import ToyRecipe
 
 LOG = "log.jsonl"
 
 
-def make(recipe: Recipe, folder: Path, *, inputs: int) -> list[Measured]:
+def make(recipe: ToyRecipe, folder: Path, *, inputs: int) -> list[Measured]:
     """Write model, vocabulary, log and cards into a folder; return what was measured."""
     folder.mkdir(parents=True, exist_ok=True)
     print(f"training {recipe.steps} steps of {recipe.batch} examples", file=sys.stderr, flush=True)

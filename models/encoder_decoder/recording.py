@@ -13,16 +13,16 @@ from transformers import DynamicCache, EncoderDecoderCache, MarianMTModel
 from models.encoder_decoder.answers import expected
 from models.encoder_decoder.batches import MOST, sources_of
 from models.encoder_decoder.small import Small
-from models.encoder_decoder.vocabulary import Source, tokens
+from models.encoder_decoder.vocabulary import ToySource, tokens
 from models.machine import threads
-from models.records.encoder_decoder import DIMS, AttentionRecord, EncoderDecoderRun, Sizes
+from models.records.encoder_decoder import DIMS, AttentionRecord, EncoderDecoderRun, StackSizes
 from models.records.trace import NamedArray
 
 Seen = dict[str, list[Tensor]]  # of one attention module: what each step added, (token, d_model), and its weights
 PROJECTIONS = {"q_proj": "query", "k_proj": "key", "v_proj": "value"}
 
 
-def record(small: Small, source: Source, *, most: int = MOST) -> EncoderDecoderRun:
+def record(small: Small, source: ToySource, *, most: int = MOST) -> EncoderDecoderRun:
     """Let the model write greedily, at most so many tokens, and return everything the figures need of the run."""
     model = small.model
     found, _ = sources_of([source])
@@ -62,10 +62,10 @@ def record(small: Small, source: Source, *, most: int = MOST) -> EncoderDecoderR
     )
 
 
-def sizes_of(model: MarianMTModel) -> Sizes:
+def sizes_of(model: MarianMTModel) -> StackSizes:
     """Read the shape of a model from its configuration; positions are no parameters."""
     config = model.config
-    return Sizes(
+    return StackSizes(
         encoder_layers=config.encoder_layers,
         decoder_layers=config.decoder_layers,
         heads=config.decoder_attention_heads,

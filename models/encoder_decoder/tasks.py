@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.encoder_decoder.grammar import PARTICLE, Grammar, grammar, particle
-from models.encoder_decoder.vocabulary import LISTS, TASKS, Source
+from models.encoder_decoder.vocabulary import LISTS, TASKS, ToySource
 
 LENGTHS = (1, 10)  # words of a list in training, both included
 PARTS = 8  # one part of so many is held out
@@ -16,10 +16,10 @@ FILLED = 0.5  # chance of each time, place and adjective
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class Exercise:
     """An input and the words of its right output, without the end."""
 
-    source: Source
+    source: ToySource
     target: tuple[str, ...]
 
 
@@ -28,14 +28,14 @@ def held_out(words: tuple[str, ...]) -> bool:
     return hashlib.sha256(" ".join(words).encode()).digest()[0] % PARTS == 0
 
 
-def draw(task: str, rng: np.random.Generator, *, lengths: tuple[int, int] = LENGTHS) -> Example:
+def draw(task: str, rng: np.random.Generator, *, lengths: tuple[int, int] = LENGTHS) -> Exercise:
     """Draw one example of a task; lengths: of a list."""
     return _sentence(rng, grammar()) if task not in LISTS else _list(task, rng, lengths)
 
 
 def examples(
     seed: int, *, held: bool, tasks: tuple[str, ...] = TASKS, lengths: tuple[int, int] = LENGTHS
-) -> Iterator[Example]:
+) -> Iterator[Exercise]:
     """Yield examples without end, each of a drawn task: only held-out inputs, or none of them."""
     rng = np.random.default_rng(seed)
     while True:
@@ -51,15 +51,15 @@ def target_of(task: str, words: tuple[str, ...]) -> tuple[str, ...]:
     return words[::-1] if task == "reverse" else tuple(sorted(words))
 
 
-def _list(task: str, rng: np.random.Generator, lengths: tuple[int, int]) -> Example:
+def _list(task: str, rng: np.random.Generator, lengths: tuple[int, int]) -> Exercise:
     kinds = tuple(grammar().kinds().values())
     members = kinds[int(rng.integers(len(kinds)))]
     length = int(rng.integers(lengths[0], lengths[1] + 1))
     words = tuple(members[int(place)] for place in rng.integers(len(members), size=length))
-    return Example(Source(task, words), target_of(task, words))
+    return Exercise(ToySource(task, words), target_of(task, words))
 
 
-def _sentence(rng: np.random.Generator, words: Grammar) -> Example:
+def _sentence(rng: np.random.Generator, words: Grammar) -> Exercise:
     """Draw a Korean sentence with its English one: time and place move to the end, the verb between the nouns."""
     subject, subject_english = _phrase(rng, words, words.animate, "subject")
     other, other_english = _phrase(rng, words, words.nouns, "object")
@@ -74,7 +74,7 @@ def _sentence(rng: np.random.Generator, words: Grammar) -> Example:
     english = [*subject_english, *verb_english.split(), *other_english]
     english += [place[1], "the", place[2]] if place else []
     english += time[1].split() if time else []
-    return Example(Source("translate", korean), tuple(english))
+    return Exercise(ToySource("translate", korean), tuple(english))
 
 
 def _phrase(

@@ -12,12 +12,12 @@ from transformers import MarianMTModel
 
 from models.encoder_decoder import small, tasks
 from models.encoder_decoder.batches import IGNORED, labels_of, sources_of
-from models.encoder_decoder.tasks import Example
+from models.encoder_decoder.tasks import Exercise
 from models.training.initial import parameter_groups
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ToyRecipe:
     """Everything that decides a training besides the grammar."""
 
     steps: int = 8000
@@ -31,14 +31,14 @@ class Recipe:
     seed: int = 0
 
 
-def batches(recipe: Recipe) -> Iterator[list[Example]]:
+def batches(recipe: ToyRecipe) -> Iterator[list[Exercise]]:
     """Yield the examples of every step; none of them is held out."""
     drawn = tasks.examples(recipe.seed, held=False)
     for _ in range(recipe.steps):
         yield list(islice(drawn, recipe.batch))
 
 
-def train(recipe: Recipe, *, log: TextIO | None = None) -> MarianMTModel:
+def train(recipe: ToyRecipe, *, log: TextIO | None = None) -> MarianMTModel:
     """Train from seeded weights, writing a JSON line to log every 100 steps; returned in evaluation mode."""
     model = small.build(seed=recipe.seed).train()
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe.weight_decay), lr=recipe.lr, betas=recipe.betas)
@@ -59,7 +59,7 @@ def train(recipe: Recipe, *, log: TextIO | None = None) -> MarianMTModel:
     return done
 
 
-def _loss(model: MarianMTModel, examples: list[Example]) -> tuple[torch.Tensor, float]:
+def _loss(model: MarianMTModel, examples: list[Exercise]) -> tuple[torch.Tensor, float]:
     """Return the mean loss in nats per token and the share of tokens that are most likely."""
     found, mask = sources_of([example.source for example in examples])
     labels = labels_of(examples)
@@ -69,7 +69,7 @@ def _loss(model: MarianMTModel, examples: list[Example]) -> tuple[torch.Tensor, 
     return loss, (logits[here].argmax(-1) == labels[here]).float().mean().item()
 
 
-def factor(step: int, recipe: Recipe) -> float:
+def factor(step: int, recipe: ToyRecipe) -> float:
     """Return the learning rate's share of its peak: a linear warm-up, level to half, then down to lr_end."""
     if step < recipe.warmup:
         return (step + 1) / recipe.warmup

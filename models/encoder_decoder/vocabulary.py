@@ -13,7 +13,7 @@ LONGEST = 16  # words of an input that are read; training ends at 10
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ToySource:
     """An input as the encoder reads it: the task, then the words, then the end.
 
     labels: as a visitor reads them, a particle as it is written onto its noun.
@@ -55,7 +55,7 @@ def ids(words: tuple[str, ...]) -> list[int]:
     return [known[word] for word in words]
 
 
-def read(task: str, text: str) -> Source:
+def read(task: str, text: str) -> ToySource:
     """Cut a text into an input of a task.
 
     Raises PromptError: for nothing, for words that are not known, for too many, for a list of several kinds.
@@ -69,7 +69,7 @@ def read(task: str, text: str) -> Source:
     if len(cut) > LONGEST:
         message = f"{len(cut)} words or particles: the model reads at most {LONGEST}"
         raise PromptError("errors.toy_long", message, count=len(cut), most=LONGEST)
-    return Source(task, cut)
+    return ToySource(task, cut)
 
 
 def kind_of(words: tuple[str, ...]) -> str | None:

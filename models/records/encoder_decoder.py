@@ -41,7 +41,7 @@ class AttentionRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class StackSizes:
     """The shape of the model, as its configuration says."""
 
     encoder_layers: int
@@ -81,7 +81,7 @@ class EncoderDecoderRun:
     self_bytes: NamedArray
     cross_bytes: NamedArray
     number_bytes: int
-    sizes: Sizes
+    sizes: StackSizes
     vocabulary: tuple[str, ...]
     dtype: str
     seconds: float

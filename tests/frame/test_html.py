@@ -20,6 +20,7 @@ OTHERS = {
             "canvas",
             "hero",
             "mechanism",
+            "exchange",
             "document",
             "figure",
             "ranking",

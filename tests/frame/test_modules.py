@@ -20,6 +20,7 @@ MODELS = (
     ("registry",),
     ("bench", "generation", "influence", "training"),
     ("opbench", "recall"),
+    ("encoder_decoder",),
     ("cli",),
     ("__main__",),
 )

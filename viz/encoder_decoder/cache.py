@@ -5,8 +5,8 @@ import numpy as np
 
 from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import NamedArray
-from viz.encoder_decoder.labels import labels
 from viz.encoder_decoder.heads import COLOR
+from viz.encoder_decoder.labels import labels
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, size
 from viz.look.theme import Theme
@@ -31,14 +31,17 @@ def decoder_cache(run: EncoderDecoderRun, *, theme: Theme, t: Translate) -> Figu
         for kind, low, bytes_ in ((SOURCE, 0, int(source[step])), (OWN, int(source[step]), int(own[step])))
     ]  # fmt: skip
     top = int((own + source).max())
-    x = alt.X("step:O", title=t("viz.decoder_cache.steps"), axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.25))
+    x = alt.X(
+        "step:O", title=t("viz.decoder_cache.steps"), axis=alt.Axis(labelAngle=0), scale=alt.Scale(paddingInner=0.25)
+    )
     y = alt.Y("low:Q", title=t("viz.decoder_cache.bytes"), scale=alt.Scale(domain=[0, top * 1.12]), axis=None)
     color = alt.Color("kind:N", scale=alt.Scale(domain=[SOURCE, OWN], range=colors), legend=None)
     tip = [alt.Tooltip("word:N", title=t("viz.decoder_cache.word")), alt.Tooltip("title:N", title=" "),
            alt.Tooltip("told:N", title=t("viz.decoder_cache.bytes"))]  # fmt: skip
     bars = table(rows).mark_bar(cornerRadius=2).encode(x=x, y=y, y2=alt.Y2("high:Q"), color=color, tooltip=tip)
     last = [
-        row | {"text": f"{row['title']}: {row['told']}", "at": row["high"] if row["kind"] == OWN else 0} for row in rows[-2:]
+        row | {"text": f"{row['title']}: {row['told']}", "at": row["high"] if row["kind"] == OWN else 0}
+        for row in rows[-2:]
     ]
     spec = styled([bars, *_names(last, top, theme)], theme, height=HEIGHT)
     said = {"own": size(int(own[-1])), "source": size(int(source[-1])), "count": run.steps}

@@ -7,9 +7,9 @@ import numpy as np
 from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import NamedArray
 from viz.encoder_decoder.findings import Floats, crossing_finding
-from viz.encoder_decoder.labels import label, labels, reading_of
 from viz.encoder_decoder.heads import COLOR, resting_step, weights_of
-from viz.exchange import ExchangeSpec, Guesses
+from viz.encoder_decoder.labels import label, labels, reading_of
+from viz.exchange import ExchangeSpec, LikelyWords
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
 from viz.look.theme import Theme
@@ -38,7 +38,7 @@ def cross_lines(run: EncoderDecoderRun, *, theme: Theme, t: Translate, layer: in
         labels(run, run.source, t),
         labels(run, run.written, t),
         weights,
-        Guesses(names, probs.astype(np.float32), written),
+        LikelyWords(names, probs.astype(np.float32), written),
         (layer, head),
         resting_step(run),
         note=t("viz.cross_lines.note"),

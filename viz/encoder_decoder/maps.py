@@ -56,7 +56,9 @@ def cross_map(run: EncoderDecoderRun, *, theme: Theme, t: Translate, layer: int,
         max_height=530,
         selected_row=resting_step(run),
     )
-    spec = CanvasSpec("cross_map", alt, theme, color, None, (), grid, (_legend(high, t),), "", words(t), reading_of(run))
+    spec = CanvasSpec(
+        "cross_map", alt, theme, color, None, (), grid, (_legend(high, t),), "", words(t), reading_of(run)
+    )
     return _figure("cross_map", spec, weights, finding=pointed_finding(weights, t))
 
 

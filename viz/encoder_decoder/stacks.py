@@ -1,11 +1,13 @@
 """Both stacks of layers as a picture, with who may read whom in each kind of attention."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from models.records.encoder_decoder import KINDS, EncoderDecoderRun, Kind
 from models.records.trace import Array, NamedArray
-from viz.encoder_decoder.labels import labels, reading_of
 from viz.encoder_decoder.heads import COLOR, resting_step
+from viz.encoder_decoder.labels import labels, reading_of
 from viz.exchange import Block, Stack, StacksSpec
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
@@ -17,9 +19,7 @@ def two_stacks(run: EncoderDecoderRun, *, theme: Theme, t: Translate) -> Figure:
     """Draw the blocks of encoder and decoder, each attention with its mask (query, key): 1 where a word may be read."""
     masks = {kind: seen(run, kind) for kind in KINDS}
     sizes = run.sizes
-    feed = Block(
-        t("viz.two_stacks.feed"), t("viz.two_stacks.feed_text", width=sizes.d_model, ffn=sizes.ffn)
-    )
+    feed = Block(t("viz.two_stacks.feed"), t("viz.two_stacks.feed_text", width=sizes.d_model, ffn=sizes.ffn))
     attention = {kind: _attention(kind, masks[kind], t) for kind in KINDS}
     spec = StacksSpec(
         "two_stacks",
@@ -51,7 +51,15 @@ def two_stacks(run: EncoderDecoderRun, *, theme: Theme, t: Translate) -> Figure:
         | {"layers": template(t, "viz.two_stacks.words.layers", "count")},
     )
     data = {f"{kind}_mask": NamedArray(mask, ("query", "key")) for kind, mask in masks.items()}
-    return Figure("two_stacks", spec, data, spec.alt)
+    return Figure("two_stacks", spec, data, spec.alt, finding=mask_finding(masks, t))
+
+
+def mask_finding(masks: Mapping[Kind, Array], t: Translate) -> str:
+    """Say how many pairs the decoder's own mask lets be read, where it leaves some out and the others leave none."""
+    own = masks["decoder"]
+    if own.all() or not (masks["encoder"].all() and masks["cross"].all()):
+        return ""
+    return t("viz.two_stacks.finding", seen=int(own.sum()), all=own.size)
 
 
 def seen(run: EncoderDecoderRun, kind: Kind) -> Array:

@@ -1,6 +1,6 @@
 """The pictures of an encoder and a decoder side by side: as data, as bytes, and the script in browser/ that draws them."""
 
 from viz.exchange.source import script, styles
-from viz.exchange.spec import Block, ExchangeSpec, Guesses, Stack, StacksSpec
+from viz.exchange.spec import Block, ExchangeSpec, LikelyWords, Stack, StacksSpec
 
-__all__ = ["Block", "ExchangeSpec", "Guesses", "Stack", "StacksSpec", "script", "styles"]
+__all__ = ["Block", "ExchangeSpec", "LikelyWords", "Stack", "StacksSpec", "script", "styles"]

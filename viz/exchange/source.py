@@ -14,7 +14,11 @@ SCRIPT_FILES = ("time", "player", "lines", "stacks", "input", "component")
 @cache
 def script() -> str:
     """Join the parts: a component of Streamlit is a single script."""
-    files = [*(CANVAS / f"{name}.js" for name in SHARED_FILES), DECODE, *(BROWSER / f"{name}.js" for name in SCRIPT_FILES)]
+    files = [
+        *(CANVAS / f"{name}.js" for name in SHARED_FILES),
+        DECODE,
+        *(BROWSER / f"{name}.js" for name in SCRIPT_FILES),
+    ]
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
 
 

@@ -16,7 +16,7 @@ _COLORS = ("mode", "ground", "card", "hairline", "ink", "muted", "chip", "font",
 
 
 @dataclass(frozen=True, slots=True)
-class Guesses:
+class LikelyWords:
     """The likeliest next words at every step, best first: labels and probs (step, guess); written: place of the word."""
 
     labels: tuple[tuple[str, ...], ...]
@@ -42,7 +42,7 @@ class ExchangeSpec:
     source: tuple[str, ...]
     written: tuple[str, ...]
     weights: Array
-    guesses: Guesses
+    guesses: LikelyWords
     place: tuple[int, int]
     rest: int
     note: str = ""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from models.records.encoder_decoder import DIMS, AttentionRecord, EncoderDecoderRun, Sizes
+from models.records.encoder_decoder import DIMS, AttentionRecord, EncoderDecoderRun, StackSizes
 from models.records.trace import NamedArray
 from viz.gallery.samples import Values, softmax, wave
 
@@ -15,7 +15,10 @@ VOCABULARY = ("<pad>", "<s>", "</s>", "<copy>", "<reverse>", "a", "b", "c", "d",
 
 
 def sample_run(
-    source: tuple[str, ...] = SOURCE, written: tuple[str, ...] = WRITTEN, *, expected: tuple[str, ...] | None = ("c", "b", "a")
+    source: tuple[str, ...] = SOURCE,
+    written: tuple[str, ...] = WRITTEN,
+    *,
+    expected: tuple[str, ...] | None = ("c", "b", "a"),
 ) -> EncoderDecoderRun:
     """Return a run over a source that wrote some words, the end last; its arrays follow from waves."""
     given = ("<s>", *written[:-1])
@@ -41,7 +44,7 @@ def sample_run(
         self_bytes=NamedArray(each * np.arange(1, steps + 1), ("step",)),
         cross_bytes=NamedArray(np.full(steps, each * keys), ("step",)),
         number_bytes=4,
-        sizes=Sizes(LAYERS, LAYERS, HEADS, width, 8, len(VOCABULARY), 1000),
+        sizes=StackSizes(LAYERS, LAYERS, HEADS, width, 8, len(VOCABULARY), 1000),
         vocabulary=VOCABULARY,
         dtype="float32",
         seconds=0.01,

@@ -49,7 +49,9 @@ def cross_lines(figure: Figure, run: EncoderDecoderRun, choice: Choice) -> float
     ]
     best = np.argsort(-known, axis=1, kind="stable")[:, : ids.shape[1]]
     order = absolute(np.take_along_axis(known, ids, 1), np.take_along_axis(known, best, 1))
-    return worst(*shown, order, absolute(probs, np.take_along_axis(known, ids, 1)), _against(weights, run, "cross", choice))
+    return worst(
+        *shown, order, absolute(probs, np.take_along_axis(known, ids, 1)), _against(weights, run, "cross", choice)
+    )
 
 
 def two_stacks(figure: Figure, run: EncoderDecoderRun, choice: Choice) -> float:  # noqa: ARG001 - nothing is chosen
@@ -117,6 +119,9 @@ def _names(run: EncoderDecoderRun, ids: np.ndarray, header: dict[str, object]) -
     """Return the names that the words of ids have to have; special ones as the picture calls them itself."""
     labels = header["guesses"]["labels"]  # type: ignore[index]
     return [
-        [labels[step][place] if word.startswith("<") else word for place, word in enumerate(run.vocabulary[i] for i in row)]
+        [
+            labels[step][place] if word.startswith("<") else word
+            for place, word in enumerate(run.vocabulary[i] for i in row)
+        ]
         for step, row in enumerate(ids)
     ]

@@ -8,7 +8,7 @@ import streamlit as st
 
 from models.encoder_decoder import vocabulary
 from models.encoder_decoder.grammar import grammar
-from models.encoder_decoder.vocabulary import TASKS, Source
+from models.encoder_decoder.vocabulary import TASKS, ToySource
 from models.errors import PromptError
 from models.machine.paths import ASSETS
 from models.machine.yaml_file import read_yaml
@@ -24,7 +24,7 @@ _BOX = f"{PAGE}.words"
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ReadyInput:
     """A ready input. label, text, watch: by language."""
 
     id: str
@@ -35,17 +35,17 @@ class Example:
 
 
 @cache
-def examples() -> tuple[Example, ...]:
+def examples() -> tuple[ReadyInput, ...]:
     """Read the ready inputs."""
-    return tuple(Example(**one) for one in read_yaml(ASSETS / "toy_examples.yaml"))
+    return tuple(ReadyInput(**one) for one in read_yaml(ASSETS / "toy_examples.yaml"))
 
 
-def first_of(task: str) -> Example:
+def first_of(task: str) -> ReadyInput:
     """Return the first ready input of a task."""
     return next(one for one in examples() if one.task == task)
 
 
-def source() -> Source | None:
+def source() -> ToySource | None:
     """Offer task, words and examples; return the input, the last good one where this one cannot be read, else None."""
     visit = session.current()
     task = TASKS[visit.selection("task", default=TASKS.index(SHOWN[0]), allowed=range(len(TASKS)))]
@@ -59,7 +59,7 @@ def source() -> Source | None:
     try:
         found = vocabulary.read(task, text)
     except PromptError as error:
-        good: Source | None = st.session_state.get(_GOOD)
+        good: ToySource | None = st.session_state.get(_GOOD)
         notices.explain(error, also=t("notices.still_showing") if good is not None else "")
         return good
     st.session_state[_GOOD] = found
@@ -106,7 +106,7 @@ def _box(text: str) -> None:
 def _chips(task: str, text: str) -> None:
     visit = session.current()
 
-    def choose(example: Example) -> None:
+    def choose(example: ReadyInput) -> None:
         visit.words = example.text[visit.lang]
         visit.select("task", TASKS.index(example.task))
 
@@ -123,7 +123,7 @@ def _chips(task: str, text: str) -> None:
             )
 
 
-def _example_of(task: str, text: str) -> Example | None:
+def _example_of(task: str, text: str) -> ReadyInput | None:
     """Return the example with this task and text, in any language; None for an input of the visitor's own."""
     return next((one for one in examples() if one.task == task and text in one.text.values()), None)
 
@@ -148,7 +148,11 @@ def _groups() -> Iterator[tuple[str, str]]:
     yield t("toy.group.animate"), pairs(words.animate)
     yield t("toy.group.things"), pairs(words.things)
     yield t("toy.group.adjectives"), pairs(words.adjectives)
-    yield t("toy.group.places"), ", ".join(f"{noun}에서 {at} the {english}" for noun, at, english in words.places)
+    at_place = words.particles["place"][0]
+    yield (
+        t("toy.group.places"),
+        ", ".join(f"{noun}{at_place} {at} the {english}" for noun, at, english in words.places),
+    )
     yield t("toy.group.times"), pairs(tuple((korean, english) for korean, english, _ in words.times))
     verbs = ((one.present, one.english_present, one.past, one.english_past) for one in words.verbs)
     yield t("toy.group.verbs"), ", ".join(f"{now} {writes} / {then} {wrote}" for now, writes, then, wrote in verbs)

@@ -9,14 +9,14 @@ from pages.shared import gate
 from pages.shared.lru_cache import LruCache
 
 if TYPE_CHECKING:
-    from models.encoder_decoder.vocabulary import Source
+    from models.encoder_decoder.vocabulary import ToySource
 
 KEPT = 128  # runs, each weighs one: some hundred kilobytes
 _RUNS: LruCache[EncoderDecoderRun] = LruCache(KEPT)
 _MODELS: LruCache[Any] = LruCache(1)
 
 
-def run_of(source: "Source") -> EncoderDecoderRun:
+def run_of(source: "ToySource") -> EncoderDecoderRun:
     """Return the run of an input, made once; while it is made other scripts compute. Raises SourceError."""
     key = (source.task, source.words)
     if (held := _RUNS.held(key)) is not None:
@@ -25,7 +25,7 @@ def run_of(source: "Source") -> EncoderDecoderRun:
         return _RUNS.get(key, lambda: _made(source), lambda _: 1)
 
 
-def _made(source: "Source") -> EncoderDecoderRun:
+def _made(source: "ToySource") -> EncoderDecoderRun:
     from models.encoder_decoder import recording, small
 
     return recording.record(_MODELS.get("small", small.load, lambda _: 1), source)
