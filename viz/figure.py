@@ -48,8 +48,8 @@ class Registered:
     """A figure function in the table.
 
     of: what it draws: one trace, several traces, one channel of a trace, one run of an encoder-decoder, rows of a
-    benchmark, cells of a recall task, or something else. needs: the quantities of records.PARTS that some layer of a trace must show; also: those that it
-    draws or reads where they are.
+    benchmark, cells of a recall task, or something else. needs: the quantities of records.PARTS that some layer of a
+    trace must show; also: those that it draws or reads where they are.
     """
 
     id: str

@@ -356,7 +356,8 @@ TINY = {
     "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
 OWN = {
-    "JambaConfig": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2, "mamba_dt_rank": 4, "use_mamba_kernels": False},
+    "JambaConfig": {"attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2, "mamba_dt_rank": 4,
+                    "use_mamba_kernels": False},
     "MixtralConfig": {"num_local_experts": 2},
     "ModernBertConfig": {"cls_token_id": 1, "sep_token_id": 2},
     "BertConfig": {},

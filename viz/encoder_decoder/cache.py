@@ -43,14 +43,14 @@ def decoder_cache(run: EncoderDecoderRun, *, theme: Theme, t: Translate) -> Figu
         row | {"text": f"{row['title']}: {row['told']}", "at": row["high"] if row["kind"] == OWN else 0}
         for row in rows[-2:]
     ]
-    spec = styled([bars, *_names(last, top, theme)], theme, height=HEIGHT)
+    spec = styled([bars, *_names(last, theme)], theme, height=HEIGHT)
     said = {"own": size(int(own[-1])), "source": size(int(source[-1])), "count": run.steps}
     data = {"own": NamedArray(own, ("step",)), "source": NamedArray(source, ("step",))}
     finding = t("viz.decoder_cache.finding", **said, each=size(int(own[-1]) // run.steps))
     return Figure("decoder_cache", spec, data, t("viz.decoder_cache.alt", **said), finding=finding)
 
 
-def _names(last: list[dict[str, object]], top: int, theme: Theme) -> list[alt.Chart]:
+def _names(last: list[dict[str, object]], theme: Theme) -> list[alt.Chart]:
     """Write both kinds of bytes at the left end: above all bars, in the colours of the bars."""
     found = []
     for place, (row, color) in enumerate(zip(last, (theme.muted, theme.color(COLOR)), strict=True)):
