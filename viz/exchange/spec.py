@@ -28,8 +28,8 @@ class LikelyWords:
 class ExchangeSpec:
     """Lines between source and written words, which move while the model writes, with the likeliest next words.
 
-    weights (step, source): how thick the line is from a word that is being written to a word that was read. reading: the
-    id under which the pictures of the page share the step; place: layer and head, which the other pictures outline.
+    weights (step, source): how thick the line is from a word that is being written to a word that was read. reading:
+    the id under which the pictures of the page share the step; place: layer and head, which the other pictures outline.
     words: what the script says, with {names} to fill. rest: the step that is shown until one is chosen.
     """
 

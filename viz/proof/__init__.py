@@ -95,7 +95,8 @@ Drawn = ModelTrace | EncoderDecoderRun | Sequence[ModelTrace]  # what a figure m
 def check(figure: Figure, trace: Drawn, **choice: object) -> Check | None:
     """Return the verdict on a figure of a trace, of several, or of a run of an encoder-decoder.
 
-    None for a figure that draws nothing of a run. choice: what the visitor chose, as it was handed to the figure function: layer, head, channel, position, ...
+    None for a figure that draws nothing of a run. choice: what the visitor chose, as it was handed to the figure
+    function: layer, head, channel, position, ...
     A picture that does not have the shape of its run has an error of nan.
     """
     if isinstance(trace, EncoderDecoderRun):
