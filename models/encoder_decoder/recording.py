@@ -115,14 +115,14 @@ def _write(model: MarianMTModel, ids: Tensor, *, most: int) -> _Run:
     return run
 
 
-def cache_bytes(cache: DynamicCache) -> int:
+def cache_bytes(cache: Any) -> int:
     """Count the bytes of the keys and values that a live cache holds."""
     held = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values) if tensor is not None]
     return sum(tensor.numel() * tensor.element_size() for tensor in held)
 
 
 @contextmanager
-def watching(modules: list[nn.Module]) -> Iterator[dict[nn.Module, Seen]]:
+def watching(modules: list[Any]) -> Iterator[dict[nn.Module, Seen]]:
     """Keep what attention modules compute in the block, for batch 1: queries, keys, values, weights, and output."""
     seen: dict[nn.Module, Seen] = {module: {} for module in modules}
     handles = []

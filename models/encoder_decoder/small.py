@@ -8,6 +8,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import MarianConfig, MarianMTModel
@@ -21,6 +22,7 @@ LAYERS, HEADS, WIDTH, FFN = 2, 4, 96, 256
 POSITIONS = 64  # longer than every input and output
 INIT = 0.08  # standard deviation of all matrices
 VOCABULARY = "vocabulary.json"
+EAGER: dict[str, Any] = {"attn_implementation": "eager"}  # the only one that returns its weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def build(*, seed: int) -> MarianMTModel:
         bos_token_id=start,
         eos_token_id=end,
         forced_eos_token_id=None,
-        attn_implementation="eager",
+        **EAGER,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -81,5 +83,5 @@ def load(folder: Path = FOLDER) -> Small:
     if tuple(json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))) != tokens():
         message = f"{folder} was trained on other words: python -m models train-encoder-decoder makes it again"
         raise SourceError("errors.source_not_found", message, source=folder.name)
-    model: MarianMTModel = MarianMTModel.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    model: MarianMTModel = MarianMTModel.from_pretrained(folder, dtype=torch.float32, **EAGER)
     return Small(model.eval(), folder.name)

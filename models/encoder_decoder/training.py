@@ -47,7 +47,7 @@ def train(recipe: ToyRecipe, *, log: TextIO | None = None) -> MarianMTModel:
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * factor(step, recipe)
         loss, right = _loss(model, examples)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

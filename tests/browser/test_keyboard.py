@@ -95,7 +95,7 @@ def test_tab_reaches_every_control_in_order_and_shows_where_it_is(server, visit,
     stops, faults = walk(seen)
     assert faults == []
     assert stops > 40
-    if site.page(page).section == "learn":
+    if site.page(page).section == "learn" and page != "encoder-decoder":  # it has no reading bar
         works_by_key(seen)
 
 

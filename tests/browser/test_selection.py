@@ -6,7 +6,7 @@ from settling import settle
 
 from pages.shared import site
 
-LEARN = tuple(page.key for page in site.PAGES if page.section == "learn")
+LEARN = tuple(page.key for page in site.PAGES if page.section == "learn" and page.key != "encoder-decoder")
 LAYER_LIMIT = 80 * 1024  # bytes
 TEXT = "Once upon a time a fox lived"
 LONG = "%20".join(["One morning the dog ran away and the girl was very sad."] * 7)

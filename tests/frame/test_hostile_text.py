@@ -16,7 +16,7 @@ from pages.shared.words import i18n
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
-PAGES = [page for page in site.KEYS if page not in ("recall", "benchmark")]  # those that read a text
+PAGES = [page for page in site.KEYS if page not in ("encoder-decoder", "recall", "benchmark")]  # that read a text
 
 
 @pytest.fixture(scope="module")
