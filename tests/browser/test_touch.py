@@ -45,7 +45,7 @@ def test_the_list_of_pages_closes_when_one_is_chosen(phone) -> None:
     page = phone("transformer")
     page.locator(OPEN).tap()
     expect(page.locator(OPENED)).to_have_count(1, timeout=LOOK_MS)
-    page.locator("[data-testid='stSidebarNavLink']").nth(2).tap()
+    page.locator("[data-testid='stSidebarNavLink']").nth(site.KEYS.index("mamba")).tap()
     page.wait_for_url("**/mamba**", timeout=LOOK_MS)
     expect(page.locator(OPENED)).to_have_count(0, timeout=LOOK_MS)
 
