@@ -14,10 +14,7 @@ LONGEST = 16  # words of an input that are read; training ends at 10
 
 @dataclass(frozen=True, slots=True)
 class ToySource:
-    """An input as the encoder reads it: the task, then the words, then the end.
-
-    labels: as a visitor reads them, a particle as it is written onto its noun.
-    """
+    """An input as the encoder reads it: the task, then the words, then the end."""
 
     task: str
     words: tuple[str, ...]

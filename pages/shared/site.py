@@ -12,7 +12,8 @@ ROOM = ROOT / "pages"
 class Page:
     """One page.
 
-    key: names it in addresses, words and keys of widgets; section: the folder under pages/ that holds its folder;
+    key: names it in addresses, words and keys of widgets; section: the folder under pages/ that holds its folder, which
+    is called like the key, with _ for -;
     first: the name of the figure at its top, whose title heads a part of the page; "" where there is none at once.
     """
 

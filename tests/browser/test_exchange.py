@@ -5,8 +5,9 @@ from settling import settle
 
 LOOK_MS = 60_000
 STORE = "window.contextscope.selection.get()"
-ROOTS = """() => [...document.querySelectorAll("[class*='st-key-card-']")].map((card) =>
-  [...card.querySelectorAll("*")].map((node) => node.shadowRoot?.querySelector(".root")).find(Boolean)).filter(Boolean)"""
+ROOTS = """() => [...document.querySelectorAll("[class*='st-key-card-']")]
+  .map((card) => [...card.querySelectorAll("*")].map((node) => node.shadowRoot?.querySelector(".root")).find(Boolean))
+  .filter(Boolean)"""
 LINES = f"(({ROOTS})().find((root) => root.querySelector('.lines')))"
 STACKS = f"(({ROOTS})().find((root) => root.querySelector('.stacks')))"
 DRAWN = "canvas.base, canvas.threads, canvas.mask"

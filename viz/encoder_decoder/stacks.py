@@ -47,7 +47,7 @@ def two_stacks(run: EncoderDecoderRun, *, theme: Theme, t: Translate) -> Figure:
         labels(run, run.written, t),
         resting_step(run),
         note=t("viz.two_stacks.note"),
-        words={name: t(f"viz.two_stacks.words.{name}") for name in ("next", "carried", "reads", "read")}
+        words={name: t(f"viz.two_stacks.words.{name}") for name in ("next", "carried")}
         | {"layers": template(t, "viz.two_stacks.words.layers", "count")},
     )
     data = {f"{kind}_mask": NamedArray(mask, ("query", "key")) for kind, mask in masks.items()}
