@@ -31,6 +31,7 @@ _log = logging.getLogger("contextscope")
 def warm(readiness: Readiness) -> None:
     """Import the heavy libraries, load the bundled models and run each once; note which of them work."""
     from models import registry
+    from pages.learn.encoder_decoder import running as toy
     from pages.shared import cache
     from pages.shared.words import content, i18n  # imported to be warm
 
@@ -45,6 +46,10 @@ def warm(readiness: Readiness) -> None:
             running.append(name)
         except Exception:  # noqa: BLE001  # a model that cannot be warmed is shown as a notice on its page
             _log.exception("%s could not be warmed", name)
+    try:
+        toy.warm()
+    except Exception:  # noqa: BLE001  # its page says what is wrong
+        _log.exception("the encoder-decoder could not be warmed")
     readiness.running, readiness.warm = running, True
     first_screen.serve()
 

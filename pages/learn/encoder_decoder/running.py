@@ -1,7 +1,7 @@
 """The small encoder-decoder and its runs, shared by all visitors; plain objects, since anybody can clear caches."""
 
 import json
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from models.records.encoder_decoder import EncoderDecoderRun
@@ -23,6 +23,17 @@ def run_of(source: "ToySource") -> EncoderDecoderRun:
         return held
     with gate.released():
         return _RUNS.get(key, lambda: _made(source), lambda _: 1)
+
+
+def warm() -> None:
+    """Load the model and run the first example of every task, before the first visitor."""
+    from models.encoder_decoder import vocabulary
+    from pages.learn.encoder_decoder import asking
+
+    for example in map(asking.first_of, vocabulary.TASKS):
+        for text in set(example.text.values()):
+            source = vocabulary.read(example.task, text)
+            _RUNS.get((source.task, source.words), partial(_made, source), lambda _: 1)
 
 
 def _made(source: "ToySource") -> EncoderDecoderRun:
