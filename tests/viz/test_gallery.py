@@ -176,8 +176,9 @@ def test_the_page_draws_its_pictures_in_a_browser(written: Path, chromium) -> No
     )
     page.goto(written.as_uri())
     hosts = page.locator(".host").count()
+    drawn = "canvas.base, :is(.lanes, .lines, .stacks) canvas"
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.host')].every(h => h.querySelector('canvas.base, .lanes canvas'))"
+        f"() => [...document.querySelectorAll('.host')].every((host) => host.querySelector('{drawn}'))"
     )
     assert hosts > 15 and errors == []
     page.close()
