@@ -15,7 +15,7 @@ from models.errors import SourceError
 from models.operators import backends, binding
 from models.records.trace import ModelTrace, TokenLens
 from models.sources import downloadable, resolve, weights
-from models.tracing import recorder  # binding: the operators inside transformers
+from models.tracing import recorder, repetition  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
 from models.tracing.tokens import Encoded
@@ -35,6 +35,7 @@ __all__ = [
     "need_bytes",
     "preferred_device",
     "read_config",
+    "repeated",
     "showing",
     "trace",
     "trace_encoded",
@@ -212,6 +213,11 @@ def encode(model: Readable, prompt: str) -> Encoded:
 def fitted(model: Readable, prompt: str) -> Fit:
     """Return as much of a prompt as a model reads, cut at the last whole token; SourceError as trace."""
     return recorder.fitted(model, prompt)
+
+
+def repeated(model: Readable) -> Encoded:
+    """Return random tokens of a model written twice, the same at every call; SourceError without a tokenizer."""
+    return repetition.repeated(model)
 
 
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:

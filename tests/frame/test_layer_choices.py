@@ -36,6 +36,7 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 
 # What every page has under its hood, as far as the record allows it: it has no residual stream.
 SHARED = ["token_strip"]
+OF_HEADS = [*SHARED, "head_finder"]
 
 
 @pytest.mark.parametrize("name", [page.key for page in site.PAGES if page.section == "learn"])
@@ -69,6 +70,9 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
         ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.matrix", "head_matrix"),
         ("chapter3", "transformer.moved", "value_norm_matrix"),
         *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
+        ("hero", "transformer.hero", "head_matrix"), ("chapter1", "transformer.logits", "head_logits"),
+        ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.moved", "value_norm_matrix"),
+        *((f"hood.{key}", f"transformer.{key}", key) for key in OF_HEADS),
     ]  # fmt: skip
     for key in ("hero", "logits", "matrix", "moved"):
         options = page.shown(f"transformer.{key}").options
@@ -136,7 +140,7 @@ def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
         ("router_bars", "router", "router_bars"),
         ("expert_load", "load", "expert_load"),
     ]
-    assert page.around["hood"] == [*SHARED, "expert_lanes", "router_bars", "expert_load"]
+    assert page.around["hood"] == [*OF_HEADS, "expert_lanes", "router_bars", "expert_load"]
     assert found_in(page)[-3:] == [(f"hood.{section}", f"transformer.{key}", draw) for section, key, draw in more]
 
 
@@ -237,7 +241,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
         ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
         ("hood.expert_routes", "jamba.routes", "expert_routes"),
         ("hood.expert_load", "jamba.load", "expert_load"), ("hood.head_matrix", "jamba.head", "head_matrix"),
-        ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in SHARED),
+        ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in OF_HEADS),
     ]  # fmt: skip
     head, film, router = (page.shown(f"jamba.{key}").options for key in ("head", "film", "router"))
     assert (head["layer"], head["head"]) == (attention[0], 1)
@@ -247,6 +251,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     assert router["layer"] == routers[0] and not router.keys() & {"selected", "token"}
     assert router["subtitle"] == routed(say("viz.layer", layer=routers[0]), trace.tokens[last].label)
     assert page.follows == {
+        "jamba.part.head_finder": ("attention_layer", "head"),
         "jamba.part.router": ("router_layer",), "jamba.part.head": ("attention_layer", "head"),
         "jamba.part.film": ("state_layer",),
     }  # fmt: skip

@@ -28,6 +28,7 @@ from viz.proof import (
     state,
     state_path,
 )
+from viz.proof import attention, decay, heads, layers, lens, next_word, reading, routing, state, state_path
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -67,6 +68,7 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "four_machines": ("recomputed", layers.architecture_maps),
         "recall_example": ("recomputed", layers.recall_example),
         "reading": ("recomputed", reading.reading),
+        "head_finder": ("recomputed", heads.head_finder),
         "next_word": ("recomputed", next_word.next_word),
         "state_path": ("recomputed", state_path.state_path),
     }
