@@ -1,6 +1,7 @@
 """The one list of architectures. Everything else asks it by part, never by name."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from models.architectures.transformer import TransformerAdapter
 from models.counting import accounting
 from models.errors import SourceError
 from models.operators import backends, binding
-from models.records.trace import ModelTrace, TokenLens
+from models.records.trace import Attribution, ModelTrace, TokenLens
 from models.sources import downloadable, resolve, weights
 from models.tracing import recorder, repetition  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
@@ -24,6 +25,7 @@ __all__ = [
     "ADAPTERS",
     "adapter",
     "adapter_for",
+    "attribution_of",
     "backends",
     "binding",
     "bundled",
@@ -228,3 +230,8 @@ def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
 def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
     """Follow one token of the vocabulary through a trace of a checkpoint; SettingError for an id that it lacks."""
     return recorder.lens_of(adapter(checkpoint.architecture), checkpoint, trace, token_id)
+
+
+def attribution_of(checkpoint: Checkpoint, trace: ModelTrace, ids: Sequence[int]) -> Attribution:
+    """Split the logit of one token per position of a trace by what adds to it; SettingError for an unknown id."""
+    return recorder.attribution_of(adapter(checkpoint.architecture), checkpoint, trace, ids)

@@ -24,7 +24,7 @@ def output_projection(attention: Any) -> Any:
 
 
 def attention_parts(attention: Any, capture: Capture) -> LazyParts:
-    """Build the parts of one attention layer of batch 1: W_O W_O^T with the run, the rest on demand."""
+    """Build the parts of one attention layer of batch 1: W_O W_O^T and the outputs with the run, the rest on demand."""
     seen = capture.attention[attention]
     projection = output_projection(attention)
     joined = capture.inputs[projection][0].float()  # (l, h * d_head), what the heads found, side by side
@@ -33,10 +33,9 @@ def attention_parts(attention: Any, capture: Capture) -> LazyParts:
     def weights() -> Parts:
         query, key, value = seen.query[0].float(), seen.key[0].float(), seen.value[0].float()
         visible = seen.visible()
-        kernel = _weight(projection).view(len(query), value.shape[-1], -1)  # (h, d_head, d_model)
+        kernel = weight(projection).view(len(query), value.shape[-1], -1)  # (h, d_head, d_model)
         logits, attended = attention_matrix(query, key, scale=seen.scale, visible=visible)
-        heads, width = query.shape[0], value.shape[-1]
-        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
+        moved = torch.einsum("hld,hdm->hlm", per_head(value, len(query)), kernel)  # v_j W_O
         parts = {
             "attention": attended,
             "attention_logits": logits,
@@ -46,16 +45,19 @@ def attention_parts(attention: Any, capture: Capture) -> LazyParts:
             "query_scale": torch.full((heads,), float(seen.scale)),
             "head_key": key,
             "head_value": value,
-            "head_output": joined.view(len(joined), heads, width).transpose(0, 1),
         }
         return {name: named(name, part) for name, part in parts.items()}
 
-    kernel = _weight(projection).view(seen.query.shape[1], seen.value.shape[-1], -1)
-    gram = named("output_gram", kernel @ kernel.transpose(1, 2))
-    return with_lazy({"output_gram": gram}, LazyGroup((PARTS | CAPTURED) - {"output_gram"}, weights))
+    heads, width = seen.query.shape[1], seen.value.shape[-1]
+    kernel = weight(projection).view(heads, width, -1)
+    ready = {
+        "output_gram": named("output_gram", kernel @ kernel.transpose(1, 2)),
+        "head_output": named("head_output", joined.view(len(joined), heads, width).transpose(0, 1)),
+    }
+    return with_lazy(ready, LazyGroup((PARTS | CAPTURED) - ready.keys(), weights))
 
 
-def _weight(projection: Any) -> Tensor:
+def weight(projection: Any) -> Tensor:
     """Return the projection's matrix (h * d_head, d_model)."""
     weight: Tensor = projection.weight.float()
     return weight.T if isinstance(projection, nn.Linear) else weight  # GPT-2's Conv1D stores (in, out)
