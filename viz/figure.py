@@ -17,6 +17,8 @@ from viz.ranking import Ranking
 Translate = Callable[..., str]
 Body = CanvasSpec | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
+Body = CanvasSpec | Finder | HeroSpec | PlotSpec | Ranking | VegaSpec
+Of = Literal["trace", "traces", "channel", "asked", "rows", "recall", "other"]
 P = ParamSpec("P")
 
 
@@ -47,9 +49,9 @@ F = TypeVar("F", bound=Figure | None)
 class Registered:
     """A figure function in the table.
 
-    of: what it draws: one trace, several traces, one channel of a trace, rows of a benchmark, cells of a recall task,
-    or something else. needs: the quantities of records.PARTS that some layer of a trace must show; also: those that it
-    draws or reads where they are.
+    of: what it draws: one trace, several traces, one channel of a trace, a trace and what its model was asked about it,
+    rows of a benchmark, cells of a recall task, or something else. needs: the quantities of records.PARTS that some
+    layer of a trace must show; also: those that it draws or reads where they are.
     """
 
     id: str

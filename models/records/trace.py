@@ -252,8 +252,9 @@ class Attribution:
     The final norm is taken with the scale that it had in the run, so that the logit is a sum (Elhage et al. 2021).
     ids (token,): the tokens that are followed, -1 for none, where all numbers are nan. embedding, bias, logit (token,):
     the stream before the first block; the biases of final norm and head; the logit that the model gave. mixer, ffn
-    (layer, token): ffn is nan in a block without feed-forward. heads: of layers with heads, (head, token); what they
-    leave of the mixer is the bias of its output projection.
+    (layer, token): ffn is nan in a block without feed-forward. heads: of layers with heads, (head, token); head_bias
+    (token,): what the bias of their output projection adds, so that both together are the mixer. toward (token,
+    d_model): what a write x at a position adds is x times toward.
     """
 
     ids: NamedArray
@@ -262,7 +263,9 @@ class Attribution:
     ffn: NamedArray
     bias: NamedArray
     logit: NamedArray
+    toward: NamedArray
     heads: Mapping[int, NamedArray]
+    head_bias: Mapping[int, NamedArray]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

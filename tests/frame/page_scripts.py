@@ -29,6 +29,7 @@ from pages.shared import (
     sample,
     site,
     state_path,
+    stream,
     training_curves,
 )
 from viz.gallery import samples
@@ -119,7 +120,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (parts, "figure", followed), (parts, "redraw", noted("redraw")),
             (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
             (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
-            (panel, "sketch", panelled), (finders, "panel", panelled),
+            (panel, "sketch", panelled), (finders, "panel", panelled), (stream, "panel", panelled),
             (sample, "trace", lambda own: f"sample of {own.checkpoint}"),
             (sample, "repeated", lambda own: f"repeated of {own.checkpoint}"),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),

@@ -36,7 +36,7 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 
 # What every page has under its hood, as far as the record allows it: it has no residual stream.
 SHARED = ["token_strip"]
-OF_HEADS = [*SHARED, "head_finder"]
+OF_HEADS = ["head_finder", *SHARED]
 
 
 @pytest.mark.parametrize("name", [page.key for page in site.PAGES if page.section == "learn"])
@@ -47,16 +47,16 @@ def test_a_page_without_a_text_has_its_header_and_nothing_else(run: Run, name: s
 
 
 def test_every_page_has_the_shared_figures_that_its_record_allows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = {"logit_lens": True, "token_strip": False}
+    allowed = {"residual_norms": True, "token_strip": False}
     kinds = {name: SimpleNamespace(id=name, allowed=lambda _, name=name: allowed[name]) for name in allowed}
     monkeypatch.setattr(hood, "registered_as", lambda draw: kinds[draw.__name__])
     page = run("mamba")
     trace = traces()["mamba"]
     ((name, draw),) = hood.shared("mamba", trace)
     draw()
-    assert name == "logit_lens" and found_in(page) == [("", "mamba.logit_lens", "logit_lens")]
+    assert name == "residual_norms" and found_in(page) == [("", "mamba.residual_norms", "residual_norms")]
     allowed["token_strip"] = True
-    assert [name for name, _ in hood.shared("mamba", trace)] == ["logit_lens", "token_strip"]
+    assert [name for name, _ in hood.shared("mamba", trace)] == ["residual_norms", "token_strip"]
 
 
 # --- transformer --------------------------------------------------------------------------------------------------

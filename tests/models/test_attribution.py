@@ -144,9 +144,9 @@ def test_heads_and_the_bias_of_their_projection_are_the_mixer(checkpoint: Checkp
             whole = projection(joined).numpy()
             none = projection(torch.zeros_like(joined)).numpy()
         np.testing.assert_allclose(whole, trace.layer(layer).part("mixer_write"), rtol=1e-3, atol=1e-5)
-        share = (np.abs(mixer - heads.sum(0))).max()
-        if not np.abs(none).any():
-            assert share < 1e-5 * max(1.0, np.abs(mixer).max())
+        bias = found.head_bias[layer].values
+        assert np.abs(mixer - heads.sum(0) - bias).max() < 1e-5 * max(1.0, np.abs(mixer).max())
+        assert np.abs(bias).any() == np.abs(none).any()
         for head in (0, len(heads) - 1):
             rest = joined.clone().view(len(joined), len(heads), -1)
             rest[:, head] = 0

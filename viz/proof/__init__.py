@@ -20,10 +20,14 @@ from viz.proof import (
     attention_steps,
     decay,
     kv_cache,
+    attribution,
+    decay,
+    heads,
     layers,
     lens,
     next_word,
     reading,
+    residual,
     routing,
     state,
     state_path,
@@ -61,6 +65,10 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "expert_load": ("recomputed", routing.expert_load),
         "token_strip": ("recomputed", layers.token_strip),
         "logit_lens": ("rebuilds", lens.logit_lens),
+        "token_lens": ("rebuilds", attribution.token_lens),
+        "residual_norms": ("rebuilds", residual.residual_norms),
+        "logit_attribution": ("rebuilds", attribution.logit_attribution),
+        "head_attribution": ("rebuilds", attribution.head_attribution),
     }
 )
 CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(

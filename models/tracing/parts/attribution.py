@@ -25,6 +25,9 @@ def attribution(trace: ModelTrace, ids: Ids, readout: Readout, mixers: Sequence[
             return np.full(len(ids), np.nan)
         return _blank(_dot(_wide(layer, part), toward), absent)
 
+    with_heads = {
+        layer.index: (layer, mixer) for layer, mixer in zip(trace, mixers, strict=True) if "head_output" in layer.parts
+    }
     known = np.take_along_axis(trace.logits.values, np.maximum(ids, 0)[:, None], -1)[:, 0].astype(np.float64)
     return Attribution(
         ids=NamedArray(np.array(ids), ("token",)),
@@ -33,10 +36,14 @@ def attribution(trace: ModelTrace, ids: Ids, readout: Readout, mixers: Sequence[
         ffn=NamedArray(np.stack([added(layer, "ffn_write") for layer in trace]), ("layer", "token")),
         bias=NamedArray(_blank(bias, absent), ("token",)),
         logit=NamedArray(np.where(absent, np.nan, known), ("token",)),
+        toward=NamedArray(toward.numpy(), ("token", "d_model")),
         heads={
-            layer.index: NamedArray(_blank(of_heads(layer, mixer, toward), absent), ("head", "token"))
-            for layer, mixer in zip(trace, mixers, strict=True)
-            if "head_output" in layer.parts
+            index: NamedArray(_blank(of_heads(layer, mixer, toward), absent), ("head", "token"))
+            for index, (layer, mixer) in with_heads.items()
+        },
+        head_bias={
+            index: NamedArray(_blank(_bias_of(mixer, toward), absent), ("token",))
+            for index, (_, mixer) in with_heads.items()
         },
     )
 
@@ -69,6 +76,12 @@ def of_heads(layer: LayerTrace, mixer: nn.Module, toward: Tensor) -> Tensor:
     kernel = attention.weight(attention.output_projection(mixer)).double().cpu()
     kernel = kernel.view(len(out), out.shape[-1], -1)  # (head, d_head, d_model)
     return torch.einsum("hld,hdl->hl", out, torch.einsum("hdm,lm->hdl", kernel, toward))
+
+
+def _bias_of(mixer: nn.Module, toward: Tensor) -> Tensor:
+    """Return what the bias of an output projection adds, (token,); 0 without one."""
+    bias = getattr(attention.output_projection(mixer), "bias", None)
+    return toward.new_zeros(len(toward)) if bias is None else toward @ bias.double().cpu()
 
 
 def _epsilon(norm: nn.Module) -> float:
