@@ -14,9 +14,10 @@ from models.architectures.transformer import TransformerAdapter
 from models.counting import accounting
 from models.errors import SourceError
 from models.operators import backends, binding
+from models.records.anatomy import Anatomy
 from models.records.trace import Attribution, ModelTrace, TokenLens
 from models.sources import downloadable, resolve, weights
-from models.tracing import recorder, repetition  # binding: the operators inside transformers
+from models.tracing import anatomy, recorder, repetition  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
 from models.tracing.tokens import Encoded
@@ -25,6 +26,7 @@ __all__ = [
     "ADAPTERS",
     "adapter",
     "adapter_for",
+    "anatomy_of",
     "attribution_of",
     "backends",
     "binding",
@@ -235,3 +237,8 @@ def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLe
 def attribution_of(checkpoint: Checkpoint, trace: ModelTrace, ids: Sequence[int]) -> Attribution:
     """Split the logit of one token per position of a trace by what adds to it; SettingError for an unknown id."""
     return recorder.attribution_of(adapter(checkpoint.architecture), checkpoint, trace, ids)
+
+
+def anatomy_of(checkpoint: Checkpoint) -> Anatomy:
+    """Take a checkpoint apart: its kinds of blocks, with the shapes and the parameters of every part."""
+    return anatomy.anatomy(adapter(checkpoint.architecture), checkpoint)

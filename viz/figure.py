@@ -7,6 +7,7 @@ from typing import Literal, ParamSpec, TypeVar, cast
 
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
+from viz.diagram.spec import Diagram
 from viz.finder.spec import Finder
 from viz.hero import HeroSpec
 from viz.look.plotly import PlotSpec
@@ -18,6 +19,7 @@ Translate = Callable[..., str]
 Body = CanvasSpec | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 Body = CanvasSpec | Finder | HeroSpec | PlotSpec | Ranking | VegaSpec
+Body = CanvasSpec | Diagram | Finder | HeroSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "asked", "rows", "recall", "other"]
 P = ParamSpec("P")
 
@@ -102,7 +104,7 @@ def _told(made: Figure) -> Figure:
     alt_text = f"{made.alt} {made.finding}"
     each = tuple((f"{alt} {finding}", finding) for alt, finding in made.each)
     body = made.body
-    if isinstance(body, CanvasSpec | Finder | MechanismSpec | Ranking):
+    if isinstance(body, CanvasSpec | Diagram | Finder | MechanismSpec | Ranking):
         body = replace(body, alt=alt_text)
     return replace(made, alt=alt_text, body=body, each=each)
 

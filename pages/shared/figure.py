@@ -10,6 +10,7 @@ from models.reconstruction import Check
 from models.records.trace import NamedArray
 from pages.shared import figure_menu, first_screen, html, outline, parts, plot, proof, site, style, unfolding
 from pages.shared.canvas import canvas
+from pages.shared.diagram import diagram
 from pages.shared.finder import finder
 from pages.shared.hero import hero
 from pages.shared.mechanism import mechanism
@@ -19,6 +20,7 @@ from pages.shared.words import content
 from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec
+from viz.diagram.spec import Diagram
 from viz.figure import Figure
 from viz.finder.spec import Finder
 from viz.look.plotly import PlotSpec
@@ -104,6 +106,9 @@ def _picture(fig: Figure, key: str, picked: Callable[[Any], None] | None) -> Non
         return
     if isinstance(fig.body, Finder):
         finder(fig.body, key=f"{key}.finder", picked=picked)
+        return
+    if isinstance(fig.body, Diagram):
+        diagram(fig.body, key=f"{key}.diagram")
         return
     shape = outline.shape(fig.body)
     if key in site.FIRST:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from models.records.trace import ModelTrace
-from pages.shared import finders, stream
+from pages.shared import anatomy, finders, stream
 from pages.shared.panel import Draw, panel
 from viz.figure import registered_as
 from viz.trace.lens import PARTS as LENS
@@ -25,6 +25,7 @@ class Section(NamedTuple):
 
 
 FIGURES: tuple[Draw | Section, ...] = (  # in their order on the page
+    Section("anatomy", ("mixer_write",), anatomy.section),
     Section("logit_lens", LENS, stream.lens),
     residual_norms,
     Section("logit_attribution", ("mixer_write",), stream.attribution),

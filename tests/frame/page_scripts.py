@@ -15,6 +15,7 @@ from stage import Stage
 
 from models.records.trace import ModelTrace
 from pages.shared import (
+    anatomy,
     cache,
     controls,
     early,
@@ -120,7 +121,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (parts, "figure", followed), (parts, "redraw", noted("redraw")),
             (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
             (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
-            (panel, "sketch", panelled), (finders, "panel", panelled), (stream, "panel", panelled),
+            (panel, "sketch", panelled), (finders, "panel", panelled), (stream, "panel", panelled), (anatomy, "panel", panelled),
             (sample, "trace", lambda own: f"sample of {own.checkpoint}"),
             (sample, "repeated", lambda own: f"repeated of {own.checkpoint}"),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),

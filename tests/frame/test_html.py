@@ -24,6 +24,7 @@ OTHERS = {
             "figure",
             "ranking",
             "finder",
+            "diagram",
             "first_screen",
             "ticker",
             "reading_bar",

@@ -132,9 +132,9 @@ def test_the_numbers_beside_the_rows_follow_the_token(run: Run) -> None:
     header, planes = decode(figure.body.payload())
     grid = header["grid"]
     values = planes[grid["plane"]].reshape(grid["rows"], grid["columns"])
-    assert grid["row_notes"] == [f"{one:+.1f}" for one in values[:, 4].astype(np.float64)] or np.allclose(
-        [float(one) for one in grid["row_notes"]], values[:, 4], atol=0.051
-    )
+    written = [float(one.replace("−", "-")) for one in grid["row_notes"]]
+    np.testing.assert_allclose(written, values[:, 4], atol=0.051)
+    assert all((one[0] in "+−") == (number != 0) for one, number in zip(grid["row_notes"], written, strict=True))
     logit = run.trace.logits.values[4, run.trace.tokens[5].id]
     assert f"{logit:.2f}" in header["note"] and run.trace.tokens[5].label in header["note"]
     ffn = sum(layer.ffn != "none" for layer in run.trace)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from models.records.anatomy import Anatomy, BlockKind, Component
 from models.records.trace import PARTS, Attribution, LayerTrace, ModelTrace, NamedArray, TokenLens
 from viz.gallery.samples import CHANNELS, D_STATE, EXPERTS, HEADS, IDS, LENGTH, Values, named, softmax, traces, wave
 
@@ -47,6 +48,27 @@ def completed(trace: ModelTrace) -> ModelTrace:
         stream = more["resid_post"]
         layers.append(dataclasses.replace(layer, parts={**layer.parts, **named(more)}))
     return dataclasses.replace(trace, embedding=embedding, layers=tuple(layers), label_of=label_of)
+
+
+def plan(trace: ModelTrace) -> Anatomy:
+    """Build every layer of a trace of two or three parts of fixed sizes."""
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for layer in trace:
+        kinds.setdefault((layer.mixer, layer.ffn), []).append(layer.index)
+    norm, head = Component("norm_mixer", ((6,),), 6), Component("head", ((12, 6),), 72)
+    own = {
+        "attention": Component("q", ((6, 6),), 36), "mamba": Component("conv", ((8, 1, 4), (8,)), 40),
+        "rwkv": Component("wkv", ((6,), (6,)), 12),
+        "dense": Component("up", ((24, 6),), 144), "moe": Component("experts", ((8, 12, 6),), 576),
+        "channel_mix": Component("ffn_k", ((24, 6),), 144),
+    }  # fmt: skip
+    blocks = tuple(
+        BlockKind(mixer, ffn, tuple(layers), (norm, *(own[one] for one in (mixer, ffn) if one in own)))
+        for (mixer, ffn), layers in kinds.items()
+    )
+    around = (Component("embedding", ((12, 6),), 72), Component("final_norm", ((6,),), 6), head)
+    total = sum(kind.count * len(kind.layers) for kind in blocks) + sum(one.count for one in around)
+    return Anatomy(blocks, around, total, False, 6, HEADS, 1, EXPERTS, 2)
 
 
 def _written(layer: LayerTrace, stream: Values) -> dict[str, Values]:

@@ -16,7 +16,7 @@ from models.records.trace import ModelTrace, NamedArray
 from viz.bench.generation import CrossingMark, Spent
 from viz.bench.predictions import PredictedCell
 from viz.bench.ratios import Ratio
-from viz.gallery.evidence import asked
+from viz.gallery.evidence import asked, plan
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
 
@@ -154,6 +154,7 @@ def _around(value: float) -> Interval:
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
         "channel_matrix": _channel,
+        "anatomy": lambda traces: ((traces["jamba"],), {"plan": plan(traces["jamba"])}),
         "token_lens": lambda traces: ((traces["transformer"],), {"lens": asked(traces["transformer"])[0]}),
         "logit_attribution": lambda traces: ((traces["jamba"],), {"found": asked(traces["jamba"])[1]}),
         "head_attribution": lambda traces: ((traces["transformer"],), {"found": asked(traces["transformer"])[1]}),

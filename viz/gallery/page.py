@@ -12,6 +12,7 @@ import numpy as np
 from models.records.trace import NamedArray
 from viz import hero, mechanism
 from viz.canvas import CanvasSpec, script, styles
+from viz.diagram.spec import Diagram
 from viz.figure import Figure
 from viz.finder.spec import Finder
 from viz.look.plotly import PlotSpec
@@ -76,7 +77,7 @@ def _section(figure: Figure, name: str) -> str:
     if isinstance(drawn, CanvasSpec | hero.HeroSpec | mechanism.MechanismSpec):
         body = _drawn(drawn)
     else:
-        body = _rows(figure) if isinstance(drawn, Finder | Ranking) else _chart(figure)
+        body = _rows(figure) if isinstance(drawn, Diagram | Finder | Ranking) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 

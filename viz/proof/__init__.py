@@ -16,6 +16,7 @@ from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof import (
+    anatomy,
     attention,
     attention_steps,
     decay,
@@ -64,6 +65,7 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "expert_routes": ("recomputed", routing.expert_routes),
         "expert_load": ("recomputed", routing.expert_load),
         "token_strip": ("recomputed", layers.token_strip),
+        "anatomy": ("recomputed", anatomy.anatomy),
         "logit_lens": ("rebuilds", lens.logit_lens),
         "token_lens": ("rebuilds", attribution.token_lens),
         "residual_norms": ("rebuilds", residual.residual_norms),

@@ -54,10 +54,17 @@ def _notes_error(figure: Figure, drawn: Wide) -> float:
     """Return 1 where the number beside a row is not that of its cell at some token, else 0."""
     grid = map_of(figure)
     notes = getattr(grid, "token_notes", ())
-    expected = [tuple("" if np.isnan(one) else f"{one:+.1f}" for one in column) for column in drawn.T]
+    expected = [tuple("" if np.isnan(one) else _signed(one) for one in column) for column in drawn.T]
     strip = spec_of(figure).strip
     at = -1 if strip is None or strip.selected is None else strip.selected
     return float(list(notes) != expected or grid.rows.notes != expected[at])
+
+
+def _signed(value: float) -> str:
+    """Write a number with one decimal and its sign, a rounded zero without."""
+    tenths = round(abs(value), 1)
+    sign = "" if not tenths else "+" if value > 0 else "−"
+    return f"{sign}{tenths:.1f}"
 
 
 def head_attribution(figure: Figure, trace: ModelTrace, choice: Choice) -> float:

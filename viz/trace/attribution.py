@@ -1,19 +1,20 @@
 """Direct logit attribution: what every part of a model, and every head, adds to the logit of a token."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import Attribution, ModelTrace, NamedArray
+from models.records.trace import Array, Attribution, ModelTrace, NamedArray
 from viz.canvas import Axis, Frames, Legend, Matrix, Scale
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging
-from viz.trace.findings import added_finding, heads_finding
+from viz.trace.findings import added_finding, heads_finding, signed
 from viz.trace.state import FILM_SCOPES
 from viz.trace.tokens import picture, strip_of
 
-ROW, HEIGHT = 26, 1200  # pixels: of a row, of all rows at most
-TEXTS = 24  # rows up to which numbers stand in the cells
+ROW, HEIGHT = 34, 1200  # pixels: of a row, of all rows at most
 
 Wide = npt.NDArray[np.float64]
 
@@ -28,18 +29,19 @@ def logit_attribution(
     leaves is stated below. Without a token to follow, as after the last word of a text, a column is empty.
     """
     rows = parts_of(trace, found, t)
-    names, values = tuple(name for name, _ in rows), np.stack([row for _, row in rows])
+    names, labels = tuple(row.name for row in rows), tuple(row.label for row in rows)
+    values = np.stack([row.added for row in rows])
     count = len(trace.tokens)
     at = selected if selected is not None and 0 <= selected < count else count - 1
     high = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     token_notes = tuple(_note(trace, found, values, place, t) for place in range(count))
-    numbers = tuple(tuple("" if np.isnan(one) else f"{one:+.1f}" for one in column) for column in values.T)
+    numbers = tuple(tuple("" if np.isnan(one) else signed(float(one)) for one in column) for column in values.T)
     grid = Matrix(
         values=values.astype(np.float32),
         scale=Scale(0.0, high, kind="sqrt", signed=True),
         ramps=(diverging(theme),),
         readout=("{row} · {column}", template(t, "viz.value", "value", name=t("viz.logit_attribution.quantity"))),
-        rows=Axis(names=names, labels=names, notes=numbers[at]),
+        rows=Axis(names=names, labels=labels, notes=numbers[at]),
         token_notes=numbers,
         row_height=ROW,
         max_height=HEIGHT,
@@ -66,18 +68,34 @@ def logit_attribution(
     return Figure("logit_attribution", spec, data, alt, finding=added_finding(values, names, t))
 
 
-def parts_of(trace: ModelTrace, found: Attribution, t: Translate) -> list[tuple[str, Wide]]:
-    """List what adds to the logit, (name, (token,)): embedding, the parts of every layer in their order, biases."""
-    rows = [(t("viz.logit_lens.embedding"), np.asarray(found.embedding.values, np.float64))]
+class Part(NamedTuple):
+    """A row: its name, a short one for the axis, and what it adds at every token, (token,)."""
+
+    name: str
+    label: str
+    added: Wide
+
+
+def parts_of(trace: ModelTrace, found: Attribution, t: Translate) -> list[Part]:
+    """List what adds to the logit: the embedding, the parts of every layer in their order, the biases if any."""
+    embedding, bias = t("viz.logit_lens.embedding"), t("viz.logit_attribution.bias")
+    rows = [Part(embedding, embedding, _wide(found.embedding.values))]
     for n, layer in enumerate(trace):
-        mixer = t(f"viz.mixer.{layer.mixer}")
-        rows.append((t("viz.layer_part", layer=layer.index, part=mixer), np.asarray(found.mixer.values[n], np.float64)))
+        rows.append(_part(layer.index, t(f"viz.mixer.{layer.mixer}"), found.mixer.values[n], t))
         if layer.ffn != "none":
-            ffn = t("viz.part.ffn") if layer.ffn == "dense" else t(f"viz.ffn.{layer.ffn}")
-            rows.append((t("viz.layer_part", layer=layer.index, part=ffn), np.asarray(found.ffn.values[n], np.float64)))
+            name = t("viz.part.ffn_short") if layer.ffn == "dense" else t(f"viz.ffn.{layer.ffn}")
+            rows.append(_part(layer.index, name, found.ffn.values[n], t))
     if np.nanmax(np.abs(found.bias.values), initial=0.0) > 0:
-        rows.append((t("viz.logit_attribution.bias"), np.asarray(found.bias.values, np.float64)))
+        rows.append(Part(bias, bias, _wide(found.bias.values)))
     return rows
+
+
+def _part(layer: int, part: str, added: Array, t: Translate) -> Part:
+    return Part(t("viz.layer_part", layer=layer, part=part), f"{layer} · {part}", _wide(added))
+
+
+def _wide(values: Array) -> Wide:
+    return np.asarray(values, np.float64)
 
 
 def _note(trace: ModelTrace, found: Attribution, values: Wide, at: int, t: Translate) -> str:

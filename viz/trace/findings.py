@@ -305,13 +305,23 @@ def growth_finding(stream: Floats, mixer: Floats, ffn: Floats, trace: ModelTrace
     return found
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """Write a number with its sign; what rounds to zero has none.
+
+    >>> signed(-1.25), signed(-0.01)
+    ('−1.2', '0.0')
+    """
+    written = f"{value:+.{digits}f}".replace("-", "−")
+    return written if written.strip("+−0.") else written[1:]
+
+
 def added_finding(values: Floats, names: Sequence[str], t: Translate) -> str:
     """Name the parts that add most and least to the followed logit on average, of values (part, token)."""
     known = values[:, ~np.isnan(values).all(0)]
     if not known.shape[1]:
         return ""
     mean = known.mean(1)
-    found = extremes(list(zip(names, (float(one) for one in mean), strict=True)), lambda value: f"{value:+.1f}")
+    found = extremes(list(zip(names, (float(one) for one in mean), strict=True)), signed)
     return t("viz.logit_attribution.finding", **found._asdict()) if found else ""
 
 
@@ -321,8 +331,8 @@ def heads_finding(frames: Floats, layers: Sequence[int], t: Translate) -> str:
     if not len(known):
         return ""
     mean = known.mean(0)
-    best = single_most([float(one) for one in mean.ravel()], "{:+.2f}".format)
+    best = single_most([float(one) for one in mean.ravel()], lambda value: signed(value, 2))
     if best is None:
         return ""
     row, head = divmod(best, mean.shape[1])
-    return t("viz.head_attribution.finding", layer=layers[row], head=head, value=f"{mean[row, head]:+.2f}")
+    return t("viz.head_attribution.finding", layer=layers[row], head=head, value=signed(float(mean[row, head]), 2))

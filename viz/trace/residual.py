@@ -1,5 +1,6 @@
 """The residual stream by layer: its length after every layer, and that of what mixer and feed-forward write."""
 
+import math
 from typing import Any
 
 import altair as alt
@@ -15,7 +16,7 @@ from viz.look.vega import VegaSpec, following, styled, table
 from viz.trace.findings import growth_finding
 
 KINDS = ("stream", "mixer", "ffn")
-HEIGHT, KEY = 380, 26  # pixels: of the chart, of the line that names the curves
+HEIGHT, KEY = 400, 44  # pixels: of the chart, of the line that names the curves
 WIDE, NARROW, BESIDE = 13, 7.2, 30  # pixels of a sign in the key: Hangul, Latin; of a mark and the space around it
 
 Wide = npt.NDArray[np.float64]
@@ -80,7 +81,7 @@ def _chart(trace: ModelTrace, norms: dict[str, Wide], selected: int | None, *, t
         "norm:Q",
         title=t("viz.residual_norms.length"),
         scale=alt.Scale(type="log", domain=[low / 1.2, high * 1.2], nice=False),
-        axis=alt.Axis(grid=True, tickCount=5, format="~g"),
+        axis=alt.Axis(grid=True, values=_ticks(low, high), format="~g"),
     )
     colors = {"stream": theme.ink, "mixer": theme.color(trace.architecture), "ffn": theme.muted}
     color = alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[colors[kind] for kind in kinds]), legend=None)
@@ -97,6 +98,13 @@ def _chart(trace: ModelTrace, norms: dict[str, Wide], selected: int | None, *, t
     ]
     embedding = {"name": "embedding", "value": t("viz.residual_norms.start")}
     return styled(layers, theme, height=HEIGHT, params=[*following(len(trace.tokens), selected), embedding])
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return powers of ten that cover lengths, with 2 and 5 between them where there are few."""
+    tens = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high < 1000 * low else (1,)
+    return [step * 10.0**n for n in tens for step in steps]
 
 
 def _dash(kind: str) -> list[int]:
