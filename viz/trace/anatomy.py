@@ -40,6 +40,7 @@ LIVE: Mapping[str, str] = MappingProxyType(  # box -> the recorded part whose le
     }
 )  # fmt: skip
 ZEROS = {"(square)": "ffn_key"}  # box -> the part before a ReLU whose share of zeros stands in it, where it is recorded
+BEFORE = ("embedding", "positions", "embedding_norm")  # what stands before the blocks
 STREAM = ("resid_pre", "resid_post", "mixer_write", "ffn_write")
 Worths = tuple[tuple[int, str, float], ...]  # layer, "mixer" or "ffn", bits a token
 
@@ -52,12 +53,11 @@ def anatomy(trace: ModelTrace, *, theme: Theme, t: Translate, plan: Anatomy, wor
     mixer or feed-forward is worth, where that was measured.
     """
     columns = tuple(_column(kind, trace, plan, worth, theme, t) for kind in plan.kinds)
-    before = tuple(_around(plan, key, t) for key in ("embedding", "positions", "embedding_norm") if plan.of(key))
-    after = (*((_around(plan, "final_norm", t),) if plan.of("final_norm") else ()), _head(plan, t))
+    before = tuple(_around(one, t) for key in BEFORE if (one := plan.of(key)))
+    after = (*(_around(one, t) for one in plan.around if one.key not in (*BEFORE, "head")), _head(plan, t))
     blocks = sum(kind.count * len(kind.layers) for kind in plan.kinds)
-    total = t(
-        "viz.anatomy.total", total=written(plan.total), blocks=written(blocks), around=written(plan.total - blocks)
-    )
+    split = {"blocks": written(blocks), "around": written(plan.total - blocks)}
+    total = t("viz.anatomy.total", total=written(plan.total), **split)
     alt = t("viz.anatomy.alt", kinds=len(columns), layers=len(trace.layers))
     body = Diagram("anatomy", alt, theme, before, columns, after, total)
     finding = t("viz.anatomy.finding", share=f"{blocks / plan.total:.0%}", layers=len(trace.layers), kinds=len(columns))
@@ -162,16 +162,16 @@ def _length_words(length: float, t: Translate) -> str:
     return "" if np.isnan(length) else t("viz.anatomy.length", length=short(length))
 
 
-def _around(plan: Anatomy, key: str, t: Translate) -> Box:
-    part = plan.of(key)
-    assert part is not None
-    return Box(t(f"viz.anatomy.box.{key}"), t("viz.anatomy.detail", shapes=shapes_of(part), params=written(part.count)))
+def _around(part: Component, t: Translate) -> Box:
+    detail = t("viz.anatomy.detail", shapes=shapes_of(part), params=written(part.count))
+    return Box(t(f"viz.anatomy.box.{part.key}"), detail)
 
 
 def _head(plan: Anatomy, t: Translate) -> Box:
-    if plan.of("head") is None:
+    part = plan.of("head")
+    if part is None:
         return Box(t("viz.anatomy.box.head"), t("viz.anatomy.tied"), weights=False)
-    return _around(plan, "head", t)
+    return _around(part, t)
 
 
 def shapes_of(part: Component) -> str:
