@@ -13,15 +13,20 @@ from pages.shared.panel import Draw, panel
 from viz.figure import registered_as
 from viz.trace.lens import PARTS as LENS
 from viz.trace.residual import residual_norms
+from viz.trace.rollout import attention_throughout
 from viz.trace.tokens import token_strip
 
 
 class Section(NamedTuple):
-    """A section with controls of its own. id: of its first figure; needs: parts that some layer must show."""
+    """A section with controls of its own.
+
+    id: of its first figure; needs: parts that some layer must show; when: what else must hold of a trace.
+    """
 
     id: str
     needs: tuple[str, ...]
     show: Callable[[str, ModelTrace], object]
+    when: Callable[[ModelTrace], bool] = bool
 
 
 FIGURES: tuple[Draw | Section, ...] = (  # in their order on the page
@@ -30,6 +35,7 @@ FIGURES: tuple[Draw | Section, ...] = (  # in their order on the page
     residual_norms,
     Section("logit_attribution", ("mixer_write",), stream.attribution),
     Section("head_finder", ("attention",), finders.heads),
+    Section("attention_rollout", ("attention",), stream.rollout, when=attention_throughout),
     token_strip,
 )
 
@@ -46,7 +52,7 @@ def ids() -> list[str]:
 
 def _shown(entry: Draw | Section, page: str, trace: ModelTrace) -> Iterator[tuple[str, Callable[[], object]]]:
     if isinstance(entry, Section):
-        if all(trace.layers_with(part) for part in entry.needs):
+        if all(trace.layers_with(part) for part in entry.needs) and entry.when(trace):
             yield entry.id, partial(entry.show, page, trace)
         return
     known = registered_as(entry)

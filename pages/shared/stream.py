@@ -5,7 +5,7 @@ import streamlit as st
 
 from models.errors import ContextscopeError
 from models.records.trace import Attribution, ModelTrace, TokenLens
-from pages.shared import cache, gate, notices, parts
+from pages.shared import cache, controls, gate, notices, parts
 from pages.shared.canvas import Selection
 from pages.shared.memo import Memo
 from pages.shared.panel import panel, selected_or_last
@@ -13,6 +13,7 @@ from pages.shared.state import session
 from pages.shared.words.i18n import t
 from viz.trace.attribution import head_attribution, logit_attribution
 from viz.trace.lens import final_token, logit_lens
+from viz.trace.rollout import attention_rollout
 from viz.trace.token_lens import token_lens
 
 TRACKED = "tracked"  # the choice of the token that is followed, by its id
@@ -81,6 +82,18 @@ def _lens_of(trace: ModelTrace, token: int) -> TokenLens:
             return registry.lens_of(cache.checkpoint(trace.checkpoint), trace, token)
 
     return _lenses.get((trace.checkpoint, token), (trace,), make)
+
+
+def rollout(page: str, trace: ModelTrace) -> None:
+    """Draw attention rollout up to a layer, of a model whose every layer is attention."""
+    parts.figure(f"{page}.part.attention_rollout", lambda: _rollout(page, trace), on=("rollout_layer",))
+
+
+def _rollout(page: str, trace: ModelTrace) -> None:
+    layers = [layer.index for layer in trace]
+    layer = controls.layer_picker(page, layers, default=layers[-1], name="rollout_layer")
+    subtitle = t("viz.attention_rollout.up_to", layer=layer)
+    panel(attention_rollout, trace, key=f"{page}.attention_rollout", layer=layer, subtitle=subtitle)
 
 
 def attribution(page: str, trace: ModelTrace) -> None:

@@ -37,6 +37,7 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 # What every page has under its hood, as far as the record allows it: it has no residual stream.
 SHARED = ["token_strip"]
 OF_HEADS = ["head_finder", *SHARED]
+OF_ATTENTION = ["head_finder", "attention_rollout", *SHARED]
 
 
 @pytest.mark.parametrize("name", [page.key for page in site.PAGES if page.section == "learn"])
@@ -72,7 +73,7 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
         *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
         ("hero", "transformer.hero", "head_matrix"), ("chapter1", "transformer.logits", "head_logits"),
         ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.moved", "value_norm_matrix"),
-        *((f"hood.{key}", f"transformer.{key}", key) for key in OF_HEADS),
+        *((f"hood.{key}", f"transformer.{key}", key) for key in OF_ATTENTION),
     ]  # fmt: skip
     for key in ("hero", "logits", "matrix", "moved"):
         options = page.shown(f"transformer.{key}").options

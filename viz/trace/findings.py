@@ -305,6 +305,20 @@ def growth_finding(stream: Floats, mixer: Floats, ffn: Floats, trace: ModelTrace
     return found
 
 
+def rollout_finding(product: Floats, own: Floats, t: Translate) -> str:
+    """State the mean share of the token itself in a rollout (query, key) and in the mean attention of its last layer.
+
+    The rows are those from the second on; "" without one.
+    """
+    if len(product) < 2:
+        return ""
+    itself = (float(np.diagonal(one)[1:].mean()) for one in (product, own))
+    first = float(product[1:, 0].mean())
+    kept, attended = itself
+    said = {"kept": percent(kept), "attended": percent(attended), "first": percent(first)}
+    return t("viz.attention_rollout.finding", **said)
+
+
 def signed(value: float, digits: int = 1) -> str:
     """Write a number with its sign; what rounds to zero has none.
 

@@ -12,6 +12,8 @@ from models.tracing.parts import named
 
 PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
 CAPTURED = frozenset({"head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram"})
+CAPTURED = frozenset({"head_query", "head_key", "head_value", "head_output", "output_gram"})
+MOVING = frozenset({"value_norm", "output_gram"})  # what the weights of the output projection are needed for
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
 
@@ -24,22 +26,23 @@ def output_projection(attention: Any) -> Any:
 
 
 def attention_parts(attention: Any, capture: Capture) -> LazyParts:
-    """Build the parts of one attention layer of batch 1: W_O W_O^T and the outputs with the run, the rest on demand."""
+    """Build the parts of one attention layer of batch 1: the outputs of its heads with the run, the rest on demand.
+
+    What needs the weights of the output projection, which costs as much as a layer, is derived apart from the maps.
+    """
     seen = capture.attention[attention]
     projection = output_projection(attention)
+    heads, width = seen.query.shape[1], seen.value.shape[-1]
     joined = capture.inputs[projection][0].float()  # (l, h * d_head), what the heads found, side by side
 
     @torch.inference_mode()
     def weights() -> Parts:
         query, key, value = seen.query[0].float(), seen.key[0].float(), seen.value[0].float()
         visible = seen.visible()
-        kernel = weight(projection).view(len(query), value.shape[-1], -1)  # (h, d_head, d_model)
         logits, attended = attention_matrix(query, key, scale=seen.scale, visible=visible)
-        moved = torch.einsum("hld,hdm->hlm", per_head(value, len(query)), kernel)  # v_j W_O
         parts = {
             "attention": attended,
             "attention_logits": logits,
-            "value_norm": attended * moved.norm(dim=-1)[:, None, :],
             "visible": visible.to(torch.uint8),
             "head_query": seen.scale * query,
             "query_scale": torch.full((heads,), float(seen.scale)),
@@ -48,13 +51,22 @@ def attention_parts(attention: Any, capture: Capture) -> LazyParts:
         }
         return {name: named(name, part) for name, part in parts.items()}
 
-    heads, width = seen.query.shape[1], seen.value.shape[-1]
-    kernel = weight(projection).view(heads, width, -1)
-    ready = {
-        "output_gram": named("output_gram", kernel @ kernel.transpose(1, 2)),
-        "head_output": named("head_output", joined.view(len(joined), heads, width).transpose(0, 1)),
-    }
-    return with_lazy(ready, LazyGroup((PARTS | CAPTURED) - ready.keys(), weights))
+    attending = LazyGroup((PARTS | CAPTURED) - MOVING - {"head_output"}, weights)
+
+    @torch.inference_mode()
+    def moving() -> Parts:
+        value = seen.value[0].float()
+        kernel = weight(projection).view(heads, width, -1)  # (h, d_head, d_model)
+        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
+        attended = torch.tensor(attending.result()["attention"].values, device=value.device)
+        parts = {
+            "value_norm": attended * moved.norm(dim=-1)[:, None, :],
+            "output_gram": kernel @ kernel.transpose(1, 2),
+        }
+        return {name: named(name, part) for name, part in parts.items()}
+
+    output = named("head_output", joined.view(len(joined), heads, width).transpose(0, 1))
+    return with_lazy({"head_output": output}, attending, LazyGroup(MOVING, moving))
 
 
 def weight(projection: Any) -> Tensor:
