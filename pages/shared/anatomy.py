@@ -5,14 +5,17 @@ from models.records.trace import ModelTrace
 from pages.shared import cache, gate
 from pages.shared.memo import Memo
 from pages.shared.panel import panel
-from viz.trace.anatomy import anatomy
+from viz.trace.anatomy import Worths, anatomy
 
 _plans: Memo[Anatomy] = Memo(16)
 
 
-def section(page: str, trace: ModelTrace) -> None:
-    """Draw the diagram of the model that read the text."""
-    panel(anatomy, trace, key=f"{page}.anatomy", plan=plan_of(trace))
+def section(page: str, trace: ModelTrace, *, worth: Worths = ()) -> None:
+    """Draw the diagram of the model that read the text.
+
+    worth: of (layer, "mixer" or "ffn"), bits a token, where it was measured; it then stands at its branch.
+    """
+    panel(anatomy, trace, key=f"{page}.anatomy", plan=plan_of(trace), worth=worth)
 
 
 def plan_of(trace: ModelTrace) -> Anatomy:

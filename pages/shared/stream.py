@@ -28,7 +28,7 @@ def lens(page: str, trace: ModelTrace) -> None:
     """Draw the logit lens, where a click on a cell follows its token, and that token through all layers below."""
 
     def picked(click: Selection) -> None:
-        if click.row is not None and click.column is not None:
+        if click.row is not None and click.column is not None and click.row < len(trace.stream):
             track(int(trace.stream[click.row].part("lens_tokens")[click.column, 0]))
 
     panel(logit_lens, trace, key=f"{page}.logit_lens", picked=picked)

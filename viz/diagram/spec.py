@@ -35,7 +35,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class BlockColumn:
     """One kind of block. title, note: which blocks, how many parameters; enters, leaves: the stream before and after.
 
     parallel: both branches read the same stream and are added at once.
@@ -57,7 +57,7 @@ class Diagram:
     alt: str
     theme: Theme
     before: tuple[Box, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[BlockColumn, ...]
     after: tuple[Box, ...]
     total: str
     _encoded: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)

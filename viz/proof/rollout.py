@@ -21,7 +21,7 @@ def attention_rollout(figure: Figure, trace: ModelTrace, choice: Choice) -> floa
     last = len(trace.layers) - 1 if chosen is None else chosen
     at = np.eye(len(trace.tokens))
     errors = [copies, worst(absolute(drawn.sum(1), np.ones(len(drawn))))]
-    for layer in reversed(trace.layers[: last + 1]):
+    for layer in reversed([one for one in trace.layers_with("attention") if one.index <= last]):
         mean, wrong = _mean(layer, BUDGET // (last + 1))
         errors.append(wrong)
         moved = np.zeros_like(at)

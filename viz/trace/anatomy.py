@@ -8,7 +8,7 @@ import numpy as np
 from models.records.anatomy import Anatomy, BlockKind, Component
 from models.records.trace import PARTS, LayerTrace, ModelTrace, NamedArray
 from models.units import count as written
-from viz.diagram import Box, Branch, Column, Diagram
+from viz.diagram import BlockColumn, Box, Branch, Diagram
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme
@@ -94,13 +94,15 @@ def _lengths(layer: LayerTrace, part: str) -> Floats:
     return np.asarray(np.sqrt((values.reshape(len(values), -1) ** 2).sum(1)))
 
 
-def _column(kind: BlockKind, trace: ModelTrace, plan: Anatomy, worth: Worths, theme: Theme, t: Translate) -> Column:
+def _column(
+    kind: BlockKind, trace: ModelTrace, plan: Anatomy, worth: Worths, theme: Theme, t: Translate
+) -> BlockColumn:
     layers = layers_of(trace, kind.layers)
     named = {part: _length_words(mean_length(layers, part), t) for part in STREAM}
     branches = [_branch("mixer", kind, MIXERS[kind.mixer], layers, plan, worth, theme, t)]
     if kind.ffn != "none":
         branches.append(_branch("ffn", kind, FFNS[kind.ffn], layers, plan, worth, theme, t))
-    return Column(
+    return BlockColumn(
         title=t("viz.anatomy.kind", mixer=t(f"viz.mixer.{kind.mixer}"), ffn=t(f"viz.ffn.{kind.ffn}"))
         if kind.ffn != "none"
         else t(f"viz.mixer.{kind.mixer}"),

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import ModelTrace, NamedArray
+from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.figure import Figure, figure
 from viz.look.labels import Translate
 from viz.look.theme import Theme
@@ -20,11 +20,9 @@ def attention_rollout(
 ) -> Figure:
     """Draw R = prod over layers of (mean attention + I) / 2, up to and with a layer, (query, key); rows sum to 1.
 
-    layer: the last without it. Only for models whose every layer is attention: what other mixers pass on is not in R.
-    Raises ValueError for another model.
+    layer: the last without it. What layers without attention pass on is not in R; pages show it of models whose every
+    layer is attention.
     """
-    if not attention_throughout(trace):
-        raise ValueError("rollout multiplies the attention of every layer, and this model has other layers")
     last = len(trace.layers) - 1 if layer is None else layer
     values = rollout(trace, last)
     alt = t("viz.attention_rollout.alt", layer=last)
@@ -32,7 +30,7 @@ def attention_rollout(
         "attention_rollout", values.astype(np.float32), trace, theme=theme, t=t,
         color=theme.mixer_color("attention"), alt=alt, selected=selected,
     )  # fmt: skip
-    own = floats(trace.layer(last), "attention").mean(0)
+    own = floats(_attending(trace, last)[-1], "attention").mean(0)
     data = {"rollout": NamedArray(values, ("query", "key"))}
     return Figure("attention_rollout", spec, data, alt, finding=rollout_finding(values, np.asarray(own), t))
 
@@ -40,10 +38,14 @@ def attention_rollout(
 def rollout(trace: ModelTrace, last: int) -> Wide:
     """Multiply (mean attention + I) / 2 of the layers up to one, later layers from the left, (query, key)."""
     product = np.eye(len(trace.tokens))
-    for layer in trace.layers[: last + 1]:
+    for layer in _attending(trace, last):
         mean = np.asarray(floats(layer, "attention"), np.float64).mean(0)
         product = (mean + np.eye(len(mean))) @ product / 2
     return product
+
+
+def _attending(trace: ModelTrace, last: int) -> list[LayerTrace]:
+    return [layer for layer in trace.layers_with("attention") if layer.index <= last]
 
 
 def attention_throughout(trace: ModelTrace) -> bool:

@@ -13,7 +13,7 @@ from models.tracing.parts import named
 PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
 CAPTURED = frozenset({"head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram"})
 CAPTURED = frozenset({"head_query", "head_key", "head_value", "head_output", "output_gram"})
-MOVING = frozenset({"value_norm", "output_gram"})  # what the weights of the output projection are needed for
+MOVING = frozenset({"value_norm"})  # what every token must be multiplied with the output projection for
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
 
@@ -26,9 +26,9 @@ def output_projection(attention: Any) -> Any:
 
 
 def attention_parts(attention: Any, capture: Capture) -> LazyParts:
-    """Build the parts of one attention layer of batch 1: the outputs of its heads with the run, the rest on demand.
+    """Build the parts of one attention layer of batch 1: W_O W_O^T and the outputs with the run, the rest on demand.
 
-    What needs the weights of the output projection, which costs as much as a layer, is derived apart from the maps.
+    Value norms, which need the weights of the output projection for every token, are derived apart from the maps.
     """
     seen = capture.attention[attention]
     projection = output_projection(attention)
@@ -51,22 +51,22 @@ def attention_parts(attention: Any, capture: Capture) -> LazyParts:
         }
         return {name: named(name, part) for name, part in parts.items()}
 
-    attending = LazyGroup((PARTS | CAPTURED) - MOVING - {"head_output"}, weights)
+    kernel = weight(projection).view(heads, width, -1)  # (h, d_head, d_model)
+    ready = {
+        "output_gram": named("output_gram", kernel @ kernel.transpose(1, 2)),
+        "head_output": named("head_output", joined.view(len(joined), heads, width).transpose(0, 1)),
+    }
+    attending = LazyGroup((PARTS | CAPTURED) - MOVING - ready.keys(), weights)
 
     @torch.inference_mode()
     def moving() -> Parts:
         value = seen.value[0].float()
-        kernel = weight(projection).view(heads, width, -1)  # (h, d_head, d_model)
-        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
+        own = weight(projection).view(heads, width, -1)
+        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), own)  # v_j W_O
         attended = torch.tensor(attending.result()["attention"].values, device=value.device)
-        parts = {
-            "value_norm": attended * moved.norm(dim=-1)[:, None, :],
-            "output_gram": kernel @ kernel.transpose(1, 2),
-        }
-        return {name: named(name, part) for name, part in parts.items()}
+        return {"value_norm": named("value_norm", attended * moved.norm(dim=-1)[:, None, :])}
 
-    output = named("head_output", joined.view(len(joined), heads, width).transpose(0, 1))
-    return with_lazy({"head_output": output}, attending, LazyGroup(MOVING, moving))
+    return with_lazy(ready, attending, LazyGroup(MOVING, moving))
 
 
 def weight(projection: Any) -> Tensor:
