@@ -60,7 +60,8 @@ def anatomy(trace: ModelTrace, *, theme: Theme, t: Translate, plan: Anatomy, wor
     total = t("viz.anatomy.total", total=written(plan.total), **split)
     alt = t("viz.anatomy.alt", kinds=len(columns), layers=len(trace.layers))
     body = Diagram("anatomy", alt, theme, before, columns, after, total)
-    finding = t("viz.anatomy.finding", share=f"{blocks / plan.total:.0%}", layers=len(trace.layers), kinds=len(columns))
+    key = "viz.anatomy.finding" if len(columns) > 1 else "viz.anatomy.finding_one"
+    finding = t(key, share=f"{blocks / plan.total:.0%}", layers=len(trace.layers), kinds=len(columns))
     return Figure("anatomy", body, _exported(trace, plan), alt, t("viz.anatomy.note"), finding)
 
 
