@@ -101,7 +101,7 @@ def token_lens(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     room = 1e-4 * np.abs(logits).max(-1, keepdims=True)
     least, most = 1 + (logits > z + room).sum(-1), (logits > z - room).sum(-1)
     last = relative(prob[-1], own, np.maximum(own, 1e-4))
-    texts = [[f"{int(one):,}" for one in row] for row in rank]
+    texts = [[str(int(one)) if one < 1000 else f"{one / 1000:.0f}k" for one in row] for row in rank]
     grid = map_of(figure)
     return worst(
         last,

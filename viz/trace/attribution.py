@@ -28,7 +28,7 @@ def logit_attribution(
     found: of one token per position. The column of a position adds up to the logit that the model gave; what rounding
     leaves is stated below. Without a token to follow, as after the last word of a text, a column is empty.
     """
-    rows = parts_of(trace, found, t)
+    rows = parts_of(trace, found, theme, t)
     names, labels = tuple(row.name for row in rows), tuple(row.label for row in rows)
     values = np.stack([row.added for row in rows])
     count = len(trace.tokens)
@@ -41,7 +41,7 @@ def logit_attribution(
         scale=Scale(0.0, high, kind="sqrt", signed=True),
         ramps=(diverging(theme),),
         readout=("{row} · {column}", template(t, "viz.value", "value", name=t("viz.logit_attribution.quantity"))),
-        rows=Axis(names=names, labels=labels, notes=numbers[at]),
+        rows=Axis(names=names, labels=labels, notes=numbers[at], colors=tuple(row.color for row in rows)),
         token_notes=numbers,
         row_height=ROW,
         max_height=HEIGHT,
@@ -69,29 +69,31 @@ def logit_attribution(
 
 
 class Part(NamedTuple):
-    """A row: its name, a short one for the axis, and what it adds at every token, (token,)."""
+    """A row: its name, a short one for the axis, its colour, and what it adds at every token, (token,)."""
 
     name: str
     label: str
+    color: str
     added: Wide
 
 
-def parts_of(trace: ModelTrace, found: Attribution, t: Translate) -> list[Part]:
+def parts_of(trace: ModelTrace, found: Attribution, theme: Theme, t: Translate) -> list[Part]:
     """List what adds to the logit: the embedding, the parts of every layer in their order, the biases if any."""
     embedding, bias = t("viz.logit_lens.embedding"), t("viz.logit_attribution.bias")
-    rows = [Part(embedding, embedding, _wide(found.embedding.values))]
+    rows = [Part(embedding, embedding, theme.ink, _wide(found.embedding.values))]
     for n, layer in enumerate(trace):
-        rows.append(_part(layer.index, t(f"viz.mixer.{layer.mixer}"), found.mixer.values[n], t))
+        color = theme.mixer_color(layer.mixer)
+        rows.append(_part(layer.index, t(f"viz.mixer.{layer.mixer}"), color, found.mixer.values[n], t))
         if layer.ffn != "none":
             name = t("viz.part.ffn_short") if layer.ffn == "dense" else t(f"viz.ffn.{layer.ffn}")
-            rows.append(_part(layer.index, name, found.ffn.values[n], t))
+            rows.append(_part(layer.index, name, theme.muted, found.ffn.values[n], t))
     if np.nanmax(np.abs(found.bias.values), initial=0.0) > 0:
-        rows.append(Part(bias, bias, _wide(found.bias.values)))
+        rows.append(Part(bias, bias, theme.ink, _wide(found.bias.values)))
     return rows
 
 
-def _part(layer: int, part: str, added: Array, t: Translate) -> Part:
-    return Part(t("viz.layer_part", layer=layer, part=part), f"{layer} · {part}", _wide(added))
+def _part(layer: int, part: str, color: str, added: Array, t: Translate) -> Part:
+    return Part(t("viz.layer_part", layer=layer, part=part), f"{layer} · {part}", color, _wide(added))
 
 
 def _wide(values: Array) -> Wide:

@@ -29,7 +29,7 @@ def token_lens(
         ramps=(sequential(trace.architecture, theme),),
         readout=("{row} · {column}", "{cell}"),
         rows=Axis(names=names, labels=names),
-        texts=tuple(tuple(f"{int(one):,}" for one in row) for row in rank),
+        texts=tuple(tuple(compact(int(one)) for one in row) for row in rank),
         whole_texts=True,
         cell_names=tuple(
             tuple(
@@ -70,3 +70,12 @@ def written(share: float) -> str:
     if share >= 0.0005:
         return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
     return f"{share:.0e}".replace("e-0", "e-")
+
+
+def compact(rank: int) -> str:
+    """Write a rank for a narrow cell: thousands as k.
+
+    >>> compact(7), compact(999), compact(8192)
+    ('7', '999', '8k')
+    """
+    return str(rank) if rank < 1000 else f"{rank / 1000:.0f}k"
