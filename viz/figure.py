@@ -16,10 +16,7 @@ from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
-Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
-Body = CanvasSpec | Finder | HeroSpec | PlotSpec | Ranking | VegaSpec
-Body = CanvasSpec | Diagram | Finder | HeroSpec | PlotSpec | Ranking | VegaSpec
+Body = CanvasSpec | Diagram | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "asked", "rows", "recall", "other"]
 P = ParamSpec("P")
 

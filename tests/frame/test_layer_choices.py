@@ -70,9 +70,6 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
         ("hero", "transformer.hero", "attention_steps"), ("chapter1", "transformer.logits", "head_logits"),
         ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.matrix", "head_matrix"),
         ("chapter3", "transformer.moved", "value_norm_matrix"),
-        *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
-        ("hero", "transformer.hero", "head_matrix"), ("chapter1", "transformer.logits", "head_logits"),
-        ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.moved", "value_norm_matrix"),
         *((f"hood.{key}", f"transformer.{key}", key) for key in OF_ATTENTION),
     ]  # fmt: skip
     for key in ("hero", "logits", "matrix", "moved"):

@@ -29,8 +29,8 @@ from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 from viz.trace import attention, channels, decay, matrix, overview, routing, state
-from viz.trace.attention_steps import attention_steps
 from viz.trace.anatomy import anatomy
+from viz.trace.attention_steps import attention_steps
 from viz.trace.attribution import head_attribution, logit_attribution
 from viz.trace.heads import head_finder
 from viz.trace.lens import logit_lens

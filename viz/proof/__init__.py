@@ -19,11 +19,10 @@ from viz.proof import (
     anatomy,
     attention,
     attention_steps,
-    decay,
-    kv_cache,
     attribution,
     decay,
     heads,
+    kv_cache,
     layers,
     lens,
     next_word,
@@ -34,7 +33,6 @@ from viz.proof import (
     state,
     state_path,
 )
-from viz.proof import attention, decay, heads, layers, lens, next_word, reading, routing, state, state_path
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
