@@ -12,7 +12,6 @@ from models.tracing.parts import named
 
 PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
 CAPTURED = frozenset({"head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram"})
-CAPTURED = frozenset({"head_query", "head_key", "head_value", "head_output", "output_gram"})
 MOVING = frozenset({"value_norm"})  # what every token must be multiplied with the output projection for
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
