@@ -1,6 +1,7 @@
 """The one list of architectures. Everything else asks it by part, never by name."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from models.architectures.transformer import TransformerAdapter
 from models.counting import accounting
 from models.errors import SourceError
 from models.operators import backends, binding
-from models.records.trace import ModelTrace, TokenLens
+from models.records.anatomy import Anatomy
+from models.records.trace import Attribution, ModelTrace, TokenLens
 from models.sources import configuration, downloadable, gguf_file, resolve, weights
-from models.tracing import recorder  # binding: the operators inside transformers
+from models.tracing import anatomy, recorder, repetition  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
 from models.tracing.tokens import Encoded
@@ -24,6 +26,8 @@ __all__ = [
     "ADAPTERS",
     "adapter",
     "adapter_for",
+    "anatomy_of",
+    "attribution_of",
     "backends",
     "binding",
     "bundled",
@@ -35,6 +39,7 @@ __all__ = [
     "need_bytes",
     "preferred_device",
     "read_config",
+    "repeated",
     "showing",
     "trace",
     "trace_encoded",
@@ -222,6 +227,11 @@ def fitted(model: Readable, prompt: str) -> Fit:
     return recorder.fitted(model, prompt)
 
 
+def repeated(model: Readable) -> Encoded:
+    """Return random tokens of a model written twice, the same at every call; SourceError without a tokenizer."""
+    return repetition.repeated(model)
+
+
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
     """Run a checkpoint once over tokens that encode gave, and record it."""
     return recorder.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)
@@ -230,3 +240,13 @@ def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
 def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:
     """Follow one token of the vocabulary through a trace of a checkpoint; SettingError for an id that it lacks."""
     return recorder.lens_of(adapter(checkpoint.architecture), checkpoint, trace, token_id)
+
+
+def attribution_of(checkpoint: Checkpoint, trace: ModelTrace, ids: Sequence[int]) -> Attribution:
+    """Split the logit of one token per position of a trace by what adds to it; SettingError for an unknown id."""
+    return recorder.attribution_of(adapter(checkpoint.architecture), checkpoint, trace, ids)
+
+
+def anatomy_of(checkpoint: Checkpoint) -> Anatomy:
+    """Take a checkpoint apart: its kinds of blocks, with the shapes and the parameters of every part."""
+    return anatomy.anatomy(adapter(checkpoint.architecture), checkpoint)

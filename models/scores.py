@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 PATTERNS = ("previous_token", "sink", "duplicate", "induction", "entropy")
+HEAD_METRICS = ("previous_token", "induction", "duplicate", "sink", "punctuation", "distance", "entropy")
 
 Floats = npt.NDArray[np.floating]
 Whole = npt.NDArray[np.integer]
@@ -35,6 +36,42 @@ def head_patterns(weights: Floats, ids: Whole) -> list[float]:
         float((weights * after_twin).sum(1)[has].mean()) if has.any() else 0.0,
         float(entropy.mean()),
     ]
+
+
+def head_metrics(weights: Floats, ids: Whole, marked: npt.NDArray[np.bool_]) -> Floats:
+    """Score all heads of a layer in the order of HEAD_METRICS, (head, metric); weights (head, query, key).
+
+    As head_patterns; punctuation: share_on the marked tokens (key,); distance: mean over queries t >= 1 of the sum of
+    A[t, j] (t - j), in tokens. nan where a text has nothing to score: no second token, no twin, nothing marked.
+    """
+    length = len(ids)
+    table = np.full((len(weights), len(HEAD_METRICS)), np.nan)
+    if length < 2:
+        return table
+    later = np.asarray(weights[:, 1:], np.float64)  # (head, query - 1, key)
+    twin, after = _twins(ids)
+    has = twin.any(1)[1:]
+    place = np.arange(length)
+    back = np.maximum(place[1:, None] - place[None, :], 0)
+    logs = np.log(np.where(later > 0, later, 1.0))
+    table[:, 0] = np.diagonal(later, 0, 1, 2).mean(1)
+    if has.any():
+        table[:, 1] = np.einsum("hqk,qk->h", later[:, has], after[1:][has]) / has.sum()
+        table[:, 2] = np.einsum("hqk,qk->h", later[:, has], twin[1:][has]) / has.sum()
+    table[:, 3] = later[:, :, 0].mean(1)
+    if marked.any():
+        table[:, 4] = later[:, :, marked].sum(2).mean(1)
+    table[:, 5] = np.einsum("hqk,qk->h", later, back) / (length - 1)
+    table[:, 6] = (-(later * logs).sum(2) / np.log(np.arange(2, length + 1))).mean(1)
+    return table
+
+
+def _twins(ids: Whole) -> tuple[Floats, Floats]:
+    """Mark for every query (query, key) the earlier tokens with its id, and the tokens that follow those."""
+    twin = np.tril(ids[:, None] == ids[None, :], -1)
+    after = np.zeros_like(twin)
+    after[:, 1:] = twin[:, :-1]
+    return twin.astype(np.float64), np.tril(after, -1).astype(np.float64)
 
 
 def uniform(length: int, *, window: int | None = None) -> Floats:

@@ -7,7 +7,9 @@ from typing import Literal, ParamSpec, TypeVar, cast
 
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
+from viz.diagram.spec import Diagram
 from viz.exchange import ExchangeSpec, StacksSpec
+from viz.finder.spec import Finder
 from viz.hero import HeroSpec
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
@@ -15,8 +17,10 @@ from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | ExchangeSpec | HeroSpec | MechanismSpec | PlotSpec | Ranking | StacksSpec | VegaSpec
-Of = Literal["trace", "traces", "channel", "run", "rows", "recall", "other"]
+Body = (
+    CanvasSpec | Diagram | ExchangeSpec | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | StacksSpec | VegaSpec
+)
+Of = Literal["trace", "traces", "channel", "asked", "run", "rows", "recall", "other"]
 P = ParamSpec("P")
 
 
@@ -47,9 +51,9 @@ F = TypeVar("F", bound=Figure | None)
 class Registered:
     """A figure function in the table.
 
-    of: what it draws: one trace, several traces, one channel of a trace, one run of an encoder-decoder, rows of a
-    benchmark, cells of a recall task, or something else. needs: the quantities of records.PARTS that some layer of a
-    trace must show; also: those that it draws or reads where they are.
+    of: what it draws: one trace, several traces, one channel of a trace, a trace and what its model was asked about it,
+    one run of an encoder-decoder, rows of a benchmark, cells of a recall task, or something else. needs: the quantities
+    of records.PARTS that some layer of a trace must show; also: those that it draws or reads where they are.
     """
 
     id: str
@@ -100,7 +104,7 @@ def _told(made: Figure) -> Figure:
     alt_text = f"{made.alt} {made.finding}"
     each = tuple((f"{alt} {finding}", finding) for alt, finding in made.each)
     body = made.body
-    if isinstance(body, CanvasSpec | ExchangeSpec | MechanismSpec | Ranking | StacksSpec):
+    if isinstance(body, CanvasSpec | Diagram | ExchangeSpec | Finder | MechanismSpec | Ranking | StacksSpec):
         body = replace(body, alt=alt_text)
     return replace(made, alt=alt_text, body=body, each=each)
 

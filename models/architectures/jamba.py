@@ -48,6 +48,10 @@ class JambaAdapter(Adapter):
         """List the decoder layers, each with attention or Mamba and a feed-forward."""
         return list(_layers(model))
 
+    def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
+        """List attention or Mamba, and the dense or mixed feed-forward."""
+        return [(getattr(layer, "mamba", None) or layer.self_attn, layer.feed_forward) for layer in _layers(model)]
+
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return final_layernorm."""
         return model.get_submodule("model.final_layernorm")

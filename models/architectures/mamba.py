@@ -21,7 +21,7 @@ class MambaAdapter(Adapter):
     name: ClassVar[str] = "mamba"
     bundled: ClassVar[str] = "mamba"
     model_types: ClassVar[frozenset[str]] = frozenset({"mamba"})
-    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | state_space.PARTS | state_space.CAPTURED
+    parts: ClassVar[frozenset[str]] = residual_stream.PARTS - {"ffn_write"} | state_space.PARTS | state_space.CAPTURED
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Let several tokens follow a cache."""
@@ -37,6 +37,10 @@ class MambaAdapter(Adapter):
     def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
         """List the blocks, each a norm and a mixer."""
         return list(_blocks(model))
+
+    def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
+        """List the mixers; no block has a feed-forward."""
+        return [(layer.mixer, None) for layer in _blocks(model)]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return norm_f."""

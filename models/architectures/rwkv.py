@@ -45,6 +45,10 @@ class RwkvAdapter(Adapter):
         """
         return list(_blocks(model))
 
+    def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
+        """List time mix and channel mix."""
+        return [(block.attention, block.feed_forward) for block in _blocks(model)]
+
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return ln_out."""
         return model.get_submodule("rwkv.ln_out")

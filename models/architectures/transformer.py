@@ -14,6 +14,7 @@ from models.tracing.parts import attention, experts, residual_stream
 LAYER_LISTS = ("layers", "h")  # Llama, Qwen2, Mixtral, GPT-NeoX; GPT-2
 NORM_NAMES = ("norm", "final_layer_norm", "ln_f")  # Llama, Mistral, Qwen2, Mixtral; GPT-NeoX; GPT-2
 ATTENTION_NAMES = ("self_attn", "attn", "attention")
+FEED_FORWARD_NAMES = ("mlp", "block_sparse_moe", "feed_forward")
 
 
 class TransformerAdapter(Adapter):
@@ -34,6 +35,10 @@ class TransformerAdapter(Adapter):
     def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
         """List the decoder layers; GPT-NeoX adds attention and feed-forward at once, the others one after the other."""
         return list(_layers(model))
+
+    def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
+        """List attention and the dense or mixed feed-forward."""
+        return [(_first(layer, ATTENTION_NAMES), _first(layer, FEED_FORWARD_NAMES)) for layer in _layers(model)]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return the norm after the last layer."""
@@ -64,7 +69,7 @@ class TransformerAdapter(Adapter):
 
 def experts_block(layer: nn.Module) -> nn.Module | None:
     """Return the mixture-of-experts block of a decoder layer, or None when its feed-forward is dense."""
-    for name in ("mlp", "block_sparse_moe", "feed_forward"):
+    for name in FEED_FORWARD_NAMES:
         block = getattr(layer, name, None)
         if block is not None and hasattr(block, "experts"):
             found: nn.Module = block

@@ -62,6 +62,8 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # the residual stream (Elhage et al. 2021) and what the logit lens reads in resid_post (nostalgebraist 2020)
         "resid_pre": ("token", "d_model"),  # what the layer's block starts from
         "resid_post": ("token", "d_model"),  # resid_pre and all that the block adds
+        "mixer_write": ("token", "d_model"),  # captured: what the mixer adds to the stream
+        "ffn_write": ("token", "d_model"),  # captured: what the feed-forward adds; no part of a block without one
         "lens_tokens": ("token", "choice"),  # ids of the most likely tokens, most likely first (ModelTrace.label_of)
         "lens_probs": ("token", "choice"),  # their probabilities
         "lens_entropy": ("token",),  # of all tokens' probabilities, in bits
@@ -241,6 +243,29 @@ class TokenLens:
     label: str
     prob: NamedArray
     rank: NamedArray
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What every part of a model adds to the logit of one token per position (direct logit attribution).
+
+    The final norm is taken with the scale that it had in the run, so that the logit is a sum (Elhage et al. 2021).
+    ids (token,): the tokens that are followed, -1 for none, where all numbers are nan. embedding, bias, logit (token,):
+    the stream before the first block; the biases of final norm and head; the logit that the model gave. mixer, ffn
+    (layer, token): ffn is nan in a block without feed-forward. heads: of layers with heads, (head, token); head_bias
+    (token,): what the bias of their output projection adds, so that both together are the mixer. toward (token,
+    d_model): what a write x at a position adds is x times toward.
+    """
+
+    ids: NamedArray
+    embedding: NamedArray
+    mixer: NamedArray
+    ffn: NamedArray
+    bias: NamedArray
+    logit: NamedArray
+    toward: NamedArray
+    heads: Mapping[int, NamedArray]
+    head_bias: Mapping[int, NamedArray]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -74,8 +74,9 @@ def need_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
 def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     """Count what a trace of so many tokens keeps, in float32.
 
-    Logits, maps of every head, states after every token, and the residual stream before and after every block with what
-    the logit lens reads in it: five tokens, their probabilities, an entropy, and two tokens that are followed.
+    Logits, maps of every head, states after every token, the residual stream before and after every block with what
+    every block writes into it, and what the logit lens reads in it: five tokens, their probabilities, an entropy, and
+    two tokens that are followed.
     """
     maps = tokens * tokens
     heads, inner = shape.n_heads * shape.d_head, shape.d_inner
@@ -86,7 +87,8 @@ def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
         "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model + PROBES * (shape.n_experts + 1)),
     }
     lens = 2 * _LENS_CHOICES + 1 + 4
-    stream = (len(shape.layers) + 1) * tokens * (shape.d_model + lens)
+    writers = sum((layer.mixer != "none") + (layer.ffn != "none") for layer in shape.layers)
+    stream = (len(shape.layers) + 1) * tokens * (shape.d_model + lens) + writers * tokens * shape.d_model
     values = 2 * tokens * shape.vocab + stream + sum(shape.count(kind) * count for kind, count in kept.items())
     return values * _FLOAT
 

@@ -89,6 +89,10 @@ class Adapter(ABC):
         """List the residual blocks in order: each receives the stream (b, l, d_model) and returns it with its part."""
 
     @abstractmethod
+    def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
+        """List mixer and feed-forward of every block, whose outputs the block adds to the stream; None without one."""
+
+    @abstractmethod
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return the norm between the last block and the output head."""
 

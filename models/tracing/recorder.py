@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,12 +13,12 @@ from models.errors import SettingError, SourceError
 from models.limits import PROMPT_TOKENS
 from models.machine import threads
 from models.operators import backends
-from models.records.trace import ModelTrace, NamedArray, TokenLens
+from models.records.trace import Attribution, ModelTrace, NamedArray, TokenLens
 from models.tracing import fitting
 from models.tracing.adapter import Adapter, Checkpoint, Readable
 from models.tracing.capture import capturing
 from models.tracing.fitting import Fit
-from models.tracing.parts import residual_stream
+from models.tracing.parts import attribution, residual_stream
 from models.tracing.tokens import Encoded, encode, label_of
 
 
@@ -56,9 +57,11 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
     ids = torch.tensor([encoded.ids], device=checkpoint.device)  # (1, l)
     model = checkpoint.model
     blocks, norm, start = adapter.blocks(model), adapter.final_norm(model), adapter.stream_start(model)
+    writers = adapter.writers(model)
     wanted = threads.threads_for(accounting.params_total(accounting.shape_of(model.config)))
     with checkpoint.lock, threads.limited(wanted), torch.inference_mode(), backends.recording() as used:
-        with capturing([*adapter.watched(model), *residual_stream.watched(blocks, norm, start)]) as capture:
+        asked = [*adapter.watched(model), *residual_stream.watched(blocks, norm, start, writers)]
+        with capturing(dict.fromkeys(asked)) as capture:  # each once: a hook sees the same every time
             started = time.perf_counter()
             logits, cache = adapter.forward(model, ids, None, last_only=False)
             seconds = time.perf_counter() - started
@@ -69,6 +72,7 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
     embedding, layers = residual_stream.record(
         layers,
         residual_stream.streams(blocks, norm, start, capture),
+        residual_stream.writes(writers, capture),
         readout(adapter, checkpoint),
         logits=recorded,
         ids=np.array(encoded.ids),
@@ -118,6 +122,27 @@ def lens_of(adapter: Adapter, checkpoint: Checkpoint, trace: ModelTrace, token_i
         found = [residual_stream.follow(layer.part("resid_post"), head, ids) for layer in trace.stream]
     prob, rank = (NamedArray(np.stack(rows), ("layer", "token")) for rows in zip(*found, strict=True))
     return TokenLens(token_id, trace.label_of(token_id), prob, rank)
+
+
+def attribution_of(adapter: Adapter, checkpoint: Checkpoint, trace: ModelTrace, ids: Sequence[int]) -> Attribution:
+    """Split the logit of one token per position of a trace into what every part of the model adds to it.
+
+    ids: (token,), -1 for none. Raises SettingError for an id that the vocabulary does not have, ValueError for a trace
+    of another checkpoint.
+    """
+    if trace.checkpoint != checkpoint.name:
+        raise ValueError(f"the trace is one of {trace.checkpoint!r}, not of {checkpoint.name!r}")
+    last = trace.logits.sizes["vocab"] - 1
+    for token_id in (min(ids), max(ids)):
+        if not -1 <= token_id <= last:
+            message = f"token {token_id} is not in the vocabulary of {checkpoint.name!r}: choose an id from 0 to {last}"
+            raise SettingError("errors.setting_range", message, name="token", value=token_id, low=0, high=last)
+    return attribution.attribution(
+        trace,
+        np.array(ids),
+        readout(adapter, checkpoint),
+        [mixer for mixer, _ in adapter.writers(checkpoint.model)],
+    )
 
 
 def surprisal(logits: Tensor, ids: Tensor) -> np.ndarray:

@@ -79,6 +79,14 @@ def trace_for(source: str, prompt: str) -> ModelTrace:
     return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
 
 
+def repeated_for(source: str) -> ModelTrace:
+    """Run a model over random tokens written twice, once for all visitors."""
+    from models import registry
+
+    key = (source, registry.modified_at(source), None)  # no prompt
+    return _waited(recorded_traces(), key, lambda: _repeated(source), lambda found: _trace_bytes(source, found))
+
+
 def at_once(source: str, prompt: str) -> bool:
     """Return whether trace_for takes little time: it is held, or a bundled model is loaded and need not queue."""
     from models import registry
@@ -388,7 +396,20 @@ def _traced(source: str, prompt: str) -> ModelTrace:
     from models import registry
 
     loaded = checkpoint(source)
-    encoded = registry.encode(loaded, prompt)  # before its turn: a slow tokenizer holds up nobody else
+    return _run(source, loaded, registry.encode(loaded, prompt))  # before its turn: a slow tokenizer holds up nobody
+
+
+def _repeated(source: str) -> ModelTrace:
+    from models import registry
+
+    loaded = checkpoint(source)
+    return _run(source, loaded, registry.repeated(loaded))
+
+
+def _run(source: str, loaded: Any, encoded: Any) -> ModelTrace:
+    """Run a loaded model over encoded tokens when it is its turn."""
+    from models import registry
+
     with _running:
         if source in bundled():
             return registry.trace_encoded(loaded, encoded)

@@ -12,6 +12,8 @@ from starlette.routing import Route
 from models.machine.paths import ASSETS
 from viz import exchange, hero, mechanism, ranking
 from viz.canvas.source import bar_script, bar_styles, script, styles
+from viz.diagram import source as diagram
+from viz.finder import source as finder
 
 Source = tuple[Callable[[], str], Callable[[], str]]
 _KEEP = "public, max-age=31536000, immutable"  # the address changes with the script
@@ -45,6 +47,8 @@ SCRIPTS: Mapping[str, Source] = {
     "hero": (hero.script, hero.styles),
     "exchange": (exchange.script, exchange.styles),
     "mechanism": (mechanism.script, mechanism.styles),
+    "diagram": (diagram.script, diagram.styles),
+    "finder": (finder.script, finder.styles),
     "ranking": (ranking.script, ranking.styles),
     "document": (_document, str),
 }

@@ -15,18 +15,22 @@ from stage import Stage
 
 from models.records.trace import ModelTrace
 from pages.shared import (
+    anatomy,
     cache,
     controls,
     early,
     experts,
+    finders,
     hood,
     layout,
     next_word,
     panel,
     parts,
     reading_bar,
+    sample,
     site,
     state_path,
+    stream,
     training_curves,
 )
 from viz.gallery import samples
@@ -117,7 +121,10 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (parts, "figure", followed), (parts, "redraw", noted("redraw")),
             (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
             (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
-            (panel, "sketch", panelled),
+            (panel, "sketch", panelled), (finders, "panel", panelled),
+            (stream, "panel", panelled), (anatomy, "panel", panelled), (anatomy, "plan_of", lambda trace: None),
+            (sample, "trace", lambda own: f"sample of {own.checkpoint}"),
+            (sample, "repeated", lambda own: f"repeated of {own.checkpoint}"),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),
             (training_curves, "training_section", noted("training")),
         ):  # fmt: skip

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared import figure, hood, layout
 from pages.shared.words import content
-from viz.figure import Figure, registered_as
+from viz.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def hoods(page: str) -> list[str]:
     """List the sections under the hood of a page that its words know, and those that figures bring to every page."""
     keys = content.sections("en", page)
     own = [key.removesuffix(".title") for key in keys if key.startswith("hood.") and key.endswith(".title")]
-    return own + [f"hood.{registered_as(draw).id}" for draw in hood.FIGURES]
+    return own + [f"hood.{name}" for name in hood.ids()]
 
 
 @contextmanager

@@ -24,6 +24,8 @@ OTHERS = {
             "document",
             "figure",
             "ranking",
+            "finder",
+            "diagram",
             "first_screen",
             "ticker",
             "reading_bar",

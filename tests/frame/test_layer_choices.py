@@ -36,6 +36,8 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 
 # What every page has under its hood, as far as the record allows it: it has no residual stream.
 SHARED = ["token_strip"]
+OF_HEADS = ["head_finder", *SHARED]
+OF_ATTENTION = ["head_finder", "attention_rollout", *SHARED]
 
 
 READING = [page.key for page in site.PAGES if page.section == "learn" and page.key != "encoder-decoder"]
@@ -49,16 +51,16 @@ def test_a_page_without_a_text_has_its_header_and_nothing_else(run: Run, name: s
 
 
 def test_every_page_has_the_shared_figures_that_its_record_allows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = {"logit_lens": True, "token_strip": False}
+    allowed = {"residual_norms": True, "token_strip": False}
     kinds = {name: SimpleNamespace(id=name, allowed=lambda _, name=name: allowed[name]) for name in allowed}
     monkeypatch.setattr(hood, "registered_as", lambda draw: kinds[draw.__name__])
     page = run("mamba")
     trace = traces()["mamba"]
     ((name, draw),) = hood.shared("mamba", trace)
     draw()
-    assert name == "logit_lens" and found_in(page) == [("", "mamba.logit_lens", "logit_lens")]
+    assert name == "residual_norms" and found_in(page) == [("", "mamba.residual_norms", "residual_norms")]
     allowed["token_strip"] = True
-    assert [name for name, _ in hood.shared("mamba", trace)] == ["logit_lens", "token_strip"]
+    assert [name for name, _ in hood.shared("mamba", trace)] == ["residual_norms", "token_strip"]
 
 
 # --- transformer --------------------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
         ("hero", "transformer.hero", "attention_steps"), ("chapter1", "transformer.logits", "head_logits"),
         ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.matrix", "head_matrix"),
         ("chapter3", "transformer.moved", "value_norm_matrix"), ("cache", "transformer.kv_cache", "kv_cache"),
-        *((f"hood.{key}", f"transformer.{key}", key) for key in SHARED),
+        *((f"hood.{key}", f"transformer.{key}", key) for key in OF_ATTENTION),
     ]  # fmt: skip
     for key in ("hero", "logits", "matrix", "moved"):
         options = page.shown(f"transformer.{key}").options
@@ -143,7 +145,7 @@ def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
         ("router_bars", "router", "router_bars"),
         ("expert_load", "load", "expert_load"),
     ]
-    assert page.around["hood"] == [*SHARED, "expert_lanes", "router_bars", "expert_load"]
+    assert page.around["hood"] == [*OF_HEADS, "expert_lanes", "router_bars", "expert_load"]
     assert found_in(page)[-3:] == [(f"hood.{section}", f"transformer.{key}", draw) for section, key, draw in more]
 
 
@@ -244,7 +246,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
         ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
         ("hood.expert_routes", "jamba.routes", "expert_routes"),
         ("hood.expert_load", "jamba.load", "expert_load"), ("hood.head_matrix", "jamba.head", "head_matrix"),
-        ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in SHARED),
+        ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in OF_HEADS),
     ]  # fmt: skip
     head, film, router = (page.shown(f"jamba.{key}").options for key in ("head", "film", "router"))
     assert (head["layer"], head["head"]) == (attention[0], 1)
@@ -254,6 +256,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     assert router["layer"] == routers[0] and not router.keys() & {"selected", "token"}
     assert router["subtitle"] == routed(say("viz.layer", layer=routers[0]), trace.tokens[last].label)
     assert page.follows == {
+        "jamba.part.head_finder": ("attention_layer", "head"),
         "jamba.part.router": ("router_layer",), "jamba.part.head": ("attention_layer", "head"),
         "jamba.part.film": ("state_layer",),
     }  # fmt: skip

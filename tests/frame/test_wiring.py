@@ -17,20 +17,30 @@ from models import registry
 from models.counting import accounting
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import cache, hood, html, site, style
+from pages.shared import cache, html, sample, site, style
 from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
 from viz.charts import curves
-from viz.figure import Figure, registered_as
+from viz.diagram import Diagram
+from viz.figure import Figure
+from viz.finder import Finder
 from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 from viz.trace import attention, channels, decay, matrix, overview, routing, state
+from viz.trace.anatomy import anatomy
 from viz.trace.attention_steps import attention_steps
+from viz.trace.attribution import head_attribution, logit_attribution
+from viz.trace.heads import head_finder
 from viz.trace.kv_cache import kv_cache
+from viz.trace.lens import logit_lens
 from viz.trace.next_word import next_word
 from viz.trace.reading import reading
+from viz.trace.residual import residual_norms
+from viz.trace.rollout import attention_rollout
+from viz.trace.token_lens import token_lens
+from viz.trace.tokens import token_strip
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
 
@@ -77,10 +87,46 @@ def offered_channels(trace: ModelTrace, layer: int) -> list[int]:
     return [int(c) for c in channels.quantile_channels(trace.layer(layer).part("half_life"), count=8)]
 
 
-def shared(page: str) -> list[Row]:
+def shared(page: str, marked: tuple[int, int] | None = None) -> list[Row]:
     """List what every architecture's page offers under its hood."""
-    entries = [registered_as(draw) for draw in hood.FIGURES]
-    return [(f"hood.{one.id}", f"{page}.{one.id}", one.id, of_text(one.draw), None) for one in entries]
+    heads = page in ("transformer", "jamba")
+    rows = [
+        ("anatomy", "anatomy", lambda trace: anatomy(trace, plan=registry.anatomy_of(model_of(trace)), **LOOK)),
+        ("logit_lens", "logit_lens", of_text(logit_lens)),
+        ("logit_lens", "token_lens", lambda trace: token_lens(trace, lens=expected_lens(trace), **LOOK)),
+        ("residual_norms", "residual_norms", of_text(residual_norms)),
+        ("logit_attribution", "logit_attribution", of_logits(logit_attribution)),
+        *([("logit_attribution", "head_attribution", of_logits(head_attribution))] if heads else []),
+        *([("head_finder", "head_finder", lambda trace: found_heads(trace, marked))] if heads else []),
+        *([("attention_rollout", "attention_rollout", of_text(attention_rollout))] if page == "transformer" else []),
+        ("token_strip", "token_strip", of_text(token_strip)),
+    ]
+    words = {"attention_rollout": "layers 0 to 5"}
+    return [(f"hood.{section}", f"{page}.{name}", name, draw, words.get(name)) for section, name, draw in rows]
+
+
+def model_of(trace: ModelTrace) -> Any:
+    return cache.checkpoint(trace.checkpoint)
+
+
+def expected_lens(trace: ModelTrace) -> Any:
+    """Follow what the model expects after the text: nobody has chosen another token."""
+    return registry.lens_of(model_of(trace), trace, int(trace.logits.values[-1].argmax()))
+
+
+def of_logits(draw: Draw) -> Callable[[ModelTrace], Figure]:
+    def made(trace: ModelTrace) -> Figure:
+        ids = trace.logits.values.argmax(-1).tolist()
+        return draw(trace, found=registry.attribution_of(model_of(trace), trace, ids), **LOOK)
+
+    return made
+
+
+def found_heads(trace: ModelTrace, marked: tuple[int, int] | None) -> Figure:
+    """List the heads on this text, on the sample and on tokens written twice, with the chosen one marked."""
+    text = cache.fitted(trace.checkpoint, sample.record()["text"]).text
+    traces = [trace, cache.trace_for(trace.checkpoint, text), cache.repeated_for(trace.checkpoint)]
+    return head_finder(traces, marked=marked, **LOOK)
 
 
 def following(page: str) -> Row:
@@ -88,7 +134,7 @@ def following(page: str) -> Row:
     return ("", f"{page}.next_word", "next_word", lambda trace: next_word([trace], at=(TOKEN,), **LOOK), None)
 
 
-def transformer(layer: int, head: int) -> list[Row]:
+def transformer(layer: int, head: int, marked: tuple[int, int] | None = None) -> list[Row]:
     words = head_words(layer, head)
     return [
         ("hero", "transformer.hero", "attention_steps", of_head(attention_steps, layer, head), words),
@@ -99,7 +145,7 @@ def transformer(layer: int, head: int) -> list[Row]:
         ("chapter3", "transformer.moved", "value_norm_matrix", of_head(attention.value_norm_matrix, layer, head),
          words),
         ("cache", "transformer.kv_cache", "kv_cache", of_text(kv_cache), None),
-        *shared("transformer"),
+        *shared("transformer", marked),
     ]  # fmt: skip
 
 
@@ -162,7 +208,7 @@ def assert_same_picture(found: Figure, expected: Figure) -> None:
     for name, array in expected.data.items():
         assert found.data[name].dims == array.dims
         np.testing.assert_array_equal(found.data[name].values, array.values, err_msg=f"{found.id}: {name}")
-    if isinstance(expected.body, CanvasSpec | HeroSpec | MechanismSpec | Ranking):
+    if isinstance(expected.body, CanvasSpec | Diagram | Finder | HeroSpec | MechanismSpec | Ranking):
         assert type(found.body) is type(expected.body)
         assert found.body.payload() == expected.body.payload()
     else:
@@ -181,7 +227,7 @@ def compare(seen: list[Shown], rows: list[Row], trace: ModelTrace) -> None:
 
 # page -> (address, what it shows): no choice is the default of its page.
 CHOSEN: Mapping[str, tuple[dict[str, str], Callable[[ModelTrace], list[Row]]]] = {
-    "transformer": ({"layer": "3", "head": "6"}, lambda _: transformer(3, 6)),
+    "transformer": ({"layer": "3", "head": "6"}, lambda _: transformer(3, 6, (3, 6))),
     "mamba": ({"layer": "2"}, lambda trace: mamba(2, offered_channels(trace, 2)[5])),
     "rwkv": ({"layer": "4"}, lambda trace: rwkv(4, offered_channels(trace, 4)[5])),
     "jamba": (

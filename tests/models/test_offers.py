@@ -84,13 +84,18 @@ def test_a_trace_keeps_no_more_than_is_counted(bundled: str) -> None:
 def test_the_residual_stream_and_its_lens_are_counted() -> None:
     assert downloadable._LENS_CHOICES == residual_stream.TOP_K
     trace = registry.trace(registry.load("transformer"), "The wolf and the fox ran home.")
-    arrays = [layer.parts[name].values for layer in trace.stream for name in residual_stream.PARTS - {"resid_pre"}]
+    around = residual_stream.PARTS - {"resid_pre"} - residual_stream.WRITES
+    arrays = [layer.parts[name].values for layer in trace.stream for name in around]
     shape, tokens_ = accounting.shape_of(registry.read_config("transformer")), len(trace.tokens)
     none = dataclasses.replace(shape, layers=())  # what is left are the logits and the embedding's row of the stream
     row = sum(array.nbytes for array in arrays) / len(trace.stream)
     assert downloadable.trace_bytes(none, tokens=tokens_) == 4 * 2 * tokens_ * shape.vocab + row
     bare = dataclasses.replace(shape, layers=(Layer(0, "none", "none"),) * 7)
     assert downloadable.trace_bytes(bare, tokens=tokens_) - downloadable.trace_bytes(none, tokens=tokens_) == 7 * row
+    writes = [layer.parts[name].values.nbytes for layer in trace for name in residual_stream.WRITES]
+    pairs = dataclasses.replace(shape, layers=(Layer(0, "other", "dense"),) * 7)
+    more = downloadable.trace_bytes(pairs, tokens=tokens_) - downloadable.trace_bytes(bare, tokens=tokens_)
+    assert more == 7 * 2 * writes[0], "a layer of an unknown mixer keeps what it and its feed-forward write"
 
 
 def test_the_families_asked_for_are_offered() -> None:

@@ -15,7 +15,7 @@ from viz.look.theme import LIGHT
 from viz.trace.attention import head_matrix
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-OF_A_RUN = ("trace", "traces", "channel")
+OF_A_RUN = ("trace", "traces", "channel", "asked")
 
 
 @pytest.fixture

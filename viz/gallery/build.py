@@ -26,7 +26,7 @@ EVIDENCE: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("key", "value", "time_decay", "receptance_logit"), "models.reconstruction.time_mix")
     | dict.fromkeys(("router_logits", "expert_output", "mixture_output"), "models.reconstruction.experts")
     | {"wkv_max": "models.tracing.parts.time_mix"}
-    | dict.fromkeys(("resid_pre", "resid_post"), "models.tracing.parts.residual_stream")
+    | {"resid_pre": "models.tracing.parts.residual_stream"}
 )  # fmt: skip
 
 

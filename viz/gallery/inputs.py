@@ -19,6 +19,7 @@ from viz.bench.generation import CrossingMark, Spent
 from viz.bench.predictions import PredictedCell
 from viz.bench.ratios import Ratio
 from viz.gallery.encoder_decoder import sample_run
+from viz.gallery.evidence import asked, plan
 from viz.gallery.samples import LENGTH, wave
 from viz.recall.maps import layout_of
 
@@ -182,6 +183,11 @@ def _around(value: float) -> Interval:
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
         "channel_matrix": _channel,
+        "anatomy": lambda traces: ((traces["jamba"],), {"plan": plan(traces["jamba"])}),
+        "token_lens": lambda traces: ((traces["transformer"],), {"lens": asked(traces["transformer"])[0]}),
+        "logit_attribution": lambda traces: ((traces["jamba"],), {"found": asked(traces["jamba"])[1]}),
+        "head_attribution": lambda traces: ((traces["transformer"],), {"found": asked(traces["transformer"])[1]}),
+        "head_finder": lambda traces: (([traces["transformer"]] * 3,), {"marked": (1, 0)}),
         "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),
         "recall_map": _recall,
         "recall_against_bytes": _recall,

@@ -12,7 +12,9 @@ import numpy as np
 from models.records.trace import NamedArray
 from viz import exchange, hero, mechanism
 from viz.canvas import CanvasSpec, script, styles
+from viz.diagram.spec import Diagram
 from viz.figure import Figure
+from viz.finder.spec import Finder
 from viz.look.plotly import PlotSpec
 from viz.look.theme import Theme
 from viz.look.vega import VegaSpec
@@ -78,7 +80,7 @@ def _section(figure: Figure, name: str) -> str:
     if isinstance(drawn, Drawn):
         body = _drawn(drawn)
     else:
-        body = _rows(figure) if isinstance(drawn, Ranking) else _chart(figure)
+        body = _rows(figure) if isinstance(drawn, Diagram | Finder | Ranking) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 

@@ -17,15 +17,20 @@ from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import ModelTrace
 from viz.figure import Figure
 from viz.proof import (
+    anatomy,
     attention,
     attention_steps,
+    attribution,
     decay,
     encoder_decoder,
+    heads,
     kv_cache,
     layers,
     lens,
     next_word,
     reading,
+    residual,
+    rollout,
     routing,
     sides,
     state,
@@ -63,7 +68,13 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "expert_routes": ("recomputed", routing.expert_routes),
         "expert_load": ("recomputed", routing.expert_load),
         "token_strip": ("recomputed", layers.token_strip),
+        "anatomy": ("recomputed", anatomy.anatomy),
         "logit_lens": ("rebuilds", lens.logit_lens),
+        "token_lens": ("rebuilds", attribution.token_lens),
+        "attention_rollout": ("recomputed", rollout.attention_rollout),
+        "residual_norms": ("rebuilds", residual.residual_norms),
+        "logit_attribution": ("rebuilds", attribution.logit_attribution),
+        "head_attribution": ("rebuilds", attribution.head_attribution),
     }
 )
 CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
@@ -71,6 +82,7 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "four_machines": ("recomputed", layers.architecture_maps),
         "recall_example": ("recomputed", layers.recall_example),
         "reading": ("recomputed", reading.reading),
+        "head_finder": ("recomputed", heads.head_finder),
         "next_word": ("recomputed", next_word.next_word),
         "state_path": ("recomputed", state_path.state_path),
         "side_rows": ("recomputed", sides.side_rows),

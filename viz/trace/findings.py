@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from models.records.trace import Token
+from models.records.trace import ModelTrace, Token
 from viz.look.extremes import extremes, percent, single_most
 from viz.look.labels import Translate, short
 from viz.trace.channels import Floats
@@ -263,3 +263,90 @@ def _named(tokens: Sequence[Token], place: int, t: Translate) -> str:
 
 def _by_layer(layers: Sequence[int], values: Floats, t: Translate) -> list[tuple[str, float]]:
     return [(t("viz.layer", layer=layer), float(value)) for layer, value in zip(layers, values, strict=True)]
+
+
+def tracked_finding(
+    ranks: npt.NDArray[np.integer], names: Sequence[str], tokens: Sequence[Token], label: str, t: Translate
+) -> str:
+    """Name row and token of the best rank (layer, token) of a followed token, or how many cells share it."""
+    best = int(ranks.min())
+    at = np.argwhere(ranks == best)
+    if len(at) != 1:
+        return t("viz.token_lens.finding_many", token=label, count=len(at), rank=f"{best:,}")
+    row, place = (int(one) for one in at[0])
+    said = {"token": label, "rank": f"{best:,}", "row": names[row], "at": _named(tokens, place, t)}
+    return t("viz.token_lens.finding", **said)
+
+
+def growth_finding(stream: Floats, mixer: Floats, ffn: Floats, trace: ModelTrace, t: Translate) -> list[str]:
+    """State for every token how many times as long the stream ends as it began, and its largest write.
+
+    stream (place, token), mixer and ffn (layer, token), nan for none. "" for a token whose stream begins with zeros,
+    and where two writes are written alike.
+    """
+    layers = [layer.index for layer in trace]
+    found = []
+    for at in range(stream.shape[1]):
+        first, last = float(stream[0, at]), float(stream[-1, at])
+        writes = np.stack([mixer[:, at], ffn[:, at]], axis=1)
+        place = single_most([float(one) for one in writes.ravel()], short)
+        if not first or place is None:
+            found.append("")
+            continue
+        row, kind = divmod(place, 2)
+        part = t(f"viz.part.{'ffn' if kind else 'mixer'}")
+        said = {
+            "times": short(last / first),
+            "part": part,
+            "layer": layers[row],
+            "length": short(float(writes[row, kind])),
+        }
+        found.append(t("viz.residual_norms.finding", **said))
+    return found
+
+
+def rollout_finding(product: Floats, own: Floats, t: Translate) -> str:
+    """State the mean share of the token itself in a rollout (query, key) and in the mean attention of its last layer.
+
+    The rows are those from the second on; "" without one.
+    """
+    if len(product) < 2:
+        return ""
+    itself = (float(np.diagonal(one)[1:].mean()) for one in (product, own))
+    first = float(product[1:, 0].mean())
+    kept, attended = itself
+    said = {"kept": percent(kept), "attended": percent(attended), "first": percent(first)}
+    return t("viz.attention_rollout.finding", **said)
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Write a number with its sign; what rounds to zero has none.
+
+    >>> signed(-1.25), signed(-0.01)
+    ('−1.2', '0.0')
+    """
+    written = f"{value:+.{digits}f}".replace("-", "−")
+    return written if written.strip("+−0.") else written[1:]
+
+
+def added_finding(values: Floats, names: Sequence[str], t: Translate) -> str:
+    """Name the parts that add most and least to the followed logit on average, of values (part, token)."""
+    known = values[:, ~np.isnan(values).all(0)]
+    if not known.shape[1]:
+        return ""
+    mean = known.mean(1)
+    found = extremes(list(zip(names, (float(one) for one in mean), strict=True)), signed)
+    return t("viz.logit_attribution.finding", **found._asdict()) if found else ""
+
+
+def heads_finding(frames: Floats, layers: Sequence[int], t: Translate) -> str:
+    """Name the head that adds most to the followed logit on average, of frames (token, layer, head)."""
+    known = frames[~np.isnan(frames).all((1, 2))]
+    if not len(known):
+        return ""
+    mean = known.mean(0)
+    best = single_most([float(one) for one in mean.ravel()], lambda value: signed(value, 2))
+    if best is None:
+        return ""
+    row, head = divmod(best, mean.shape[1])
+    return t("viz.head_attribution.finding", layer=layers[row], head=head, value=signed(float(mean[row, head]), 2))

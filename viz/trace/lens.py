@@ -50,6 +50,7 @@ def logit_lens(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int |
         token_notes=ranks,
         row_height=ROW,
         max_height=HEIGHT,
+        reports=True,
     )
     alt = t("viz.logit_lens.alt", layers=len(trace.layers), tokens=count)
     spec = picture(

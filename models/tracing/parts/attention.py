@@ -12,6 +12,7 @@ from models.tracing.parts import named
 
 PARTS = frozenset({"attention", "attention_logits", "value_norm", "visible"})
 CAPTURED = frozenset({"head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram"})
+MOVING = frozenset({"value_norm"})  # what every token must be multiplied with the output projection for
 OUTPUT_NAMES = ("o_proj", "c_proj", "dense")  # Llama and Mixtral and Jamba; GPT-2; GPT-NeoX
 
 
@@ -24,38 +25,50 @@ def output_projection(attention: Any) -> Any:
 
 
 def attention_parts(attention: Any, capture: Capture) -> LazyParts:
-    """Build the parts of one attention layer of batch 1: W_O W_O^T with the run, the rest on demand."""
+    """Build the parts of one attention layer of batch 1: W_O W_O^T and the outputs with the run, the rest on demand.
+
+    Value norms, which need the weights of the output projection for every token, are derived apart from the maps.
+    """
     seen = capture.attention[attention]
     projection = output_projection(attention)
+    heads, width = seen.query.shape[1], seen.value.shape[-1]
     joined = capture.inputs[projection][0].float()  # (l, h * d_head), what the heads found, side by side
 
     @torch.inference_mode()
     def weights() -> Parts:
         query, key, value = seen.query[0].float(), seen.key[0].float(), seen.value[0].float()
         visible = seen.visible()
-        kernel = _weight(projection).view(len(query), value.shape[-1], -1)  # (h, d_head, d_model)
         logits, attended = attention_matrix(query, key, scale=seen.scale, visible=visible)
-        heads, width = query.shape[0], value.shape[-1]
-        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), kernel)  # v_j W_O
         parts = {
             "attention": attended,
             "attention_logits": logits,
-            "value_norm": attended * moved.norm(dim=-1)[:, None, :],
             "visible": visible.to(torch.uint8),
             "head_query": seen.scale * query,
             "query_scale": torch.full((heads,), float(seen.scale)),
             "head_key": key,
             "head_value": value,
-            "head_output": joined.view(len(joined), heads, width).transpose(0, 1),
         }
         return {name: named(name, part) for name, part in parts.items()}
 
-    kernel = _weight(projection).view(seen.query.shape[1], seen.value.shape[-1], -1)
-    gram = named("output_gram", kernel @ kernel.transpose(1, 2))
-    return with_lazy({"output_gram": gram}, LazyGroup((PARTS | CAPTURED) - {"output_gram"}, weights))
+    kernel = weight(projection).view(heads, width, -1)  # (h, d_head, d_model)
+    ready = {
+        "output_gram": named("output_gram", kernel @ kernel.transpose(1, 2)),
+        "head_output": named("head_output", joined.view(len(joined), heads, width).transpose(0, 1)),
+    }
+    attending = LazyGroup((PARTS | CAPTURED) - MOVING - ready.keys(), weights)
+
+    @torch.inference_mode()
+    def moving() -> Parts:
+        value = seen.value[0].float()
+        own = weight(projection).view(heads, width, -1)
+        moved = torch.einsum("hld,hdm->hlm", per_head(value, heads), own)  # v_j W_O
+        attended = torch.tensor(attending.result()["attention"].values, device=value.device)
+        return {"value_norm": named("value_norm", attended * moved.norm(dim=-1)[:, None, :])}
+
+    return with_lazy(ready, attending, LazyGroup(MOVING, moving))
 
 
-def _weight(projection: Any) -> Tensor:
+def weight(projection: Any) -> Tensor:
     """Return the projection's matrix (h * d_head, d_model)."""
     weight: Tensor = projection.weight.float()
     return weight.T if isinstance(projection, nn.Linear) else weight  # GPT-2's Conv1D stores (in, out)

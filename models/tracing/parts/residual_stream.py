@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,12 @@ from models.tracing.capture import Capture
 from models.tracing.parts import named
 
 STREAM = frozenset({"resid_pre", "resid_post"})
+WRITES = frozenset({"mixer_write", "ffn_write"})
 TRACKED = ("final", "next")  # the model's own last prediction at a position, and the token that really comes next
 LENS = frozenset({"lens_tokens", "lens_probs", "lens_entropy"}) | {
     f"lens_{what}_{name}" for what in ("rank", "prob") for name in TRACKED
 }
-PARTS = STREAM | LENS
+PARTS = STREAM | WRITES | LENS
 TOP_K = 5  # most likely tokens that are kept for every position of every layer
 CHUNK_BYTES = 32 * 2**20  # logits (token, vocab) that are held at once
 NO_TOKEN = -1  # in an array of ids: nothing to follow at this position
@@ -51,9 +53,33 @@ class Readout:
             yield at, self.logits(stream[at])
 
 
-def watched(blocks: Sequence[nn.Module], norm: nn.Module, start: nn.Module | None) -> Sequence[nn.Module]:
-    """List what must be asked for: every block, the final norm, and what makes the stream where the blocks do not."""
-    return [*([] if start is None else [start]), *blocks, norm]
+Writers = Sequence[tuple[nn.Module, nn.Module | None]]
+
+
+def watched(
+    blocks: Sequence[nn.Module], norm: nn.Module, start: nn.Module | None, writers: Writers
+) -> Sequence[nn.Module]:
+    """List what must be asked for: every block and its writers, the final norm, and what makes the stream before."""
+    writing = [module for pair in writers for module in pair if module is not None]
+    return [*([] if start is None else [start]), *blocks, *writing, norm]
+
+
+def writes(writers: Writers, capture: Capture) -> tuple[Parts, ...]:
+    """Return what mixer and feed-forward of every block added to the stream of batch 1, each (token, d_model)."""
+    return tuple(
+        {
+            name: named(name, _output(capture.outputs[module]))
+            for name, module in zip(("mixer_write", "ffn_write"), pair, strict=True)
+            if module is not None
+        }
+        for pair in writers
+    )
+
+
+def _output(found: Any) -> Tensor:
+    """Return the hidden states (token, d_model) among what a module of batch 1 gave back."""
+    hidden: Tensor = found[0] if isinstance(found, tuple) else found
+    return hidden.reshape(-1, hidden.shape[-1])
 
 
 def streams(
@@ -71,18 +97,24 @@ def streams(
 
 
 def record(
-    layers: Sequence[LayerTrace], stream: Sequence[NamedArray], readout: Readout, *, logits: NamedArray, ids: Ids
+    layers: Sequence[LayerTrace],
+    stream: Sequence[NamedArray],
+    written: Sequence[Parts],
+    readout: Readout,
+    *,
+    logits: NamedArray,
+    ids: Ids,
 ) -> tuple[LayerTrace, tuple[LayerTrace, ...]]:
     """Add the stream and its lens to every layer; return also the embedding, as a layer -1 without a block.
 
-    stream: of streams, one more than layers. logits (token, vocab) of the run, ids (token,) of the prompt. The lens is
-    derived when asked for.
+    stream: of streams, one more than layers; written: of writes. logits (token, vocab) of the run, ids (token,) of the
+    prompt. The lens is derived when asked for.
     """
     following = {"final": logits.values.argmax(axis=-1), "next": np.append(ids[1:], NO_TOKEN)}
     embedding = LayerTrace(-1, "none", "none", _lazy_parts({"resid_post": stream[0]}, readout, following))
     recorded = []
     for i, layer in enumerate(layers):
-        around = {"resid_pre": stream[i], "resid_post": stream[i + 1]}
+        around = {"resid_pre": stream[i], "resid_post": stream[i + 1], **written[i]}
         recorded.append(layer.extended(_lazy_parts(around, readout, following)))
     return embedding, tuple(recorded)
 

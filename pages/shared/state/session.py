@@ -19,11 +19,11 @@ from pages.shared.words import language as languages
 _PREFIX = "contextscope."
 _SELECTABLE = re.compile(
     r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question"
-    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure)"
+    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure|tracked)"
 )
 _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
 _MODELS_LIMIT = 600  # characters of an address that may name models
-_NUMBER = re.compile(r"[0-9]{1,5}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _FOLDER = "folder-"  # how the codes of folders begin
 TOLD = "frame.told"  # the key of the field in which the browser leaves the chosen token for the next run
 _TOLD = re.compile(
