@@ -1,6 +1,7 @@
 """The one list of architectures. Everything else asks it by part, never by name."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from models.errors import SourceError
 from models.operators import backends, binding
 from models.records.trace import ModelTrace, TokenLens
 from models.sources import downloadable, resolve, weights
+from models.switches.context import Means
+from models.switches.sites import Switchable, offered
 from models.tracing import recorder  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
@@ -32,10 +35,12 @@ __all__ = [
     "fitted",
     "lens_of",
     "load",
+    "means_of",
     "need_bytes",
     "preferred_device",
     "read_config",
     "showing",
+    "switches_of",
     "trace",
     "trace_encoded",
     "without_weights",
@@ -202,6 +207,19 @@ def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     True
     """
     return recorder.trace(adapter(checkpoint.architecture), checkpoint, prompt)
+
+
+def switches_of(checkpoint: Checkpoint) -> tuple[Switchable, ...]:
+    """List what can be switched off in a checkpoint (models.switches.context.use)."""
+    return offered(adapter(checkpoint.architecture).sites(checkpoint.model))
+
+
+def means_of(checkpoint: Checkpoint, texts: Sequence[str]) -> Means:
+    """Measure the mean of every part over all tokens of some texts, for switches that put it in the part's place.
+
+    Raises PromptError for a text that cannot be run.
+    """
+    return recorder.means(adapter(checkpoint.architecture), checkpoint, [encode(checkpoint, one) for one in texts])
 
 
 def encode(model: Readable, prompt: str) -> Encoded:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.records.trace import LayerTrace
+from models.switches import context, hooks
+from models.switches.sites import Site
 from models.tracing.capture import Capture
 
 
@@ -75,9 +77,24 @@ class Adapter(ABC):
         """Mend what transformers gets wrong for this architecture, once after loading."""
         return model
 
-    @abstractmethod
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
-        """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache."""
+        """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache.
+
+        Parts that models.switches says to switch off are off; ValueError for one that the model does not have.
+        """
+        using = context.using()
+        if using is None:
+            return self.run(model, ids, cache, last_only=last_only)
+        with hooks.applied(using, self.sites(model), length=ids.shape[1], continued=cache is not None):
+            return self.run(model, ids, cache, last_only=last_only)
+
+    @abstractmethod
+    def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+        """Do what forward says, with everything on."""
+
+    @abstractmethod
+    def sites(self, model: PreTrainedModel) -> Sequence[Site]:
+        """List where switches act, layer by layer."""
 
     @abstractmethod
     def blocks(self, model: PreTrainedModel) -> Sequence[nn.Module]:
