@@ -97,10 +97,15 @@ class Switches:
     @classmethod
     def read(cls, code: str) -> "Switches":
         """Return the set that a code names; ValueError for what is no code or has more than MOST switches."""
+        return cls.of(*cls.read_all(code))
+
+    @staticmethod
+    def read_all(code: str) -> tuple[Switch, ...]:
+        """Return the switches that a code names, in its order; raises as read."""
         words = [word for word in code.split("~") if word]
         if len(words) > MOST:
             raise ValueError(f"{len(words)} switches: at most {MOST}")
-        return cls(frozenset(_read(word) for word in words))
+        return tuple(_read(word) for word in words)
 
     @property
     def code(self) -> str:

@@ -3,6 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -82,11 +83,17 @@ class Adapter(ABC):
 
         Parts that models.switches says to switch off are off; ValueError for one that the model does not have.
         """
+        with self.switched(model, ids.shape[1], continued=cache is not None):
+            return self.run(model, ids, cache, last_only=last_only)
+
+    def switched(
+        self, model: PreTrainedModel, length: int, *, continued: bool = False
+    ) -> AbstractContextManager[object]:
+        """Return a block for one run of length tokens in which everything is off that models.switches says."""
         using = context.using()
         if using is None:
-            return self.run(model, ids, cache, last_only=last_only)
-        with hooks.applied(using, self.sites(model), length=ids.shape[1], continued=cache is not None):
-            return self.run(model, ids, cache, last_only=last_only)
+            return nullcontext()
+        return hooks.applied(using, self.sites(model), length=length, continued=continued)
 
     @abstractmethod
     def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:

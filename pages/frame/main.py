@@ -8,7 +8,15 @@ from pages.shared.state import session
 from pages.shared.words import i18n, language
 from pages.shared.words.i18n import t
 
-CHOICES = ("layer", "head", "channel", "router_layer", "attention_layer", "state_layer")  # in the address, of any page
+CHOICES = (
+    "layer",
+    "head",
+    "channel",
+    "router_layer",
+    "attention_layer",
+    "state_layer",
+    "off",
+)  # in the address, of any page
 ICON = ASSETS / "style" / "icon.svg"
 
 

@@ -18,7 +18,7 @@ MODELS = (
     ("describe", "published", "tracing"),
     ("architectures",),
     ("registry",),
-    ("bench", "generation", "training"),
+    ("ablation", "bench", "generation", "training"),
     ("opbench", "recall"),
     ("cli",),
     ("__main__",),

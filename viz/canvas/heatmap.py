@@ -129,7 +129,7 @@ class Matrix(Heatmap):
     not fit and whole_texts is set, as for numbers. cell_names (row, column) are for the hover text alone.
     row_tokens: rows are the tokens of the strip; triangle: only the past has cells. row_ramps: the ramp of each row.
     token_notes (token, row): the small line under each row's label for each shown token, in place of rows.notes.
-    row_height, max_height: pixels at most, of a row and of all.
+    row_height, max_height: pixels at most, of a row and of all. reports: whether the server hears of clicks.
     """
 
     rows: Axis = Axis()
@@ -146,6 +146,7 @@ class Matrix(Heatmap):
     selected_row: int | None = None
     lanes: Lanes | None = None
     baseline: float | None = None
+    reports: bool = False
 
     mode = "matrix"
 
@@ -159,7 +160,8 @@ class Matrix(Heatmap):
         return Heatmap.header(self, planes) | {"lanes": None if self.lanes is None else self.lanes.header(planes)}
 
     def _own(self) -> dict[str, Any]:
-        names = ("triangle", "row_tokens", "row_ramps", "row_height", "max_height", "selected_row", "baseline")
+        names = ("triangle", "row_tokens", "row_ramps", "row_height", "max_height", "selected_row", "baseline",
+                 "reports")  # fmt: skip
         own = {name: getattr(self, name) for name in (*names, "texts", "whole_texts", "cell_names", "token_notes")}
         return own | _axes(self.rows, self.columns)
 

@@ -15,7 +15,7 @@ from models.reconstruction import Check, limit_of
 from models.reconstruction.check import Kind
 from models.records.trace import ModelTrace
 from viz.figure import Figure
-from viz.proof import attention, decay, layers, lens, next_word, reading, routing, state, state_path
+from viz.proof import attention, decay, layers, lens, next_word, reading, routing, state, state_path, what_if
 from viz.proof.drawn import Choice
 
 Errors = Callable[[Figure, ModelTrace, Choice], float]
@@ -55,6 +55,8 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "reading": ("recomputed", reading.reading),
         "next_word": ("recomputed", next_word.next_word),
         "state_path": ("recomputed", state_path.state_path),
+        "what_if": ("recomputed", what_if.what_if),
+        "what_if_words": ("recomputed", next_word.next_word),
     }
 )
 
