@@ -16,6 +16,7 @@ CHOICES = (
     "attention_layer",
     "state_layer",
     "off",
+    "architecture",
 )  # in the address, of any page
 ICON = ASSETS / "style" / "icon.svg"
 

@@ -29,16 +29,16 @@ def test_bits_are_those_of_each_text_alone(name: str, chunk: int, checkpoint_of:
     assert found.total == pytest.approx(known.total, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ("seeded-llama", "seeded-mixtral", "seeded-mamba", "seeded-rwkv", "seeded-jamba"))
-def test_worth_is_what_a_text_costs_more_without_a_part(name: str, checkpoint_of: Loader) -> None:
-    checkpoint, text = checkpoint_of(name), TEXTS[1]
+@pytest.mark.parametrize("model", ("seeded-llama", "seeded-mixtral", "seeded-mamba", "seeded-rwkv", "seeded-jamba"))
+def test_worth_is_what_a_text_costs_more_without_a_part(model: str, checkpoint_of: Loader) -> None:
+    checkpoint, text = checkpoint_of(model), TEXTS[1]
     means = registry.means_of(checkpoint, TEXTS[:1])
     told: list[float] = []
     worth = worth_of(checkpoint, [registry.encode(checkpoint, text)], means=means, told=told.append)
     base = of_text(registry.trace(checkpoint, text))
     assert worth.base.total == pytest.approx(base.total, rel=1e-5)
     offers = {offer.kind: offer for offer in registry.switches_of(checkpoint)}
-    kinds = [("channel_mix" if name == "seeded-rwkv" and kind == "feed_forward" else kind, how)
+    kinds = [("channel_mix" if model == "seeded-rwkv" and kind == "feed_forward" else kind, how)
              for kind, how in PARTS if kind in offers]  # fmt: skip
     assert list(worth.parts) == kinds
     for row, (named, how) in enumerate(worth.parts):

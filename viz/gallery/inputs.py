@@ -183,6 +183,10 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "recall_far": _far,
         "recall_lessons": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
         "recall_seeds": _seeds,
+        "recall_what_if": lambda _: (
+            ({run: [_cell(d, 2, place) for d in (16, 64, 128)] for place, run in enumerate(("before", "after"))},),
+            {"architecture": "mamba", "across": "distance", "guess": guess},
+        ),
         "prediction_error": _predictions,
         "ratios": lambda _: ((pairs(),), {}),
         "state_path": lambda traces: (([traces["mamba"], dataclasses.replace(traces["mamba"], prompt="again")],), {}),
