@@ -40,6 +40,13 @@ class Model:
         """Whether its feed-forward reads the token before as well."""
         return "token_shift" in self.kinds
 
+    @property
+    def mixer(self) -> str:
+        """Name its mixers: attention, scan or time_mix where all are of one kind, else mixer."""
+        marks = {"attention": "head", "scan": "convolution", "time_mix": "token_shift"}
+        found = [name for name, kind in marks.items() if kind in self.kinds]
+        return found[0] if len(found) == 1 else "mixer"
+
     def offer(self, kind: Kind) -> "Switchable":
         """Return what it offers of a kind."""
         return next(one for one in self.offers if one.kind == kind)
@@ -97,8 +104,11 @@ def labels(switches: Sequence[Switch], model: Model) -> str:
 
 def kind_name(kind: Kind, model: Model) -> str:
     """Name a kind of switch as the model calls the part."""
-    mixes = kind == "feed_forward" and model.mixes_channels
-    return t(f"what_if.kind.{'channel_mix' if mixes else kind}")
+    if kind == "feed_forward" and model.mixes_channels:
+        return t("what_if.kind.channel_mix")
+    if kind == "mixer":
+        return t(f"what_if.kind.{model.mixer}")
+    return t(f"what_if.kind.{kind}")
 
 
 def index_name(switch: Switch, model: Model) -> str:
@@ -141,6 +151,7 @@ def _row(key: str, place: int, one: Switch | None, model: Model, switches: tuple
     _select(
         f"{key}.kind", t("what_if.part"), [NOTHING, *model.kinds], one.kind if one else NOTHING,
         lambda kind: kind_name(cast("Kind", kind), model) if kind else t("what_if.none"), kind_chosen,
+        width=230,
     )  # fmt: skip
     if one is None:
         return
@@ -170,12 +181,19 @@ def _row(key: str, place: int, one: Switch | None, model: Model, switches: tuple
 
 
 def _select(
-    key: str, name: str, options: list[V], value: V, words: Callable[[V], str], changed: Callable[[V], None]
+    key: str,
+    name: str,
+    options: list[V],
+    value: V,
+    words: Callable[[V], str],
+    changed: Callable[[V], None],
+    *,
+    width: int = 140,
 ) -> None:
     def took() -> None:
         if st.session_state[key] in options:
             changed(st.session_state[key])
 
     st.session_state[key] = value
-    with st.container(key=f"pick-{key}", width=210):
+    with st.container(key=f"pick-{key}", width=width):
         st.selectbox(name, options, key=key, format_func=words, on_change=took)
