@@ -194,6 +194,7 @@ def _select(
         if st.session_state[key] in options:
             changed(st.session_state[key])
 
+    named = {option: words(option) for option in options}  # in the language of this run
     st.session_state[key] = value
     with st.container(key=f"pick-{key}", width=width):
-        st.selectbox(name, options, key=key, format_func=words, on_change=took)
+        st.selectbox(name, options, key=key, format_func=named.__getitem__, on_change=took)
