@@ -13,7 +13,7 @@ from models.records.what_if import Bits
 from models.tracing.adapter import Checkpoint
 from models.tracing.tokens import Encoded
 
-CHUNK = 4096  # tokens that are run at once
+CHUNK_BYTES = 64 * 2**20  # logits (token, vocab) of the texts that are run at once
 
 
 def bits_of(checkpoint: Checkpoint, texts: Sequence[Encoded]) -> Bits:
@@ -23,18 +23,19 @@ def bits_of(checkpoint: Checkpoint, texts: Sequence[Encoded]) -> Bits:
     """
     wanted = threads.threads_for(accounting.params_total(accounting.shape_of(checkpoint.config)))
     total, tokens = 0.0, 0
+    most = CHUNK_BYTES // (4 * checkpoint.config.vocab_size)
     with threads.limited(wanted), torch.inference_mode():
-        for batch in _batches([text.ids for text in texts if len(text.ids) > 1]):
+        for batch in _batches([text.ids for text in texts if len(text.ids) > 1], most):
             total += _batch_bits(checkpoint, batch)
             tokens += sum(len(ids) - 1 for ids in batch)
     return Bits(total, tokens)
 
 
-def _batches(texts: list[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-    """Group texts of like length, so that little is filled up."""
+def _batches(texts: list[tuple[int, ...]], most: int) -> list[list[tuple[int, ...]]]:
+    """Group texts of like length, so that little is filled up, to at most so many tokens, or one text."""
     batches: list[list[tuple[int, ...]]] = []
     for ids in sorted(texts, key=len):
-        if batches and (len(batches[-1]) + 1) * len(ids) <= CHUNK:
+        if batches and (len(batches[-1]) + 1) * len(ids) <= most:
             batches[-1].append(ids)
         else:
             batches.append([ids])

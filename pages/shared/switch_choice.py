@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+EXPLAINED: frozenset[Kind] = frozenset(
+    {"channels", "convolution", "token_shift", "gate", "receptance", "selectivity", "decay", "forget", "expert"}
+)
 NOTHING = ""  # of a kind: everything is on
 EVERY = -1  # of a layer: all that have the part
 WHOLE: frozenset[Kind] = frozenset({"forget", "selectivity", "step", "write", "read", "decay"})  # begin in every layer
@@ -130,6 +133,9 @@ def show(page: str, model: Model, switches: tuple[Switch, ...]) -> None:
         one = switches[place] if place < len(switches) else None
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"off-{page}-{place}"):
             _row(f"{page}.off.{place}", place, one, model, switches)
+    for kind in dict.fromkeys(one.kind for one in switches):
+        if kind in EXPLAINED:
+            st.caption(t(f"what_if.does.{kind}"))
     if not switches:
         st.caption(t("what_if.nothing"))
     elif len(switches) < MOST:

@@ -18,11 +18,11 @@ TEXTS = ("The wolf was hungry.", "He ran into the wood and saw a girl with a red
 Loader = Callable[[str], Checkpoint]
 
 
-@pytest.mark.parametrize("chunk", (4096, 24))
-def test_bits_are_those_of_each_text_alone(name: str, chunk: int, checkpoint_of: Loader, monkeypatch) -> None:
+@pytest.mark.parametrize("tokens", (4096, 24))
+def test_bits_are_those_of_each_text_alone(name: str, tokens: int, checkpoint_of: Loader, monkeypatch) -> None:
     """Texts of several lengths run together, filled up at their ends, as each runs alone."""
-    monkeypatch.setattr(module, "CHUNK", chunk)
     checkpoint = checkpoint_of(name)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 4 * tokens * checkpoint.config.vocab_size)
     found = bits_of(checkpoint, [registry.encode(checkpoint, text) for text in TEXTS])
     known = summed(of_text(registry.trace(checkpoint, text)) for text in TEXTS)
     assert found.tokens == known.tokens
