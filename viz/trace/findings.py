@@ -267,6 +267,11 @@ def near_finding(shares: Mapping[str, Floats], t: Translate) -> str:
     return t("viz.four_machines.near", list=", ".join(told))
 
 
+def likeliest_finding(before: Floats, after: Floats, t: Translate) -> str:
+    """Say at how many places the likeliest token after (place,) is another one than before; arrays of ids."""
+    return t("viz.what_if_words.finding", changed=int((before != after).sum()), all=len(before))
+
+
 def guesses_finding(ranks: Floats, t: Translate) -> str:
     """Say at how many places (place,) the likeliest token is the one that came; nan where none came."""
     known = ranks[np.isfinite(ranks)]

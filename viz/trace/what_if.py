@@ -14,7 +14,7 @@ from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, sequential
 from viz.ranking import Ranking
 from viz.trace.channels import Floats
-from viz.trace.findings import what_if_finding, worth_finding
+from viz.trace.findings import likeliest_finding, what_if_finding, worth_finding
 from viz.trace.next_word import BEST, plain_lists, ranking_words
 from viz.trace.tokens import picture, strip_of, words
 
@@ -80,7 +80,11 @@ def what_if_words(traces: Sequence[ModelTrace], *, theme: Theme, t: Translate, a
     names = (t("viz.what_if.before"), t("viz.what_if.after"))
     named = tuple(dataclasses.replace(one, name=name) for one, name in zip(columns, names, strict=True))
     alt = t("viz.what_if_words.alt", best=BEST)
-    return Figure("what_if_words", Ranking("what_if_words", alt, theme, named, False, ranking_words(t)), data, alt)
+    spec = Ranking("what_if_words", alt, theme, named, False, ranking_words(t))
+    first = data["id"].values[:, :, 0]
+    whole = len(before.tokens) > 1 and first.shape[1] == len(before.tokens)
+    finding = likeliest_finding(*first, t) if whole else ""
+    return Figure("what_if_words", spec, data, alt, finding=finding)
 
 
 @figure("part_worth", of="other")
