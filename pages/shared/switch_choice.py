@@ -8,7 +8,7 @@ import streamlit as st
 
 from models.records.trace import ModelTrace, Token
 from models.switches.value import GROUPS, HOWS, INDICES, KINDS, MOST, How, Kind, Switch, Switches
-from pages.shared import parts
+from pages.shared import html, parts
 from pages.shared.state import session
 from pages.shared.words.i18n import t
 
@@ -128,7 +128,7 @@ def index_name(switch: Switch, model: Model) -> str:
 
 def show(page: str, model: Model, switches: tuple[Switch, ...]) -> None:
     """Draw a row of choices for everything that is off, and a first one where nothing is."""
-    st.markdown(f":gray-badge[{t('what_if.ablation')}]")
+    html.show(html.title(t("what_if.ablation")))
     for place in range(max(len(switches), 1)):
         one = switches[place] if place < len(switches) else None
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key=f"off-{page}-{place}"):
