@@ -31,9 +31,9 @@ def bits_of(checkpoint: Checkpoint, texts: Sequence[Encoded]) -> Bits:
     return Bits(total, tokens)
 
 
-def _batches(texts: list[tuple[int, ...]], most: int) -> list[list[tuple[int, ...]]]:
+def _batches(texts: list[Sequence[int]], most: int) -> list[list[Sequence[int]]]:
     """Group texts of like length, so that little is filled up, to at most so many tokens, or one text."""
-    batches: list[list[tuple[int, ...]]] = []
+    batches: list[list[Sequence[int]]] = []
     for ids in sorted(texts, key=len):
         if batches and (len(batches[-1]) + 1) * len(ids) <= most:
             batches[-1].append(ids)
@@ -42,7 +42,7 @@ def _batches(texts: list[tuple[int, ...]], most: int) -> list[list[tuple[int, ..
     return batches
 
 
-def _batch_bits(checkpoint: Checkpoint, batch: list[tuple[int, ...]]) -> float:
+def _batch_bits(checkpoint: Checkpoint, batch: list[Sequence[int]]) -> float:
     longest = max(map(len, batch))
     ids = torch.tensor([[*one, *[one[-1]] * (longest - len(one))] for one in batch], device=checkpoint.device)
     counted = torch.tensor([[place < len(one) for place in range(longest)] for one in batch], device=checkpoint.device)

@@ -35,9 +35,11 @@ def _draw(page: str, name: str, text: str) -> None:
         trace = model_picker.read(name, text)[0]
         texts = (trace.prompt,) if on != "examples" else ablation.examples(page)
         place = st.empty()
-        worth = ablation.worth(
-            trace.checkpoint, texts, lambda share: place.progress(share, text=t("what_if.measuring")) and None
-        )
+
+        def told(share: float) -> None:
+            place.progress(share, text=t("what_if.measuring"))
+
+        worth = ablation.worth(trace.checkpoint, texts, told)
         place.empty()
 
         def picked(click: Selection) -> None:

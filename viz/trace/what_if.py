@@ -81,9 +81,9 @@ def what_if_words(traces: Sequence[ModelTrace], *, theme: Theme, t: Translate, a
     named = tuple(dataclasses.replace(one, name=name) for one, name in zip(columns, names, strict=True))
     alt = t("viz.what_if_words.alt", best=BEST)
     spec = Ranking("what_if_words", alt, theme, named, False, ranking_words(t))
-    first = data["id"].values[:, :, 0]
+    first = np.asarray(data["id"].values[:, :, 0], np.float64)
     whole = len(before.tokens) > 1 and first.shape[1] == len(before.tokens)
-    finding = likeliest_finding(*first, t) if whole else ""
+    finding = likeliest_finding(first[0], first[1], t) if whole else ""
     return Figure("what_if_words", spec, data, alt, finding=finding)
 
 
