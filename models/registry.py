@@ -17,6 +17,8 @@ from models.operators import backends, binding
 from models.records.anatomy import Anatomy
 from models.records.trace import Attribution, ModelTrace, TokenLens
 from models.sources import configuration, downloadable, gguf_file, resolve, weights
+from models.switches.context import Means
+from models.switches.sites import Switchable, offered
 from models.tracing import anatomy, recorder, repetition  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
@@ -36,11 +38,13 @@ __all__ = [
     "fitted",
     "lens_of",
     "load",
+    "means_of",
     "need_bytes",
     "preferred_device",
     "read_config",
     "repeated",
     "showing",
+    "switches_of",
     "trace",
     "trace_encoded",
     "without_weights",
@@ -215,6 +219,19 @@ def trace(checkpoint: Checkpoint, prompt: str) -> ModelTrace:
     True
     """
     return recorder.trace(adapter(checkpoint.architecture), checkpoint, prompt)
+
+
+def switches_of(checkpoint: Checkpoint) -> tuple[Switchable, ...]:
+    """List what can be switched off in a checkpoint (models.switches.context.use)."""
+    return offered(adapter(checkpoint.architecture).sites(checkpoint.model))
+
+
+def means_of(checkpoint: Checkpoint, texts: Sequence[str]) -> Means:
+    """Measure the mean of every part over all tokens of some texts, for switches that put it in the part's place.
+
+    Raises PromptError for a text that cannot be run.
+    """
+    return recorder.means(adapter(checkpoint.architecture), checkpoint, [encode(checkpoint, one) for one in texts])
 
 
 def encode(model: Readable, prompt: str) -> Encoded:

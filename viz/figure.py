@@ -19,7 +19,7 @@ from viz.ranking import Ranking
 Translate = Callable[..., str]
 Body = (
     CanvasSpec | Diagram | ExchangeSpec | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | StacksSpec | VegaSpec
-)
+)  # fmt: skip
 Of = Literal["trace", "traces", "channel", "asked", "run", "rows", "recall", "other"]
 P = ParamSpec("P")
 

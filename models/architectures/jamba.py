@@ -9,8 +9,9 @@ from transformers import PreTrainedModel
 from transformers.models.jamba.modeling_jamba import JambaMambaMixer
 
 from models.architectures.continuation import Continuing
-from models.architectures.transformer import experts_block
+from models.architectures.transformer import experts_block, feed_forward_site
 from models.records.trace import LayerTrace
+from models.switches.sites import Site
 from models.tracing.adapter import Adapter
 from models.tracing.capture import Capture
 from models.tracing.parts import attention, experts, residual_stream, state_space
@@ -33,7 +34,7 @@ class JambaAdapter(Adapter):
                 layer.mamba.__class__ = _JambaMixer
         return model
 
-    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+    def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the hybrid cache, which is written into."""
         given = _given(model, ids)
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only), **given)
@@ -51,6 +52,10 @@ class JambaAdapter(Adapter):
     def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
         """List attention or Mamba, and the dense or mixed feed-forward."""
         return [(getattr(layer, "mamba", None) or layer.self_attn, layer.feed_forward) for layer in _layers(model)]
+
+    def sites(self, model: PreTrainedModel) -> Sequence[Site]:
+        """List where switches act: attention or Mamba, and a feed-forward that may have experts."""
+        return [_site(i, layer, model.config.num_attention_heads) for i, layer in enumerate(_layers(model))]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return final_layernorm."""
@@ -82,6 +87,15 @@ class _JambaMixer(Continuing, JambaMambaMixer):
 def _layers(model: Any) -> Iterable[Any]:
     layers: Iterable[Any] = model.model.layers
     return layers
+
+
+def _site(index: int, layer: Any, heads: int) -> Site:
+    feed_forward = feed_forward_site(layer.feed_forward)
+    if hasattr(layer, "mamba"):
+        mixer = layer.mamba
+        return Site(index, "scan", mixer, mixer.out_proj, channels=mixer.intermediate_size, **feed_forward)
+    mixer = layer.self_attn
+    return Site(index, "attention", mixer, attention.output_projection(mixer), heads=heads, **feed_forward)
 
 
 def _given(model: Any, ids: Tensor) -> dict[str, Any]:

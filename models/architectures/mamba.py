@@ -10,6 +10,7 @@ from transformers.models.mamba.modeling_mamba import MambaMixer
 
 from models.architectures.continuation import Continuing
 from models.records.trace import LayerTrace
+from models.switches.sites import Site
 from models.tracing.adapter import Adapter
 from models.tracing.capture import Capture
 from models.tracing.parts import residual_stream, state_space
@@ -29,7 +30,7 @@ class MambaAdapter(Adapter):
             layer.mixer.__class__ = _MambaMixer
         return model
 
-    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+    def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the recurrent cache, which is written into."""
         out = model(input_ids=ids, cache_params=cache, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.cache_params
@@ -41,6 +42,11 @@ class MambaAdapter(Adapter):
     def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
         """List the mixers; no block has a feed-forward."""
         return [(layer.mixer, None) for layer in _blocks(model)]
+
+    def sites(self, model: PreTrainedModel) -> Sequence[Site]:
+        """List where switches act: mixers alone."""
+        mixers = [layer.mixer for layer in _blocks(model)]
+        return [Site(i, "scan", one, one.out_proj, channels=one.intermediate_size) for i, one in enumerate(mixers)]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return norm_f."""

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.rwkv.modeling_rwkv import RwkvFeedForward, RwkvSelfAttention
 
+from models.operators import switched
 from models.records.trace import LayerTrace
+from models.switches.sites import Site
 from models.tracing.adapter import Adapter
 from models.tracing.capture import Capture
 from models.tracing.parts import residual_stream, time_mix
@@ -30,7 +32,7 @@ class RwkvAdapter(Adapter):
             block.feed_forward.__class__ = _FeedForward
         return model
 
-    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+    def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with the five state tensors, copied first: transformers writes into them."""
         state = _empty_state(model, ids) if cache is None else [s.clone() for s in cache]
         out = model(input_ids=ids, state=state, use_cache=True, logits_to_keep=int(last_only))
@@ -48,6 +50,10 @@ class RwkvAdapter(Adapter):
     def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
         """List time mix and channel mix."""
         return [(block.attention, block.feed_forward) for block in _blocks(model)]
+
+    def sites(self, model: PreTrainedModel) -> Sequence[Site]:
+        """List where switches act: time mix and channel mix."""
+        return [_site(i, block) for i, block in enumerate(_blocks(model))]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return ln_out."""
@@ -84,6 +90,13 @@ def _blocks(model: Any) -> Iterable[Any]:
     return blocks
 
 
+def _site(index: int, block: Any) -> Site:
+    mixer = block.attention
+    return Site(
+        index, "wkv", mixer, mixer.output, channels=mixer.attention_hidden_size, feed_forward=block.feed_forward
+    )
+
+
 def _empty_state(model: Any, ids: Tensor) -> list[Tensor]:
     """Return the state before the first token: two shifts as wide as the model, num, den and max as wide as WKV.
 
@@ -103,7 +116,9 @@ def _empty_state(model: Any, ids: Tensor) -> list[Tensor]:
 def _shifted(hidden: Tensor, previous: Tensor | None) -> Tensor:
     """Return the token before each token of hidden (b, l, d); previous (b, d) stands before the first."""
     first = torch.zeros_like(hidden[:, :1]) if previous is None else previous[:, None].to(hidden.dtype)
-    return torch.cat([first, hidden[:, :-1]], dim=1)
+    before = torch.cat([first, hidden[:, :-1]], dim=1)
+    plan = switched.asked(switched.SHIFT)
+    return before if plan is None else switched.shifted(plan, before)
 
 
 def _mix(hidden: Tensor, shifted: Tensor, share: Tensor) -> Tensor:
@@ -118,6 +133,8 @@ class _SelfAttention(RwkvSelfAttention):
         key = self.key(_mix(hidden, shifted, self.time_mix_key))
         value = self.value(_mix(hidden, shifted, self.time_mix_value))
         receptance = torch.sigmoid(self.receptance(_mix(hidden, shifted, self.time_mix_receptance)))
+        if (plan := switched.asked(switched.RECEPTANCE)) is not None:
+            receptance = switched.receptance(plan, receptance)
         if state is not None:
             state[1][:, :, self.layer_id] = hidden[:, -1]
         return receptance, key, value, state

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.records.trace import LayerTrace
+from models.switches.sites import Site
 from models.tracing.adapter import Adapter
 from models.tracing.capture import Capture
 from models.tracing.parts import attention, experts, residual_stream
@@ -27,7 +28,7 @@ class TransformerAdapter(Adapter):
         *(kind.PARTS | kind.CAPTURED for kind in (attention, experts))
     )
 
-    def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+    def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
         """Run with a growing key-value cache."""
         out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=int(last_only))
         return out.logits, out.past_key_values
@@ -39,6 +40,11 @@ class TransformerAdapter(Adapter):
     def writers(self, model: PreTrainedModel) -> Sequence[tuple[nn.Module, nn.Module | None]]:
         """List attention and the dense or mixed feed-forward."""
         return [(_first(layer, ATTENTION_NAMES), _first(layer, FEED_FORWARD_NAMES)) for layer in _layers(model)]
+
+    def sites(self, model: PreTrainedModel) -> Sequence[Site]:
+        """List where switches act: attention with its heads, and a feed-forward that may have experts."""
+        heads = model.config.num_attention_heads
+        return [_site(i, layer, heads) for i, layer in enumerate(_layers(model))]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """Return the norm after the last layer."""
@@ -65,6 +71,20 @@ class TransformerAdapter(Adapter):
                 parts |= experts.expert_parts(block, capture)
             traces.append(LayerTrace(index, "attention", "dense" if block is None else "moe", parts))
         return tuple(traces)
+
+
+def _site(index: int, layer: nn.Module, heads: int) -> Site:
+    mixer = _first(layer, ATTENTION_NAMES)
+    block = feed_forward_site(_first(layer, FEED_FORWARD_NAMES), normalised=True)
+    return Site(index, "attention", mixer, attention.output_projection(mixer), heads=heads, **block)
+
+
+def feed_forward_site(block: nn.Module, *, normalised: bool = False) -> dict[str, Any]:
+    """Return what a site says of a feed-forward; normalised: whether the weights of chosen experts add up to 1."""
+    if not hasattr(block, "experts"):
+        return {"feed_forward": block}
+    router: Any = experts.router_of(block)
+    return {"feed_forward": block, "router": router, "experts": router.num_experts, "normalised": normalised}
 
 
 def experts_block(layer: nn.Module) -> nn.Module | None:

@@ -4,6 +4,7 @@ transformers looks its operators up as globals of the modelling modules, and its
 keeps the signature and layout of what it stands for: (b, d, l) and (b, n, l) for Mamba, where seqops has (b, l, d).
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +23,11 @@ from transformers.models.mamba import modeling_mamba
 from transformers.models.mixtral import modeling_mixtral
 from transformers.models.rwkv import modeling_rwkv
 
-from models.operators import backends
+from models.operators import backends, switched
+from models.switches.value import Kind
 
 Operator = Callable[..., Any]
+Dispatcher = Callable[[Operator], Operator]
 
 _upstream: dict[str, Operator] = {}
 
@@ -34,6 +37,26 @@ def upstream(name: str) -> Operator:
     return _upstream["wkv" if name == "wkv_step" else name]
 
 
+def _switchable(asks: frozenset[Kind], altered: Operator) -> Callable[[Dispatcher], Dispatcher]:
+    """Lead the calls of a dispatcher through altered where the layer that runs has a switch of one of these kinds."""
+
+    def around(dispatcher: Dispatcher) -> Dispatcher:
+        def dispatching(original: Operator) -> Operator:
+            plain = dispatcher(original)
+
+            @functools.wraps(plain)
+            def operator(*args: Any, **kwargs: Any) -> Any:
+                plan = switched.asked(asks)
+                return plain(*args, **kwargs) if plan is None else altered(plain, plan, *args, **kwargs)
+
+            return operator
+
+        return dispatching
+
+    return around
+
+
+@_switchable(switched.SCAN, switched.scan)
 def _scan(original: Operator) -> Operator:
     def mamba_selective_scan(
         hidden_states: Tensor,
@@ -67,6 +90,7 @@ def _scan(original: Operator) -> Operator:
     return mamba_selective_scan
 
 
+@_switchable(switched.SCAN, switched.scan_step)
 def _scan_step(original: Operator) -> Operator:
     def mamba_selective_state_update(
         state: Tensor,
@@ -101,6 +125,7 @@ def _scan_step(original: Operator) -> Operator:
     return mamba_selective_state_update
 
 
+@_switchable(switched.CONV, switched.conv)
 def _conv(original: Operator) -> Operator:
     def causal_conv1d_fn(
         hidden_states: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str | None = None, **kwargs: Any
@@ -117,6 +142,7 @@ def _conv(original: Operator) -> Operator:
     return causal_conv1d_fn
 
 
+@_switchable(switched.CONV, switched.conv_step)
 def _conv_step(original: Operator) -> Operator:
     def causal_conv1d_update(
         hidden_states: Tensor,
@@ -147,6 +173,7 @@ def _fused(original: Operator) -> Operator:
     return mamba_inner_fn
 
 
+@_switchable(switched.WKV, switched.wkv)
 def _wkv(original: Operator) -> Operator:
     def rwkv_linear_attention(
         time_decay: Tensor,
@@ -192,7 +219,7 @@ def _activated(y: Tensor, activation: str | None) -> Tensor:
     return out
 
 
-_MAMBA: dict[str, tuple[str, Callable[[Operator], Operator]]] = {
+_MAMBA: dict[str, tuple[str, Dispatcher]] = {
     "conv": ("causal_conv1d_fn", _conv),
     "conv_step": ("causal_conv1d_update", _conv_step),
     "scan": ("mamba_selective_scan", _scan),
@@ -201,7 +228,7 @@ _MAMBA: dict[str, tuple[str, Callable[[Operator], Operator]]] = {
 }
 
 
-def _bind(owner: Any, attribute: str, name: str, dispatcher: Callable[[Operator], Operator]) -> None:
+def _bind(owner: Any, attribute: str, name: str, dispatcher: Dispatcher) -> None:
     """Replace an operator by its dispatcher, once; behind every wrapper lies upstream's own torch code."""
     present = getattr(owner, attribute)
     if getattr(present, "bound_by", None) == __name__:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from models import registry
 from models.counting import accounting
 from models.recall.curriculum import Task
 from models.recall.tasks import NOTHING, RecallCell, Sequences, values_of
@@ -62,8 +63,9 @@ def one_example(cell: RecallCell, task: Task, *, seed: int = SEED, question: int
 
 
 def answers(model: PreTrainedModel, ids: Tensor) -> Tensor:
-    """Return the most likely next token (b, l) after every token of ids (b, l)."""
-    with torch.inference_mode():
+    """Return the most likely next token (b, l) after every token of ids (b, l), under the switches that hold."""
+    adapter = registry.adapter_for(model.config, source="micro")
+    with torch.inference_mode(), adapter.switched(model, ids.shape[1]):
         found: Tensor = model(input_ids=ids.to(model.device), use_cache=False).logits.argmax(-1).cpu()
     return found
 

@@ -3,6 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.records.trace import LayerTrace
+from models.switches import context, hooks
+from models.switches.sites import Site
 from models.tracing.capture import Capture
 
 
@@ -75,9 +78,30 @@ class Adapter(ABC):
         """Mend what transformers gets wrong for this architecture, once after loading."""
         return model
 
-    @abstractmethod
     def forward(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
-        """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache."""
+        """Run ids (b, l) after what cache holds (None: the start). Returns logits (b, l or 1, vocab) and the cache.
+
+        Parts that models.switches says to switch off are off; ValueError for one that the model does not have.
+        """
+        with self.switched(model, ids.shape[1], continued=cache is not None):
+            return self.run(model, ids, cache, last_only=last_only)
+
+    def switched(
+        self, model: PreTrainedModel, length: int, *, continued: bool = False
+    ) -> AbstractContextManager[object]:
+        """Return a block for one run of length tokens in which everything is off that models.switches says."""
+        using = context.using()
+        if using is None:
+            return nullcontext()
+        return hooks.applied(using, self.sites(model), length=length, continued=continued)
+
+    @abstractmethod
+    def run(self, model: PreTrainedModel, ids: Tensor, cache: Any | None, *, last_only: bool) -> tuple[Tensor, Any]:
+        """Do what forward says, with everything on."""
+
+    @abstractmethod
+    def sites(self, model: PreTrainedModel) -> Sequence[Site]:
+        """List where switches act, layer by layer."""
 
     def forward_embedded(self, model: PreTrainedModel, vectors: Tensor) -> Tensor:
         """Run embeddings (b, l, d_model) in place of ids. Returns what the output head receives (b, l, d_model)."""

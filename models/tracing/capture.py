@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,8 +12,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from models.operators import backends
+from models.operators import backends, switched
 from models.operators.backends import ATTENTION
+from models.switches import context
+from models.switches.context import LayerSwitches
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,15 @@ class AttentionInputs:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """First positional input and output of every watched module, and the inputs of every attention call."""
+    """First positional input and output of every watched module, and the inputs of every attention call.
+
+    plans: what was switched off in the layer in which a watched module ran, where anything was.
+    """
 
     inputs: dict[nn.Module, Tensor] = field(default_factory=dict)
     outputs: dict[nn.Module, Any] = field(default_factory=dict)
     attention: dict[nn.Module, AttentionInputs] = field(default_factory=dict)
+    plans: dict[nn.Module, LayerSwitches] = field(default_factory=dict)
 
 
 _active: ContextVar[Capture | None] = ContextVar("contextscope_capture", default=None)
@@ -65,6 +71,8 @@ def capturing(modules: Iterable[nn.Module]) -> Iterator[Capture]:
         if args:
             capture.inputs[module] = args[0]
         capture.outputs[module] = output
+        if (plan := context.here()) is not None:
+            capture.plans[module] = plan
 
     handles = [module.register_forward_hook(hook) for module in modules]
     token = _active.set(capture)
@@ -81,11 +89,21 @@ def observable_attention(
 ) -> tuple[Tensor, None]:
     """Compute attention exactly as sdpa does, leaving a note of its inputs when somebody watches."""
     capture = _active.get()
+    plan = switched.asked(switched.FORGET)
     if capture is not None:
         scale = kwargs.get("scaling")
         scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
-        capture.attention[module] = AttentionInputs(query, key, value, scale, attention_mask)
+        seen = AttentionInputs(query, key, value, scale, attention_mask)
+        if plan is not None and plan.forgets:
+            seen = replace(seen, mask=switched.visible(plan, seen.visible())[None, None])
+        capture.attention[module] = seen
     backends.note_attention(query, key, value, attention_mask)
+    if plan is not None and plan.forgets:
+
+        def run(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+            return sdpa_attention_forward(module, q, k, v, mask, **kwargs)[0]
+
+        return switched.attention(run, plan, query, key, value, attention_mask), None
     return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
 
 

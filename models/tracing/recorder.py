@@ -14,6 +14,8 @@ from models.limits import PROMPT_TOKENS
 from models.machine import threads
 from models.operators import backends
 from models.records.trace import Attribution, ModelTrace, NamedArray, TokenLens
+from models.switches import hooks
+from models.switches.context import Means
 from models.tracing import fitting
 from models.tracing.adapter import Adapter, Checkpoint, Readable
 from models.tracing.capture import capturing
@@ -97,6 +99,17 @@ def trace_encoded(adapter: Adapter, checkpoint: Checkpoint, encoded: Encoded) ->
         embedding=embedding,
         label_of=label_of(checkpoint.tokenizer),
     )
+
+
+def means(adapter: Adapter, checkpoint: Checkpoint, texts: Sequence[Encoded]) -> Means:
+    """Run a model over texts, one after another and with everything on, and return the means of its parts."""
+    model = checkpoint.model
+    wanted = threads.threads_for(accounting.params_total(accounting.shape_of(model.config)))
+    with checkpoint.lock, threads.limited(wanted), torch.inference_mode():
+        with hooks.measuring(adapter.sites(model)) as found:
+            for text in texts:
+                adapter.run(model, torch.tensor([text.ids], device=checkpoint.device), None, last_only=True)
+        return found()
 
 
 def readout(adapter: Adapter, checkpoint: Checkpoint) -> residual_stream.Readout:

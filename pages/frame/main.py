@@ -16,6 +16,8 @@ CHOICES = (
     "attention_layer",
     "state_layer",
     "measure",
+    "off",
+    "architecture",
 )  # in the address, of any page
 ICON = ASSETS / "style" / "icon.svg"
 

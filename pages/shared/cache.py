@@ -19,6 +19,7 @@ from models.errors import ContextscopeError, SettingError, SourceError
 from models.reconstruction import Check
 from models.records.encoder_decoder import EncoderDecoderRun
 from models.records.trace import ModelTrace
+from models.switches.value import NONE, Switches
 from pages.shared import gate
 from pages.shared.lru_cache import LruCache
 from pages.shared.words import units
@@ -27,6 +28,7 @@ from viz.figure import Figure
 
 if TYPE_CHECKING:
     from models.sources.gguf_file import Quantisation
+    from models.switches.context import Means
     from models.tracing.adapter import WithoutWeights
     from models.tracing.fitting import Fit
 
@@ -71,12 +73,22 @@ def tokenizer(source: str) -> "WithoutWeights":
     return _waited(_TOKENIZERS, (source, registry.modified_at(source)), lambda: _tokenizer_of(source), lambda _: 1)
 
 
-def trace_for(source: str, prompt: str) -> ModelTrace:
-    """Run a model over a prompt, once for all visitors; the arrays are read-only. Raises PromptError."""
+def trace_for(source: str, prompt: str, *, switches: Switches = NONE, means: "Means | None" = None) -> ModelTrace:
+    """Run a model over a prompt, once for all visitors; the arrays are read-only. Raises PromptError.
+
+    switches: what is off in the run; means: of this model, which some of them need (pages.shared.ablation).
+    """
     from models import registry
 
-    key = (source, registry.modified_at(source), prompt)
-    return _waited(recorded_traces(), key, lambda: _traced(source, prompt), lambda found: _trace_bytes(source, found))
+    key = (source, registry.modified_at(source), prompt, switches)
+
+    def run() -> ModelTrace:
+        from models.switches import context
+
+        with context.use(switches, means=means):
+            return _traced(source, prompt)
+
+    return _waited(recorded_traces(), key, run, lambda found: _trace_bytes(source, found))
 
 
 def repeated_for(source: str) -> ModelTrace:
@@ -92,7 +104,7 @@ def at_once(source: str, prompt: str) -> bool:
     from models import registry
 
     stamp = registry.modified_at(source)
-    if recorded_traces().held((source, stamp, prompt)) is not None:
+    if recorded_traces().held((source, stamp, prompt, NONE)) is not None:
         return True
     if source not in bundled() or loaded_models().held((source, stamp)) is None:
         return False
@@ -119,6 +131,16 @@ def fitted_here(code: str, prompt: str) -> "Fit | None":
     stamps = [key for key in _TOKENIZERS.keys() if isinstance(key, tuple) and key[0] == source]  # noqa: SIM118 - no dict
     known = _TOKENIZERS.held(stamps[-1]) if stamps else None
     return None if known is None else registry.fitted(known, prompt)
+
+
+def waited(lru: LruCache[T], key: Hashable, make: Callable[[], T]) -> T:
+    """Return an entry of a cache of small things; while it is made, other scripts compute."""
+    return _waited(lru, key, make, lambda _: 1)
+
+
+def turn() -> threading.Semaphore:
+    """Return what is held during a forward pass, so that there is one at a time."""
+    return _running
 
 
 def serve() -> None:

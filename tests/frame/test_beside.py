@@ -40,7 +40,7 @@ def test_no_markup_of_the_words_is_cut(lang: str, page: str) -> None:
 def test_long_words_are_behind_more_and_short_ones_are_not(open_page: Open) -> None:
     at = open_page("mamba")
     more = [one for one in at.expander if one.label == i18n.say("en", "layout.more")]
-    assert len(more) == 4  # the first figure and three chapters
+    assert len(more) == 5  # the first figure, three chapters and what is switched off
     assert not at.exception
     leads = [one.value for one in at.markdown if one.value.startswith("**Each row is one channel")]
     assert len(leads) == 1 and "The bars show" not in leads[0]

@@ -21,11 +21,11 @@ OURS = tuple(f"{ROOT / layer}/" for layer in ("pages", "viz", "models", "kernels
 # About a fifth more than what is called today; the issue asks for 3,000 on the benchmark page, which had 162,852.
 LIMITS = {
     "overview": 2600,
-    "transformer": 3500,
-    "mamba": 3050,
-    "rwkv": 2750,
-    "jamba": 2550,
-    "recall": 2800,
+    "transformer": 3650,
+    "mamba": 3450,
+    "rwkv": 3250,
+    "jamba": 3200,
+    "recall": 3000,
     "side-by-side": 3000,
     "benchmark": 2500,
 }

@@ -11,14 +11,14 @@ LAYERS = ("app", "pages", "viz", "models", "seqops")  # from the top
 FOLDERS = {"app": ROOT, "pages": ROOT, "viz": ROOT, "models": ROOT, "seqops": ROOT / "kernels"}
 # The rooms of models from the ground up: one may import those of the lines above its own, and none of its own line.
 MODELS = (
-    ("machine",),
+    ("machine", "switches"),
     ("records", "errors", "limits", "looks", "operators", "scores", "units"),
     ("alignment", "counting", "panics", "reconstruction"),
     ("sources",),
     ("describe", "published", "tracing"),
     ("architectures",),
     ("registry",),
-    ("bench", "generation", "influence", "training"),
+    ("bench", "generation", "influence", "training", "ablation"),
     ("opbench", "recall"),
     ("encoder_decoder",),
     ("cli",),

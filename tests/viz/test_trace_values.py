@@ -179,7 +179,8 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
         "mixing": [mixing(trace, layer) for layer in range(4)]}),
 }  # fmt: skip
 ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example",
-             "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal"}  # fmt: skip
+             "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal", "what_if",
+             "what_if_words"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:

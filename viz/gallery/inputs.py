@@ -15,6 +15,7 @@ from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, NamedArray
+from models.records.what_if import Bits, Worth
 from viz.bench.generation import CrossingMark, Spent
 from viz.bench.predictions import PredictedCell
 from viz.bench.ratios import Ratio
@@ -179,6 +180,29 @@ def _around(value: float) -> Interval:
     return Interval(value, 0.95 * value, 1.05 * value)
 
 
+def _again(trace: ModelTrace) -> list[ModelTrace]:
+    """Return a reading and another one of the same text, with other logits and the bits that they give."""
+    logits = np.asarray(trace.logits.values, np.float64)[:, ::-1] * 0.7
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    ids = [token.id for token in trace.tokens]
+    costs = [np.nan, *(-log_p[place, token] / np.log(2) for place, token in enumerate(ids[1:]))]
+    return [
+        trace,
+        dataclasses.replace(
+            trace,
+            logits=NamedArray(logits.astype(np.float32), trace.logits.dims),
+            surprisal=NamedArray(np.array(costs, np.float32), ("token",)),
+        ),
+    ]
+
+
+def _worth() -> Worth:
+    """Return what three parts of four layers are worth; one layer lacks one."""
+    loss = np.array([[2.5, 0.3, 0.12, 0.4], [0.1, -0.02, np.nan, 0.05], [0.8, 0.2, 0.0, 0.31]])
+    parts = (("mixer", "zero"), ("convolution", "zero"), ("feed_forward", "zero"))
+    return Worth(parts, (0, 1, 2, 3), NamedArray(loss, ("part", "layer")), Bits(240.0, 40))
+
+
 # figure -> its arguments, where the kind of figure alone does not say them
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
@@ -194,11 +218,18 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "recall_far": _far,
         "recall_lessons": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
         "recall_seeds": _seeds,
+        "recall_what_if": lambda _: (
+            ({run: [_cell(d, 2, place) for d in (16, 64, 128)] for place, run in enumerate(("before", "after"))},),
+            {"architecture": "mamba", "across": "distance", "guess": guess},
+        ),
         "prediction_error": _predictions,
         "ratios": lambda _: ((pairs(),), {}),
         "state_path": lambda traces: (([traces["mamba"], dataclasses.replace(traces["mamba"], prompt="again")],), {}),
         "side_rows": lambda traces: ((list(traces.values()),), {"gradients": tuple(_slopes(traces))}),
         "edit_surprisal": _edit,
+        "what_if": lambda traces: ((_again(traces["mamba"]),), {}),
+        "what_if_words": lambda traces: ((_again(traces["mamba"]),), {}),
+        "part_worth": lambda _: ((_worth(),), {}),
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,

@@ -35,6 +35,7 @@ from viz.proof import (
     sides,
     state,
     state_path,
+    what_if,
 )
 from viz.proof.drawn import Choice
 
@@ -89,6 +90,8 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "side_surprisal": ("recomputed", sides.side_surprisal),
         "side_reach": ("recomputed", sides.side_reach),
         "edit_surprisal": ("recomputed", sides.edit_surprisal),
+        "what_if": ("recomputed", what_if.what_if),
+        "what_if_words": ("recomputed", next_word.next_word),
     }
 )
 CHECKS_OF_RUN: Mapping[str, tuple[Kind, ErrorsOfRun]] = MappingProxyType(

@@ -208,6 +208,34 @@ def surprisal_finding(bits: Floats, tokens: Sequence[Token], t: Translate) -> st
     return t("viz.token_strip.finding", at=_named(tokens, place, t), **values)
 
 
+def what_if_finding(costs: Floats, tokens: Sequence[Token], t: Translate) -> str:
+    """State the mean bits (run, token) of a token before and after, and the token whose bits grew most, or fell most.
+
+    The token is left out in a tie; "" where before and after are written alike.
+    """
+    if np.isfinite(costs[0]).sum() < 2:
+        return ""
+    before, after = (short(float(np.nanmean(row))) for row in costs)
+    if before == after:
+        return ""
+    change = costs[1] - costs[0]
+    place = single_most([float(value) for value in np.abs(change)], short)
+    said = t("viz.what_if.finding", before=before, after=after)
+    if place is None:
+        return said
+    word = "viz.what_if.most_loss" if change[place] > 0 else "viz.what_if.most_gain"
+    return f"{said} {t(word, at=_named(tokens, place, t), bits=short(abs(float(change[place]))))}"
+
+
+def worth_finding(loss: Floats, names: Sequence[str], layers: Sequence[int], t: Translate) -> str:
+    """Name the part and the layer whose loss (part, layer) is largest; "" in a tie, and where nothing costs more."""
+    place = single_most([float(value) for value in loss.ravel()], short)
+    if place is None or not loss.ravel()[place] > 0:
+        return ""
+    row, column = divmod(place, loss.shape[1])
+    return t("viz.part_worth.finding", part=names[row], layer=layers[column], bits=short(float(loss[row, column])))
+
+
 def lens_finding(ranks: Floats, names: Sequence[str], t: Translate) -> str:
     """Name the row from which on the final prediction is first at half of the tokens or more, by rank (layer, token).
 
@@ -237,6 +265,11 @@ def near_finding(shares: Mapping[str, Floats], t: Translate) -> str:
     listed = sorted(near.items(), key=lambda item: -item[1])
     told = [t("viz.four_machines.near_one", name=name, share=percent(value)) for name, value in listed]
     return t("viz.four_machines.near", list=", ".join(told))
+
+
+def likeliest_finding(before: Floats, after: Floats, t: Translate) -> str:
+    """Say at how many places the likeliest token after (place,) is another one than before; arrays of ids."""
+    return t("viz.what_if_words.finding", changed=int((before != after).sum()), all=len(before))
 
 
 def guesses_finding(ranks: Floats, t: Translate) -> str:

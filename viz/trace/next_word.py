@@ -64,10 +64,24 @@ def next_word(
         column = _column(trace, lists, here, guess, theme, t, name=names[place] if names else "")
         columns.append(column if alignment is None else _beside(column, traces, place, lists, alignment))
     alt = t("viz.next_word.alt", count=len(traces), best=BEST)
-    spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, _words(t))
+    spec = Ranking("next_word", alt, theme, tuple(columns), sampling != PLAIN, ranking_words(t))
     whole = len(drawn) == 1 and len(drawn[0].places) == len(traces[0].tokens)
     finding = guesses_finding(drawn[0].rows["rank"][:, -1], t) if whole and not alone else ""
     return Figure("next_word", spec, _exported(traces, drawn), alt, finding=finding)
+
+
+def plain_lists(
+    traces: Sequence[ModelTrace], at: Sequence[int], theme: Theme, t: Translate
+) -> tuple[tuple[Column, ...], dict[str, NamedArray]]:
+    """Return a column of the likeliest next tokens for every reading of one text, and the arrays that are drawn.
+
+    at: the token of each trace that is shown first.
+    """
+    drawn = [_lists(trace, place, PLAIN, alone=False) for trace, place in zip(traces, at, strict=True)]
+    columns = tuple(
+        _column(trace, lists, place, None, theme, t) for trace, lists, place in zip(traces, drawn, at, strict=True)
+    )
+    return columns, _exported(traces, drawn)
 
 
 def _lists(trace: ModelTrace, here: int, sampling: Sampling, *, alone: bool) -> _Lists:
@@ -177,7 +191,7 @@ def _arrays(lists: _Lists) -> dict[str, tuple[Floats, tuple[str, ...]]]:
     return own | {name: (values, ("token",)) for name, values in lists.per_place.items()}
 
 
-def _words(t: Translate) -> dict[str, str]:
+def ranking_words(t: Translate) -> dict[str, str]:
     """Collect the sentences that the lists show; the browser fills in the numbers of the place."""
     values = {
         "after": ("token",),

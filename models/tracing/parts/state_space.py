@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from seqops.selective_scan import hidden_attention_summary, selective_scan_traced
 from torch import Tensor, nn
 
+from models.operators import switched
 from models.records.trace import LazyGroup, LazyParts, Parts, with_lazy
+from models.switches.context import LayerSwitches
 from models.tracing.capture import Capture
 from models.tracing.parts import half_life, named
 from models.tracing.parts.half_distance import half_distance
@@ -41,12 +43,17 @@ def watched(mixer: Any) -> Iterable[nn.Module]:
 def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
     """Build the parts of one Mamba layer of batch 1.
 
-    Its states, its hidden attention and the distances at which |alpha| halves are derived when asked for.
+    Its states, its hidden attention and the distances at which |alpha| halves are derived when asked for. Of a run with
+    dt, B, C or the gate switched to their means the parts are those means, and the weights of dt those that give them.
+    Where the decay is switched or something forgotten, nothing is derived, since dt and A no longer say what is kept.
     """
-    low_rank, b, c = _selection(mixer, capture)
-    dt = F.softplus(F.linear(low_rank, mixer.dt_proj.weight.float(), mixer.dt_proj.bias.float()))
+    plan = capture.plans.get(mixer.in_proj)
+    low_rank, b, c = _selection(mixer, capture, plan)
+    weight, bias = _step_weights(mixer, plan)
+    dt = F.softplus(F.linear(low_rank, weight, bias))
     u = capture.inputs[mixer.x_proj][0].float()  # (l, d_inner)
     gate = F.silu(capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)[1])
+    gate = gate if plan is None else switched.gate(plan, gate)
     a = -torch.exp(mixer.A_log.float())
     values = {
         "dt": dt,
@@ -58,8 +65,8 @@ def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
         "gate": gate,
         "half_life": half_life(a.abs().amin(dim=1) * dt.mean(dim=0)),
         "dt_input": low_rank,
-        "dt_weight": mixer.dt_proj.weight,
-        "dt_bias": mixer.dt_proj.bias,
+        "dt_weight": weight,
+        "dt_bias": bias,
         "decay_log": mixer.A_log,
         "mixer_output": capture.inputs[mixer.out_proj][0],
     }
@@ -77,15 +84,27 @@ def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
     def reach() -> Parts:
         return {"half_distance": named("half_distance", half_distance(dt, a, b, c))}
 
+    ready = {name: named(name, value) for name, value in values.items()}
+    if plan is not None and (plan.find("decay") is not None or plan.forgets):
+        return with_lazy(ready)
     return with_lazy(
-        {name: named(name, value) for name, value in values.items()},
+        ready,
         LazyGroup(["state"], states),
         LazyGroup(["hidden_attention"], operator),
         LazyGroup(["half_distance"], reach),
     )
 
 
-def _selection(mixer: Any, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:
+def _step_weights(mixer: Any, plan: LayerSwitches | None) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of dt; of one that stands at its mean, those that give the mean."""
+    weight, bias = mixer.dt_proj.weight.float(), mixer.dt_proj.bias.float()
+    if plan is None or "step" not in plan.frozen:
+        return weight, bias
+    mean = plan.mean("step").to(bias)
+    return torch.zeros_like(weight), mean + torch.log(-torch.expm1(-mean))  # the inverse of softplus
+
+
+def _selection(mixer: Any, capture: Capture, plan: LayerSwitches | None) -> tuple[Tensor, Tensor, Tensor]:
     """Return what dt is made of (l, dt_rank), B and C (l, d_state), after Jamba's extra norms where there are any."""
     raw = capture.outputs[mixer.x_proj][0].float()
     rank, d_state = mixer.dt_proj.weight.shape[1], mixer.A_log.shape[1]
@@ -94,4 +113,6 @@ def _selection(mixer: Any, capture: Capture) -> tuple[Tensor, Tensor, Tensor]:
         low_rank, b, c = (
             capture.outputs[norm][0].float() for norm in (mixer.dt_layernorm, mixer.b_layernorm, mixer.c_layernorm)
         )
+    if plan is not None:
+        b, c = switched.frozen(plan, "write", b), switched.frozen(plan, "read", c)
     return low_rank, b, c

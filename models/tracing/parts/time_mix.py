@@ -7,6 +7,7 @@ import torch
 from seqops.wkv import effective_attention_summary, wkv_traced
 from torch import nn
 
+from models.operators import switched
 from models.records.trace import LazyGroup, LazyParts, Parts, with_lazy
 from models.tracing.capture import Capture
 from models.tracing.parts import half_life, named
@@ -22,10 +23,19 @@ def watched(attention: Any) -> Iterable[nn.Module]:
 
 
 def time_mix_parts(attention: Any, capture: Capture) -> LazyParts:
-    """Build the parts of one time-mix block of batch 1; states and effective attention are derived when asked for."""
+    """Build the parts of one time-mix block of batch 1; states and effective attention are derived when asked for.
+
+    Of a run with the receptance switched, it is what stood in its place. Where the decay is switched or something
+    forgotten, nothing is derived.
+    """
+    plan = capture.plans.get(attention.key)
     key = capture.outputs[attention.key][0].float()  # (l, c)
     value = capture.outputs[attention.value][0].float()
     logit = capture.outputs[attention.receptance][0].float()
+    gate = torch.sigmoid(logit)
+    if plan is not None:
+        gate = switched.receptance(plan, gate)
+        logit = logit if plan.find("receptance") is None else torch.logit(gate)
     rate = torch.exp(attention.time_decay.float())
     bonus = attention.time_first.float()
     values = {
@@ -33,7 +43,7 @@ def time_mix_parts(attention: Any, capture: Capture) -> LazyParts:
         "bonus": bonus,
         "key": key,
         "value": value,
-        "receptance": torch.sigmoid(logit),
+        "receptance": gate,
         "half_life": half_life(rate),
         "time_decay": attention.time_decay,
         "receptance_logit": logit,
@@ -50,8 +60,11 @@ def time_mix_parts(attention: Any, capture: Capture) -> LazyParts:
         mean = effective_attention_summary(rate, bonus, key, value)[0]
         return {"effective_attention": named("effective_attention", mean)}
 
+    ready = {name: named(name, part) for name, part in values.items()}
+    if plan is not None and (plan.find("decay") is not None or plan.forgets):
+        return with_lazy(ready)
     return with_lazy(
-        {name: named(name, part) for name, part in values.items()},
+        ready,
         LazyGroup(STATES, states),
         LazyGroup(["effective_attention"], operator),
     )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.compare.recall import expected, far, measuring, question, results, training
+from pages.compare.recall import expected, far, measuring, question, results, training, what_if
 from pages.compare.recall.results import BUNDLED_SEED, PAGE, Cells, Record
 from pages.shared import layout
 from pages.shared.panel import panel
@@ -27,6 +27,7 @@ def body(record: Record) -> None:
     layout.chapter(PAGE, 1, lambda: cost(record, shown))
     far.section(record)
     layout.chapter(PAGE, 2, lambda: question.question(record))
+    layout.section_of(PAGE, "what_if", lambda: what_if.draw(record))
     layout.chapter(PAGE, 3, lambda: expected.expected(record, shown))
     layout.under_the_hood(
         PAGE, [("recall_seeds", lambda: seeds(record)), ("training", lambda: training.budget(record))]

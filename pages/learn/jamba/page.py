@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar
+from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar, what_if
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
 from viz.trace.attention import head_matrix, most_telling_head
@@ -98,6 +98,7 @@ if found is not None:
     reading_bar.show(PAGE, reading)
     layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
     next_word.section(PAGE, [reading])
+    what_if.section(PAGE, reading)
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
     layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
     layout.chapter(PAGE, 3, lambda: stack(reading))

@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout, next_word, parts, reading_bar, state_path
+from pages.shared import controls, hood, layout, next_word, parts, reading_bar, state_path, what_if
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
 from pages.shared.words.i18n import t
@@ -77,6 +77,7 @@ if found is not None:
     reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
     layout.first_figure(PAGE, lambda: by_layer(state_film, reading, layers, "film"), traces=[reading])
     next_word.section(PAGE, [reading])
+    what_if.section(PAGE, reading)
     layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, layers, "dt"))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, layers, "slice"))
     layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, layers, "hidden"))

@@ -2,7 +2,7 @@
 
 from models.records.trace import ModelTrace
 from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout, next_word, parts, reading_bar, state_path
+from pages.shared import controls, hood, layout, next_word, parts, reading_bar, state_path, what_if
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
 from pages.shared.words import units
@@ -84,6 +84,7 @@ if found is not None:
     reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
     layout.first_figure(PAGE, lambda: by_layer(decay_curves, reading, layers, "decay"), traces=[reading])
     next_word.section(PAGE, [reading])
+    what_if.section(PAGE, reading)
     layout.chapter(PAGE, 1, lambda: spectrum(reading))
     layout.chapter(PAGE, 2, lambda: by_layer(effective_attention, reading, layers, "effective"))
     layout.chapter(PAGE, 3, lambda: by_layer(receptance_map, reading, layers, "receptance"))

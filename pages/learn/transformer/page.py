@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, next_word, parts, reading_bar
+from pages.shared import controls, experts, hood, layout, next_word, parts, reading_bar, what_if
 from pages.shared.canvas import Selection
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
@@ -136,6 +136,7 @@ if found is not None:
     )
     layout.first_figure(PAGE, lambda: one_head(attention_steps, heads, "hero"), traces=[reading], wide=True)
     next_word.section(PAGE, [reading])
+    what_if.section(PAGE, reading)
     layout.chapter(PAGE, 1, lambda: one_head(head_logits, heads, "logits"))
     layout.chapter(PAGE, 2, lambda: all_heads(reading))
     layout.chapter(PAGE, 3, lambda: read_and_moved(heads), wide=True)

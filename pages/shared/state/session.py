@@ -12,6 +12,7 @@ from models import alignment
 from models.limits import BOX_CHARACTERS, PROMPT_CHARACTERS
 from models.records.trace import Token
 from models.sources import downloadable, resolve
+from models.switches.value import Switches
 from pages.shared import cache, history, site
 from pages.shared.words import content
 from pages.shared.words import language as languages
@@ -19,9 +20,10 @@ from pages.shared.words import language as languages
 _PREFIX = "contextscope."
 _SELECTABLE = re.compile(
     r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question"
-    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure|tracked)"
+    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure|tracked|architecture)"
 )
 _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
+_OFF_LIMIT = 400  # characters of an address that may name what is switched off
 _MODELS_LIMIT = 600  # characters of an address that may name models
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _FOLDER = "folder-"  # how the codes of folders begin
@@ -192,6 +194,22 @@ class Session:
             raise ValueError(f"selection {name!r}: expected one of {_SELECTABLE.pattern}")
         self._selections()[name] = int(value)
 
+    @property
+    def off(self) -> tuple[str, ...]:
+        """The codes of what is switched off on this page (models.switches.value), in the order of choice."""
+        every: dict[str, tuple[str, ...]] = st.session_state.setdefault(f"{_PREFIX}off", {})
+        return every.get(self.page, ())
+
+    @off.setter
+    def off(self, codes: Sequence[str]) -> None:
+        st.session_state.setdefault(f"{_PREFIX}off", {})[self.page] = tuple(dict.fromkeys(codes))
+
+    def not_off(self, code: str) -> None:
+        """Take back what the model of this page does not have; of a link, it is said."""
+        self.off = [one for one in self.off if one != code]
+        if self._of_link("off"):
+            self._miss("off", code)
+
     def point(self, page: str, anchor: str) -> None:
         """Ask the document to show the figure or section with an anchor on a page."""
         _, _, turn = self._pointed()
@@ -232,6 +250,8 @@ class Session:
             written["token"] = str(self.selected)
         if models := self._written_models():
             written["model"] = ",".join(models)
+        if self.off:
+            written["off"] = "~".join(self.off)
         return written | {name: str(value) for name, value in sorted(self._selections().items())}
 
     @property
@@ -247,6 +267,7 @@ class Session:
         for architecture in [name for name in self._models() if self.page in (name, *site.OF_ALL)]:
             self.choose_model(architecture, None)
         self._selections().clear()
+        self.off = ()
 
     def permalink(self, **more: str) -> str:
         """Return the full address of the choices here, in this language; more: further parts, if they say anything."""
@@ -327,6 +348,12 @@ def _read_url(session: Session) -> None:
             session.selected = value
         else:
             session.select(name, value)
+    if switched := params.get("off", ""):
+        named.append("off")
+        try:
+            session.off = [one.code for one in Switches.read_all(switched[:_OFF_LIMIT])]
+        except ValueError:
+            session._miss("off", switched)
     _put("linked", {(session.page, name) for name in named})
 
 

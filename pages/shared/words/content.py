@@ -207,6 +207,13 @@ def examples(page: str) -> tuple[Example, ...]:
     return tuple(_record("presets", name, entry, Example) for name, entries in named.items() for entry in entries)
 
 
+@cache
+def every_example() -> tuple[str, ...]:
+    """Return the texts of all examples of all pages in every language."""
+    texts = [text for page in table("presets") for one in examples(page) for text in one.text.values()]
+    return tuple(dict.fromkeys(texts))
+
+
 def first_example(lang: str) -> str:
     """Return the text that a new visitor reads, "" where no examples are."""
     general = examples("general")
