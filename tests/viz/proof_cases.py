@@ -14,7 +14,7 @@ from viz import proof
 from viz.figure import Figure
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
-from viz.trace import attention, decay, routing, state, tokens
+from viz.trace import attention, decay, expert_load, router, routing, state, tokens
 from viz.trace.expert_routes import expert_routes
 from viz.trace.matrix import channel_matrix
 
@@ -67,8 +67,8 @@ DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "wkv_film": ("rwkv", decay.wkv_film, {"layer": 2}),
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}),
     "expert_lanes": ("jamba", routing.expert_lanes, {}),
-    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "selected": 9}),
-    "expert_load": ("jamba", routing.expert_load, {}),
+    "router_bars": ("jamba", router.router_bars, {"layer": 3, "selected": 9}),
+    "expert_load": ("jamba", expert_load.expert_load, {}),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {"layer": None}),
     "expert_routes": ("jamba", expert_routes, {}),
     "token_strip": ("rwkv", tokens.token_strip, {}),

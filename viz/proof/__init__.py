@@ -19,6 +19,7 @@ from viz.proof import (
     attention,
     attention_steps,
     decay,
+    experts,
     kv_cache,
     layers,
     lens,
@@ -57,7 +58,11 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "expert_lanes": ("rebuilds", routing.expert_lanes),
         "router_bars": ("recomputed", routing.router_bars),
         "expert_routes": ("recomputed", routing.expert_routes),
-        "expert_load": ("recomputed", routing.expert_load),
+        "expert_load": ("recomputed", experts.of_one(experts.expert_load)),
+        "expert_balance": ("recomputed", experts.of_one(experts.expert_balance)),
+        "expert_pairs": ("recomputed", experts.of_one(experts.expert_pairs)),
+        "expert_locality": ("recomputed", experts.of_one(experts.expert_locality)),
+        "expert_words": ("recomputed", experts.of_one(experts.expert_words)),
         "token_strip": ("recomputed", layers.token_strip),
         "logit_lens": ("rebuilds", lens.logit_lens),
     }
@@ -69,6 +74,11 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "reading": ("recomputed", reading.reading),
         "next_word": ("recomputed", next_word.next_word),
         "state_path": ("recomputed", state_path.state_path),
+        "expert_load": ("recomputed", experts.expert_load),
+        "expert_balance": ("recomputed", experts.expert_balance),
+        "expert_pairs": ("recomputed", experts.expert_pairs),
+        "expert_locality": ("recomputed", experts.expert_locality),
+        "expert_words": ("recomputed", experts.expert_words),
     }
 )
 

@@ -67,7 +67,7 @@ function update(view, data) {
   view.root.style.colorScheme = theme.mode;
   view.stage.setAttribute("aria-label", [alt, words.keys].filter(Boolean).join(" "));
   view.stage.setAttribute("aria-roledescription", words.picture);
-  view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && grid.picks !== "none")));
+  view.stage.classList.toggle("pickable", Boolean((strip && strip.labels.length) || (grid && (grid.picks !== "none" || grid.reports))));
   if (!before || before.id !== header.id || before.reading !== header.reading || before.strip?.selected !== strip?.selected || !equal(before.strip?.labels ?? null, strip?.labels ?? null)) {
     view.own.set({ token: null, frame: null, hover: null, range: null, rows: null }, "data");
   }
