@@ -1,6 +1,6 @@
 """Input controls of the pages: the text, and the choice of layer, head and channel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import streamlit as st
@@ -79,6 +79,16 @@ def channel_picker(page: str, channels: Sequence[int], *, default: int, name: st
     return _pick(page, name, t("controls.channel"), tuple(channels), default, at)
 
 
+def expert_picker(page: str, count: int, *, default: int, name: str = "expert", at: str = "") -> int:
+    """Offer a choice of count experts."""
+    return _pick(page, name, t("controls.expert"), tuple(range(count)), default, at)
+
+
+def named_picker(page: str, name: str, label: str, options: Mapping[int, str], *, default: int, at: str = "") -> int:
+    """Offer a choice of numbers that have names."""
+    return _pick(page, name, label, tuple(options), default, at, words=options)
+
+
 def chosen(name: str, options: Sequence[int], *, default: int) -> int:
     """Return the layer, head, channel, ... that a picker elsewhere on this page has chosen."""
     return session.current().selection(name, default=default, allowed=options)
@@ -90,7 +100,16 @@ def choose(name: str, value: int) -> None:
     parts.redraw(name)
 
 
-def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: int, at: str) -> int:
+def _pick(
+    page: str,
+    name: str,
+    label: str,
+    options: tuple[int, ...],
+    default: int,
+    at: str,
+    *,
+    words: Mapping[int, str] | None = None,
+) -> int:
     visit = session.current()
     value = visit.selection(name, default=default, allowed=options)
     key = f"{page}.{name}.{at}" if at else f"{page}.{name}"
@@ -103,9 +122,10 @@ def _pick(page: str, name: str, label: str, options: tuple[int, ...], default: i
     if len(options) < 2:
         return value
     st.session_state[key] = value
+    more = {} if words is None else {"format_func": words.__getitem__}
     with st.container(key=f"pick-{key}", width="content" if len(options) <= _SEGMENTS else "stretch"):
         if len(options) <= _SEGMENTS:
-            st.segmented_control(label, options, key=key, required=True, on_change=changed)
+            st.segmented_control(label, options, key=key, required=True, on_change=changed, **more)
         else:
             st.select_slider(label, options, key=key, on_change=changed)
     return value

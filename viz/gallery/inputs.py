@@ -11,6 +11,7 @@ import numpy as np
 
 from models.records.interval import Interval
 from models.records.measurement import Measurement
+from models.records.memory import MemoryCurve
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, NamedArray
 from viz.bench.generation import CrossingMark, Spent
@@ -149,6 +150,15 @@ def _around(value: float) -> Interval:
     return Interval(value, 0.95 * value, 1.05 * value)
 
 
+def _memory(_: Traces) -> Call:
+    lengths = (0, 64, 1024)
+    total = {"embeddings": 900, "attention": 300, "mamba": 1200, "experts": 4000, "router": 30}
+    active = total | {"experts": 1000}
+    kept = tuple(512 * n for n in lengths)
+    curve = MemoryCurve(lengths, kept, tuple(8 * n for n in kept), 12_860, 90_000, total, active, "bfloat16")
+    return (curve,), {}
+
+
 # figure -> its arguments, where the kind of figure alone does not say them
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
@@ -165,6 +175,8 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,
+        "memory_growth": _memory,
+        "active_parameters": _memory,
         "growth": lambda _: (({name: [(n, 4096 + n * 64 * p) for n in CONTEXTS] for p, name in enumerate(NAMES)},), {}),
         "training_curves": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
     }

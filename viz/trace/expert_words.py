@@ -17,6 +17,7 @@ from viz.trace.expert_findings import words_finding
 from viz.trace.expert_load import counted_over, percent_of
 from viz.trace.routed import RoutedLayer, Texts, routed_layer, texts_of
 
+SPACE = "\u2423"  # how labels draw the space before a word
 MOST = 14  # tokens that are listed
 WEIGHT = 2.0  # occurrences of which the expert's share of all tokens counts for as many, in the smoothed share
 ROW = 26  # pixels
@@ -59,6 +60,14 @@ def most_sent(words: Vocabulary, expert: int) -> Indices:
     return np.asarray([n for n in order if words.sent[n, expert] > 0][:MOST], np.intp)
 
 
+def most_telling(of: Texts, layer: int) -> int:
+    """Return the expert of a layer whose first token exceeds the expert's share of all tokens most."""
+    shown = routed_layer(of, layer)
+    words = vocabulary(of, shown)
+    leads = [float((words.shares(expert) - words.load[expert]).max()) for expert in range(shown.experts)]
+    return leads.index(max(leads))
+
+
 @figure("expert_words", needs=("chosen_experts", "router_probs"))
 def expert_words(of: Texts, *, theme: Theme, t: Translate, layer: int | None = None, expert: int = 0) -> Figure:
     """Draw the tokens that are most often sent to one expert: the bar is the smoothed share, the numbers the counts.
@@ -85,7 +94,7 @@ def expert_words(of: Texts, *, theme: Theme, t: Translate, layer: int | None = N
     }
     alt_text = t("viz.expert_words.alt", layer=shown.index, expert=expert, count=len(listed))
     note = " ".join((t("viz.expert_words.note", weight=f"{WEIGHT:g}"), counted_over(of, t)))
-    finding = words_finding([str(row["label"]) for row in rows], share, load, t)
+    finding = words_finding([str(row["label"]).removeprefix(SPACE) for row in rows], share, load, t)
     return Figure("expert_words", chart, data, alt_text, note, finding)
 
 

@@ -6,7 +6,18 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar
+from pages.shared import (
+    controls,
+    expert_memory,
+    experts,
+    hood,
+    layout,
+    model_picker,
+    next_word,
+    notices,
+    parts,
+    reading_bar,
+)
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
 from viz.trace.attention import head_matrix, most_telling_head
@@ -105,7 +116,8 @@ if found is not None:
         PAGE,
         [
             ("expert_routes", lambda: where("router_probs", reading, partial(experts.paths, PAGE))),
-            ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
+            *(experts.counted(PAGE, reading) if experts.has_experts(reading) else []),
+            ("memory_growth", lambda: expert_memory.memory(PAGE, reading)),
             ("head_matrix", lambda: where("attention", reading, head)),
             ("state_film", lambda: where("state", reading, film)),
             *hood.shared(PAGE, reading),

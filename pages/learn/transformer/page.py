@@ -6,7 +6,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, next_word, parts, reading_bar
+from pages.shared import controls, expert_memory, experts, hood, layout, next_word, parts, reading_bar
 from pages.shared.canvas import Selection
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
@@ -145,7 +145,8 @@ if found is not None:
         further += [
             ("expert_lanes", lambda: experts.lanes(PAGE, reading)),
             ("router_bars", lambda: experts.router(PAGE, reading)),
-            ("expert_load", lambda: experts.load(PAGE, reading)),
+            *experts.counted(PAGE, reading),
+            ("memory_growth", lambda: expert_memory.memory(PAGE, reading)),
         ]
     layout.under_the_hood(PAGE, further)
     layout.what_it_costs(PAGE, len(reading.tokens))
