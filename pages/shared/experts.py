@@ -98,7 +98,7 @@ def pairs(page: str, trace: ModelTrace) -> None:
 
 
 def _pairs(page: str, trace: ModelTrace) -> None:
-    of, said = _counted_over(page, trace, "pairs")
+    of, said = _counted_over(page, trace, "pairs", sample=True)
     with st.container(horizontal=True, gap="medium"):
         layer = _expert_layer(page, trace, "pairs")
         orders = {0: t("experts.by_cluster"), 1: t("experts.by_number")}
@@ -113,7 +113,7 @@ def locality(page: str, trace: ModelTrace) -> None:
 
 
 def _locality(page: str, trace: ModelTrace) -> None:
-    of, said = _counted_over(page, trace, "locality")
+    of, said = _counted_over(page, trace, "locality", sample=True)
     panel(expert_locality, of, key=f"{page}.locality", subtitle=said)
 
 
@@ -123,7 +123,7 @@ def words(page: str, trace: ModelTrace) -> None:
 
 
 def _words(page: str, trace: ModelTrace) -> None:
-    of, said = _counted_over(page, trace, "words")
+    of, said = _counted_over(page, trace, "words", sample=True)
     with st.container(horizontal=True, gap="medium"):
         layer = _expert_layer(page, trace, "words")
         experts = trace.layer(layer).parts["router_probs"].sizes["expert"]
@@ -142,12 +142,17 @@ def open_expert(page: str, layer: int, expert: int) -> None:
         parts.redraw("expert", "place")
 
 
-def _counted_over(page: str, trace: ModelTrace, at: str) -> tuple[ModelTrace | list[ModelTrace], str]:
-    """Offer what is counted over, and return its traces and its name. at: tells the places of a page apart."""
+def _counted_over(
+    page: str, trace: ModelTrace, at: str, *, sample: bool = False
+) -> tuple[ModelTrace | list[ModelTrace], str]:
+    """Offer what is counted over, and return its traces and its name.
+
+    at: tells the places of a page apart; sample: whether it is the sample until something else is chosen.
+    """
     lang = session.language()
     names = [t("experts.my_text"), *(kind.label[lang] for kind in expert_sample.kinds()), t("experts.all_of_sample")]
-    chosen = controls.named_picker(page, "sample", t("experts.counted_over"), dict(enumerate(names)), default=MY_TEXT,
-                                   at=at)  # fmt: skip
+    chosen = controls.named_picker(page, "sample", t("experts.counted_over"), dict(enumerate(names)),
+                                   default=len(names) - 1 if sample else MY_TEXT, at=at)  # fmt: skip
     if chosen == MY_TEXT:
         return trace, names[chosen]
     kind = None if chosen == len(names) - 1 else chosen - 1

@@ -50,7 +50,7 @@ def memory_growth(curve: MemoryCurve, *, theme: Theme, t: Translate) -> Figure:
     ]
     buttons = choice([t("viz.memory_growth.with_weights"), t("viz.memory_growth.cache_alone")], acts, theme=theme)
     layout: dict[str, Any] = {
-        "hovermode": "x unified", "margin": {"l": 76, "r": 16, "t": 44, "b": 104, "pad": 4}, "updatemenus": [buttons],
+        "hovermode": "x unified", "margin": {"l": 76, "r": 40, "t": 44, "b": 88, "pad": 4}, "updatemenus": [buttons],
         "xaxis": {"title": {"text": t("viz.axis.context")}, **_ticks(max(lengths), _tokens)},
         "yaxis": {"range": [0, 1.06 * max(*total, *whole)], **_ticks(max(*total, *whole), size)},
         "legend": {"y": 1.01},

@@ -109,12 +109,17 @@ def expert_balance(of: Texts, *, theme: Theme, t: Translate) -> Figure:
 
 def counted_over(of: Texts, t: Translate) -> str:
     """Say over how many tokens a figure counts."""
-    return t("viz.experts.counted", tokens=f"{token_count(of):,}", texts=len(texts_of(of)))
+    tokens, texts = f"{token_count(of):,}", len(texts_of(of))
+    return (
+        t("viz.experts.counted", tokens=tokens)
+        if texts == 1
+        else t("viz.experts.counted_in", tokens=tokens, texts=texts)
+    )
 
 
 def percent_of(share: float) -> str:
-    """Write a share with one decimal below ten percent, none above."""
-    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
+    """Write a share with one decimal below ten percent, none above and for nothing."""
+    return f"{share:.1%}" if 0 < share < 0.0995 else f"{share:.0%}"
 
 
 def _share(layer: RoutedLayer) -> Floats:

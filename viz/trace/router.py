@@ -158,6 +158,9 @@ def _probability_bars(drawn: _Drawn, selected: int | None, *, changed: bool, the
     )
     note = table(drawn.said(t)).transform_filter("datum.token == token")
     note = note.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
+    below = table([{"text": t("viz.router_bars.score")}])
+    below = below.mark_text(align="right", baseline="top", fontSize=13, color=theme.muted)
+    foot: Any = alt.value(alt.ExprRef("height + 7"))
     ticks = [
         base.mark_tick(color=theme.ink, thickness=2, height=16).encode(x=alt.X("own:Q", scale=alt.Scale(**across)), y=y)
     ]
@@ -167,6 +170,7 @@ def _probability_bars(drawn: _Drawn, selected: int | None, *, changed: bool, the
         cut.encode(y=alt.Y("place:O", bandPosition=1)),
         texts.encode(x=x, y=y, text=alt.Text("p:Q", format=".3f")),
         scores.encode(x=alt.value("width"), y=y, text=alt.Text("logit:Q", format="+.2f")),
+        below.encode(x=alt.value("width"), y=foot, text=alt.Text("text:N")),
         note.encode(x=alt.value("width"), y=alt.value(-12), text=alt.Text("text:N")),
     ]
     params = [*following(count, selected), {"name": "experts", "value": drawn.order.tolist()}]
