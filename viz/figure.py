@@ -7,6 +7,7 @@ from typing import Literal, ParamSpec, TypeVar, cast
 
 from models.records.trace import PARTS, ModelTrace, NamedArray
 from viz.canvas import CanvasSpec
+from viz.finder.spec import Finder
 from viz.hero import HeroSpec
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
@@ -14,7 +15,7 @@ from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 
 Translate = Callable[..., str]
-Body = CanvasSpec | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
+Body = CanvasSpec | Finder | HeroSpec | MechanismSpec | PlotSpec | Ranking | VegaSpec
 Of = Literal["trace", "traces", "channel", "rows", "recall", "other"]
 P = ParamSpec("P")
 
@@ -99,7 +100,7 @@ def _told(made: Figure) -> Figure:
     alt_text = f"{made.alt} {made.finding}"
     each = tuple((f"{alt} {finding}", finding) for alt, finding in made.each)
     body = made.body
-    if isinstance(body, CanvasSpec | MechanismSpec | Ranking):
+    if isinstance(body, CanvasSpec | Finder | MechanismSpec | Ranking):
         body = replace(body, alt=alt_text)
     return replace(made, alt=alt_text, body=body, each=each)
 

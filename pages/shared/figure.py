@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Any
 
 import streamlit as st
 
 from models.reconstruction import Check
 from models.records.trace import NamedArray
 from pages.shared import figure_menu, first_screen, html, outline, parts, plot, proof, site, style, unfolding
-from pages.shared.canvas import Selection, canvas
+from pages.shared.canvas import canvas
+from pages.shared.finder import finder
 from pages.shared.hero import hero
 from pages.shared.mechanism import mechanism
 from pages.shared.ranking import ranking
@@ -18,6 +20,7 @@ from pages.shared.words.content import FigureFacts
 from pages.shared.words.i18n import t
 from viz.canvas import CanvasSpec
 from viz.figure import Figure
+from viz.finder.spec import Finder
 from viz.look.plotly import PlotSpec
 from viz.look.vega import VegaSpec
 from viz.mechanism import MechanismSpec
@@ -33,7 +36,7 @@ def show(
     subtitle: str | None = None,
     note: str | None = None,
     source: str = "",
-    picked: Callable[[Selection], None] | None = None,
+    picked: Callable[[Any], None] | None = None,
     token: int | None = None,
 ) -> None:
     """Draw a figure in its card.
@@ -94,10 +97,13 @@ def _finding_of_each(each: tuple[tuple[str, str], ...], token: int) -> html.Html
     return html.element("p", each[token][1], class_="cs-finding", data_said=lines, data_each=told)
 
 
-def _picture(fig: Figure, key: str, picked: Callable[[Selection], None] | None) -> None:
+def _picture(fig: Figure, key: str, picked: Callable[[Any], None] | None) -> None:
     """Draw a figure in a place that shows its outline until then."""
     if isinstance(fig.body, Ranking):
         ranking(fig.body, key=f"{key}.ranking")
+        return
+    if isinstance(fig.body, Finder):
+        finder(fig.body, key=f"{key}.finder", picked=picked)
         return
     shape = outline.shape(fig.body)
     if key in site.FIRST:

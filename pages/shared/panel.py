@@ -9,7 +9,6 @@ import streamlit as st
 
 from models.records.trace import ModelTrace
 from pages.shared import cache, figure, gate, style
-from pages.shared.canvas import Selection
 from pages.shared.drawn import Figures
 from pages.shared.state import session
 from pages.shared.words import language
@@ -30,7 +29,7 @@ def panel(
     key: str,
     subtitle: str | None = None,
     source: str | None = None,
-    picked: Callable[[Selection], None] | None = None,
+    picked: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> None:
     """Call a figure function with the theme and the words, check what it returns and show it.

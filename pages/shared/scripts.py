@@ -12,6 +12,7 @@ from starlette.routing import Route
 from models.machine.paths import ASSETS
 from viz import hero, mechanism, ranking
 from viz.canvas.source import bar_script, bar_styles, script, styles
+from viz.finder import source as finder
 
 Source = tuple[Callable[[], str], Callable[[], str]]
 _KEEP = "public, max-age=31536000, immutable"  # the address changes with the script
@@ -44,6 +45,7 @@ SCRIPTS: Mapping[str, Source] = {
     "reading": (bar_script, bar_styles),
     "hero": (hero.script, hero.styles),
     "mechanism": (mechanism.script, mechanism.styles),
+    "finder": (finder.script, finder.styles),
     "ranking": (ranking.script, ranking.styles),
     "document": (_document, str),
 }

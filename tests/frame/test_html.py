@@ -23,6 +23,7 @@ OTHERS = {
             "document",
             "figure",
             "ranking",
+            "finder",
             "first_screen",
             "ticker",
             "reading_bar",

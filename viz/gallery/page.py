@@ -13,6 +13,7 @@ from models.records.trace import NamedArray
 from viz import hero, mechanism
 from viz.canvas import CanvasSpec, script, styles
 from viz.figure import Figure
+from viz.finder.spec import Finder
 from viz.look.plotly import PlotSpec
 from viz.look.theme import Theme
 from viz.look.vega import VegaSpec
@@ -75,7 +76,7 @@ def _section(figure: Figure, name: str) -> str:
     if isinstance(drawn, CanvasSpec | hero.HeroSpec | mechanism.MechanismSpec):
         body = _drawn(drawn)
     else:
-        body = _rows(figure) if isinstance(drawn, Ranking) else _chart(figure)
+        body = _rows(figure) if isinstance(drawn, Finder | Ranking) else _chart(figure)
     return f'<section id="{html.escape(figure.id)}">{title}<p>{html.escape(figure.alt)}</p>{body}{note}</section>'
 
 
