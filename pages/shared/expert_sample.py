@@ -1,4 +1,4 @@
-"""The fixed texts over which experts are counted (assets/sample.yaml), as one model reads them."""
+"""The fixed texts over which experts are counted (assets/expert_sample.yaml), as one model reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SampleKind:
 @kept
 def kinds() -> tuple[SampleKind, ...]:
     """Return the kinds of texts of the sample, in their order."""
-    return tuple(SampleKind(one["id"], one["label"], tuple(one["texts"])) for one in content.table("sample"))
+    return tuple(SampleKind(one["id"], one["label"], tuple(one["texts"])) for one in content.table("expert_sample"))
 
 
 def read(source: str, number: int | None) -> list[ModelTrace]:

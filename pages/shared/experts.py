@@ -6,11 +6,13 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import cache, controls, expert_sample, html, parts, pointing
+from pages.shared import cache, controls, expert_sample, html, parts
 from pages.shared.canvas import Selection
+from pages.shared.finder import FinderRow, opens, shown
 from pages.shared.panel import panel, selected_or_last
 from pages.shared.state import session
 from pages.shared.words.i18n import t
+from viz.trace.expert_finder import expert_finder
 from viz.trace.expert_load import expert_balance, expert_load
 from viz.trace.expert_locality import expert_locality
 from viz.trace.expert_pairs import expert_pairs
@@ -21,7 +23,7 @@ from viz.trace.routing import expert_lanes
 
 TEMPERATURES = (25, 50, 100, 200, 400)  # hundredths
 MY_TEXT = 0  # of what is counted over: the visitor's text, the kinds of the sample, and all of these
-SECTIONS = ("expert_load", "expert_pairs", "expert_locality", "expert_words")
+SECTIONS = ("expert_finder", "expert_load", "expert_pairs", "expert_locality", "expert_words")
 
 Section = tuple[str, Callable[[], object]]
 
@@ -33,7 +35,10 @@ def has_experts(trace: ModelTrace) -> bool:
 
 def counted(page: str, trace: ModelTrace) -> list[Section]:
     """List the sections of what is counted over the experts, as layout.under_the_hood takes them."""
-    draw = {"expert_load": load, "expert_pairs": pairs, "expert_locality": locality, "expert_words": words}
+    draw = {
+        "expert_finder": find, "expert_load": load, "expert_pairs": pairs, "expert_locality": locality,
+        "expert_words": words,
+    }  # fmt: skip
     several = trace.layers_with("chosen_experts")[0].parts["chosen_experts"].sizes["choice"] > 1
     return [(name, partial(draw[name], page, trace)) for name in SECTIONS if several or name != "expert_pairs"]
 
@@ -75,6 +80,18 @@ def _router(page: str, trace: ModelTrace) -> None:
     )
 
 
+def find(page: str, trace: ModelTrace) -> None:
+    """Draw the finder of experts; opening a row chooses its expert and shows its vocabulary."""
+    parts.figure(f"{page}.part.expert_finder", lambda: _find(page, trace), on=("expert_layer", "expert"))
+
+
+def _find(page: str, trace: ModelTrace) -> None:
+    with st.spinner("", show_time=False):
+        traces = [trace, *expert_sample.read(trace.checkpoint, None)]
+    picked = opens(page, "expert_words", item="expert", layer="expert_layer")
+    panel(expert_finder, traces, key=f"{page}.expert_finder", picked=picked, marked=shown("expert_layer", "expert"))
+
+
 def load(page: str, trace: ModelTrace) -> None:
     """Draw how the tokens were shared among the experts, and how evenly."""
     parts.figure(f"{page}.part.load", lambda: _load(page, trace), on=("sample",))
@@ -82,11 +99,11 @@ def load(page: str, trace: ModelTrace) -> None:
 
 def _load(page: str, trace: ModelTrace) -> None:
     of, said = _counted_over(page, trace, "load")
-    layers = _layers(trace)
+    layers, opened = _layers(trace), opens(page, "expert_words", item="expert", layer="expert_layer")
 
     def picked(click: Selection) -> None:
         if click.row is not None and click.column is not None:
-            open_expert(page, layers[click.row], click.column)
+            opened(FinderRow(layers[click.row], click.column))
 
     panel(expert_load, of, key=f"{page}.load", subtitle=said, picked=picked)
     panel(expert_balance, of, key=f"{page}.balance", subtitle=said)
@@ -130,16 +147,6 @@ def _words(page: str, trace: ModelTrace) -> None:
         expert = controls.expert_picker(page, experts, default=most_telling(of, layer))
     panel(expert_words, of, key=f"{page}.words", layer=layer, expert=expert,
           subtitle=f"{t('viz.layer', layer=layer)}, {t('viz.expert', expert=expert)} · {said}")  # fmt: skip
-
-
-def open_expert(page: str, layer: int, expert: int) -> None:
-    """Choose an expert and lead to its vocabulary. Only a callback may call this."""
-    visit = session.current()
-    visit.select("expert_layer", layer)
-    visit.select("expert", expert)
-    visit.point(page, "expert_words")
-    if not pointing.opens(page, "expert_words"):
-        parts.redraw("expert", "place")
 
 
 def _counted_over(

@@ -163,6 +163,7 @@ def _memory(_: Traces) -> Call:
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
         "channel_matrix": _channel,
+        "expert_finder": lambda traces: (([traces["jamba"]] * 3,), {"marked": (1, 0)}),
         "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),
         "recall_map": _recall,
         "recall_against_bytes": _recall,

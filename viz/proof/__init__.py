@@ -79,6 +79,7 @@ CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
         "expert_pairs": ("recomputed", experts.expert_pairs),
         "expert_locality": ("recomputed", experts.expert_locality),
         "expert_words": ("recomputed", experts.expert_words),
+        "expert_finder": ("recomputed", experts.expert_finder),
     }
 )
 

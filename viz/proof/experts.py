@@ -15,6 +15,7 @@ from models.reconstruction.check import Numbers, Wide, absolute, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
 from viz.proof.drawn import Choice, chart_rows, exported, map_of, names_error, number, picture_error, same
+from viz.proof.finder import finder_error
 
 Texts = Sequence[ModelTrace]
 OfTexts = Callable[[Figure, Texts, Choice], float]
@@ -220,3 +221,45 @@ def _rows_error(figure: Figure, layers: Sequence[Sequence[LayerTrace]]) -> float
 
 def _falling(values: Wide) -> float:
     return float(np.maximum(np.diff(values), 0).max(initial=0.0))
+
+
+def expert_finder(figure: Figure, traces: Texts, _choice: Choice) -> float:
+    """Every column against a loop over the tokens of the visitor's text, and of the sample."""
+    layers = traces[0].layers_with("router_probs")
+    rows = [(layer.index, expert) for layer in layers for expert in range(layer.parts["router_probs"].sizes["expert"])]
+    here, there = ([_measured(layer) for layer in _layers(texts)] for texts in (traces[:1], traces[1:]))
+    known = {}
+    for key in ("load", "first", "weight", "again"):
+        columns = {"here": here, "there": there}
+        told = {side: np.concatenate([one[key] for one in found]) for side, found in columns.items()}
+        if key != "weight":
+            chance = "all" if key == "again" else "even"
+            told |= {
+                f"chance_{side}": np.concatenate([one[chance] for one in found]) for side, found in columns.items()
+            }
+        known[key] = told
+    return worst(finder_error(figure, rows, known), _choice_errors(_layers(traces)))
+
+
+def _measured(layer: Sequence[LayerTrace]) -> dict[str, Wide]:
+    """Measure the experts of a layer over some texts, one token after the other."""
+    experts = layer[0].parts["router_probs"].sizes["expert"]
+    slots, firsts, heavy, followed, again = (np.zeros(experts) for _ in range(5))
+    tokens = 0
+    for one, text in zip(layer, _routes(layer), strict=True):
+        weights = wide(one.part("chosen_weights"))
+        for at, chosen in enumerate(text):
+            tokens += 1
+            firsts[chosen[0]] += 1
+            for place, expert in enumerate(chosen):
+                slots[expert] += 1
+                heavy[expert] += weights[at, place]
+                if at:
+                    followed[expert] += 1
+                    again[expert] += expert in text[at - 1]
+    none = np.full(experts, np.nan)
+    return {
+        "load": slots / slots.sum(), "first": firsts / tokens, "even": np.full(experts, 1 / experts),
+        "weight": np.divide(heavy, slots, out=none.copy(), where=slots > 0),
+        "again": np.divide(again, followed, out=none.copy(), where=followed > 0), "all": slots / tokens,
+    }  # fmt: skip
