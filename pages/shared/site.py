@@ -36,7 +36,7 @@ PAGES = (
     Page("transformer", "learn", first="hero"),
     Page("mamba", "learn", first="film"),
     Page("rwkv", "learn", first="decay"),
-    Page("jamba", "learn", first="ribbon"),
+    Page("jamba", "learn", first="flow"),
     Page("recall", "compare", first="map"),
     Page("benchmark", "compare", first=""),
 )

@@ -22,6 +22,7 @@ from pages.shared.panel import panel
 from pages.shared.words.i18n import t
 from viz.trace.attention import head_matrix, most_telling_head
 from viz.trace.channels import widest_memory
+from viz.trace.layer_flow import layer_flow
 from viz.trace.routing import hybrid_stack, layer_ribbon
 from viz.trace.state import state_film
 
@@ -37,6 +38,13 @@ def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) ->
         draw(trace)
     else:
         st.caption(notices.plain(t(f"models.lacks_{LACKS[part]}", name=model_picker.name_of(PAGE))))
+
+
+def flow(trace: ModelTrace) -> None:
+    """Draw the way of the reader's tokens through all layers, where some of them have experts."""
+    if experts.has_experts(trace):
+        with notices.guarded():
+            panel(layer_flow, trace, key=f"{PAGE}.flow")
 
 
 def ribbon(trace: ModelTrace) -> None:
@@ -107,6 +115,7 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     reading_bar.show(PAGE, reading)
+    flow(reading)
     layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
     next_word.section(PAGE, [reading])
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))

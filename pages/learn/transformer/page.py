@@ -23,6 +23,7 @@ from viz.trace.attention import (
 )
 from viz.trace.attention_steps import attention_steps
 from viz.trace.kv_cache import kv_cache
+from viz.trace.layer_flow import layer_flow
 
 PAGE = "transformer"
 
@@ -143,6 +144,7 @@ if found is not None:
     further: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
         further += [
+            ("layer_flow", lambda: panel(layer_flow, reading, key=f"{PAGE}.flow")),
             ("expert_lanes", lambda: experts.lanes(PAGE, reading)),
             ("router_bars", lambda: experts.router(PAGE, reading)),
             *experts.counted(PAGE, reading),
