@@ -18,6 +18,8 @@ from pages.shared import (
     cache,
     controls,
     early,
+    expert_memory,
+    expert_sample,
     experts,
     hood,
     layout,
@@ -68,7 +70,8 @@ def named(draw: Any) -> str:
 
 def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Draw pages without Streamlit, on a machine that has the four bundled models."""
-    made = Stage().on(monkeypatch, controls, early, layout)
+    made = Stage().on(monkeypatch, controls, early, experts, layout)
+    monkeypatch.setattr(expert_sample, "read", lambda _source, _number: [TRACES["jamba"]] * 2)
     monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))
     monkeypatch.setattr(cache, "bundled", lambda: tuple(BUNDLED))
     monkeypatch.setattr(cache, "structure", lambda _source: {})
@@ -119,7 +122,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
             (panel, "sketch", panelled),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),
-            (training_curves, "training_section", noted("training")),
+            (training_curves, "training_section", noted("training")), (expert_memory, "memory", noted("memory")),
         ):  # fmt: skip
             monkeypatch.setattr(module, what, stand_in)
         stage.session_state["contextscope.page"] = name

@@ -26,7 +26,7 @@ from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
-from viz.trace import attention, channels, decay, matrix, overview, routing, state
+from viz.trace import attention, channels, decay, expert_load, layer_flow, matrix, overview, router, routing, state
 from viz.trace.attention_steps import attention_steps
 from viz.trace.next_word import next_word
 from viz.trace.reading import reading
@@ -35,6 +35,7 @@ pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled check
 
 TEXT = "The old sailor tied the boat, and the old dog slept."
 TOKEN = 2
+EN_MY_TEXT = i18n.translator("en")("experts.my_text")
 LOOK: dict[str, Any] = {"theme": LIGHT, "t": i18n.translator("en")}
 
 Draw = Callable[..., Figure]
@@ -129,16 +130,18 @@ def rwkv(layer: int, channel: int) -> list[Row]:
     ]
 
 
-def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
-    router_figure = of_text(routing.router_bars, layer=router)
+def jamba(router_layer: int, state_layer: int, head: int, label: str) -> list[Row]:
+    router_figure = of_text(router.router_bars, layer=router_layer, temperature=1.0)
     return [
+        ("", "jamba.flow", "layer_flow", of_text(layer_flow.layer_flow), None),
         ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
         following("jamba"),
         ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
         ("chapter2", "jamba.router", "router_bars", router_figure,
-         html.text(layer_words(router), " · ", html.element("span", label, class_="cs-shown-token"))),
+         html.text(layer_words(router_layer), " · ", html.element("span", label, class_="cs-shown-token"))),
         ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack), None),
-        ("hood.expert_load", "jamba.load", "expert_load", of_text(routing.expert_load), None),
+        ("hood.expert_load", "jamba.load", "expert_load", of_text(expert_load.expert_load), EN_MY_TEXT),
+        ("hood.expert_load", "jamba.balance", "expert_balance", of_text(expert_load.expert_balance), EN_MY_TEXT),
         ("hood.head_matrix", "jamba.head", "head_matrix", of_head(attention.head_matrix, 4, head),
          head_words(4, head)),
         ("hood.state_film", "jamba.film", "state_film", of_layer(state.state_film, state_layer),

@@ -26,6 +26,7 @@ from viz.look.theme import LIGHT
 from viz.ranking import Ranking
 from viz.recall.findings import answer_finding, far_finding, map_finding, seeds_finding
 from viz.trace.decay import half_life, half_life_spectrum
+from viz.trace.expert_load import expert_load
 from viz.trace.findings import (
     TAKES,
     decay_finding,
@@ -46,7 +47,6 @@ from viz.trace.findings import (
     step_finding,
     surprisal_finding,
 )
-from viz.trace.routing import expert_load
 
 
 @pytest.mark.parametrize(("name", "draw"), [("rwkv", half_life_spectrum), ("mamba", half_life)])
@@ -194,8 +194,10 @@ def test_experts_in_words() -> None:
     chosen = np.array([[[1, 0], [1, 2], [3, 0]], [[2, 0], [0, 2], [1, 0]]])
     assert "in 25% of the cases; an even draw would give 12.5%" in lanes_finding(chosen, 8, EN)
     assert lanes_finding(chosen[:, :1], 8, EN) == ""
-    assert router_finding(0.834, 2, EN) == "The 2 chosen experts have 83% of the probability."
-    assert router_finding(0.5, 1, EN) == "The chosen expert has 50% of the probability."
+    none = float("nan")
+    assert router_finding(0.834, 2, none, EN) == "The 2 chosen experts have 83% of the probability."
+    assert router_finding(0.5, 1, none, EN) == "The chosen expert has 50% of the probability."
+    assert "p1 at the cut exceeds p2, the first left out, by 0.25" in router_finding(0.5, 1, 0.25, EN)
     load = np.array([[0.5, 0.5], [0.25, 0.75]])
     assert "number 1 of layer 7: it gets 75%" in load_finding(load, [1, 7], EN)
     assert load_finding(load[:1], [1], EN) == ""  # two are the most used

@@ -103,6 +103,12 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
                                      "token before": token_before, "next expert": next_channel, "nan": nothing},
                     "chosen_experts": {"the next expert": lambda v: (v + 1) % 8, "token before": token_before}},
     "expert_load": {"chosen_experts": CHOSEN},
+    "expert_balance": {"chosen_experts": CHOSEN, "router_probs": {"next expert": next_channel, "nan": nothing}},
+    "expert_pairs": {"chosen_experts": CHOSEN},
+    "expert_locality": {"chosen_experts": CHOSEN},
+    "expert_words": {"chosen_experts": CHOSEN},
+    "layer_flow": {"attention": {k: v for k, v in MAPS.items() if k != "one token"}, "state": TOKENS,
+                   "chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
     "hybrid_stack": {"attention": MAPS, "hidden_attention": MAPS},
 }  # fmt: skip
 

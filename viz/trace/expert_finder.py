@@ -42,6 +42,7 @@ def expert_finder(
             here[key][1] if key in CHANCE else None,
             there[key][1] if key in CHANCE else None,
             high=None if key in ("load", "first") else 1.0,
+            digits=3,
         )
         for key in METRICS
     ]

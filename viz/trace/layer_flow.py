@@ -22,7 +22,7 @@ BYTES = 4  # of a number of the state, which is kept in 32 bit
 CACHE_BYTES = 2  # of a number of keys and values, which are stated in 16 bit
 DRAWN = ("chosen_experts", "chosen_weights", "router_probs", "attention", "head_key", "state", "half_life", "dt",
          "scan_input", "write_proj")  # fmt: skip
-SIZES = (Size(0, 520, 250), Size(560, 540, 190), Size(900, 560, 150))
+SIZES = (Size(0, 540, 270), Size(560, 550, 190), Size(900, 570, 130))
 
 Arrays = dict[str, NamedArray]
 

@@ -3,12 +3,12 @@
 // many, only the group of the shown one is drawn, under a strip of all. Planes: viz/trace/layer_flow.py.
 
 PAINTERS.stations = (() => {
-  const [MIXER, DOORS] = [58, 112]; // pixels of a station at least: its mixer, its doors
-  const [STRIP, HEAD, FOOT] = [24, 44, 20]; // pixels: of the strip of all layers, over the stations, of the note below
+  const [MIXER, ARCS, DOORS] = [58, 78, 112]; // pixels of a station at least: its mixer, one with arcs, its doors
+  const [STRIP, HEAD, FOOT] = [24, 58, 20]; // pixels: of the strip of all layers, over the stations, of the note below
   const MOST = 8; // stations of a group
   const ROW = 13; // pixels of a word at least
-  const [THIN, THICK] = [2, 10]; // pixels of a thread of weight 1, in the background and of the shown word
-  const ARC = 14; // pixels of an arc of weight 1
+  const [THIN, THICK] = [2, 14]; // pixels of a thread of weight 1, in the background and of the shown word
+  const ARC = 30; // pixels of an arc of weight 1
   const CELL = 6; // pixels of a cell of a tile
   const AHEAD = 6; // words after the shown one in a window of a long text
   const NAMED = 12; // words that took a door which are named
@@ -35,7 +35,8 @@ PAINTERS.stations = (() => {
 
   // ---- where everything lies
 
-  const least = (station) => MIXER + (station.routed >= 0 ? DOORS : 0);
+  const mixing = (station) => (station.reads >= 0 ? ARCS : MIXER);
+  const least = (station) => mixing(station) + (station.routed >= 0 ? DOORS : 0);
 
   // Equal runs of layers, each as long as fits beside the words.
   function groupsOf(state, room) {
@@ -65,7 +66,7 @@ PAINTERS.stations = (() => {
     plan.y = (token) => (token < first ? top - 8 : top + (token - first + 0.5) * tall);
     let x = names + 8;
     for (const [n, station] of shown.entries()) {
-      const place = { n: from + n, station, x, mixer: MIXER * scale, width: least(station) * scale };
+      const place = { n: from + n, station, x, mixer: mixing(station) * scale, width: least(station) * scale };
       if (station.routed >= 0) place.doors = doorsOf(state, plan, place, DOORS * scale);
       plan.places.push(place);
       x += place.width;
@@ -136,11 +137,13 @@ PAINTERS.stations = (() => {
     outline(ctx, place.x + 1, plan.top - HEAD + 4, place.width - 4, plan.bottom - plan.top + HEAD, 8);
     ctx.fillStyle = station.color;
     ctx.fillRect(place.x + 7, plan.top - HEAD + 11, 7, 7);
-    const room = place.width - 26;
-    drawLine(ctx, state, `${station.index} ${station.name}`, place.x + 18, plan.top - HEAD + 15, room, { size: small ? 11 : 12.5, weight: active ? 700 : 600, color: theme.ink });
+    const wide = (place.doors ? place.mixer : place.width - 4) - 9;
+    const top = plan.top - HEAD + 15;
+    drawLine(ctx, state, String(station.index), place.x + 18, top, wide - 10, { size: 12.5, weight: 700, color: theme.ink });
+    drawLine(ctx, state, station.name, place.x + 7, top + 15, wide, { size: small ? 10.5 : 11.5, weight: active ? 700 : 600, color: theme.ink });
     const unit = station.holds >= 0 ? "" : ` ${words.per_word}`;
-    if (station.carries) drawLine(ctx, state, `${station.carries}${unit}`, place.x + 7, plan.top - HEAD + 31, place.doors ? place.mixer - 2 : room + 14, { size: 10.5 });
-    if (place.doors) drawLine(ctx, state, words.doors, place.x + place.width - 9, plan.top - HEAD + 31, place.width - place.mixer - 14, { size: 10.5, align: "right" });
+    if (station.carries) drawLine(ctx, state, `${station.carries}${unit}`, place.x + 7, top + 30, wide, { size: 10 });
+    if (place.doors) drawLine(ctx, state, words.doors, place.x + place.width - 10, top, place.width - 44, { size: 10.5, align: "right" });
   }
 
   // The way of one word through a station: straight through the mixer, then through its doors or straight on.
@@ -174,7 +177,7 @@ PAINTERS.stations = (() => {
   }
 
   function drawThreads(ctx, state, place) {
-    const color = alpha(state.theme.muted, 0.4);
+    const color = alpha(state.theme.muted, 0.32);
     for (let token = state.plan.first; token < state.plan.after; token++) if (token !== state.token) way(ctx, state, place, token, { color, thin: 0.7, thick: THIN });
   }
 
@@ -206,12 +209,12 @@ PAINTERS.stations = (() => {
     if (token < plan.first || token >= plan.after) return;
     const whole = target?.hover !== undefined;
     const options = (share) => ({ color: alpha(theme.accent, share), thin: 2.2, thick: THICK });
-    if (place.n !== index || part >= 1 || whole) return way(ctx, state, place, token, options(place.n <= index || whole ? 0.85 : 0.38));
+    if (place.n !== index || part >= 1 || whole) return way(ctx, state, place, token, options(place.n <= index || whole ? 0.9 : 0.5));
     ctx.save();
     ctx.beginPath();
     ctx.rect(place.x, 0, place.width * part, state.height);
     ctx.clip();
-    way(ctx, state, place, token, options(0.85));
+    way(ctx, state, place, token, options(0.9));
     ctx.restore();
   }
 
