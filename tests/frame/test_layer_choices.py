@@ -242,10 +242,12 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     choices(stage, "jamba", attention_layer=attention[0], head=1, state_layer=states[-1], router_layer=routers[0])
     page = run("jamba", trace)
     assert found_in(page) == [
-        ("", "jamba.flow", "layer_flow"), ("hero", "jamba.ribbon", "layer_ribbon"), ("chapter1", "jamba.lanes", "expert_lanes"),
+        ("", "jamba.flow", "layer_flow"), ("hero", "jamba.ribbon", "layer_ribbon"),
+        ("chapter1", "jamba.lanes", "expert_lanes"),
         ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
         ("hood.expert_routes", "jamba.routes", "expert_routes"),
-        *((f"hood.{section}", f"jamba.{key}", draw) for section, key, draw in COUNTED), ("hood.head_matrix", "jamba.head", "head_matrix"),
+        *((f"hood.{section}", f"jamba.{key}", draw) for section, key, draw in COUNTED),
+        ("hood.head_matrix", "jamba.head", "head_matrix"),
         ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in SHARED),
     ]  # fmt: skip
     head, film, router = (page.shown(f"jamba.{key}").options for key in ("head", "film", "router"))

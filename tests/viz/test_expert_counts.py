@@ -51,8 +51,8 @@ def routed(traces) -> Callable[..., ModelTrace]:
             weights = np.take_along_axis(probs, chosen, 1)
             each = np.stack([np.outer(np.arange(1, len(rows) + 1), [1.0 + e, 2.0 - e]) for e in range(experts)], 1)
             output = (weights[..., None] * np.take_along_axis(each, chosen[..., None], 1)).sum(1)
-            parts = {"router_logits": logits, "router_probs": probs, "chosen_experts": chosen, "chosen_weights": weights,
-                     "expert_output": each, "mixture_output": output}  # fmt: skip
+            parts = {"router_logits": logits, "router_probs": probs, "chosen_experts": chosen,
+                     "chosen_weights": weights, "expert_output": each, "mixture_output": output}  # fmt: skip
             named = {name: NamedArray(np.array(value), PARTS[name]) for name, value in parts.items()}
             found.append(LayerTrace(index, "mamba", "moe", named))
         tokens = tuple(Token(n, one, f"w{one}", n, n + 1) for n, one in enumerate(ids))

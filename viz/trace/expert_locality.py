@@ -55,12 +55,17 @@ def _rows(found: Floats, shuffled: Floats, layers: list[int], shown: tuple[str, 
         {
             "kind": name, "layer": layer, "y": _top(kind, len(layers)) + (place + 0.5) * ROW, "start": 0.0, "end": 1.0,
             "share": float(found[kind, place]), "shuffled": float(shuffled[kind, place]),
-            "label": t("viz.layer", layer=layer), "text": percent(float(found[kind, place])),
-            "order": t("viz.expert_locality.order", share=percent(float(shuffled[kind, place]))),
+            "label": t("viz.layer", layer=layer), "text": _share(float(found[kind, place])),
+            "order": t("viz.expert_locality.order", share=_share(float(shuffled[kind, place]))),
         }
         for kind, name in enumerate(shown)
         for place, layer in enumerate(layers)
     ]  # fmt: skip
+
+
+def _share(value: float) -> str:
+    """Write a share; a text without neighbours has none."""
+    return percent(value) if np.isfinite(value) else "–"
 
 
 def _groups(even: Floats, layers: int, shown: tuple[str, ...], t: Translate) -> list[Row]:
