@@ -142,8 +142,8 @@ def test_a_door_names_the_words_that_took_it_and_a_word_its_experts(blank, runs,
     page = mounted(blank(1180), figure.body, width=1180)
     routed_layers = trace.layers_with("chosen_experts")
     found: dict[tuple[int, int], str] = {}
-    for x in range(200, 1180, 14):
-        for y in range(60, 570, 12):
+    for x in range(200, 1180, 20):
+        for y in range(60, 570, 14):
             page.mouse.move(x, y)
             tip = page.locator(".tip.on")
             if tip.count() and "expert" in (first := tip.locator("div").first.inner_text()):

@@ -69,6 +69,10 @@ WEIGHTS: dict[str, Spoil] = {
     "reversed": lambda v: v[:, ::-1], "a fifth stronger": lambda v: 1.2 * v, "token before": token_before,
     "adding up to 1": lambda v: v / v.sum(1, keepdims=True), "nan": nothing,
 }  # fmt: skip
+# Figures that count cannot be drawn of what is no expert.
+KNOWN = {name: spoil for name, spoil in CHOSEN.items() if name != "no expert"}
+    name: spoil for name, spoil in CHOSEN.items() if name != "no expert"
+}  # figures that count cannot be drawn of it
 
 SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "head_matrix": {"attention": HEADS},
@@ -103,12 +107,12 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
                                      "token before": token_before, "next expert": next_channel, "nan": nothing},
                     "chosen_experts": {"the next expert": lambda v: (v + 1) % 8, "token before": token_before}},
     "expert_load": {"chosen_experts": CHOSEN},
-    "expert_balance": {"chosen_experts": CHOSEN, "router_probs": {"next expert": next_channel, "nan": nothing}},
-    "expert_pairs": {"chosen_experts": CHOSEN},
-    "expert_locality": {"chosen_experts": CHOSEN},
-    "expert_words": {"chosen_experts": CHOSEN},
+    "expert_balance": {"chosen_experts": KNOWN, "router_probs": {"nan": nothing}},
+    "expert_pairs": {"chosen_experts": KNOWN},
+    "expert_locality": {"chosen_experts": KNOWN},
+    "expert_words": {"chosen_experts": KNOWN},
     "layer_flow": {"attention": {k: v for k, v in MAPS.items() if k != "one token"}, "state": TOKENS,
-                   "chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
+                   "chosen_experts": KNOWN, "chosen_weights": WEIGHTS},
     "hybrid_stack": {"attention": MAPS, "hidden_attention": MAPS},
 }  # fmt: skip
 

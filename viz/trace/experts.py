@@ -88,10 +88,11 @@ def margins(shown: LayerTrace) -> Floats:
 def leads(probs: Floats, chosen: Indices) -> Floats:
     """Return the same of probabilities (token, expert) and chosen experts (token, choice)."""
     if chosen.shape[1] == probs.shape[1]:
-        return np.full(len(probs), np.nan, np.float32)
-    rest = probs.copy()
+        return np.full(len(probs), np.nan)
+    rest = probs.astype(np.float64)
+    kept = np.take_along_axis(rest, chosen, 1).min(1)
     np.put_along_axis(rest, chosen, -np.inf, 1)
-    return np.asarray(np.take_along_axis(probs, chosen, 1).min(1) - rest.max(1), np.float32)
+    return np.asarray(kept - rest.max(1))
 
 
 def _choices(layers: Sequence[LayerTrace]) -> int:
