@@ -71,8 +71,6 @@ WEIGHTS: dict[str, Spoil] = {
 }  # fmt: skip
 # Figures that count cannot be drawn of what is no expert.
 KNOWN = {name: spoil for name, spoil in CHOSEN.items() if name != "no expert"}
-    name: spoil for name, spoil in CHOSEN.items() if name != "no expert"
-}  # figures that count cannot be drawn of it
 
 SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "head_matrix": {"attention": HEADS},
