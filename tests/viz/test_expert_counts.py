@@ -170,8 +170,11 @@ def test_counts_of_something_else_are_red(routed, english, name: str, lie: str) 
         "other layer": [routed(ROWS[::-1], IDS), routed([rows[::-1] for rows in ROWS[::-1]], [1, 2, 3, 1, 1])],
         "next expert": [routed(turned, IDS), two], "token before": [routed(shifted, IDS), two],
     }[lie]  # fmt: skip
-    same = {"token before": ("expert_load", "expert_balance", "expert_pairs"),
-            "fewer texts": ("expert_load", "expert_balance"), "next expert": ("expert_locality",)}  # fmt: skip
+    same = {
+        "token before": ("expert_load", "expert_balance", "expert_pairs"),
+        "fewer texts": ("expert_load", "expert_balance", "expert_locality"),
+        "next expert": ("expert_locality",),
+    }
     if name in same.get(lie, ()):
         assert checked(figure, wrong, options).passed, "neither order nor names change what is counted"
     else:

@@ -177,7 +177,8 @@ def test_the_page_draws_its_pictures_in_a_browser(written: Path, chromium) -> No
     page.goto(written.as_uri())
     hosts = page.locator(".host").count()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.host')].every(h => h.querySelector('canvas.base, .lanes canvas'))"
+        "() => [...document.querySelectorAll('.host')]"
+        ".every(h => h.querySelector('canvas.base, canvas.board, .lanes canvas'))"
     )
     assert hosts > 15 and errors == []
     page.close()

@@ -397,7 +397,7 @@ def test_every_token_names_its_experts_with_their_weights_first_choice_first(tra
 def test_a_load_is_written_as_the_share_of_its_expert(traces, english) -> None:
     figure = expert_load.expert_load(traces["jamba"], theme=LIGHT, t=english)
     load = of_load(traces["jamba"])["load"]
-    known = [[f"{100 * one:.1f}%" if one < 0.0995 else f"{100 * one:.0f}%" for one in row] for row in load]
+    known = [[f"{100 * one:.1f}%" if 0 < one < 0.0995 else f"{100 * one:.0f}%" for one in row] for row in load]
     assert [list(row) for row in figure.body.grid.texts] == known
     assert figure.body.grid.baseline == 1 / 8
     assert english("viz.expert_load.uniform", share="12.5%") in figure.body.note

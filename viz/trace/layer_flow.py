@@ -22,7 +22,7 @@ BYTES = 4  # of a number of the state, which is kept in 32 bit
 CACHE_BYTES = 2  # of a number of keys and values, which are stated in 16 bit
 DRAWN = ("chosen_experts", "chosen_weights", "router_probs", "attention", "head_key", "state", "half_life", "dt",
          "scan_input", "write_proj")  # fmt: skip
-SIZES = (Size(0, 540, 270), Size(560, 550, 190), Size(900, 570, 130))
+SIZES = (Size(0, 540, 260), Size(560, 550, 190), Size(900, 570, 130), Size(1300, 660, 120))
 
 Arrays = dict[str, NamedArray]
 
@@ -167,11 +167,11 @@ def _kept(layer: LayerTrace) -> Floats:
 
 def _words(t: Translate) -> dict[str, str]:
     """Collect what the painter writes."""
-    plain: Sequence[str] = ("doors", "dense", "state", "per_word", "others", "renewed", "nobody", "mean")
+    plain: Sequence[str] = ("doors", "others", "nobody")
     filled = {
         "window": ("first", "last", "count"), "door": ("expert", "layer"), "took": ("count", "list"),
         "station": ("layer", "name"), "weight": ("value",), "to": ("expert",), "group": ("first", "last"),
-        "more": ("count",),
+        "more": ("count",), "per_word": ("bytes",),
     }  # fmt: skip
     words = {name: t(f"viz.layer_flow.{name}") for name in plain}
     return words | {name: template(t, f"viz.layer_flow.{name}", *values) for name, values in filled.items()}

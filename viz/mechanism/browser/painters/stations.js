@@ -123,7 +123,8 @@ PAINTERS.stations = (() => {
       ctx.fillRect(left + (n + 0.5) * side - 1.5, 14, 3, 3);
     });
     drawFrame(ctx, { x: left + plan.from * side, y: 1, width: (plan.to - plan.from) * side - 1, height: 12 }, theme.ink, 1.2);
-    const said = fill(words.group, { first: all[plan.from].index, last: all[plan.to - 1].index });
+    const [first, last] = [all[plan.from], all[plan.to - 1]];
+    const said = first === last ? fill(words.station, { layer: first.index, name: first.name }) : fill(words.group, { first: first.index, last: last.index });
     drawLine(ctx, state, said, 0, 8, plan.names, { size: 11 });
   }
 
@@ -141,8 +142,8 @@ PAINTERS.stations = (() => {
     const top = plan.top - HEAD + 15;
     drawLine(ctx, state, String(station.index), place.x + 18, top, wide - 10, { size: 12.5, weight: 700, color: theme.ink });
     drawLine(ctx, state, station.name, place.x + 7, top + 15, wide, { size: small ? 10.5 : 11.5, weight: active ? 700 : 600, color: theme.ink });
-    const unit = station.holds >= 0 ? "" : ` ${words.per_word}`;
-    if (station.carries) drawLine(ctx, state, `${station.carries}${unit}`, place.x + 7, top + 30, wide, { size: 10 });
+    const carried = station.holds >= 0 ? station.carries : fill(words.per_word, { bytes: station.carries });
+    if (station.carries) drawLine(ctx, state, carried, place.x + 7, top + 30, wide, { size: 10 });
     if (place.doors) drawLine(ctx, state, words.doors, place.x + place.width - 10, top, place.width - 44, { size: 10.5, align: "right" });
   }
 
