@@ -14,6 +14,7 @@ from models.records.trace import LayerTrace, ModelTrace
 from pages.shared.words import i18n
 from viz.look.labels import short
 from viz.trace.findings import decay_finding, router_finding
+from viz.trace.router import SCORES
 
 TEXT = "Once upon a time a fox lived in the wood"
 LAYER = {"rwkv": 2, "jamba": 3}
