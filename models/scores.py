@@ -130,23 +130,23 @@ def pair_counts(chosen: Whole, experts: int) -> npt.NDArray[np.int64]:
     return np.asarray(found)
 
 
-class Repeats(NamedTuple):
+class NeighbourShares(NamedTuple):
     """Shares of pairs of tokens whose first expert is the same, and that have any expert in common."""
 
     first: float
     common: float
 
 
-def repeats(texts: Sequence[Whole], experts: int) -> Repeats:
+def repeats(texts: Sequence[Whole], experts: int) -> NeighbourShares:
     """Measure neighbours in texts of chosen experts (token, choice); nan where no text has two tokens."""
     pairs = [(_marks(chosen, experts), len(chosen) - 1) for chosen in texts if len(chosen) > 1]
     first = sum(int((marks.first[1:] == marks.first[:-1]).sum()) for marks, _ in pairs)
     common = sum(int(((marks.all[1:] & marks.all[:-1]).any(1)).sum()) for marks, _ in pairs)
     count = sum(number for _, number in pairs)
-    return Repeats(first / count, common / count) if count else Repeats(np.nan, np.nan)
+    return NeighbourShares(first / count, common / count) if count else NeighbourShares(np.nan, np.nan)
 
 
-def shuffled_repeats(texts: Sequence[Whole], experts: int) -> Repeats:
+def shuffled_repeats(texts: Sequence[Whole], experts: int) -> NeighbourShares:
     """Return what repeats gives on average over all orders of the tokens of each text: the mean over its pairs.
 
     Every pair of tokens is equally often a pair of neighbours, so this is exact and needs no chance.
@@ -160,16 +160,16 @@ def shuffled_repeats(texts: Sequence[Whole], experts: int) -> Repeats:
         first += (tokens - 1) * float((alike * (alike - 1)).sum()) / (tokens * (tokens - 1))
         common += (tokens - 1) * shared / (tokens * (tokens - 1))
         count += tokens - 1
-    return Repeats(first / count, common / count) if count else Repeats(np.nan, np.nan)
+    return NeighbourShares(first / count, common / count) if count else NeighbourShares(np.nan, np.nan)
 
 
-def even_repeats(experts: int, choices: int) -> Repeats:
+def even_repeats(experts: int, choices: int) -> NeighbourShares:
     """Return what two tokens share that draw their experts evenly: 1 / E and 1 - C(E - k, k) / C(E, k).
 
     >>> [round(share, 4) for share in even_repeats(8, 2)]  # Mixtral
     [0.125, 0.4643]
     """
-    return Repeats(1 / experts, 1 - math.comb(experts - choices, choices) / math.comb(experts, choices))
+    return NeighbourShares(1 / experts, 1 - math.comb(experts - choices, choices) / math.comb(experts, choices))
 
 
 class _Marks(NamedTuple):

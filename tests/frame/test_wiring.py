@@ -26,7 +26,7 @@ from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
-from viz.trace import attention, channels, decay, expert_load, layer_flow, matrix, overview, router, routing, state
+from viz.trace import attention, channels, decay, layer_flow, matrix, overview, router, routing, state
 from viz.trace.attention_steps import attention_steps
 from viz.trace.next_word import next_word
 from viz.trace.reading import reading
@@ -35,7 +35,6 @@ pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled check
 
 TEXT = "The old sailor tied the boat, and the old dog slept."
 TOKEN = 2
-EN_MY_TEXT = i18n.translator("en")("experts.my_text")
 LOOK: dict[str, Any] = {"theme": LIGHT, "t": i18n.translator("en")}
 
 Draw = Callable[..., Figure]
@@ -140,8 +139,6 @@ def jamba(router_layer: int, state_layer: int, head: int, label: str) -> list[Ro
         ("chapter2", "jamba.router", "router_bars", router_figure,
          html.text(layer_words(router_layer), " · ", html.element("span", label, class_="cs-shown-token"))),
         ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack), None),
-        ("hood.expert_load", "jamba.load", "expert_load", of_text(expert_load.expert_load), EN_MY_TEXT),
-        ("hood.expert_load", "jamba.balance", "expert_balance", of_text(expert_load.expert_balance), EN_MY_TEXT),
         ("hood.head_matrix", "jamba.head", "head_matrix", of_head(attention.head_matrix, 4, head),
          head_words(4, head)),
         ("hood.state_film", "jamba.film", "state_film", of_layer(state.state_film, state_layer),

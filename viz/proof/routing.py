@@ -71,12 +71,12 @@ def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     return worst(*errors, same(exported(figure, "margin"), leads(known, used.shape[1])))
 
 
-def leads(probs: Wide, choices: int) -> Wide:
+def leads(probs: Wide, top_k: int) -> Wide:
     """Return by how much the last of so many chosen experts leads the next one, (token,); nan where none is left."""
     falling = -np.sort(-probs, axis=1)
-    if choices == probs.shape[1]:
+    if top_k == probs.shape[1]:
         return np.full(len(probs), np.nan)
-    return wide(falling[:, choices - 1] - falling[:, choices])
+    return wide(falling[:, top_k - 1] - falling[:, top_k])
 
 
 def expert_routes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:

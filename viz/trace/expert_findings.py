@@ -16,14 +16,14 @@ def balance_finding(entropy: Floats, layers: Sequence[int], t: Translate) -> str
     return t("viz.expert_balance.finding", **found._asdict()) if found else ""
 
 
-def pairs_finding(counts: Indices, tokens: int, choices: int, t: Translate) -> str:
+def pairs_finding(counts: Indices, tokens: int, top_k: int, t: Translate) -> str:
     """Name the pair (expert, expert) with the most tokens of all, beside what an even draw gives a pair."""
     experts = len(counts)
     one, other = np.triu_indices(experts, 1)
     place = single_most([float(value) for value in counts[one, other]], str)
     if place is None or not tokens:
         return ""
-    even = choices * (choices - 1) / (experts * (experts - 1))
+    even = top_k * (top_k - 1) / (experts * (experts - 1))
     share = float(counts[one[place], other[place]]) / tokens
     values = {"share": percent(share), "even": f"{even:.1%}"}
     return t("viz.expert_pairs.finding", one=int(one[place]), other=int(other[place]), **values)

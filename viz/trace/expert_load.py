@@ -76,13 +76,13 @@ def expert_balance(of: Texts, *, theme: Theme, t: Translate) -> Figure:
     layers = routed_layers(of)
     found = [scores.balance(layer.all_probs, layer.all_chosen) for layer in layers]
     values = np.array(found, np.float64)  # (layer, measure)
-    experts, choices = layers[0].experts, layers[0].choices
+    experts, top_k = layers[0].experts, layers[0].top_k
     told = tuple(
         (f"{one.entropy:.2f}", f"{one.busiest:.2f}", t("viz.expert_balance.of", count=one.unused, all=experts),
          f"{one.auxiliary:.2f}")
         for one in found
     )  # fmt: skip
-    meant = tuple(t(f"viz.expert_balance.means_{name}", count=choices) for name in MEASURES)
+    meant = tuple(t(f"viz.expert_balance.{name}_meaning", count=top_k) for name in MEASURES)
     grid = Matrix(
         values=values.astype(np.float32),
         scale=Scale(0.0, 1.0),
@@ -100,7 +100,7 @@ def expert_balance(of: Texts, *, theme: Theme, t: Translate) -> Figure:
         picks="none",
     )
     alt_text = t("viz.expert_balance.alt", layers=len(layers))
-    note = " ".join((t("viz.expert_balance.note", count=choices), counted_over(of, t)))
+    note = " ".join((t("viz.expert_balance.note", count=top_k), counted_over(of, t)))
     spec = picture("expert_balance", alt_text, texts_of(of)[0], theme=theme, t=t, grid=grid, note=note)
     data = {"balance": NamedArray(values, ("layer", "measure"))}
     finding = balance_finding(values[:, 0], [layer.index for layer in layers], t)

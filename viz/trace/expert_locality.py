@@ -33,8 +33,8 @@ def expert_locality(of: Texts, *, theme: Theme, t: Translate) -> Figure:
     layers = routed_layers(of)
     found = np.array([scores.repeats(one.chosen, one.experts) for one in layers]).T  # (kind, layer)
     shuffled = np.array([scores.shuffled_repeats(one.chosen, one.experts) for one in layers]).T
-    even = np.array(scores.even_repeats(layers[0].experts, layers[0].choices))  # (kind,)
-    shown = KINDS if layers[0].choices > 1 else KINDS[:1]
+    even = np.array(scores.even_repeats(layers[0].experts, layers[0].top_k))  # (kind,)
+    shown = KINDS if layers[0].top_k > 1 else KINDS[:1]
     indices = [one.index for one in layers]
     chart = _chart(_rows(found, shuffled, indices, shown, t), _groups(even, len(layers), shown, t), theme, theme.color(
         texts_of(of)[0].architecture))  # fmt: skip

@@ -28,7 +28,7 @@ def expert_pairs(of: Texts, *, theme: Theme, t: Translate, layer: int | None = N
     share = shares_of(counts, tokens)
     order = scores.clustered(likeness(counts, tokens)) if by_cluster else list(range(shown.experts))
     values = share[np.ix_(order, order)]
-    even = (shown.choices - 1) / max(shown.experts - 1, 1)
+    even = (shown.top_k - 1) / max(shown.experts - 1, 1)
     high = float(np.nanmax(values, initial=0.0)) or 1.0
     names = tuple(t("viz.expert", expert=e) for e in order)
     grid = Matrix(
@@ -66,7 +66,7 @@ def expert_pairs(of: Texts, *, theme: Theme, t: Translate, layer: int | None = N
         "count": NamedArray(counts, ("expert", "other")),
         "order": NamedArray(np.array(order), ("place",)),
     }
-    finding = pairs_finding(counts, len(shown.all_chosen), shown.choices, t)
+    finding = pairs_finding(counts, len(shown.all_chosen), shown.top_k, t)
     return Figure("expert_pairs", spec, data, alt_text, finding=finding)
 
 

@@ -142,7 +142,7 @@ def _steps(trace: ModelTrace, t: Translate) -> Iterator[WalkStep]:
         known = layer.mixer if layer.mixer in ("attention", "mamba") and _carries(layer) else "other"
         values = {"layer": layer.index, "bytes": _carries(layer), "heads": _sizes(layer, "attention").get("head", 0)}
         left = {"attention": ("word", "read", "share", "count"), "mamba": ("word", "share"), "other": ("word",)}[known]
-        said = template(t, f"viz.layer_flow.says_{known}", *left, **values, mixer=mixer)
+        said = template(t, f"viz.layer_flow.{known}_says", *left, **values, mixer=mixer)
         then = template(
             t, f"viz.layer_flow.then_{'doors' if 'router_probs' in layer.parts else 'dense'}", "word", "doors"
         )

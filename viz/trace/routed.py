@@ -16,7 +16,7 @@ class RoutedLayer(NamedTuple):
 
     index: int
     experts: int
-    choices: int
+    top_k: int
     chosen: tuple[Indices, ...]
     probs: tuple[Floats, ...]
 

@@ -61,7 +61,7 @@ PAINTERS.stations = (() => {
     const tall = Math.min(30, (height - top - (after - first < labels.length ? FOOT : 6)) / (after - first));
     const [from, to] = groups.find(([begin, end]) => state.index >= begin && state.index < end);
     const shown = stations(state).slice(from, to);
-    const scale = Math.min(1.5, room / shown.reduce((sum, one) => sum + least(one), 0));
+    const scale = Math.min(small ? 4 : 1.5, room / shown.reduce((sum, one) => sum + least(one), 0));
     const plan = { names, top, first, after, tall, bottom: top + tall * (after - first), groups, from, to, strip, places: [] };
     plan.y = (token) => (token < first ? top - 8 : top + (token - first + 0.5) * tall);
     let x = names + 8;
@@ -132,7 +132,7 @@ PAINTERS.stations = (() => {
     const { plan, theme, words, index, small } = state;
     const { station, n } = place;
     const active = n === index;
-    ctx.fillStyle = active ? tint(station.color, theme.card, theme.mode === "dark" ? 0.16 : 0.08) : theme.card;
+    ctx.fillStyle = active ? tint(station.color, theme.card, theme.mode === "dark" ? 0.1 : 0.08) : theme.card;
     ctx.strokeStyle = active ? station.color : theme.hairline;
     ctx.lineWidth = active ? 1.5 : 1;
     outline(ctx, place.x + 1, plan.top - HEAD + 4, place.width - 4, plan.bottom - plan.top + HEAD, 8);
