@@ -143,9 +143,8 @@ def _steps(trace: ModelTrace, t: Translate) -> Iterator[WalkStep]:
         values = {"layer": layer.index, "bytes": _carries(layer), "heads": _sizes(layer, "attention").get("head", 0)}
         left = {"attention": ("word", "read", "share", "count"), "mamba": ("word", "share"), "other": ("word",)}[known]
         said = template(t, f"viz.layer_flow.{known}_says", *left, **values, mixer=mixer)
-        then = template(
-            t, f"viz.layer_flow.then_{'doors' if 'router_probs' in layer.parts else 'dense'}", "word", "doors"
-        )
+        rest = "doors" if "router_probs" in layer.parts else "dense"
+        then = template(t, f"viz.layer_flow.{rest}_then", "word", "doors")
         yield WalkStep(str(layer.index), f"{layer.index} {mixer}", f"{said} {then}")
 
 
