@@ -100,7 +100,7 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "layer_ribbon": {"attention": {k: v for k, v in MAPS.items() if k not in ("a third more", "sevenfold")},
                      "hidden_attention": {k: v for k, v in MAPS.items() if k != "one token"},
                      "chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
-    "expert_lanes": {"chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
+    "expert_lanes": {"chosen_experts": KNOWN, "chosen_weights": WEIGHTS},
     "router_bars": {"router_probs": {"temperature 3": lambda v: v ** (1 / 3) / (v ** (1 / 3)).sum(1, keepdims=True),
                                      "token before": token_before, "next expert": next_channel, "nan": nothing},
                     "chosen_experts": {"the next expert": lambda v: (v + 1) % 8, "token before": token_before}},
