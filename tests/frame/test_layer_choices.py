@@ -242,7 +242,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     choices(stage, "jamba", attention_layer=attention[0], head=1, state_layer=states[-1], router_layer=routers[0])
     page = run("jamba", trace)
     assert found_in(page) == [
-        ("", "jamba.flow", "layer_flow"), ("hero", "jamba.ribbon", "layer_ribbon"),
+        ("hero", "jamba.flow", "layer_flow"), ("ribbon", "jamba.ribbon", "layer_ribbon"),
         ("chapter1", "jamba.lanes", "expert_lanes"),
         ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
         ("hood.expert_routes", "jamba.routes", "expert_routes"),

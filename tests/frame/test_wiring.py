@@ -132,9 +132,9 @@ def rwkv(layer: int, channel: int) -> list[Row]:
 def jamba(router_layer: int, state_layer: int, head: int, label: str) -> list[Row]:
     router_figure = of_text(router.router_bars, layer=router_layer, temperature=1.0)
     return [
-        ("", "jamba.flow", "layer_flow", of_text(layer_flow.layer_flow), None),
-        ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
+        ("hero", "jamba.flow", "layer_flow", of_text(layer_flow.layer_flow), None),
         following("jamba"),
+        ("ribbon", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
         ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
         ("chapter2", "jamba.router", "router_bars", router_figure,
          html.text(layer_words(router_layer), " · ", html.element("span", label, class_="cs-shown-token"))),

@@ -41,10 +41,8 @@ def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) ->
 
 
 def flow(trace: ModelTrace) -> None:
-    """Draw the way of the reader's tokens through all layers, where some of them have experts."""
-    if experts.has_experts(trace):
-        with notices.guarded():
-            panel(layer_flow, trace, key=f"{PAGE}.flow")
+    """Draw the way of the reader's tokens through all layers."""
+    panel(layer_flow, trace, key=f"{PAGE}.flow")
 
 
 def ribbon(trace: ModelTrace) -> None:
@@ -115,9 +113,9 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     reading_bar.show(PAGE, reading)
-    flow(reading)
-    layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
+    layout.first_figure(PAGE, lambda: where("router_probs", reading, flow), traces=[reading], wide=True)
     next_word.section(PAGE, [reading])
+    layout.section_of(PAGE, "ribbon", lambda: ribbon(reading))
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
     layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
     layout.chapter(PAGE, 3, lambda: stack(reading))
