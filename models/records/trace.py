@@ -307,7 +307,7 @@ class ModelTrace:
         Layers that show none of the parts stay, without any.
         """
         layers = tuple(replace(layer, parts=_lazy(layer.parts).only(names)) for layer in self.layers)
-        logits = NamedArray(np.array(self.logits.values[:0]), self.logits.dims)
+        logits = NamedArray(np.zeros((0, self.logits.sizes["vocab"]), np.float32), self.logits.dims)
         return replace(self, layers=layers, embedding=None, logits=logits)
 
     def __iter__(self) -> Iterator[LayerTrace]:

@@ -122,10 +122,13 @@ def _pick(
     if len(options) < 2:
         return value
     st.session_state[key] = value
-    more = {} if words is None else {"format_func": words.__getitem__}
     with st.container(key=f"pick-{key}", width="content" if len(options) <= _SEGMENTS else "stretch"):
         if len(options) <= _SEGMENTS:
-            st.segmented_control(label, options, key=key, required=True, on_change=changed, **more)
+            if words is None:
+                st.segmented_control(label, options, key=key, required=True, on_change=changed)
+            else:
+                name_of = words.__getitem__
+                st.segmented_control(label, options, key=key, required=True, on_change=changed, format_func=name_of)
         else:
             st.select_slider(label, options, key=key, on_change=changed)
     return value

@@ -91,7 +91,7 @@ def active_parameters(curve: MemoryCurve, *, theme: Theme, t: Translate) -> Figu
     layout: dict[str, Any] = {
         "barmode": "stack", "bargap": 0.35, "hovermode": "closest", "legend": {"y": 1.01, "traceorder": "normal"},
         "margin": {"l": 116, "r": 16, "t": 92, "b": 44, "pad": 4},
-        "xaxis": {"range": [0, 1.02 * high], "showgrid": True, **_ticks(high, count)},
+        "xaxis": {"range": [0, 1.02 * high], "showgrid": True, **_ticks(high, compact)},
         "yaxis": {"autorange": "reversed", "showgrid": False},
     }  # fmt: skip
     rows = tuple(

@@ -59,7 +59,7 @@ def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
         return 1.0
     if not np.array_equal(np.nonzero(solid)[1].reshape(best.shape), best):
         return 1.0
-    errors = [reconstruction.mixture_error(used, shown.part("chosen_weights"), shown)]
+    errors: list[Wide | float] = [reconstruction.mixture_error(used, shown.part("chosen_weights"), shown)]
     errors += [
         relative(exported(figure, "router_probs"), known, known),
         same(exported(figure, "router_logits"), logits),

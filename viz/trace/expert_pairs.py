@@ -8,7 +8,7 @@ from viz.canvas import Axis, Legend, Matrix, Scale
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, template
 from viz.look.theme import Theme, sequential
-from viz.trace.channels import Floats
+from viz.trace.channels import Floats, Indices
 from viz.trace.expert_findings import pairs_finding
 from viz.trace.expert_load import counted_over, percent_of
 from viz.trace.routed import Texts, routed_layer, texts_of
@@ -70,7 +70,7 @@ def expert_pairs(of: Texts, *, theme: Theme, t: Translate, layer: int | None = N
     return Figure("expert_pairs", spec, data, alt_text, finding=finding)
 
 
-def shares_of(counts: Floats, tokens: Floats) -> Floats:
+def shares_of(counts: Indices, tokens: Indices) -> Floats:
     """Divide counts (expert, other) by the tokens of the expert; nan on the diagonal and without a token."""
     share = np.full(counts.shape, np.nan)
     used = tokens > 0
@@ -79,7 +79,7 @@ def shares_of(counts: Floats, tokens: Floats) -> Floats:
     return share
 
 
-def likeness(counts: Floats, tokens: Floats) -> Floats:
+def likeness(counts: Indices, tokens: Indices) -> Floats:
     """Return how much two experts share, symmetric: N_ij over the tokens that either has (Jaccard 1912)."""
     either = tokens[:, None] + tokens[None] - counts
     return np.asarray(counts / np.where(either > 0, either, 1))

@@ -1,7 +1,8 @@
 """The routers of one text or of several: what every layer with experts chose, text by text."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from viz.trace.channels import Floats, Indices, floats
 Texts: TypeAlias = ModelTrace | Sequence[ModelTrace]
 
 
-class RoutedLayer(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RoutedLayer:
     """One layer with experts over some texts. chosen (token, choice) and probs (token, expert) of each text."""
 
     index: int
