@@ -88,8 +88,8 @@ def find(page: str, trace: ModelTrace) -> None:
 def _find(page: str, trace: ModelTrace) -> None:
     with st.spinner("", show_time=False):
         traces = [trace, *expert_sample.read(trace.checkpoint, None)]
-    picked = opens(page, "expert_words", item="expert", layer="expert_layer")
-    panel(expert_finder, traces, key=f"{page}.expert_finder", picked=picked, marked=shown("expert_layer", "expert"))
+    marked = shown("expert_layer", "expert")
+    panel(expert_finder, traces, key=f"{page}.expert_finder", picked=_to_words(page), marked=marked)
 
 
 def load(page: str, trace: ModelTrace) -> None:
@@ -99,7 +99,7 @@ def load(page: str, trace: ModelTrace) -> None:
 
 def _load(page: str, trace: ModelTrace) -> None:
     of, said = _counted_over(page, trace, "load")
-    layers, opened = _layers(trace), opens(page, "expert_words", item="expert", layer="expert_layer")
+    layers, opened = _layers(trace), _to_words(page)
 
     def picked(click: Selection) -> None:
         if click.row is not None and click.column is not None:
@@ -147,6 +147,19 @@ def _words(page: str, trace: ModelTrace) -> None:
         expert = controls.expert_picker(page, experts, default=most_telling(of, layer))
     panel(expert_words, of, key=f"{page}.words", layer=layer, expert=expert,
           subtitle=f"{t('viz.layer', layer=layer)}, {t('viz.expert', expert=expert)} · {said}")  # fmt: skip
+
+
+def _to_words(page: str) -> Callable[[FinderRow], None]:
+    """Return what leads to the vocabulary of an expert; where its section is closed, the page runs anew to open it."""
+    lead = opens(page, "expert_words", item="expert", layer="expert_layer")
+
+    def picked(row: FinderRow) -> None:
+        closed = not st.session_state.get(f"{page}.hood.expert_words")
+        lead(row)
+        if closed:
+            st.rerun()  # else only the part of the page with the picture runs
+
+    return picked
 
 
 def _counted_over(
