@@ -1,6 +1,8 @@
 """Score attention heads and routers by pattern, and maps by their ranks: numpy only, for figures and model cards."""
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -161,3 +163,116 @@ def row_agreement(x: Floats, y: Floats, rows: Sequence[int]) -> float:
 def recency(length: int) -> Floats:
     """Return the map of the rule "the later, the more", (query, key): what ranks tokens without looking at them."""
     return np.tri(length) * np.arange(1, length + 1)
+
+
+class Balance(NamedTuple):
+    """How evenly a router shares its tokens out.
+
+    entropy: of the shares of token slots, over log E, 1 where all are alike. busiest: the largest share over the mean
+    one. unused: experts without a token. auxiliary: E sum_e f_e P_e, f_e the share of tokens that are sent to e and P_e
+    its mean probability (Fedus et al. 2021); top_k for an even router, since the f_e add up to top_k.
+    """
+
+    entropy: float
+    busiest: float
+    unused: int
+    auxiliary: float
+
+
+def balance(probs: Floats, chosen: Whole) -> Balance:
+    """Measure a router: probs (token, expert), chosen (token, choice). The entropy of a single expert is 1."""
+    experts = probs.shape[1]
+    counts = np.bincount(chosen.ravel(), minlength=experts)
+    share = counts / counts.sum()
+    used = share[share > 0]
+    entropy = float(-(used * np.log(used)).sum() / np.log(experts)) if experts > 1 else 1.0
+    auxiliary = float(experts * (counts / len(chosen)) @ probs.mean(0, np.float64))
+    return Balance(entropy, float(share.max() * experts), int((counts == 0).sum()), auxiliary)
+
+
+def sent(chosen: Whole, experts: int) -> npt.NDArray[np.int64]:
+    """Return 1 where a token is sent to an expert, (token, expert); chosen (token, choice)."""
+    found = np.zeros((len(chosen), experts), np.int64)
+    np.put_along_axis(found, chosen.astype(np.intp), 1, axis=1)
+    return found
+
+
+def pair_counts(chosen: Whole, experts: int) -> npt.NDArray[np.int64]:
+    """Count the tokens that are sent to both of two experts, (expert, expert), 0 on the diagonal.
+
+    Symmetric; a row adds up to the tokens of its expert times the choices but one.
+    """
+    marks = sent(chosen, experts)
+    found = marks.T @ marks
+    np.fill_diagonal(found, 0)
+    return np.asarray(found)
+
+
+class NeighbourShares(NamedTuple):
+    """Shares of pairs of tokens whose first expert is the same, and that have any expert in common."""
+
+    first: float
+    common: float
+
+
+def repeats(texts: Sequence[Whole], experts: int) -> NeighbourShares:
+    """Measure neighbours in texts of chosen experts (token, choice); nan where no text has two tokens."""
+    pairs = [(_marks(chosen, experts), len(chosen) - 1) for chosen in texts if len(chosen) > 1]
+    first = sum(int((marks.first[1:] == marks.first[:-1]).sum()) for marks, _ in pairs)
+    common = sum(int(((marks.all[1:] & marks.all[:-1]).any(1)).sum()) for marks, _ in pairs)
+    count = sum(number for _, number in pairs)
+    return NeighbourShares(first / count, common / count) if count else NeighbourShares(np.nan, np.nan)
+
+
+def shuffled_repeats(texts: Sequence[Whole], experts: int) -> NeighbourShares:
+    """Return what repeats gives on average over all orders of the tokens of each text: the mean over its pairs.
+
+    Every pair of tokens is equally often a pair of neighbours, so this is exact and needs no chance.
+    """
+    first = common = count = 0.0
+    for chosen in (one for one in texts if len(one) > 1):
+        marks, tokens = _marks(chosen, experts), len(chosen)
+        alike = np.bincount(marks.first, minlength=experts)
+        share = marks.all.astype(np.int64)
+        shared = int(((share @ share.T) > 0).sum()) - tokens  # each pair twice, without a token and itself
+        first += (tokens - 1) * float((alike * (alike - 1)).sum()) / (tokens * (tokens - 1))
+        common += (tokens - 1) * shared / (tokens * (tokens - 1))
+        count += tokens - 1
+    return NeighbourShares(first / count, common / count) if count else NeighbourShares(np.nan, np.nan)
+
+
+def even_repeats(experts: int, choices: int) -> NeighbourShares:
+    """Return what two tokens share that draw their experts evenly: 1 / E and 1 - C(E - k, k) / C(E, k).
+
+    >>> [round(share, 4) for share in even_repeats(8, 2)]  # Mixtral
+    [0.125, 0.4643]
+    """
+    return NeighbourShares(1 / experts, 1 - math.comb(experts - choices, choices) / math.comb(experts, choices))
+
+
+class _Marks(NamedTuple):
+    first: npt.NDArray[np.intp]  # (token,)
+    all: npt.NDArray[np.bool_]  # (token, expert)
+
+
+def _marks(chosen: Whole, experts: int) -> _Marks:
+    return _Marks(chosen[:, 0].astype(np.intp), sent(chosen, experts).astype(bool))
+
+
+def clustered(alike: Floats) -> list[int]:
+    """Order things so that those that are alike stand together: alike (thing, thing), symmetric.
+
+    Average linkage (Sokal & Michener 1958): the two groups with the largest mean likeness are joined until one is left;
+    of two groups the one of the lower number stands first, turned so that the likest ends meet.
+    """
+    groups = [[n] for n in range(len(alike))]
+    while len(groups) > 1:
+        pairs = [(float(alike[np.ix_(a, b)].mean()), -i, -j) for j, b in enumerate(groups) for i, a in
+                 enumerate(groups[:j])]  # fmt: skip
+        _, i, j = max(pairs)
+        b, a = groups.pop(-j), groups.pop(-i)
+        turned = [(float(alike[x[-1], y[0]]), place, x, y) for place, (x, y) in enumerate(
+                  ((a, b), (a[::-1], b), (a, b[::-1]), (a[::-1], b[::-1])))]  # fmt: skip
+        _, _, first, second = max(turned, key=lambda one: (one[0], -one[1]))
+        groups.insert(-i, [*first, *second])
+    return groups[0] if groups else []

@@ -30,7 +30,7 @@ CHAPTERS = {
 HOOD = {
     "mamba": ("half_life", "channel_matrix"),
     "rwkv": ("wkv_film", "channel_matrix"),
-    "jamba": ("expert_load", "head_matrix", "state_film"),
+    "jamba": ("head_matrix", "state_film"),
     "overview": ("training_curves",),
     "recall": ("recall_seeds", "training"),
     "benchmark": ("largest_batch", "pareto", "achieved", "launches", "energy", "sentinel_strip"),

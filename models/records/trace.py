@@ -1,7 +1,7 @@
 """The record of one forward pass: frozen numpy arrays with named dimensions. Imports no torch."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -184,6 +184,11 @@ class LazyParts(Mapping[str, NamedArray]):
     def __len__(self) -> int:
         return len(self.ready) + len(self._later)
 
+    def only(self, names: Collection[str]) -> "LazyParts":
+        """Return some of the parts; what is not derived yet is derived when it is asked for, as here."""
+        later = {name: group for name, group in self._later.items() if name in names}
+        return LazyParts({name: part for name, part in self.ready.items() if name in names}, later)
+
     def __or__(self, other: "LazyParts") -> "LazyParts":
         return LazyParts({**self.ready, **other.ready}, {**self._later, **other._later})
 
@@ -191,6 +196,10 @@ class LazyParts(Mapping[str, NamedArray]):
 def with_lazy(parts: Parts, *groups: LazyGroup) -> LazyParts:
     """Join what a layer has at once with what is derived on demand."""
     return LazyParts(parts, {name: group for group in groups for name in group.parts})
+
+
+def _lazy(parts: Parts) -> LazyParts:
+    return parts if isinstance(parts, LazyParts) else LazyParts(parts, {})
 
 
 def _check(name: str, part: NamedArray) -> None:
@@ -228,8 +237,7 @@ class LayerTrace:
 
     def extended(self, more: LazyParts) -> "LayerTrace":
         """Return the layer with further parts; nothing is derived."""
-        parts = self.parts if isinstance(self.parts, LazyParts) else LazyParts(self.parts, {})
-        return replace(self, parts=parts | more)
+        return replace(self, parts=_lazy(self.parts) | more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +325,15 @@ class ModelTrace:
         for layer in self.stream:
             for name in layer.parts:
                 layer.parts[name]
+
+    def only(self, names: Collection[str]) -> "ModelTrace":
+        """Return the trace with some parts of its layers alone, and with no logits: small enough to keep many.
+
+        Layers that show none of the parts stay, without any.
+        """
+        layers = tuple(replace(layer, parts=_lazy(layer.parts).only(names)) for layer in self.layers)
+        logits = NamedArray(np.zeros((0, self.logits.sizes["vocab"]), np.float32), self.logits.dims)
+        return replace(self, layers=layers, embedding=None, logits=logits)
 
     def __iter__(self) -> Iterator[LayerTrace]:
         return iter(self.layers)

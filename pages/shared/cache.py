@@ -99,6 +99,12 @@ def repeated_for(source: str) -> ModelTrace:
     return _waited(recorded_traces(), key, lambda: _repeated(source), lambda found: _trace_bytes(source, found))
 
 
+def traced_apart(source: str, prompt: str) -> ModelTrace:
+    """Run a model over a prompt and keep nothing of it here, for those that need a small part of many traces."""
+    with gate.released():
+        return _traced(source, prompt)
+
+
 def at_once(source: str, prompt: str) -> bool:
     """Return whether trace_for takes little time: it is held, or a bundled model is loaded and need not queue."""
     from models import registry

@@ -85,6 +85,16 @@ def choice(page: str, name: str, label: str, options: Mapping[int, str]) -> int:
     return _pick(page, name, label, codes, codes[0], "", words=options.__getitem__)
 
 
+def expert_picker(page: str, count: int, *, default: int, name: str = "expert", at: str = "") -> int:
+    """Offer a choice of count experts."""
+    return _pick(page, name, t("controls.expert"), tuple(range(count)), default, at)
+
+
+def named_picker(page: str, name: str, label: str, options: Mapping[int, str], *, default: int, at: str = "") -> int:
+    """Offer a choice of numbers that have names."""
+    return _pick(page, name, label, tuple(options), default, at, words=options.__getitem__)
+
+
 def chosen(name: str, options: Sequence[int], *, default: int) -> int:
     """Return the layer, head, channel, ... that a picker elsewhere on this page has chosen."""
     return session.current().selection(name, default=default, allowed=options)
@@ -120,7 +130,10 @@ def _pick(
     st.session_state[key] = value
     with st.container(key=f"pick-{key}", width="content" if len(options) <= _SEGMENTS else "stretch"):
         if len(options) <= _SEGMENTS:
-            st.segmented_control(label, options, key=key, required=True, on_change=changed, format_func=words)
+            if words is str:
+                st.segmented_control(label, options, key=key, required=True, on_change=changed)
+            else:
+                st.segmented_control(label, options, key=key, required=True, on_change=changed, format_func=words)
         else:
             st.select_slider(label, options, key=key, on_change=changed)
     return value

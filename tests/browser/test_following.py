@@ -14,6 +14,7 @@ from models.records.trace import LayerTrace, ModelTrace
 from pages.shared.words import i18n
 from viz.look.labels import short
 from viz.trace.findings import decay_finding, router_finding
+from viz.trace.router import SCORES
 
 TEXT = "Once upon a time a fox lived in the wood"
 LAYER = {"rwkv": 2, "jamba": 3}
@@ -174,21 +175,27 @@ def assert_router(page: Page, layer: LayerTrace, token: int, trace: ModelTrace, 
     seen = page.evaluate(MARKS, "jamba-router")
     every = np.asarray(layer.part("router_probs"), np.float64)
     probs, chosen = every[token], [int(one) for one in layer.part("chosen_experts")[token]]
-    kept, end = float(probs[chosen].sum()), float(every.max()) * 1.2
+    kept, end = float(probs[chosen].sum()), float(every.max()) * 1.25
+    room, falling = seen["plot"]["width"] - SCORES, sorted(probs, reverse=True)
+    margin = float(falling[len(chosen) - 1] - falling[len(chosen)])
     order = sorted(range(len(probs)), key=lambda e: (e not in chosen, -float(probs[e])))
     bars = sorted(seen["marks"]["layer_0"], key=lambda bar: bar["top"])
     assert [bar["expert"] for bar in bars] == order
     for bar in bars:
         known = float(probs[bar["expert"]])
-        assert bar["width"] == pytest.approx(known / end * seen["plot"]["width"], abs=0.01)
+        assert bar["width"] == pytest.approx(known / end * room, abs=0.01)
         assert bar["opacity"] == (1 if bar["expert"] in chosen else 0.45)
     texts = sorted(seen["marks"]["layer_2"], key=lambda text: text["y"])
     assert [text["text"] for text in texts] == [f"{probs[expert]:.3f}" for expert in order]
     assert [labels for labels in seen["axes"] if labels == [str(expert) for expert in order]]
-    (note,) = seen["marks"]["layer_3"]
-    assert note["text"] == t("viz.router_bars.kept", kept=f"{kept:.2f}", count=len(chosen))
+    logits = layer.part("router_logits")[token]
+    scores = sorted(seen["marks"]["layer_3"], key=lambda text: text["y"])
+    assert [text["text"].replace("\u2212", "-") for text in scores] == [f"{logits[expert]:+.2f}" for expert in order]
+    (note,) = seen["marks"]["layer_5"]
+    told = t("viz.router_bars.margin", k=len(chosen), next=len(chosen) + 1, margin=f"{margin:.3f}")
+    assert note["text"] == f"{t('viz.router_bars.kept', kept=f'{kept:.2f}', count=len(chosen))} · {told}"
     finding, alt, subtitle = page.evaluate(AROUND, "jamba-router")
-    assert finding == router_finding(kept, len(chosen), t)
+    assert finding == router_finding(kept, len(chosen), margin, t)
     label = trace.tokens[token].label
     listed = ", ".join(map(str, layer.part("chosen_experts")[token].astype(int)))
     said = t("viz.router_bars.alt", layer=layer.index, token=label, chosen=listed, kept=f"{kept:.2f}")

@@ -19,6 +19,8 @@ from pages.shared import (
     cache,
     controls,
     early,
+    expert_memory,
+    expert_sample,
     experts,
     finders,
     hood,
@@ -72,7 +74,8 @@ def named(draw: Any) -> str:
 
 def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Draw pages without Streamlit, on a machine that has the four bundled models."""
-    made = Stage().on(monkeypatch, controls, early, layout)
+    made = Stage().on(monkeypatch, controls, early, experts, layout)
+    monkeypatch.setattr(expert_sample, "read", lambda _source, _number: [TRACES["jamba"]] * 2)
     monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))
     monkeypatch.setattr(cache, "bundled", lambda: tuple(BUNDLED))
     monkeypatch.setattr(cache, "structure", lambda _source: {})
@@ -126,7 +129,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (sample, "trace", lambda own: f"sample of {own.checkpoint}"),
             (sample, "repeated", lambda own: f"repeated of {own.checkpoint}"),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),
-            (training_curves, "training_section", noted("training")),
+            (training_curves, "training_section", noted("training")), (expert_memory, "memory", noted("memory")),
         ):  # fmt: skip
             monkeypatch.setattr(module, what, stand_in)
         stage.session_state["contextscope.page"] = name

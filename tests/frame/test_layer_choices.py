@@ -38,6 +38,11 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 SHARED = ["token_strip"]
 OF_HEADS = ["head_finder", *SHARED]
 OF_ATTENTION = ["head_finder", "attention_rollout", *SHARED]
+COUNTED = [
+    ("expert_finder", "expert_finder", "expert_finder"), ("expert_load", "load", "expert_load"),
+    ("expert_load", "balance", "expert_balance"), ("expert_pairs", "pairs", "expert_pairs"),
+    ("expert_locality", "locality", "expert_locality"), ("expert_words", "words", "expert_words"),
+]  # fmt: skip
 
 
 READING = [page.key for page in site.PAGES if page.section == "learn" and page.key != "encoder-decoder"]
@@ -141,12 +146,17 @@ def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
     jamba = traces()["jamba"]
     page = run("transformer", jamba)
     more = [
+        ("layer_flow", "flow", "layer_flow"),
         ("expert_lanes", "lanes", "expert_lanes"),
         ("router_bars", "router", "router_bars"),
-        ("expert_load", "load", "expert_load"),
+        *COUNTED,
     ]
-    assert page.around["hood"] == [*OF_HEADS, "expert_lanes", "router_bars", "expert_load"]
-    assert found_in(page)[-3:] == [(f"hood.{section}", f"transformer.{key}", draw) for section, key, draw in more]
+    sections = list(dict.fromkeys(section for section, _, _ in more))
+    assert page.around["hood"] == [*SHARED, *sections, "memory_growth"]
+    assert found_in(page)[-len(more) :] == [
+        (f"hood.{section}", f"transformer.{key}", draw) for section, key, draw in more
+    ]
+    assert page.around["hood"] == [*OF_HEADS, *sections, "memory_growth"]
 
 
 # --- mamba, rwkv --------------------------------------------------------------------------------------------------
@@ -242,10 +252,12 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     choices(stage, "jamba", attention_layer=attention[0], head=1, state_layer=states[-1], router_layer=routers[0])
     page = run("jamba", trace)
     assert found_in(page) == [
-        ("hero", "jamba.ribbon", "layer_ribbon"), ("chapter1", "jamba.lanes", "expert_lanes"),
+        ("hero", "jamba.flow", "layer_flow"), ("ribbon", "jamba.ribbon", "layer_ribbon"),
+        ("chapter1", "jamba.lanes", "expert_lanes"),
         ("chapter2", "jamba.router", "router_bars"), ("chapter3", "jamba.stack", "hybrid_stack"),
         ("hood.expert_routes", "jamba.routes", "expert_routes"),
-        ("hood.expert_load", "jamba.load", "expert_load"), ("hood.head_matrix", "jamba.head", "head_matrix"),
+        *((f"hood.{section}", f"jamba.{key}", draw) for section, key, draw in COUNTED),
+        ("hood.head_matrix", "jamba.head", "head_matrix"),
         ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in OF_HEADS),
     ]  # fmt: skip
     head, film, router = (page.shown(f"jamba.{key}").options for key in ("head", "film", "router"))
@@ -257,7 +269,10 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     assert router["subtitle"] == routed(say("viz.layer", layer=routers[0]), trace.tokens[last].label)
     assert page.follows == {
         "jamba.part.head_finder": ("attention_layer", "head"),
-        "jamba.part.router": ("router_layer",), "jamba.part.head": ("attention_layer", "head"),
+        "jamba.part.router": ("router_layer", "router_temperature"), "jamba.part.load": ("sample",),
+        "jamba.part.expert_finder": ("expert_layer", "expert"), "jamba.part.locality": ("sample",),
+        "jamba.part.pairs": ("expert_layer", "sample", "pairs_choice"),
+        "jamba.part.words": ("expert_layer", "expert", "sample"), "jamba.part.head": ("attention_layer", "head"),
         "jamba.part.film": ("state_layer",),
     }  # fmt: skip
     assert page.around["bar"][1] == {}

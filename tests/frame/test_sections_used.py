@@ -17,7 +17,7 @@ VISITS = {page: [{}] for page in site.KEYS if page != "benchmark"} | {
 
 # Sections that the bundled model has no figures for. Mixtral's are opened by
 # test_other_models.test_the_transformer_page_has_the_figures_of_experts_where_the_model_has_some.
-OF_OTHER_MODELS = {"transformer": ("hood.expert_lanes.", "hood.router_bars.", "hood.expert_load.")}
+OF_OTHER_MODELS = {"transformer": ("hood.expert_lanes.", "hood.router_bars.")}
 
 
 @pytest.mark.slow

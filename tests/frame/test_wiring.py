@@ -28,7 +28,7 @@ from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
-from viz.trace import attention, channels, decay, matrix, overview, routing, state
+from viz.trace import attention, channels, decay, layer_flow, matrix, overview, router, routing, state
 from viz.trace.anatomy import anatomy
 from viz.trace.attention_steps import attention_steps
 from viz.trace.attribution import head_attribution, logit_attribution
@@ -177,16 +177,16 @@ def rwkv(layer: int, channel: int) -> list[Row]:
     ]
 
 
-def jamba(router: int, state_layer: int, head: int, label: str) -> list[Row]:
-    router_figure = of_text(routing.router_bars, layer=router)
+def jamba(router_layer: int, state_layer: int, head: int, label: str) -> list[Row]:
+    router_figure = of_text(router.router_bars, layer=router_layer, temperature=1.0)
     return [
-        ("hero", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
+        ("hero", "jamba.flow", "layer_flow", of_text(layer_flow.layer_flow), None),
         following("jamba"),
+        ("ribbon", "jamba.ribbon", "layer_ribbon", of_text(routing.layer_ribbon), None),
         ("chapter1", "jamba.lanes", "expert_lanes", of_text(routing.expert_lanes), None),
         ("chapter2", "jamba.router", "router_bars", router_figure,
-         html.text(layer_words(router), " · ", html.element("span", label, class_="cs-shown-token"))),
+         html.text(layer_words(router_layer), " · ", html.element("span", label, class_="cs-shown-token"))),
         ("chapter3", "jamba.stack", "hybrid_stack", of_text(routing.hybrid_stack), None),
-        ("hood.expert_load", "jamba.load", "expert_load", of_text(routing.expert_load), None),
         ("hood.head_matrix", "jamba.head", "head_matrix", of_head(attention.head_matrix, 4, head),
          head_words(4, head)),
         ("hood.state_film", "jamba.film", "state_film", of_layer(state.state_film, state_layer),

@@ -46,6 +46,7 @@ def routed_to(traces: dict[str, ModelTrace]) -> Callable[[int], ModelTrace]:
         probs = np.tile(np.array([0.4, 0.3, 0.15, 0.1, 0.05], np.float32), (3, 1))
         mixing = {"hidden_attention": np.tri(3)}
         router = {
+            "router_logits": np.log(probs),
             "router_probs": probs,
             "chosen_experts": np.tile(np.arange(choices), (3, 1)),
             "chosen_weights": probs[:, :choices],

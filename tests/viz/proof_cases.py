@@ -14,7 +14,19 @@ from viz import proof
 from viz.figure import Figure
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
-from viz.trace import attention, decay, routing, state, tokens
+from viz.trace import (
+    attention,
+    decay,
+    expert_load,
+    expert_locality,
+    expert_pairs,
+    expert_words,
+    layer_flow,
+    router,
+    routing,
+    state,
+    tokens,
+)
 from viz.trace.expert_routes import expert_routes
 from viz.trace.matrix import channel_matrix
 
@@ -67,10 +79,15 @@ DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "wkv_film": ("rwkv", decay.wkv_film, {"layer": 2}),
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}),
     "expert_lanes": ("jamba", routing.expert_lanes, {}),
-    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "selected": 9}),
-    "expert_load": ("jamba", routing.expert_load, {}),
+    "router_bars": ("jamba", router.router_bars, {"layer": 3, "selected": 9}),
+    "expert_load": ("jamba", expert_load.expert_load, {}),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {"layer": None}),
     "expert_routes": ("jamba", expert_routes, {}),
+    "expert_balance": ("jamba", expert_load.expert_balance, {}),
+    "expert_pairs": ("jamba", expert_pairs.expert_pairs, {"layer": 3}),
+    "expert_locality": ("jamba", expert_locality.expert_locality, {}),
+    "expert_words": ("jamba", expert_words.expert_words, {"layer": 3, "expert": 2}),
+    "layer_flow": ("jamba", layer_flow.layer_flow, {}),
     "token_strip": ("rwkv", tokens.token_strip, {}),
 }
 # A figure without a line of its own is drawn of a Transformer without a choice.

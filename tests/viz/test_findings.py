@@ -26,6 +26,8 @@ from viz.look.theme import LIGHT
 from viz.ranking import Ranking
 from viz.recall.findings import answer_finding, far_finding, map_finding, seeds_finding
 from viz.trace.decay import half_life, half_life_spectrum
+from viz.trace.expert_findings import balance_finding, locality_finding, pairs_finding, words_finding
+from viz.trace.expert_load import expert_load
 from viz.trace.findings import (
     TAKES,
     decay_finding,
@@ -46,7 +48,6 @@ from viz.trace.findings import (
     step_finding,
     surprisal_finding,
 )
-from viz.trace.routing import expert_load
 
 
 @pytest.mark.parametrize(("name", "draw"), [("rwkv", half_life_spectrum), ("mamba", half_life)])
@@ -77,6 +78,7 @@ EN = i18n.translator("en")
 WITHOUT = {
     "reading": "its own picture writes the finding above the sentence",
     "head_logits": "in the gallery two places tie; test_the_place_of_the_largest_score has one",
+    "expert_pairs": "in the gallery several pairs tie; test_counts_of_experts_in_words has one",
     "next_word": "of several models, as in the gallery; of one it has one",
 }
 
@@ -190,12 +192,27 @@ def test_layers_that_look_back_and_layers_that_do_not() -> None:
     assert stack_finding(np.zeros((2, 3, 3)), [0, 1], EN) == "" == stack_finding(maps[:1], [0], EN)
 
 
+def test_counts_of_experts_in_words() -> None:
+    counts = np.array([[0, 3, 1], [3, 0, 1], [1, 1, 0]])
+    said = pairs_finding(counts, 5, 2, EN)
+    assert "Experts 0 and 1" in said and "60% of the tokens" in said and "33.3%" in said
+    assert pairs_finding(counts * 0 + 1, 5, 2, EN) == "" == pairs_finding(counts, 0, 2, EN)
+    said = balance_finding(np.array([0.5, 0.9]), [1, 7], EN)
+    assert "layer 7 (0.90" in said and "layer 1 (0.50)" in said and balance_finding(np.array([0.5]), [1], EN) == ""
+    said = locality_finding(np.array([0.5, 0.3]), np.array([0.45, 0.1]), [1, 7], EN)
+    assert "layer 7: 30%" in said and "mean is 10%" in said
+    assert locality_finding(np.array([np.nan]), np.array([np.nan]), [1], EN) == ""
+    assert "“the” leads with a smoothed share of 75%" in words_finding(["the"], np.array([0.75]), 0.25, EN)
+
+
 def test_experts_in_words() -> None:
     chosen = np.array([[[1, 0], [1, 2], [3, 0]], [[2, 0], [0, 2], [1, 0]]])
     assert "in 25% of the cases; an even draw would give 12.5%" in lanes_finding(chosen, 8, EN)
     assert lanes_finding(chosen[:, :1], 8, EN) == ""
-    assert router_finding(0.834, 2, EN) == "The 2 chosen experts have 83% of the probability."
-    assert router_finding(0.5, 1, EN) == "The chosen expert has 50% of the probability."
+    none = float("nan")
+    assert router_finding(0.834, 2, none, EN) == "The 2 chosen experts have 83% of the probability."
+    assert router_finding(0.5, 1, none, EN) == "The chosen expert has 50% of the probability."
+    assert "p1 at the cut exceeds p2, the first left out, by 0.25" in router_finding(0.5, 1, 0.25, EN)
     load = np.array([[0.5, 0.5], [0.25, 0.75]])
     assert "number 1 of layer 7: it gets 75%" in load_finding(load, [1, 7], EN)
     assert load_finding(load[:1], [1], EN) == ""  # two are the most used

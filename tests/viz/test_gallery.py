@@ -176,7 +176,7 @@ def test_the_page_draws_its_pictures_in_a_browser(written: Path, chromium) -> No
     )
     page.goto(written.as_uri())
     hosts = page.locator(".host").count()
-    drawn = "canvas.base, :is(.lanes, .lines, .stacks) canvas"
+    drawn = "canvas.base, canvas.board, :is(.lanes, .lines, .stacks) canvas"
     page.wait_for_function(
         f"() => [...document.querySelectorAll('.host')].every((host) => host.querySelector('{drawn}'))"
     )

@@ -71,6 +71,8 @@ WEIGHTS: dict[str, Spoil] = {
     "reversed": lambda v: v[:, ::-1], "a fifth stronger": lambda v: 1.2 * v, "token before": token_before,
     "adding up to 1": lambda v: v / v.sum(1, keepdims=True), "nan": nothing,
 }  # fmt: skip
+# Figures that count cannot be drawn of what is no expert.
+KNOWN = {name: spoil for name, spoil in CHOSEN.items() if name != "no expert"}
 
 SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "head_matrix": {"attention": HEADS},
@@ -100,11 +102,17 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "layer_ribbon": {"attention": {k: v for k, v in MAPS.items() if k not in ("a third more", "sevenfold")},
                      "hidden_attention": {k: v for k, v in MAPS.items() if k != "one token"},
                      "chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
-    "expert_lanes": {"chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
+    "expert_lanes": {"chosen_experts": KNOWN, "chosen_weights": WEIGHTS},
     "router_bars": {"router_probs": {"temperature 3": lambda v: v ** (1 / 3) / (v ** (1 / 3)).sum(1, keepdims=True),
                                      "token before": token_before, "next expert": next_channel, "nan": nothing},
                     "chosen_experts": {"the next expert": lambda v: (v + 1) % 8, "token before": token_before}},
     "expert_load": {"chosen_experts": CHOSEN},
+    "expert_balance": {"chosen_experts": KNOWN, "router_probs": {"nan": nothing}},
+    "expert_pairs": {"chosen_experts": KNOWN},
+    "expert_locality": {"chosen_experts": KNOWN},
+    "expert_words": {"chosen_experts": KNOWN},
+    "layer_flow": {"attention": {k: v for k, v in MAPS.items() if k != "one token"}, "state": TOKENS,
+                   "chosen_experts": KNOWN, "chosen_weights": WEIGHTS},
     "hybrid_stack": {"attention": MAPS, "hidden_attention": MAPS},
 }  # fmt: skip
 

@@ -47,7 +47,19 @@ def with_grid(figure: Figure, **changes: Any) -> Figure:
 
 
 CANVASES = [
-    name for name in DRAWN if name not in ("half_life", "decay_curves", "router_bars", "token_strip", "expert_routes")
+    name
+    for name in DRAWN
+    if name
+    not in (
+        "half_life",
+        "decay_curves",
+        "router_bars",
+        "token_strip",
+        "expert_routes",
+        "expert_locality",
+        "expert_words",
+        "layer_flow",
+    )
 ]
 
 

@@ -18,7 +18,7 @@ from viz.figure import Figure
 from viz.gallery import samples
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
-from viz.trace import attention, decay, lens, next_word, overview, routing, state, tokens
+from viz.trace import attention, decay, expert_load, lens, next_word, overview, router, routing, state, tokens
 from viz.trace.findings import router_finding
 from viz.trace.matrix import channel_matrix
 
@@ -139,6 +139,16 @@ def of_routes(trace: ModelTrace) -> Known:
     return {name: [real(trace, layer, name) for layer in (1, 3)] for name in names}
 
 
+def lead(trace: ModelTrace, layer: int) -> np.ndarray:
+    """Subtract the third probability from the second."""
+    falling = -np.sort(-real(trace, layer, "router_probs"), axis=1)
+    return falling[:, 1] - falling[:, 2]
+
+
+def of_lanes(trace: ModelTrace) -> Known:
+    return of_routes(trace) | {"margin": [lead(trace, layer) for layer in (1, 3)]}
+
+
 def all_layers(part: str) -> Callable[[ModelTrace], Known]:
     return lambda trace: {part: [real(trace, layer.index, part) for layer in trace]}
 
@@ -148,6 +158,7 @@ HALVES: Callable[[ModelTrace], Known] = lambda trace: {  # noqa: E731
 }  # fmt: skip
 ROUTER: Callable[[ModelTrace], Known] = lambda trace: {  # noqa: E731
     "router_probs": real(trace, 3, "router_probs"), "chosen_experts": real(trace, 3, "chosen_experts"),
+    "router_logits": real(trace, 3, "router_logits"), "margin": lead(trace, 3),
 }  # fmt: skip
 AT = {"layer": 1, "head": 1}
 ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[ModelTrace], Known]]] = {
@@ -172,15 +183,16 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
     "wkv_film": ("rwkv", decay.wkv_film, {"layer": 1, "channels": 7}, of_wkv),
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}, lambda trace: {
         "look_back": reached(trace), **of_routes(trace)}),
-    "expert_lanes": ("jamba", routing.expert_lanes, {}, of_routes),
-    "router_bars": ("jamba", routing.router_bars, {"layer": 3, "selected": 4}, ROUTER),
-    "expert_load": ("jamba", routing.expert_load, {}, of_load),
+    "expert_lanes": ("jamba", routing.expert_lanes, {}, of_lanes),
+    "router_bars": ("jamba", router.router_bars, {"layer": 3, "selected": 4}, ROUTER),
+    "expert_load": ("jamba", expert_load.expert_load, {}, of_load),
     "hybrid_stack": ("jamba", routing.hybrid_stack, {}, lambda trace: {
         "mixing": [mixing(trace, layer) for layer in range(4)]}),
 }  # fmt: skip
 ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example",
              "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal", "what_if",
-             "what_if_words"}  # fmt: skip
+             "what_if_words", "expert_balance", "expert_pairs", "expert_locality", "expert_words", "expert_finder",
+             "layer_flow"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:
@@ -225,7 +237,7 @@ def test_a_chosen_token_is_that_of_the_strip_where_the_text_has_it(traces, engli
 
 def test_without_a_choice_the_router_is_that_of_the_last_token(traces, english) -> None:
     trace = traces["jamba"]
-    figure = routing.router_bars(trace, theme=LIGHT, t=english)
+    figure = router.router_bars(trace, theme=LIGHT, t=english)
     probs, chosen = real(trace, 3, "router_probs")[10], real(trace, 3, "chosen_experts")[10]
     assert f"{probs[chosen].sum():.2f}" in figure.alt and trace.tokens[10].label in figure.alt
     assert (figure.alt, figure.finding) == figure.each[10]
@@ -362,7 +374,15 @@ def test_every_token_names_its_experts_with_their_weights_first_choice_first(tra
     ribbon = routing.layer_ribbon(trace, theme=LIGHT, t=t).body.grid
     assert [list(row) for row in ribbon.cell_names] == known
     lanes = routing.expert_lanes(trace, theme=LIGHT, t=t).body.grid
-    assert [list(row) for row in lanes.cell_names] == [known[1], known[3]]
+    told = [[cell.split("\n") for cell in row] for row in lanes.cell_names]
+    assert [[name for name, _ in row] for row in told] == [known[1], known[3]]
+    for row, layer in zip(told, (1, 3), strict=True):
+        logits, margin = real(trace, layer, "router_logits"), lead(trace, layer)
+        for at, (_, said) in enumerate(row):
+            chosen = real(trace, layer, "chosen_experts")[at].astype(int)
+            scores = ", ".join(f"{logits[at, expert]:+.2f}" for expert in chosen)
+            last = t("viz.experts.margin", k=2, next=3, margin=f"{margin[at]:.3f}")
+            assert said == f"{t('viz.experts.scores', scores=scores)} · {last}"
     assert lanes.rows.names == tuple(t("viz.layer", layer=n) for n in (1, 3))
     kinds = [(t(f"viz.mixer.{layer.mixer}"), t(f"viz.ffn.{layer.ffn}")) for layer in trace]
     assert ribbon.rows.names == tuple(f"{t('viz.layer', layer=n)} · {a} · {b}" for n, (a, b) in enumerate(kinds))
@@ -376,9 +396,9 @@ def test_every_token_names_its_experts_with_their_weights_first_choice_first(tra
 
 
 def test_a_load_is_written_as_the_share_of_its_expert(traces, english) -> None:
-    figure = routing.expert_load(traces["jamba"], theme=LIGHT, t=english)
+    figure = expert_load.expert_load(traces["jamba"], theme=LIGHT, t=english)
     load = of_load(traces["jamba"])["load"]
-    known = [[f"{100 * one:.1f}%" if one < 0.0995 else f"{100 * one:.0f}%" for one in row] for row in load]
+    known = [[f"{100 * one:.1f}%" if 0 < one < 0.0995 else f"{100 * one:.0f}%" for one in row] for row in load]
     assert [list(row) for row in figure.body.grid.texts] == known
     assert figure.body.grid.baseline == 1 / 8
     assert english("viz.expert_load.uniform", share="12.5%") in figure.body.note
@@ -386,15 +406,21 @@ def test_a_load_is_written_as_the_share_of_its_expert(traces, english) -> None:
 
 
 def test_router_bars_say_what_the_chosen_experts_keep(traces, t) -> None:
-    figure = routing.router_bars(traces["jamba"], theme=LIGHT, t=t, layer=3, selected=4)
+    figure = router.router_bars(traces["jamba"], theme=LIGHT, t=t, layer=3, selected=4)
     assert (figure.alt, figure.finding) == figure.each[4]
-    for token, probs, chosen, (alt, finding) in zip(
-        traces["jamba"].tokens, *ROUTER(traces["jamba"]).values(), figure.each, strict=True
+    known = ROUTER(traces["jamba"])
+    for token, probs, chosen, margin, (alt, finding) in zip(
+        traces["jamba"].tokens,
+        known["router_probs"],
+        known["chosen_experts"],
+        known["margin"],
+        figure.each,
+        strict=True,
     ):
         values = {"layer": 3, "token": token.label, "chosen": ", ".join(str(e) for e in chosen)}
         said = t("viz.router_bars.alt", kept=f"{probs[chosen].sum():.2f}", **values)
         assert alt == f"{said} {finding}"
-        assert finding == router_finding(float(probs[chosen].sum()), len(chosen), t)
+        assert finding == router_finding(float(probs[chosen].sum()), len(chosen), float(margin), t)
 
 
 # --- the lens ------------------------------------------------------------------------------------------------------

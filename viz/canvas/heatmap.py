@@ -77,7 +77,7 @@ class Heatmap:
     token. pool: rows and columns of the original per cell; values then holds the strongest cell of each block, for the
     colours. sums: of pooled values that add up along a row, the sum over the columns of each block, averaged over its
     rows, for the hover text and the bars; without it they give the strongest cell. digits: to how many digits a value
-    is sent and read out, without it as it is.
+    is sent and read out, without it as it is. reports: whether the server hears of clicks.
     """
 
     values: Values
@@ -88,6 +88,7 @@ class Heatmap:
     pool: tuple[int, int] = (1, 1)
     sums: Values | None = None
     digits: int | None = None
+    reports: bool = False
 
     mode: ClassVar[str]
 
@@ -113,6 +114,7 @@ class Heatmap:
             "picks": self.picks,
             "pool": self.pool,
             "digits": self.digits,
+            "reports": self.reports,
         }
 
     def _own(self) -> dict[str, Any]:
@@ -215,8 +217,7 @@ class Tiles(Heatmap):
 
     tile_columns: tiles in a row, 0 for as many as fit; tile_column_labels, tile_row_labels: beside a fixed mosaic.
     marks: rows (first, last + 1) to outline in each tile, in original indices.
-    places: layer and head of each tile, by which the browser outlines the chosen one; reports: whether the server hears
-    of clicks.
+    places: layer and head of each tile, by which the browser outlines the chosen one.
     owners, owner_names: where every tile cuts the rows into tokens of its own, the token of each row, -1 for none, and
     the names of these tokens.
     """
@@ -228,7 +229,6 @@ class Tiles(Heatmap):
     selected_tile: int | None = None
     marks: tuple[tuple[int, int], ...] = ()
     places: tuple[tuple[int, int], ...] = ()
-    reports: bool = False
     owners: tuple[tuple[int, ...], ...] = ()
     owner_names: tuple[tuple[str, ...], ...] = ()
 
@@ -241,7 +241,7 @@ class Tiles(Heatmap):
 
     def _own(self) -> dict[str, Any]:
         names = ("tile_columns", "tile_column_labels", "tile_row_labels", "selected_tile", "marks")
-        own = {name: getattr(self, name) for name in (*names, "owners", "owner_names", "places", "reports")}
+        own = {name: getattr(self, name) for name in (*names, "owners", "owner_names", "places")}
         return own | {"tiles": [_fields(tile) for tile in self.tiles]}
 
 

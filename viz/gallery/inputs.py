@@ -13,6 +13,7 @@ from models.alignment import align_edit
 from models.records.influence import Influence
 from models.records.interval import Interval
 from models.records.measurement import Measurement
+from models.records.memory import MemoryCurve
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace, NamedArray
 from models.records.what_if import Bits, Worth
@@ -203,6 +204,15 @@ def _worth() -> Worth:
     return Worth(parts, (0, 1, 2, 3), NamedArray(loss, ("part", "layer")), Bits(240.0, 40))
 
 
+def _memory(_: Traces) -> Call:
+    lengths = (0, 64, 1024)
+    total = {"embeddings": 900, "attention": 300, "mamba": 1200, "experts": 4000, "router": 30}
+    active = total | {"experts": 1000}
+    kept = tuple(512 * n for n in lengths)
+    curve = MemoryCurve(lengths, kept, tuple(8 * n for n in kept), 12_860, 90_000, total, active, "bfloat16")
+    return (curve,), {}
+
+
 # figure -> its arguments, where the kind of figure alone does not say them
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
@@ -212,6 +222,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "logit_attribution": lambda traces: ((traces["jamba"],), {"found": asked(traces["jamba"])[1]}),
         "head_attribution": lambda traces: ((traces["transformer"],), {"found": asked(traces["transformer"])[1]}),
         "head_finder": lambda traces: (([traces["transformer"]] * 3,), {"marked": (1, 0)}),
+        "expert_finder": lambda traces: (([traces["jamba"]] * 3,), {"marked": (1, 0)}),
         "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),
         "recall_map": _recall,
         "recall_against_bytes": _recall,
@@ -233,6 +244,8 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,
+        "memory_growth": _memory,
+        "active_parameters": _memory,
         "growth": lambda _: (({name: [(n, 4096 + n * 64 * p) for n in CONTEXTS] for p, name in enumerate(NAMES)},), {}),
         "training_curves": lambda _: (({name: curve(place) for place, name in enumerate(NAMES)},), {}),
     }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.reconstruction import experts as reconstruction
-from models.reconstruction.check import absolute, relative, wide, worst
+from models.reconstruction.check import Wide, absolute, relative, wide, worst
 from models.records.trace import LayerTrace, ModelTrace
 from viz.canvas import Lanes
 from viz.figure import Figure
@@ -16,7 +16,6 @@ from viz.proof.drawn import (
     map_of,
     names_error,
     number,
-    picture_error,
     planes_of,
     same,
 )
@@ -30,43 +29,54 @@ def expert_lanes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
         return 1.0
     routes = [routes_error(lanes, row, layer) for row, layer in enumerate(layers)]
     names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
-    return worst(*routes, told_error(figure, trace), names, same(planes_of(figure)[0], lanes.chosen[0][1]))
+    known = [leads(reconstruction.probabilities(one), one.parts["chosen_experts"].sizes["choice"]) for one in layers]
+    return worst(
+        *routes,
+        told_error(figure, trace),
+        names,
+        same(planes_of(figure)[0], lanes.chosen[0][1]),
+        same(exported(figure, "margin"), np.stack(known)),
+    )
 
 
 def router_bars(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
-    """Drawn probabilities of every token against the softmax of the router's logits, and which of them it used."""
+    """Drawn probabilities and scores of every token against the router's logits, and which experts it used."""
     layers, layer = trace.layers_with("router_probs"), number(choice, "layer")
     shown = layers[len(layers) // 2] if layer is None else trace.layer(layer)
-    known = reconstruction.probabilities(shown)
-    bars, used = chart_rows(figure, "bar", "p"), shown.part("chosen_experts")
+    temperature = choice.get("temperature", 1.0)
+    if not isinstance(temperature, int | float):
+        raise TypeError(f"temperature {temperature!r}")
+    own, used, logits = reconstruction.probabilities(shown), shown.part("chosen_experts"), shown.part("router_logits")
+    odds = np.exp((wide(logits) - wide(logits).max(1, keepdims=True)) / temperature)
+    known = odds / odds.sum(1, keepdims=True)
+    bars = chart_rows(figure, "bar", "p")
     place = bars["token"].to_numpy().astype(int), bars["expert"].to_numpy().astype(int)
-    drawn, solid = np.full(known.shape, np.nan), np.zeros(known.shape, dtype=bool)
-    drawn[place], solid[place] = bars["p"].to_numpy(dtype=np.float64), bars["chosen"].to_numpy(dtype=bool)
+    solid = np.zeros(known.shape, dtype=bool)
+    solid[place] = bars["chosen"].to_numpy(dtype=bool)
     best = np.sort(np.argsort(-known, axis=1, kind="stable")[:, : used.shape[1]], axis=1)
     told = np.sort(figure.data["chosen_experts"].values, axis=1)
     if (solid.sum(1) != used.shape[1]).any() or not np.array_equal(told, best):
         return 1.0
     if not np.array_equal(np.nonzero(solid)[1].reshape(best.shape), best):
         return 1.0
-    rebuilt = reconstruction.mixture_error(used, shown.part("chosen_weights"), shown)
-    exact_ = relative(drawn, known, known), relative(exported(figure, "router_probs"), known, known)
-    return worst(*exact_, rebuilt)
+    errors: list[Wide | float] = [reconstruction.mixture_error(used, shown.part("chosen_weights"), shown)]
+    errors += [
+        relative(exported(figure, "router_probs"), known, known),
+        same(exported(figure, "router_logits"), logits),
+    ]
+    for column, wanted in (("p", known), ("own", own), ("logit", wide(logits))):
+        drawn = np.full(known.shape, np.nan)
+        drawn[place] = bars[column].to_numpy(dtype=np.float64)
+        errors.append(relative(drawn, wanted, wanted if column != "logit" else np.abs(wanted).max(1, keepdims=True)))
+    return worst(*errors, same(exported(figure, "margin"), leads(known, used.shape[1])))
 
 
-def expert_load(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:
-    """Drawn shares against a count of the choices, which themselves must give the captured outputs."""
-    layers, drawn = trace.layers_with("chosen_experts"), exported(figure, "load")
-    known = np.zeros((len(layers), layers[0].parts["router_probs"].sizes["expert"]))
-    errors = []
-    for row, layer in enumerate(layers):
-        chosen = layer.part("chosen_experts")
-        for expert in chosen.ravel():
-            known[row, int(expert)] += 1 / chosen.size
-        errors.append(worst(reconstruction.mixture_error(chosen, layer.part("chosen_weights"), layer)))
-    if drawn.shape != known.shape:
-        return 1.0
-    names = names_error(map_of(figure).rows.labels, [[layer.index] for layer in layers])
-    return worst(absolute(drawn, known), *errors, names, picture_error(figure, drawn[None]))
+def leads(probs: Wide, top_k: int) -> Wide:
+    """Return by how much the last of so many chosen experts leads the next one, (token,); nan where none is left."""
+    falling = -np.sort(-probs, axis=1)
+    if top_k == probs.shape[1]:
+        return np.full(len(probs), np.nan)
+    return wide(falling[:, top_k - 1] - falling[:, top_k])
 
 
 def expert_routes(figure: Figure, trace: ModelTrace, _choice: Choice) -> float:

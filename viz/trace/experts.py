@@ -8,6 +8,9 @@ from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Lanes, Legend
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme
+from viz.trace.channels import Floats, Indices, floats
+
+SAME = 1e-2  # weights that differ by less are the same: 16 bits keep three digits
 
 
 def expert_color(expert: int, theme: Theme) -> str:
@@ -27,6 +30,22 @@ def lanes_of(layers: Sequence[LayerTrace], tokens: int, theme: Theme, *, alone: 
     return Lanes(tuple((category, weight) for category, weight in chosen), theme.experts, alone)
 
 
+def weights_note(layer: LayerTrace, t: Translate) -> str:
+    """Say what the model at hand does with the chosen probabilities: uses them as they are, or rescales them.
+
+    It is read from the weights that multiplied the outputs in this run; in neither case, what they add up to is stated.
+    """
+    probs, chosen = layer.part("router_probs"), np.asarray(layer.part("chosen_experts")).astype(np.intp)
+    weights = np.asarray(layer.part("chosen_weights"), np.float64)
+    kept, total = np.take_along_axis(probs, chosen, 1).astype(np.float64), weights.sum(1)
+    ends = {"low": f"{total.min():.2f}", "high": f"{total.max():.2f}"}
+    if np.allclose(weights, kept, rtol=SAME, atol=SAME):
+        return t("viz.experts.as_they_are", **ends)
+    if np.allclose(weights, kept / kept.sum(1, keepdims=True), rtol=SAME, atol=SAME):
+        return t("viz.experts.rescaled")
+    return t("viz.experts.add_up", **ends)
+
+
 def chosen_names(layers: Sequence[LayerTrace], tokens: int, t: Translate) -> tuple[tuple[str, ...], ...]:
     """Name the experts of every token with their weights, (layer, token); "" in a layer without experts."""
     return tuple(
@@ -39,6 +58,41 @@ def _chosen_name(shown: LayerTrace, at: int, t: Translate) -> str:
     pairs = zip(shown.part("chosen_experts")[at], shown.part("chosen_weights")[at], strict=True)
     listed = [t("viz.experts.weighted", expert=int(e), weight=short(float(w))) for e, w in pairs]
     return t("viz.experts.chosen" if len(listed) > 1 else "viz.experts.only", experts=", ".join(listed))
+
+
+def routed_names(layers: Sequence[LayerTrace], tokens: int, t: Translate) -> tuple[tuple[str, ...], ...]:
+    """Name the experts of every token with weights, scores and the lead over the first left out, (layer, token)."""
+    named = chosen_names(layers, tokens, t)
+    return tuple(
+        tuple(f"{name}\n{_scored(shown, at, t)}" for at, name in enumerate(row))
+        for shown, row in zip(layers, named, strict=True)
+    )
+
+
+def _scored(shown: LayerTrace, at: int, t: Translate) -> str:
+    """Write the scores of the chosen experts and, where some are left out, by how much probability they lead."""
+    chosen = np.asarray(shown.part("chosen_experts"))[at].astype(np.intp)
+    scores = ", ".join(f"{float(shown.part('router_logits')[at, e]):+.2f}" for e in chosen)
+    words = t("viz.experts.scores", scores=scores)
+    lead = float(margins(shown)[at])
+    if np.isnan(lead):
+        return words
+    return f"{words} · {t('viz.experts.margin', k=len(chosen), next=len(chosen) + 1, margin=f'{lead:.3f}')}"
+
+
+def margins(shown: LayerTrace) -> Floats:
+    """Return by how much the last chosen expert leads the first that is left out, (token,); nan where none is."""
+    return leads(floats(shown, "router_probs"), np.asarray(shown.part("chosen_experts")).astype(np.intp))
+
+
+def leads(probs: Floats, chosen: Indices) -> Floats:
+    """Return the same of probabilities (token, expert) and chosen experts (token, choice)."""
+    if chosen.shape[1] == probs.shape[1]:
+        return np.full(len(probs), np.nan)
+    rest = probs.astype(np.float64)
+    kept = np.take_along_axis(rest, chosen, 1).min(1)
+    np.put_along_axis(rest, chosen, -np.inf, 1)
+    return np.asarray(kept - rest.max(1))
 
 
 def _choices(layers: Sequence[LayerTrace]) -> int:

@@ -184,10 +184,16 @@ def lanes_finding(chosen: npt.NDArray[np.integer], experts: int, t: Translate) -
     return t("viz.expert_lanes.finding", share=percent(kept), even=f"{1 / experts:.1%}")
 
 
-def router_finding(kept: float, count: int, t: Translate) -> str:
-    """Say which share of the probability the chosen experts have."""
+def router_finding(kept: float, count: int, margin: float, t: Translate) -> str:
+    """Say which share of the probability the chosen experts have, and by how much the last leads the first left out.
+
+    margin: nan where no expert is left out.
+    """
     key = "viz.router_bars.finding_one" if count == 1 else "viz.router_bars.finding"
-    return t(key, count=count, kept=percent(kept))
+    words = t(key, count=count, kept=percent(kept))
+    if np.isnan(margin):
+        return words
+    return f"{words} {t('viz.router_bars.lead', k=count, next=count + 1, margin=f'{margin:.2f}')}"
 
 
 def load_finding(load: Floats, layers: Sequence[int], t: Translate) -> str:

@@ -1,8 +1,6 @@
 """Figures of a hybrid with experts: layers, routing, and all mixing matrices side by side."""
 
-import altair as alt
 import numpy as np
-import pandas as pd
 
 from models.records.trace import LayerTrace, ModelTrace, NamedArray
 from viz.canvas import Axis, Legend, Matrix, Scale, Tile, Tiles
@@ -10,22 +8,20 @@ from viz.canvas.pooling import fit_tiles, pooled_sums
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp, sequential
-from viz.look.vega import VegaSpec, following, styled, table
-from viz.trace.channels import Floats, Indices, floats
 from viz.trace.experts import (
     chosen_names,
-    expert_color,
     expert_legend,
     lanes_note,
     lanes_of,
+    margins,
     ribbon_note,
+    routed_names,
     routes,
 )
-from viz.trace.findings import lanes_finding, load_finding, ribbon_finding, router_finding, stack_finding
+from viz.trace.findings import lanes_finding, ribbon_finding, stack_finding
 from viz.trace.matrix import MIXING, look_back, mixing_of, pooled_note
 from viz.trace.tokens import picture, strip_of
 
-ROUTER_ROW = 30  # pixels per expert
 THUMBNAIL = 48  # rows and columns of a stack tile at most
 
 
@@ -82,7 +78,7 @@ def layer_ribbon(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
     return Figure("layer_ribbon", spec, data, alt_text, finding=finding)
 
 
-@figure("expert_lanes", needs=("chosen_experts", "chosen_weights", "router_probs"))
+@figure("expert_lanes", needs=("chosen_experts", "chosen_weights", "router_logits", "router_probs"))
 def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | None = None) -> Figure:
     """Draw who went to which expert: colour and number are the first choice, marks the others, opacity the weight."""
     layers = trace.layers_with("chosen_experts")
@@ -98,7 +94,7 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
             "{cell}",
         ),
         rows=Axis(names=names, labels=names),
-        cell_names=chosen_names(layers, len(trace.tokens), t),
+        cell_names=routed_names(layers, len(trace.tokens), t),
         row_height=40,
         max_height=520,
         lanes=lanes_of(layers, len(trace.tokens), theme, alone=True),
@@ -116,157 +112,9 @@ def expert_lanes(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int
         legends=(expert_legend(trace, theme, t),),
         note=" ".join(lanes_note(layers, t)),
     )
-    data = routes(trace)
+    data = routes(trace) | {"margin": NamedArray(np.stack([margins(shown) for shown in layers]), ("layer", "token"))}
     finding = lanes_finding(np.asarray(data["chosen_experts"].values, np.intp), experts, t)
     return Figure("expert_lanes", spec, data, alt_text, finding=finding)
-
-
-@figure("router_bars", needs=("router_probs", "chosen_experts"))
-def router_bars(
-    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
-) -> Figure:
-    """Draw the router's probabilities over all experts for one token, likeliest first; the chosen ones are solid.
-
-    It is the chosen token, the last without a choice; the browser shows it of the arrays, which hold every token.
-    selected: chosen until the visitor chooses in the browser. The line is the cut after the chosen experts; the text
-    beside it the share of probability that they keep.
-    """
-    shown = _moe_layer(trace, layer)
-    count = len(trace.tokens)
-    at = selected if selected is not None and 0 <= selected < count else count - 1
-    probs, chosen = floats(shown, "router_probs"), np.asarray(shown.part("chosen_experts")).astype(np.intp)
-    kept = np.take_along_axis(probs, chosen, 1).sum(1)
-    each = tuple(
-        (
-            t(
-                "viz.router_bars.alt",
-                layer=shown.index,
-                token=token.label,
-                chosen=", ".join(map(str, experts)),
-                kept=f"{share:.2f}",
-            ),
-            router_finding(float(share), len(experts), t),
-        )
-        for token, experts, share in zip(trace.tokens, chosen, kept, strict=True)
-    )
-    chart = _probability_bars(probs, chosen, kept, selected, theme=theme, t=t)
-    data = {
-        "router_probs": NamedArray(probs, ("token", "expert")),
-        "chosen_experts": NamedArray(chosen, ("token", "choice")),
-    }
-    return Figure("router_bars", chart, data, each[at][0], finding=each[at][1], each=each)
-
-
-def _probability_bars(
-    probs: Floats, chosen: Indices, kept: Floats, selected: int | None, *, theme: Theme, t: Translate
-) -> VegaSpec:
-    """Draw one bar per expert, chosen ones first and solid, with a line after the last chosen one.
-
-    probs (token, expert), chosen (token, choice), kept (token,): all are sent, the browser draws the chosen token's.
-    """
-    count, experts = probs.shape
-    solid = np.zeros(probs.shape, dtype=bool)
-    np.put_along_axis(solid, chosen, True, 1)
-    order = np.lexsort((-probs, ~solid), axis=1)  # (token, place)
-    places = list(range(experts))
-    base = alt.Chart(
-        pd.DataFrame(
-            {
-                "token": np.repeat(np.arange(count, dtype=np.int16), experts),
-                "expert": order.ravel().astype(np.int16),
-                "place": np.tile(np.arange(experts, dtype=np.int16), count),
-                "p": np.take_along_axis(probs, order, 1).ravel(),
-                "chosen": np.take_along_axis(solid, order, 1).ravel(),
-            }
-        )
-    ).transform_filter("datum.token == token")
-    y = alt.Y(
-        "place:O",
-        title=t("viz.router_bars.expert"),
-        scale=alt.Scale(domain=places, paddingInner=0.4, paddingOuter=0.2),
-        axis=alt.Axis(labelFont=theme.mono, labelExpr="experts[token][datum.value]"),
-    )
-    x = alt.X(
-        "p:Q",
-        title=t("viz.router_bars.probability"),
-        scale=alt.Scale(domain=[0, max(float(probs.max()) * 1.2, 0.05)], nice=False),
-        axis=alt.Axis(grid=True, tickCount=4),
-    )
-    colors = alt.Scale(domain=places, range=[expert_color(e, theme) for e in places])
-    opacity = alt.condition("datum.chosen", alt.value(1), alt.value(0.45))
-    bars = base.mark_bar(cornerRadiusEnd=3).encode(
-        x=x, y=y, color=alt.Color("expert:N", scale=colors, legend=None), opacity=opacity
-    )
-    texts = base.mark_text(align="left", dx=6, font=theme.mono, fontSize=12, color=theme.ink)
-    gap = 0.2 * ROUTER_ROW  # half the space between two bars
-    after = alt.Y("place:O", bandPosition=1)
-    cut = table([{"place": chosen.shape[1] - 1}]).mark_rule(color=theme.muted, strokeDash=[4, 4], yOffset=gap)
-    said = [
-        {"token": n, "text": t("viz.router_bars.kept", kept=f"{share:.2f}", count=chosen.shape[1])}
-        for n, share in enumerate(kept)
-    ]
-    note = table(said).transform_filter("datum.token == token")
-    note = note.mark_text(align="right", baseline="bottom", fontSize=13, color=theme.muted)
-    layers = [
-        bars,
-        cut.encode(y=after),
-        texts.encode(x=x, y=y, text=alt.Text("p:Q", format=".3f")),
-        note.encode(x=alt.value("width"), y=alt.value(-12), text=alt.Text("text:N")),
-    ]
-    params = [*following(count, selected), {"name": "experts", "value": order.tolist()}]
-    return styled(layers, theme, height=ROUTER_ROW * experts + 64, params=params)
-
-
-@figure("expert_load", needs=("chosen_experts", "router_probs"))
-def expert_load(trace: ModelTrace, *, theme: Theme, t: Translate) -> Figure:
-    """Draw each expert's share of the token slots, tokens x choices, per MoE layer."""
-    layers = trace.layers_with("chosen_experts")
-    experts = layers[0].parts["router_probs"].sizes["expert"]
-    load = np.stack(
-        [
-            np.bincount(shown.part("chosen_experts").astype(int).ravel(), minlength=experts)
-            / shown.part("chosen_experts").size
-            for shown in layers
-        ]
-    )
-    high = float(load.max())
-    uniform = 1 / experts
-    grid = Matrix(
-        values=load.astype(np.float32),
-        scale=Scale(0.0, high),
-        ramps=(sequential(trace.architecture, theme),),
-        readout=(
-            "{row} · {column}",
-            template(t, "viz.value", "value", name=t("viz.expert_load.quantity")),
-            template(t, "viz.expert_load.ratio", "ratio"),
-        ),
-        rows=Axis(labels=tuple(t("viz.layer", layer=shown.index) for shown in layers)),
-        columns=Axis(
-            names=tuple(t("viz.expert", expert=e) for e in range(experts)),
-            labels=tuple(str(e) for e in range(experts)),
-            title=t("viz.expert_load.columns"),
-        ),
-        row_height=38,
-        max_height=420,
-        texts=tuple(tuple(_percent(float(share)) for share in row) for row in load),
-        whole_texts=True,
-        picks="none",
-        baseline=uniform,
-    )
-    ticks = ((0.0, "0"), (1.0, f"{high:.0%}"))
-    alt_text = t("viz.expert_load.alt", layers=len(layers), experts=experts, high=f"{high:.0%}")
-    spec = picture(
-        "expert_load",
-        alt_text,
-        trace,
-        theme=theme,
-        t=t,
-        grid=grid,
-        legends=(Legend(t("viz.expert_load.quantity"), ticks, t("viz.scope.picture")),),
-        note=t("viz.expert_load.uniform", share=f"{uniform:.1%}"),
-    )
-    finding = load_finding(load, [shown.index for shown in layers], t)
-    return Figure("expert_load", spec, {"load": NamedArray(load, ("layer", "expert"))}, alt_text, finding=finding)
 
 
 @figure("hybrid_stack", also=MIXING)
@@ -322,17 +170,5 @@ def hybrid_stack(
     return Figure("hybrid_stack", spec, data, alt_text, finding=finding)
 
 
-def _percent(share: float) -> str:
-    """Write a share with one decimal below ten percent, none above."""
-    return f"{share:.1%}" if share < 0.0995 else f"{share:.0%}"
-
-
 def _layer_name(shown: LayerTrace, *, t: Translate) -> str:
     return f"{t('viz.layer', layer=shown.index)} · {t(f'viz.mixer.{shown.mixer}')} · {t(f'viz.ffn.{shown.ffn}')}"
-
-
-def _moe_layer(trace: ModelTrace, layer: int | None) -> LayerTrace:
-    layers = trace.layers_with("router_probs")
-    if layer is None:
-        return layers[len(layers) // 2]
-    return next((shown for shown in layers if shown.index == layer), layers[0])

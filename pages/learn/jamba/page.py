@@ -6,11 +6,24 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, model_picker, next_word, notices, parts, reading_bar, what_if
+from pages.shared import (
+    controls,
+    expert_memory,
+    experts,
+    hood,
+    layout,
+    model_picker,
+    next_word,
+    notices,
+    parts,
+    reading_bar,
+    what_if,
+)
 from pages.shared.panel import panel
 from pages.shared.words.i18n import t
 from viz.trace.attention import head_matrix, most_telling_head
 from viz.trace.channels import widest_memory
+from viz.trace.layer_flow import layer_flow
 from viz.trace.routing import hybrid_stack, layer_ribbon
 from viz.trace.state import state_film
 
@@ -26,6 +39,11 @@ def where(part: str, trace: ModelTrace, draw: Callable[[ModelTrace], object]) ->
         draw(trace)
     else:
         st.caption(notices.plain(t(f"models.lacks_{LACKS[part]}", name=model_picker.name_of(PAGE))))
+
+
+def flow(trace: ModelTrace) -> None:
+    """Draw the way of the reader's tokens through all layers."""
+    panel(layer_flow, trace, key=f"{PAGE}.flow")
 
 
 def ribbon(trace: ModelTrace) -> None:
@@ -96,9 +114,10 @@ found = controls.traced_prompt(PAGE)
 if found is not None:
     reading = found
     reading_bar.show(PAGE, reading)
-    layout.first_figure(PAGE, lambda: ribbon(reading), traces=[reading])
+    layout.first_figure(PAGE, lambda: where("router_probs", reading, flow), traces=[reading], wide=True)
     next_word.section(PAGE, [reading])
     what_if.section(PAGE, reading)
+    layout.section_of(PAGE, "ribbon", lambda: ribbon(reading))
     layout.chapter(PAGE, 1, lambda: where("router_probs", reading, partial(experts.lanes, PAGE)))
     layout.chapter(PAGE, 2, lambda: where("router_probs", reading, partial(experts.router, PAGE)))
     layout.chapter(PAGE, 3, lambda: stack(reading))
@@ -106,7 +125,8 @@ if found is not None:
         PAGE,
         [
             ("expert_routes", lambda: where("router_probs", reading, partial(experts.paths, PAGE))),
-            ("expert_load", lambda: where("router_probs", reading, partial(experts.load, PAGE))),
+            *(experts.counted(PAGE, reading) if experts.has_experts(reading) else []),
+            ("memory_growth", lambda: expert_memory.memory(PAGE, reading)),
             ("head_matrix", lambda: where("attention", reading, head)),
             ("state_film", lambda: where("state", reading, film)),
             *hood.shared(PAGE, reading),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import controls, experts, hood, layout, next_word, parts, reading_bar, what_if
+from pages.shared import controls, expert_memory, experts, hood, layout, next_word, parts, reading_bar, what_if
 from pages.shared.canvas import Selection
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
@@ -23,6 +23,7 @@ from viz.trace.attention import (
 )
 from viz.trace.attention_steps import attention_steps
 from viz.trace.kv_cache import kv_cache
+from viz.trace.layer_flow import layer_flow
 
 PAGE = "transformer"
 
@@ -144,9 +145,11 @@ if found is not None:
     further: list[tuple[str, Callable[[], object]]] = hood.shared(PAGE, reading)
     if experts.has_experts(reading):  # Mixtral
         further += [
+            ("layer_flow", lambda: panel(layer_flow, reading, key=f"{PAGE}.flow")),
             ("expert_lanes", lambda: experts.lanes(PAGE, reading)),
             ("router_bars", lambda: experts.router(PAGE, reading)),
-            ("expert_load", lambda: experts.load(PAGE, reading)),
+            *experts.counted(PAGE, reading),
+            ("memory_growth", lambda: expert_memory.memory(PAGE, reading)),
         ]
     layout.under_the_hood(PAGE, further)
     layout.what_it_costs(PAGE, len(reading.tokens))

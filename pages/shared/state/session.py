@@ -19,7 +19,7 @@ from pages.shared.words import language as languages
 
 _PREFIX = "contextscope."
 _SELECTABLE = re.compile(
-    r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|frame|task|distance|load|question"
+    r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|sample|choice|frame|task|distance|load|question"
     r"|temperature|topk|topp|draw|length|seed|mode|reader|measure|tracked|architecture)"
 )
 _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it

@@ -30,7 +30,8 @@ function cellLines(view, at) {
   values.frame = view.frame === null ? "" : strip?.labels[frameToken(view)] ?? "";
   values.text = grid.texts?.[at.row]?.[at.column] ?? "";
   values.cell = grid.cell_names?.[at.row]?.[at.column] ?? "";
-  return [...grid.readout.map((line) => fill(line, values)), Number.isNaN(value) ? "" : pooledWord(view, at)].filter(Boolean);
+  const lines = grid.readout.flatMap((line) => fill(line, values).split("\n"));
+  return [...lines, Number.isNaN(value) ? "" : pooledWord(view, at)].filter(Boolean);
 }
 
 // What the number of a block is: a sum, or the strongest cell; nothing for a single cell.
