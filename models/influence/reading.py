@@ -33,8 +33,13 @@ def embeddings(checkpoint: Checkpoint, ids: Sequence[int]) -> Tensor:
 
 
 def hidden(checkpoint: Checkpoint, vectors: Tensor) -> Tensor:
-    """Return what the output head receives (version, token, d_model) for embeddings (version, token, d_model)."""
-    return registry.adapter(checkpoint.architecture).forward_embedded(checkpoint.model, vectors)
+    """Return what the output head receives (version, token, d_model) for embeddings (version, token, d_model).
+
+    What models.switches says to switch off is off.
+    """
+    adapter, model = registry.adapter(checkpoint.architecture), checkpoint.model
+    with adapter.switched(model, vectors.shape[1]):
+        return adapter.forward_embedded(model, vectors)
 
 
 def logits(checkpoint: Checkpoint, received: Tensor) -> Tensor:

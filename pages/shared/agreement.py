@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from models.records.trace import ModelTrace
-from pages.shared import cache, gate, html
+from models.switches.value import NONE, Switches
+from pages.shared import cache, gate, gradients, html
 from pages.shared.memo import Memo
 from pages.shared.words.i18n import t
 from viz.trace.overview import row_shares
@@ -21,11 +22,14 @@ COLUMNS = ("map_gradient", "recency_gradient", "map_replaced", "gradient_replace
 _kept: "Memo[Agreement]" = Memo(64)
 
 
-def table(page: str, traces: Sequence[ModelTrace], names: Sequence[str] = ()) -> None:
-    """Compute and write the agreement of every map, with recency beside it; takes a second or so for each model."""
+def table(page: str, traces: Sequence[ModelTrace], names: Sequence[str] = (), off: Sequence[Switches] = ()) -> None:
+    """Compute and write the agreement of every map, with recency beside it; takes a second or so for each model.
+
+    off: what is switched off in the run of each trace, nothing without it.
+    """
     called = list(names) or [t(f"nav.{trace.architecture}") for trace in traces]
     with st.spinner(t("agreement.computing"), show_time=False):
-        found = [_of(trace) for trace in traces]
+        found = [_of(trace, one) for trace, one in zip(traces, off or (NONE,) * len(traces), strict=True)]
     head = (t("agreement.model"), *(t(f"agreement.{column}") for column in COLUMNS))
     rows = [html.row(name, *(_written(getattr(one, column)) for column in COLUMNS))
             for name, one in zip(called, found, strict=True)]  # fmt: skip
@@ -35,14 +39,16 @@ def table(page: str, traces: Sequence[ModelTrace], names: Sequence[str] = ()) ->
         st.caption(t("agreement.note", rows=found[0].rows))
 
 
-def _of(trace: ModelTrace) -> "Agreement":
+def _of(trace: ModelTrace, switches: Switches) -> "Agreement":
     from models.influence.agreement import agreement
 
+    block = gradients.around(trace, switches)
+
     def make() -> "Agreement":
-        with gate.released():
+        with gate.released(), block():
             return agreement(cache.checkpoint(trace.checkpoint), trace, row_shares(trace))
 
-    return _kept.get((trace.checkpoint, trace.prompt), (trace,), make)
+    return _kept.get((trace.checkpoint, trace.prompt, switches), (trace,), make)
 
 
 def _verdict(names: Sequence[str], found: "Sequence[Agreement]") -> str:

@@ -88,7 +88,7 @@ def _bar(
     layers: Layers | None,
     *,
     guesses: bool,
-    asks: bool,
+    asks: bool = False,
 ) -> None:
     def walked() -> None:
         step = st.session_state[KEY].get("step")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_pages import assert_calm
@@ -124,3 +125,19 @@ def test_the_word_around_a_token(text: str, token: tuple[int, int], word: str) -
 def test_modes_have_words_in_every_language() -> None:
     for lang in i18n.LANGS:
         assert all(i18n.say(lang, f"sides.mode.{name}") for name in lanes.MODES.values())
+
+
+@pytest.mark.parametrize("lang", i18n.LANGS)
+def test_one_model_stands_beside_itself_with_parts_off(open_page: Open, shown, lang: str) -> None:
+    at = open_page(PAGE, browser=lang, text=TEXT, mode="1", reader="1", off="convolution.*.*.zero", token="3")
+    assert_calm(at)
+    assert ids(shown) == ["side_rows", "side_surprisal", "what_if", "next_word", "side_reach"]
+    assert all(options["check"].passed for _, options in shown)
+    rows = shown[0][0]
+    assert not np.allclose(rows.data["gradient_0"].values[3], rows.data["gradient_1"].values[3])
+    assert not np.allclose(rows.data["mixing_0"].values, rows.data["mixing_1"].values)
+
+
+def test_without_a_switch_one_model_stands_alone(open_page: Open, shown) -> None:
+    assert_calm(open_page(PAGE, text=TEXT, mode="1"))
+    assert ids(shown) == ["side_rows", "side_surprisal", "side_reach"]

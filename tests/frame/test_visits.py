@@ -71,7 +71,7 @@ def choose_all(page: str) -> session.Session:
 def written(page: str) -> dict[str, str]:
     """Return all parts of the address of a page: the overview shows every model, another its own, some none."""
     named = {"transformer": GPT2, "rwkv": session.folder_code("rwkv", FOLDER), "mamba": MAMBA}
-    shown = [code for name, code in named.items() if page in (name, "overview")]
+    shown = [code for name, code in named.items() if page in (name, *site.OF_ALL)]
     places = {name: str(value) for name, value in PLACES[page].items()}
     models = {"model": ",".join(shown)} if shown else {}
     return {"lang": "ko", "text": TEXT, "token": "7"} | models | places
@@ -93,7 +93,7 @@ def test_an_address_brings_another_visitor_to_the_same_choices(visits, page: str
     visits().query_params.update(written(page))
     visit = session.start(page)
     assert (visit.lang, visit.prompt, visit.selected, visit.span) == ("ko", TEXT, 7, None)
-    shown = {name: source for name, source in MODELS.items() if page in (name, "overview")}
+    shown = {name: source for name, source in MODELS.items() if page in (name, *site.OF_ALL)}
     assert {name: visit.model(name) for name in MODELS} == dict.fromkeys(MODELS) | shown
     for name, value in PLACES[page].items():
         assert visit.selection(name, default=0, allowed=range(99)) == value
@@ -117,7 +117,7 @@ def test_a_step_back_forgets_what_the_address_of_its_page_says_and_nothing_else(
     language.begin(anew=True)  # as the frame does
     session.start(page)
     assert (visit.selected, visit.span, visit.prompt) == (None, None, content.first_example("en"))
-    kept = {} if page == "overview" else {name: source for name, source in MODELS.items() if name != page}
+    kept = {} if page in site.OF_ALL else {name: source for name, source in MODELS.items() if name != page}
     assert {name: source for name in MODELS if (source := visit.model(name))} == kept
     assert session.st.session_state["contextscope.places"] == PLACES | {page: {}}
 
@@ -212,17 +212,21 @@ def test_shift_with_an_arrow_goes_to_the_next_layer_to_the_right_and_stops_at_th
     assert len(found) == (chosen is not None), "a page without a choice of layers has none to walk through"
 
 
+@pytest.mark.parametrize("asks", [True, False])
 @pytest.mark.parametrize("guesses", [True, False])
-def test_a_told_token_is_heard_before_the_parts_that_follow_it_are_redrawn(bar, monkeypatch, guesses: bool) -> None:
+def test_a_told_token_is_heard_before_the_parts_that_follow_it_are_redrawn(
+    bar, monkeypatch, guesses: bool, asks: bool
+) -> None:
     order: list[object] = []
     monkeypatch.setattr(reading_bar.session, "current", lambda: SimpleNamespace(hear=lambda: order.append("heard")))
     monkeypatch.setattr(reading_bar.parts, "redraw", lambda *names: order.append(names))
     monkeypatch.setattr(reading_bar.parts, "come_near", order.append)
-    reading_bar._bar({}, lambda: order.append("pickers"), None, guesses=guesses)
+    reading_bar._bar({}, lambda: order.append("pickers"), None, guesses=guesses, asks=asks)
     bar.tell("token", "x:1")
     bar.tell("near", ["part-a", 3, "part-b"])
     bar.tell("near", "part-a")
-    redrawn = [("guess",)] if guesses else []  # the place of a guess alone follows the token on the server
+    followed = (*(["guess"] if guesses else []), *(["token"] if asks else []))  # nothing else follows on the server
+    redrawn = [followed] if followed else []
     assert order == ["pickers", "heard", *redrawn, ["part-a", "part-b"]]
 
 

@@ -1,4 +1,4 @@
-"""What is set side by side: one text by all models, or a text and its changed copy by one of them."""
+"""What is set side by side: one text by all models, by one with parts switched off, or a text and its changed copy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,32 @@ import streamlit as st
 from models.alignment import align_all, align_edit, same_tokens
 from models.errors import ContextscopeError
 from models.records.trace import Alignment, ModelTrace
+from models.switches.value import NONE, Switches
 from pages.shared import cache, controls, model_picker, notices
 from pages.shared.state import session
 from pages.shared.words.i18n import t
 
 PAGE = "side-by-side"
-FOUR, TEXTS = 0, 2
-MODES: Mapping[int, str] = {FOUR: "four", TEXTS: "texts"}  # how addresses say it, and the words for it
+FOUR, SWITCHES, TEXTS = 0, 1, 2
+MODES: Mapping[int, str] = {
+    FOUR: "four",
+    SWITCHES: "switches",
+    TEXTS: "texts",
+}  # how addresses say it, and the words for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SideLanes:
-    """Traces that are drawn on one axis. names: of each, () for those of their architectures; alignment: their axis."""
+    """Traces that are drawn on one axis.
+
+    names: of each, () for those of their architectures; alignment: their axis, None where they share their tokens; off:
+    what is switched off in the run of each, () for nothing.
+    """
 
     traces: tuple[ModelTrace, ...]
-    names: tuple[str, ...]
-    alignment: Alignment | None
+    names: tuple[str, ...] = ()
+    alignment: Alignment | None = None
+    off: tuple[Switches, ...] = ()
 
     @property
     def first(self) -> ModelTrace:
@@ -83,7 +93,13 @@ def of_models(traces: Mapping[str, ModelTrace]) -> SideLanes:
     """Set all models side by side."""
     every = tuple(traces.values())
     texts = [trace.tokens for trace in every]
-    return SideLanes(every, (), None if same_tokens(texts) else align_all(every[0].prompt, texts))
+    return SideLanes(every, alignment=None if same_tokens(texts) else align_all(every[0].prompt, texts))
+
+
+def of_switches(on: ModelTrace, off: ModelTrace, switches: Switches) -> SideLanes:
+    """Set a model with everything on beside the same model with parts switched off."""
+    names = (t("sides.on"), t("sides.off"))
+    return SideLanes((on, off), names, align_edit(on.tokens, off.tokens), (NONE, switches))
 
 
 def of_texts(before: ModelTrace, after: ModelTrace) -> SideLanes:

@@ -18,8 +18,8 @@ def rows(lanes: SideLanes) -> None:
 
 
 def _rows(lanes: SideLanes) -> None:
-    found = gradients.at(lanes.traces, places(lanes))
-    done = gradients.complete(lanes.traces)
+    found = gradients.at(lanes.traces, places(lanes), lanes.off)
+    done = gradients.complete(lanes.traces, lanes.off)
     panel(
         side_rows,
         list(lanes.traces),
@@ -53,5 +53,5 @@ def _reach(lanes: SideLanes) -> None:
     if by == WEIGHTS:
         panel(side_reach, list(lanes.traces), key=f"{PAGE}.reach", names=lanes.names)
         return
-    found = gradients.every(lanes.traces)
+    found = gradients.every(lanes.traces, lanes.off)
     panel(side_reach, list(lanes.traces), key=f"{PAGE}.reach", names=lanes.names, gradients=found)
