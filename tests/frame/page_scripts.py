@@ -34,6 +34,7 @@ from pages.shared import (
     state_path,
     stream,
     training_curves,
+    what_if,  # noqa: F401  # imports what a page must find imported
 )
 from viz.gallery import samples
 
@@ -141,7 +142,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
             spec.loader.exec_module(script)
         assert {one for one in sys.modules if one.startswith("pages.")} == before, (
-            "import it above: it has no Streamlit"
+            f"import it above: it has no Streamlit: { {one for one in sys.modules if one.startswith('pages.')} - before }"
         )
         return Page(script, figures, around, follows)
 

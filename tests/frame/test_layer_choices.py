@@ -267,7 +267,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
     assert router["layer"] == routers[0] and not router.keys() & {"selected", "token"}
     assert router["subtitle"] == routed(say("viz.layer", layer=routers[0]), trace.tokens[last].label)
     assert page.follows == {
-        "jamba.part.head_finder": ("attention_layer", "head"),
+        "jamba.part.head_finder": ("attention_layer", "head"), "jamba.part.what_if": ("off",),
         "jamba.part.router": ("router_layer", "router_temperature"), "jamba.part.load": ("sample",),
         "jamba.part.expert_finder": ("expert_layer", "expert"), "jamba.part.locality": ("sample",),
         "jamba.part.pairs": ("expert_layer", "sample", "pairs_choice"),

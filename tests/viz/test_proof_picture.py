@@ -51,6 +51,9 @@ CANVASES = [
     for name in DRAWN
     if name
     not in (
+        "attention_steps",
+        "kv_cache",
+        "residual_norms",
         "half_life",
         "decay_curves",
         "router_bars",

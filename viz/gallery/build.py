@@ -15,9 +15,10 @@ from viz.look.theme import Theme
 # Quantities that no figure draws, and the module that reads them, or records them for others.
 EVIDENCE: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(
-        ("visible", "head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram"),
+        ("visible", "head_query", "head_key", "head_value", "head_output", "output_gram"),
         "models.reconstruction.attention",
     )
+    | {"query_scale": "viz.proof.attention_steps"}
     | dict.fromkeys(
         ("write_proj", "read_proj", "skip", "scan_input", "gate", "dt_input", "dt_weight", "dt_bias", "decay_log",
          "mixer_output"),
