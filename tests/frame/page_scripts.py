@@ -141,9 +141,8 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(sys.modules, "streamlit", stage)  # type: ignore[arg-type]
             spec.loader.exec_module(script)
-        assert {one for one in sys.modules if one.startswith("pages.")} == before, (
-            f"import it above: it has no Streamlit: { {one for one in sys.modules if one.startswith('pages.')} - before }"
-        )
+        more = {one for one in sys.modules if one.startswith("pages.")} - before
+        assert not more, f"import it above: it has no Streamlit: {sorted(more)}"
         return Page(script, figures, around, follows)
 
     return ran

@@ -192,7 +192,8 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
 ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example",
              "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal", "what_if",
              "what_if_words", "attention_steps", "attention_rollout", "head_finder", "kv_cache", "residual_norms",
-             "expert_balance", "expert_pairs", "expert_locality", "expert_words", "expert_finder", "layer_flow"}  # fmt: skip
+             "expert_balance", "expert_pairs", "expert_locality", "expert_words", "expert_finder",
+             "layer_flow"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:
