@@ -233,6 +233,20 @@ def test_a_cell_that_may_not_be_read_says_so(like, mount) -> None:
     assert parsed(sums(page)[-1]["text"]) == 0 and page.errors == []
 
 
+@pytest.mark.browser
+def test_a_chosen_key_stays_for_rows_that_may_read_it(like, mount) -> None:
+    """Another row shows its strongest key where it may not read the chosen one."""
+    trace = trace_of(like, 6)
+    page = mount(steps_of(trace))
+    map_ = page.evaluate("document.querySelector('.root').plan()")["maps"][3]
+    weights = trace.layer(1).part("attention")[2]
+    page.locator(".stage").click(position={"x": map_["x"] + 3.5 * map_["wide"], "y": map_["y"] + 5.5 * map_["tall"]})
+    page.mouse.move(2, 880)
+    for token, key in ((5, 3), (4, 3), (2, int(np.argmax(weights[2]))), (3, 3)):
+        page.evaluate("(token) => store.set({ token })", token)
+        assert next(one for one in told(page) if one["plane"] == "weights")["at"] == [token, key]
+
+
 LINES = """() => {
   window.lines = [];
   const stroke = CanvasRenderingContext2D.prototype.stroke;

@@ -60,7 +60,8 @@ def kv_cache(trace: ModelTrace, *, theme: Theme, t: Translate, selected: int | N
         wide=False,
     )  # fmt: skip
     finding = t("viz.kv_cache.finding", bytes=size(trace.cache_bytes), tokens=last + 1)
-    return Figure("kv_cache", spec, arrays, alt, finding=finding)
+    note = t("viz.kv_cache.note", dtype=trace.dtype, element=element)
+    return Figure("kv_cache", spec, arrays, alt, note, finding)
 
 
 def kept_tokens(layer: LayerTrace) -> Floats:

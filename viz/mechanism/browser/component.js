@@ -79,6 +79,7 @@ function update(view, data) {
   fillWalk(view);
   attach(view);
   follow(view);
+  scrollSteps(view);
   const glyphs = [...header.labels, ...header.steps.map(({ title }) => title), "0"].join("");
   for (const family of [header.theme.font, header.theme.mono]) document.fonts?.load(`500 13px ${family}`, glyphs).catch(() => {});
 }

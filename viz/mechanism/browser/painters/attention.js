@@ -27,12 +27,12 @@ PAINTERS.attention = (() => {
 
   function cell(state, wanted) {
     const [first, after] = span(state);
-    const inside = Number.isInteger(wanted?.key) && wanted.key >= first && wanted.key < after;
+    const inside = Number.isInteger(wanted?.key) && wanted.key >= first && wanted.key < after && (wanted.row === state.token || seen(state, state.token, wanted.key));
     const known = Number.isInteger(wanted?.dim) && wanted.dim >= 0 && wanted.dim < dims(state, "output");
     return { key: inside ? wanted.key : strongest(state), dim: known ? wanted.dim : widest(state) };
   }
 
-  const moved = (state, right, down) => ({ key: state.cell.key + right, dim: state.cell.dim + down });
+  const moved = (state, right, down) => ({ row: state.token, key: state.cell.key + right, dim: state.cell.dim + down });
 
   // The tokens that are drawn.
   const span = (state) => windowed(state.labels.length, state.token, Math.min(state.settings.window, state.small ? 32 : 1e9), AHEAD);
@@ -45,7 +45,7 @@ PAINTERS.attention = (() => {
     const sentence = { x: 4, y: 0, width: beside ? Math.round(width * 0.35) : width - 8, height: beside ? height - 8 : small ? 250 : 170 };
     const area = beside ? { x: sentence.width + 44, y: 0, width: width - sentence.width - 46 } : { x: 2, y: sentence.height + 14, width: width - 4 };
     const [first, after] = span(state);
-    const plan = { first, after, ...sentenceOf(state, sentence, first, after) };
+    const plan = { first, after, noteWidth: sentence.width, ...sentenceOf(state, sentence, first, after) };
     const columns = small ? 2 : 4;
     const most = small ? 170 : beside && height > 450 ? 210 : 160;
     const side = Math.min(most, Math.floor((area.width - GAP * (columns - 1)) / columns));
@@ -109,7 +109,7 @@ PAINTERS.attention = (() => {
     if (plan.first === 0 && plan.after === state.labels.length) return;
     const inside = tokens(state).slice(plan.first, plan.after).reduce((sum, j) => sum + share(state, token, j), 0);
     const outside = shareOf(state, "outside", Math.max(0, 1 - inside), [token]);
-    drawLine(ctx, state, fill(state.words.window, { first: plan.first, last: plan.after - 1, share: outside }), 4, plan.noteY, plan.boxes[0].x + state.width);
+    drawLine(ctx, state, fill(state.words.window, { first: plan.first, last: plan.after - 1, share: outside }), 4, plan.noteY, plan.noteWidth);
   }
 
   // Write the largest shares under their words, where they do not touch.
@@ -221,16 +221,22 @@ PAINTERS.attention = (() => {
       const at = map.at(x, y);
       if (!at) continue;
       const [row, key] = [at[0] + plan.first, at[1] + plan.first];
-      return { map: map.name, row, key, token: row, cell: { key }, ...(row === token ? { point: { key } } : {}) };
+      return { map: map.name, row, key, token: row, cell: { row, key }, ...(row === token ? { point: { row, key } } : {}) };
     }
     const value = plan.values.at(x, y);
-    if (value) return { value: true, key: value[0] + plan.first, dim: value[1], point: { key: value[0] + plan.first, dim: value[1] }, cell: { key: value[0] + plan.first, dim: value[1] } };
+    if (value) {
+      const at = { row: token, key: value[0] + plan.first, dim: value[1] };
+      return { value: true, ...at, point: at, cell: at };
+    }
     const out = plan.output.at(x, y);
-    if (out) return { output: true, dim: out[1], point: { key: state.cell.key, dim: out[1] }, cell: { key: state.cell.key, dim: out[1] } };
+    if (out) {
+      const at = { row: token, key: state.cell.key, dim: out[1] };
+      return { output: true, dim: out[1], point: at, cell: at };
+    }
     const { bars, values } = plan;
     if (x >= bars.names && x < bars.x + bars.width && y >= values.y && y < values.y + values.height) {
       const key = plan.first + Math.floor((y - values.y) / values.tall);
-      return { bar: true, key, point: { key }, cell: { key } };
+      return { bar: true, key, point: { row: token, key }, cell: { row: token, key } };
     }
     return null;
   }

@@ -51,8 +51,10 @@ PAINTERS.kv_cache = (() => {
       for (let layer = 0; layer < number; layer++) {
         const bytes = layerBytes(state, layer, token) * state.part;
         ctx.globalAlpha = tokenPart;
-        ctx.fillStyle = state.color("layer", 0.35 + 0.6 * (number > 1 ? layer / (number - 1) : 1) - (layer % 2 ? 0.09 : 0));
-        ctx.fillRect(left, y(below + bytes), right - left, y(below) - y(below + bytes));
+        const [top, bottom] = [y(below + bytes), y(below)];
+        const air = bottom - top > 4 ? 0.75 : 0; // between layers
+        ctx.fillStyle = state.color("layer", 0.35 + 0.6 * (number > 1 ? layer / (number - 1) : 1));
+        ctx.fillRect(left, top + air, right - left, bottom - top - air);
         below += bytes;
       }
     }
