@@ -52,7 +52,7 @@ def head_metrics(weights: Floats, ids: Whole, marked: npt.NDArray[np.bool_]) -> 
         return table
     later = np.asarray(weights[:, 1:], np.float64)  # (head, query - 1, key)
     twin, after = _twins(ids)
-    has = twin.any(1)[1:]
+    has = twin[1:].any(1)
     place = np.arange(length)
     back = np.maximum(place[1:, None] - place[None, :], 0)
     logs = np.log(np.where(later > 0, later, 1.0))
@@ -70,10 +70,10 @@ def head_metrics(weights: Floats, ids: Whole, marked: npt.NDArray[np.bool_]) -> 
 
 def _twins(ids: Whole) -> tuple[Floats, Floats]:
     """Mark for every query (query, key) the earlier tokens with its id, and the tokens that follow those."""
-    twin = np.tril(ids[:, None] == ids[None, :], -1)
+    twin: Floats = np.tril(np.equal.outer(ids, ids), -1).astype(np.float64)
     after = np.zeros_like(twin)
     after[:, 1:] = twin[:, :-1]
-    return twin.astype(np.float64), np.tril(after, -1).astype(np.float64)
+    return twin, np.tril(after, -1)
 
 
 def uniform(length: int, *, window: int | None = None) -> Floats:

@@ -70,8 +70,10 @@ def _row(picked: object, spec: Finder) -> FinderRow | None:
     """Check what the browser sent: anything that is not a row of this finder is dropped."""
     if not isinstance(picked, dict):
         return None
-    found = tuple(picked.get(name) for name in ("layer", "item"))
-    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in found):
+    layer, item = picked.get("layer"), picked.get("item")
+    if isinstance(layer, bool) or isinstance(item, bool):
         return None
-    at = (spec.layers == found[0]) & (spec.items == found[1])
-    return FinderRow(int(found[0]), int(found[1])) if at.any() else None
+    if not isinstance(layer, int | float) or not isinstance(item, int | float):
+        return None
+    at = (spec.layers == layer) & (spec.items == item)
+    return FinderRow(int(layer), int(item)) if at.any() else None

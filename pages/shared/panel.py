@@ -80,7 +80,7 @@ def _source(shown: Any) -> str:
     text = traces[0].prompt
     if len(text) > TEXT_IN_A_PICTURE:
         text = f"{text[:TEXT_IN_A_PICTURE]}…"
-    return t("figure.source", models=", ".join(_model(trace) for trace in traces), text=text)
+    return t("figure.source", models=", ".join(dict.fromkeys(_model(trace) for trace in traces)), text=text)
 
 
 def _model(trace: ModelTrace) -> str:

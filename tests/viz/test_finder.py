@@ -225,6 +225,12 @@ def test_the_table_sorts_filters_and_reports_its_rows(english, blank) -> None:
     page.get_by_role("button", name="Show layer 1 · head 1 on this page").click()
     assert page.evaluate("window.picked") == [["picked", {"layer": 1, "item": 1}]]
     assert page.locator("tr.marked").inner_text().startswith("layer 1 · head 1")
+    before = names()
+    page.evaluate("document.querySelector('.root').still(true)")
+    assert names() == before and page.locator(".list button").count() == 0, "a picture has names, nothing to press"
+    assert page.locator(".root.still").count() == 1 and page.locator(".meaning").inner_text().startswith("entropy")
+    page.evaluate("document.querySelector('.root').still(false)")
+    assert page.locator("tbody button").count() == 5
     page.close()
 
 

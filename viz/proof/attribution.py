@@ -33,7 +33,8 @@ def logit_attribution(figure: Figure, trace: ModelTrace, choice: Choice) -> floa
 def _rows(trace: ModelTrace, found: Attribution) -> tuple[Wide, list[list[int]]]:
     """Multiply every captured write by the direction of the logit, (part, token); with the layer that names the row."""
     toward = wide(found.toward.values)
-    rows, members = [_products(wide(trace.stream[0].part("resid_post")), toward)], [[]]
+    rows = [_products(wide(trace.stream[0].part("resid_post")), toward)]
+    members: list[list[int]] = [[]]
     for layer in trace:
         for part in ("mixer_write", "ffn_write"):
             if part in layer.parts:

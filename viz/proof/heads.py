@@ -42,7 +42,7 @@ def _scores(trace: ModelTrace, rows: Sequence[tuple[int, int]]) -> dict[str, tup
     """Score some heads of a trace, and a head that reads alike what each of them sees: key -> (row,), (row,)."""
     ids, marks = [token.id for token in trace.tokens], punctuation(trace)
     own = np.stack([reconstruction.weights(trace.layer(layer), head) for layer, head in rows])
-    seen = wide(np.stack([trace.layer(layer).part("visible") for layer, _ in rows]))
+    seen = np.stack([wide(trace.layer(layer).part("visible")) for layer, _ in rows])
     even = seen / seen.sum(-1, keepdims=True)
     return {key: (_mean(own, ids, marks, key), _mean(even, ids, marks, key)) for key in SCORED}
 
@@ -62,9 +62,9 @@ def _of_query(row: Wide, t: int, ids: Sequence[int], marks: np.ndarray, key: str
     if key == "sink":
         return row[:, 0]
     if key == "distance":
-        return wide(sum(row[:, j] * (t - j) for j in range(t + 1)))
+        return wide(np.sum([row[:, j] * (t - j) for j in range(t + 1)], axis=0))
     if key == "entropy":
-        return -(row * np.log(np.where(row > 0, row, 1.0))).sum(1) / np.log(t + 1)
+        return wide(-(row * np.log(np.where(row > 0, row, 1.0))).sum(1) / np.log(t + 1))
     if key == "punctuation":
         return row[:, marks[: t + 1]].sum(1) if marks.any() else None
     places = twins if key == "duplicate" else [j + 1 for j in twins if j + 1 < t]

@@ -55,7 +55,8 @@ def directions(readout: Readout, stream: np.ndarray, ids: Ids) -> tuple[Tensor, 
     LayerNorm takes the mean of x away, and with it that of u.
     """
     norm, head = readout.norm, readout.head
-    rows = head.weight[torch.as_tensor(np.maximum(ids, 0), device=head.weight.device)].double().cpu()  # type: ignore[index,operator,union-attr]
+    weights = next(head.parameters())  # (vocab, d_model)
+    rows = weights[torch.as_tensor(np.maximum(ids, 0), device=weights.device)].double().cpu()
     x = torch.from_numpy(np.array(stream, np.float64))
     centred = isinstance(norm, nn.LayerNorm)
     spread = x - x.mean(-1, keepdim=True) if centred else x

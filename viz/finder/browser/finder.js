@@ -11,9 +11,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
     board = { root: parentElement.querySelector(".root"), bytes: null, header: null, choice: null, limit: FIRST, marked: null };
     boards.set(parentElement, board);
   }
+  board.root.still = (on) => setStill(board, on);
   board.pick = (value) => setTriggerValue("picked", value);
   if (data && data.length && !(board.bytes && alike(board.bytes, data))) show(board, data);
   return () => boards.delete(parentElement);
+}
+
+// For a picture: names in place of what one presses, and no filters.
+function setStill(board, on) {
+  board.still = on;
+  board.root.classList.toggle("still", on);
+  if (board.header) write(board);
 }
 
 const alike = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
@@ -55,7 +63,9 @@ function build(board) {
       root.querySelectorAll(".metrics button")[at].focus();
     })));
   }
-  const meaning = make("p", "meaning", header.metrics[choice.metric].meaning);
+  const { name: shown, meaning: told } = header.metrics[choice.metric];
+  const meaning = make("p", "meaning");
+  meaning.append(make("strong", "", shown), ` · ${told}`);
   board.table = make("div", "list");
   root.replaceChildren(metrics, meaning, filtersOf(board), board.table);
   write(board);
@@ -129,7 +139,7 @@ function write(board) {
     write(board);
     board.table.querySelectorAll("tbody button")[shown.length]?.focus();
   };
-  foot.append(" ", more);
+  if (!board.still) foot.append(" ", more);
 }
 
 function headOf(board, metric, sides) {
@@ -155,7 +165,8 @@ function headCell(text, kind) {
 function sorted(board, sort, name) {
   const { choice, header } = board;
   const on = choice.sort === sort;
-  const cell = headCell("", sort === "row" ? "" : "value");
+  const cell = headCell(board.still ? name : "", sort === "row" ? "" : "value");
+  if (board.still) return cell;
   const button = make("button", "", name);
   button.type = "button";
   cell.setAttribute("aria-sort", on ? (choice.down ? "descending" : "ascending") : "none");
@@ -178,6 +189,13 @@ function rowOf(board, metric, sides, row) {
   const [layer, item] = [header.layers[row], header.items[row]];
   const line = make("tr", board.marked && board.marked[0] === layer && board.marked[1] === item ? "marked" : "");
   const name = fill(words.row, { layer, item });
+  if (board.still) {
+    const plain = headCell(name, "");
+    plain.scope = "row";
+    line.append(plain);
+    for (const side of sides) line.append(...cellsOf(metric, side, row, words));
+    return line;
+  }
   const open = make("button", "", name);
   open.type = "button";
   open.setAttribute("aria-label", fill(words.open, { row: name }));
