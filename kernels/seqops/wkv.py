@@ -126,14 +126,18 @@ def wkv_matrix(w: Tensor, u: Tensor, k: Tensor) -> Tensor:
     return torch.softmax(logits, dim=-1)
 
 
-def effective_attention_summary(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def effective_attention_summary(
+    w: Tensor, u: Tensor, k: Tensor, v: Tensor, *, gate: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Apply and summarise wkv_matrix over all channels without keeping the channels' matrices.
 
     k, v (l, c), w, u (c,). Returns the mean over channels of P (l, l) and P v (l, c), float32, no gradients.
+    gate (l, c) multiplies the row of every token and channel in the mean.
     """
     from seqops.cpu import wkv as cpu
 
-    mean, mixed = cpu.effective_attention_summary(*(x.cpu() for x in (w, u, k, v)))
+    gates = None if gate is None else gate.cpu()
+    mean, mixed = cpu.effective_attention_summary(w.cpu(), u.cpu(), k.cpu(), v.cpu(), gates)
     return mean.to(k.device), mixed.to(k.device)
 
 

@@ -13,7 +13,7 @@ from models.records.trace import LayerTrace
 from models.switches.sites import Site
 from models.tracing.adapter import Adapter
 from models.tracing.capture import Capture
-from models.tracing.parts import residual_stream, time_mix
+from models.tracing.parts import channel_mix, residual_stream, time_mix
 
 
 class RwkvAdapter(Adapter):
@@ -22,7 +22,9 @@ class RwkvAdapter(Adapter):
     name: ClassVar[str] = "rwkv"
     bundled: ClassVar[str] = "rwkv"
     model_types: ClassVar[frozenset[str]] = frozenset({"rwkv"})
-    parts: ClassVar[frozenset[str]] = residual_stream.PARTS | time_mix.PARTS | time_mix.CAPTURED
+    parts: ClassVar[frozenset[str]] = (
+        residual_stream.PARTS | time_mix.PARTS | time_mix.CAPTURED | channel_mix.PARTS | channel_mix.CAPTURED
+    )
 
     def prepare(self, model: PreTrainedModel) -> PreTrainedModel:
         """Undo two traps: rescaled weights in evaluation, and one-token steps that mix up the batch."""
@@ -68,16 +70,18 @@ class RwkvAdapter(Adapter):
         return model.get_submodule("rwkv.blocks.0.pre_ln")
 
     def watched(self, model: PreTrainedModel) -> Iterable[nn.Module]:
-        """Ask every time-mix block for key, value, receptance and output."""
+        """Ask every block for the projections of its time mix and channel mix, and for what both start from."""
         for block in _blocks(model):
             yield from time_mix.watched(block.attention)
+            yield from channel_mix.watched(block)
 
     def layer_traces(self, model: PreTrainedModel, capture: Capture) -> tuple[LayerTrace, ...]:
-        """Record the time mix of every layer."""
-        blocks = _blocks(model)
+        """Record the time mix and the channel mix of every layer."""
         return tuple(
-            LayerTrace(i, "rwkv", "channel_mix", time_mix.time_mix_parts(block.attention, capture))
-            for i, block in enumerate(blocks)
+            LayerTrace(i, "rwkv", "channel_mix", time_mix.time_mix_parts(block.attention, capture)).extended(
+                channel_mix.channel_mix_parts(block, capture)
+            )
+            for i, block in enumerate(_blocks(model))
         )
 
     def cache_tensors(self, cache: Any) -> list[Tensor]:

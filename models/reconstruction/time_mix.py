@@ -95,6 +95,29 @@ def mean_rows(layer: LayerTrace, rows: Sequence[int]) -> Wide:
     return np.stack([operator_rows(layer, [row])[0].mean(-1) for row in rows])
 
 
+def gated_rows(layer: LayerTrace, rows: Sequence[int]) -> Wide:
+    """Return some rows of the mean over all channels of sigma(r) P, (row, key)."""
+    gate = receptance(layer)
+    return np.stack([(operator_rows(layer, [row])[0] * gate[row]).mean(-1) for row in rows])
+
+
+def exponents(layer: LayerTrace) -> Wide:
+    """Return the maximum exponent that a state is kept relative to, after each token, (token, channel)."""
+    w, k = rates(layer), _wide(layer, "key")
+    top = np.full_like(w, -np.inf)
+    found = []
+    for key in k:
+        top = np.maximum(top - w, key)
+        found.append(top)
+    return np.stack(found)
+
+
+def moved_error(moved: Wide, layer: LayerTrace, channel: int) -> Wide:
+    """Compare the row sums of sigma(r) P v of one channel (query, key) with the captured output, (token,)."""
+    output = _wide(layer, "mixer_output")[:, channel]
+    return against_output(moved.sum(1), output, np.abs(moved).sum(1))
+
+
 def row_cost(layer: LayerTrace, row: int) -> int:
     """Count the exponentials that one row of mean_rows takes, each as ten multiplications."""
     return 10 * (row + 1) * int(layer.part("time_decay").size)

@@ -49,8 +49,18 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "wkv_den": ("token", "channel"),
         "wkv_max": ("token", "channel"),
         "effective_attention": ("query", "key"),  # mean over channels of P; rows sum to 1
+        "gated_attention": ("query", "key"),  # mean over channels of receptance P
         "time_decay": ("channel",),  # log w, as the model stores it
         "receptance_logit": ("token", "channel"),  # r, captured before the sigmoid
+        # RWKV-4's token shift mu x_t + (1 - mu) x_(t-1), in the order of tracing.parts.channel_mix.SHARES
+        "shift_share": ("share", "d_model"),  # mu
+        "shift_from": ("sublayer", "when", "place", "d_model"),  # captured at some tokens: x_t, then x_(t-1)
+        "shifted": ("share", "place", "d_model"),  # captured: what the projections receive there
+        # RWKV-4's channel mixing: sigmoid(r) W relu(k)^2
+        "ffn_key": ("token", "hidden"),  # k, captured before the ReLU
+        "ffn_value_weight": ("feature", "hidden"),  # W, some output features
+        "ffn_receptance_logit": ("token", "feature"),  # r, captured
+        "ffn_output": ("token", "feature"),  # captured
         # both recurrent mixers
         "mixer_output": ("token", "channel"),  # captured: what the output projection receives
         "half_life": ("channel",),  # tokens until the slowest component halves (at the mean dt for Mamba)

@@ -17,7 +17,9 @@ from models.sources import catalogue
 OFFERED = ASSETS / "offered.yaml"
 HEADROOM_BYTES = 256 * 2**20  # for what a forward pass holds for a moment, and for the program around it
 _LENS_CHOICES = 5  # tokens kept at every position of every layer: models.tracing.parts.residual_stream.TOP_K
-PROBES = 32  # output features of every expert that a trace keeps: models.tracing.parts.experts.PROBES
+PROBES = (
+    32  # output features of every expert that a trace keeps: models.tracing.parts.experts.PROBES, and of a channel mix
+)
 _FLOAT = 4  # bytes: weights and everything recorded are float32
 
 
@@ -83,7 +85,11 @@ def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     kept = {
         "attention": 3 * shape.n_heads * maps + 4 * tokens * heads + maps + heads * shape.d_head,
         "mamba": tokens * inner * (shape.d_state + 6) + maps + inner * (shape.dt_rank + 2 * shape.d_state + 2),
-        "rwkv": 8 * tokens * shape.d_attention + maps,
+        "rwkv": 8 * tokens * shape.d_attention
+        + 2 * maps
+        + 80 * shape.d_model
+        + tokens * (shape.d_ff + 2 * PROBES)
+        + PROBES * shape.d_ff,
         "moe": tokens * (2 * shape.n_experts + 2 * shape.top_k + 2 * shape.d_model + PROBES * (shape.n_experts + 1)),
     }
     lens = 2 * _LENS_CHOICES + 1 + 4

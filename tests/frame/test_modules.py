@@ -15,7 +15,7 @@ FOLDERS = {"app": ROOT, "pages": ROOT, "viz": ROOT, "models": ROOT, "seqops": RO
 MODELS = (
     ("machine", "switches"),
     ("records", "errors", "limits", "looks", "operators", "scores", "units"),
-    ("alignment", "counting", "panics", "reconstruction"),
+    ("alignment", "counting", "panics", "reconstruction", "simulation"),
     ("sources",),
     ("describe", "published", "tracing"),
     ("architectures",),

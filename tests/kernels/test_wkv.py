@@ -140,6 +140,9 @@ def test_effective_attention_rebuilds_wkv_and_its_rows_sum_to_one(l: int) -> Non
     mean, mixed = effective_attention_summary(w, u, k[0], v[0])
     assert torch.equal(mean, mean.tril())
     assert relative(mean, p.mean(0)) < VALUE and relative(mixed, whole) < VALUE
+    gate = torch.sigmoid(v[0])
+    gated, same = effective_attention_summary(w, u, k[0], v[0], gate=gate)
+    assert relative(gated, (gate.T[:, :, None] * p).mean(0)) < VALUE and torch.equal(same, mixed)
 
 
 def test_wrong_shapes_and_intervals_are_refused_before_the_compiled_loop() -> None:

@@ -85,3 +85,22 @@ def rwkv_model() -> Iterator[Callable[[Path], object]]:
         for owner, name, value in kept:  # its import turns TF32 on for the whole process
             setattr(owner, name, value)
         yield lambda path: found.RWKV(model=str(path), strategy="cpu fp32", verbose=False)
+
+
+@pytest.fixture(scope="session")
+def fla_recurrences() -> SimpleNamespace:
+    """Return flash-linear-attention's naive recurrences: RWKV-6, and the generalised delta rule that is RWKV-7's.
+
+    The two files are loaded by themselves: the package around them imports its kernels.
+    """
+    places = {"rwkv6": "fla/ops/rwkv6/recurrent_naive.py", "delta": "fla/ops/generalized_delta_rule/dplr/naive.py"}
+    found = {}
+    with visible("einops"):
+        for name, place in places.items():
+            if not (ORACLES / place).is_file():
+                pytest.fail(f"{place} is not in {ORACLES}: `make test` installs requirements-oracles.txt there")
+            spec = importlib.util.spec_from_file_location(f"fla_{name}", ORACLES / place)
+            assert spec is not None and spec.loader is not None
+            found[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(found[name])
+    return SimpleNamespace(rwkv6=found["rwkv6"].naive_recurrent_rwkv6, delta=found["delta"].dplr_recurrence)

@@ -26,8 +26,10 @@ EVIDENCE: Mapping[str, str] = MappingProxyType(
     )
     | dict.fromkeys(("key", "value", "time_decay", "receptance_logit"), "models.reconstruction.time_mix")
     | dict.fromkeys(("router_logits", "expert_output", "mixture_output"), "models.reconstruction.experts")
-    | {"wkv_max": "models.tracing.parts.time_mix"}
-    | {"resid_pre": "models.tracing.parts.residual_stream"}
+    | dict.fromkeys(
+        ("shift_from", "shifted", "ffn_value_weight", "ffn_receptance_logit", "ffn_output"),
+        "models.reconstruction.channel_mix",
+    )
 )  # fmt: skip
 
 

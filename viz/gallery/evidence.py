@@ -14,12 +14,16 @@ SIZES: Mapping[str, int] = MappingProxyType(
     {
         "head": HEADS, "kv_head": 1, "query": LENGTH, "key": LENGTH, "token": LENGTH, "d_head": 3, "d_head_of": 3,
         "channel": CHANNELS, "d_state": D_STATE, "dt_rank": 2, "expert": EXPERTS, "feature": 4, "d_model": 6,
+        "share": 5, "sublayer": 2, "when": 2, "place": 8, "hidden": 12,
     }
 )  # fmt: skip
 # What a layer of a kind records beside what it shows.
 ATTENTION = ("visible", "head_query", "query_scale", "head_key", "head_value", "head_output", "output_gram")
 SCAN = ("dt_input", "dt_weight", "dt_bias", "decay_log", "mixer_output")
-TIME_MIX = ("time_decay", "receptance_logit", "mixer_output")
+TIME_MIX = (
+    "time_decay", "receptance_logit", "mixer_output", "shift_from", "shifted", "ffn_value_weight",
+    "ffn_receptance_logit", "ffn_output",
+)  # fmt: skip
 EXPERT = ("expert_output", "mixture_output")
 WRITES = ("mixer_write", "ffn_write")
 OF_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -107,16 +107,20 @@ def rwkv_layer(index: int) -> LayerTrace:
         for j in range(i):
             scores[:, i, j] = -(i - 1 - j) * rate + k[j]
         scores[:, i, i] = bonus + k[i]
+    receptance = 1 / (1 + np.exp(-wave(LENGTH, CHANNELS, pace=4)))
     parts = {
         "decay_rate": rate,
         "bonus": bonus,
         "key": k,
         "value": v,
-        "receptance": 1 / (1 + np.exp(-wave(LENGTH, CHANNELS, pace=4))),
+        "receptance": receptance,
         "wkv_num": np.stack(nums),
         "wkv_den": np.stack(dens),
         "wkv_max": np.zeros((LENGTH, CHANNELS)),
         "effective_attention": softmax(scores).mean(0),
+        "gated_attention": (receptance.T[:, :, None] * softmax(scores)).mean(0),
+        "shift_share": 0.5 + 0.5 * wave(5, 6, pace=7 + index),
+        "ffn_key": wave(LENGTH, 12, pace=8 + index),
         "half_life": np.log(2) / rate,
     }
     return LayerTrace(index, "rwkv", "channel_mix", named(parts))

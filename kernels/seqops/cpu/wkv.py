@@ -40,11 +40,14 @@ def wkv_traced(w: Tensor, u: Tensor, k: Tensor, v: Tensor, state: State, every: 
     return y, end, (states[0], states[1], states[2])
 
 
-def effective_attention_summary(w: Tensor, u: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean over channels of P (l, l) and P v (l, c) for k, v (l, c), w, u (c,)."""
+def effective_attention_summary(
+    w: Tensor, u: Tensor, k: Tensor, v: Tensor, gate: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the mean over channels of P, or of gate P (l, l), and P v (l, c) for k, v, gate (l, c), w, u (c,)."""
     l, channels = k.shape
     mixed = np.empty((channels, l), np.float32)
-    series = [np.ascontiguousarray(x.detach().float().numpy().T) for x in (k, v)]  # (c, l)
+    weights = torch.ones_like(k) if gate is None else gate
+    series = [np.ascontiguousarray(x.detach().float().numpy().T) for x in (k, v, weights)]  # (c, l)
     rates = [x.detach().float().contiguous().numpy() for x in (w, u)]
     cuts = slices(1, channels, 1)
     means = np.zeros((len(cuts), l, l), np.float32)
@@ -186,8 +189,8 @@ def _wkv_backward(  # type: ignore[no-untyped-def]  # pragma: no cover - compile
 
 
 @compiled(nogil=True, fastmath=FAST)
-def _summary(begin, end, w, u, k, v, mean, mixed):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Sum P over the channels begin..end into mean, and write P v into mixed (end - begin, l).
+def _summary(begin, end, w, u, k, v, gate, mean, mixed):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Sum gate P over the channels begin..end into mean, and write P v into mixed (end - begin, l).
 
     The weights e^(-(t-1-i) w + k_i) of a row are those of the row before times e^-w, kept relative to the running
     maximum; dividing by their sum gives the row.
@@ -204,9 +207,9 @@ def _summary(begin, end, w, u, k, v, mean, mixed):  # type: ignore[no-untyped-de
             out = ZERO
             for i in range(t):
                 p = weight[i] * (past * scale)
-                mean[t, i] += p
+                mean[t, i] += gate[c, t] * p
                 out += p * v[c, i]
-            mean[t, t] += now * scale
+            mean[t, t] += gate[c, t] * now * scale
             mixed[c - begin, t] = out + now * scale * v[c, t]
             peak = max(top - w[c], k[c, t])
             past, now = np.exp(top - w[c] - peak), np.exp(k[c, t] - peak)

@@ -13,7 +13,8 @@ from models.tracing.capture import Capture
 from models.tracing.parts import half_life, named
 
 STATES = ("wkv_num", "wkv_den", "wkv_max")
-PARTS = frozenset({"decay_rate", "bonus", "key", "value", "receptance", "effective_attention", "half_life", *STATES})
+PARTS = frozenset({"decay_rate", "bonus", "key", "value", "receptance", "effective_attention",
+                   "gated_attention", "half_life", *STATES})  # fmt: skip
 CAPTURED = frozenset({"time_decay", "receptance_logit", "mixer_output"})
 
 
@@ -60,6 +61,11 @@ def time_mix_parts(attention: Any, capture: Capture) -> LazyParts:
         mean = effective_attention_summary(rate, bonus, key, value)[0]
         return {"effective_attention": named("effective_attention", mean)}
 
+    @torch.inference_mode()
+    def gated() -> Parts:
+        mean = effective_attention_summary(rate, bonus, key, value, gate=gate)[0]
+        return {"gated_attention": named("gated_attention", mean)}
+
     ready = {name: named(name, part) for name, part in values.items()}
     if plan is not None and (plan.find("decay") is not None or plan.forgets):
         return with_lazy(ready)
@@ -67,4 +73,5 @@ def time_mix_parts(attention: Any, capture: Capture) -> LazyParts:
         ready,
         LazyGroup(STATES, states),
         LazyGroup(["effective_attention"], operator),
+        LazyGroup(["gated_attention"], gated),
     )
