@@ -47,11 +47,8 @@ def _step_error(sent: dict[str, Wide], mass: Wide) -> Wide:
     found = np.zeros_like(sent["state"])
     before = np.zeros_like(sent["state"][0])
     for t, after in enumerate(sent["state"]):
-        for c in range(after.shape[0]):
-            for n in range(after.shape[1]):
-                keep = np.exp(sent["dt"][t, c] * sent["rates"][c, n])
-                write = sent["dt"][t, c] * sent["write"][t, n] * sent["input"][t, c]
-                found[t, c, n] = keep * before[c, n] + write
+        keep = np.exp(sent["dt"][t][:, None] * sent["rates"])
+        found[t] = keep * before + np.outer(sent["dt"][t] * sent["input"][t], sent["write"][t])
         before = after
     return relative(found, sent["state"], mass)
 
