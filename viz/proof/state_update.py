@@ -8,28 +8,29 @@ from models.records.trace import LayerTrace, ModelTrace
 from viz.figure import Figure
 from viz.mechanism import MechanismSpec, read
 from viz.proof.drawn import Choice, channels_of, chosen_layer, descent_error, exported, number, same
+from viz.trace.state_update import SENT_DIGITS
 
 WORDS = 6  # whose writes are followed to the end of the text, all of whose channels are multiplied on
 
 
 def state_update(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
-    """Sent h against a float64 scan and read as the captured output; keep and write of h, token by token.
+    """Drawn h against a float64 scan and read as the captured output; keep and write of h, token by token.
 
-    dt, A, B, C, D and u that travel are compared with the weights and the captured inputs, h after with keep h before +
-    write made of them, y with C.h + D u, and what is left with writes multiplied on.
+    dt, A, B, C, D and u are compared with the weights and the captured inputs, h after with keep h before + write made
+    of them, y with C.h + D u, and what is left with writes multiplied on. What travels must be what is exported.
     """
     layer, channels = chosen_layer(trace, choice, "state"), channels_of(figure)
     if not isinstance(figure.body, MechanismSpec):
         raise TypeError(f"{figure.id} is no mechanism")
     drawn = read(figure.body.payload())
-    sent = dict(drawn.planes)
+    sent = {name: exported(figure, name) for name in drawn.planes}
     wanted = number(choice, "channel")
     if drawn.header["settings"]["channels"] != channels or (wanted is not None and wanted not in channels):
         return 1.0
     known = state_space.scan(layer, channels)
     if sent["state"].shape != known.state.shape or len(drawn.header["labels"]) != len(known.state):
         return 1.0
-    copies = [same(sent[name], exported(figure, name)) for name in sent]
+    copies = [_copy_error(drawn.planes[name], sent[name], SENT_DIGITS.get(name)) for name in sent]
     return worst(
         relative(sent["state"], known.state, known.mass),
         state_space.read_error(sent["state"], layer, channels),
@@ -40,6 +41,15 @@ def state_update(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
         descent_error(state_space.half_lives(layer)[channels]),
         *copies,
     )
+
+
+def _copy_error(found: Wide, told: Wide, digits: int | None) -> float:
+    """Compare what travels with what is exported; of an array that is rounded on the way, what is beyond rounding."""
+    if digits is None or found.shape != told.shape:
+        return same(found, told)
+    rounding = 0.51 * 10.0 ** (1 - digits) * np.abs(told)
+    beyond = np.where(np.abs(found - told) <= rounding, 0.0, found - told)
+    return worst(relative(beyond, np.zeros_like(told), np.full(told.shape, np.abs(told).max(initial=0.0))))
 
 
 def _step_error(sent: dict[str, Wide], mass: Wide) -> Wide:

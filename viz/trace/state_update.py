@@ -20,6 +20,7 @@ from viz.trace.survival import survival_of
 STEPS = ("before", "keep", "write", "films", "read", "left")
 FIRST = STEPS.index("left")  # shown until the visitor walks
 SIZES = (Size(0, 752, 300), Size(560, 512, 170), Size(900, 512, 124))
+SENT_DIGITS = {"state": 4, "left": 3}  # of the large arrays; the picture writes three
 CELLS = 130_000  # numbers of the drawn states that travel at most
 
 
@@ -58,7 +59,11 @@ def state_update(
         theme=theme,
         t=t,
         painter="state_update",
-        planes={name: Plane(array.values, array.dims) for name, array in data.items() if name != "channel"},
+        planes={
+            name: Plane(array.values, array.dims, SENT_DIGITS.get(name))
+            for name, array in data.items()
+            if name != "channel"
+        },
         steps=tuple(_step(name, t) for name in STEPS),
         sizes=SIZES,
         ramps={"signed": diverging(theme), "share": mixer_ramp(shown.mixer, theme)},
