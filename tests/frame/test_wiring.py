@@ -37,8 +37,8 @@ from viz.trace.heads import head_finder
 from viz.trace.kv_cache import kv_cache
 from viz.trace.lens import logit_lens
 from viz.trace.next_word import next_word
-from viz.trace.reading import reading
 from viz.trace.reach import reach
+from viz.trace.reading import reading
 from viz.trace.residual import residual_norms
 from viz.trace.rollout import attention_rollout
 from viz.trace.token_lens import token_lens
