@@ -276,7 +276,8 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
 ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example",
              "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal", "what_if",
              "what_if_words", "expert_balance", "expert_pairs", "expert_locality", "expert_words", "expert_finder",
-             "layer_flow", "channel_finder", "content_decay", "full_channel", "state_update"}  # fmt: skip
+             "layer_flow", "channel_finder", "content_decay", "full_channel", "state_update",
+             "attention_steps", "residual_norms", "head_finder", "attention_rollout", "kv_cache"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:
