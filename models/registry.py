@@ -15,11 +15,12 @@ from models.counting import accounting
 from models.errors import SourceError
 from models.operators import backends, binding
 from models.records.anatomy import Anatomy
+from models.records.steps import StepRun
 from models.records.trace import Attribution, ModelTrace, TokenLens
 from models.sources import configuration, downloadable, gguf_file, resolve, weights
 from models.switches.context import Means
 from models.switches.sites import Switchable, offered
-from models.tracing import anatomy, recorder, repetition  # binding: the operators inside transformers
+from models.tracing import anatomy, recorder, repetition, steps  # binding: the operators inside transformers
 from models.tracing.adapter import Adapter, Checkpoint, Readable, WithoutWeights
 from models.tracing.fitting import Fit
 from models.tracing.tokens import Encoded
@@ -45,6 +46,7 @@ __all__ = [
     "repeated",
     "showing",
     "switches_of",
+    "token_by_token",
     "trace",
     "trace_encoded",
     "without_weights",
@@ -252,6 +254,11 @@ def repeated(model: Readable) -> Encoded:
 def trace_encoded(checkpoint: Checkpoint, encoded: Encoded) -> ModelTrace:
     """Run a checkpoint once over tokens that encode gave, and record it."""
     return recorder.trace_encoded(adapter(checkpoint.architecture), checkpoint, encoded)
+
+
+def token_by_token(checkpoint: Checkpoint, trace: ModelTrace) -> StepRun:
+    """Read the text of a trace of a checkpoint again, token by token with the cache, and time it beside one pass."""
+    return steps.token_by_token(adapter(checkpoint.architecture), checkpoint, trace)
 
 
 def lens_of(checkpoint: Checkpoint, trace: ModelTrace, token_id: int) -> TokenLens:

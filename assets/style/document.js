@@ -58,7 +58,7 @@ export default function ({ data, setTriggerValue }) {
 }
 
 // An address may name a figure (#head_mosaic): show it when it is there, and again while places above it change their
-// height, until the visitor moves.
+// height, until the visitor moves. A section under the hood that hides it is opened.
 const SEEK_MS = 20_000;
 const MOVES = ["wheel", "touchstart", "pointerdown", "keydown"];
 let sought = window.location.hash.slice(1);
@@ -68,8 +68,10 @@ function seek() {
   const name = sought;
   sought = "";
   let shown = null; // where its title was left
+  let opened = false; // whether the section that hides it was asked for
   const timer = setInterval(() => {
     const title = document.getElementById(name);
+    if (!title && !opened) opened = unfold(name);
     if (!title || title.getBoundingClientRect().top === shown) return;
     title.scrollIntoView({ block: "start" });
     shown = title.getBoundingClientRect().top;
@@ -77,6 +79,14 @@ function seek() {
   const stop = () => clearInterval(timer);
   for (const move of MOVES) window.addEventListener(move, stop, { once: true, passive: true });
   setTimeout(stop, SEEK_MS);
+}
+
+// Open the section under the hood that holds a figure; whether one is there.
+function unfold(name) {
+  const section = [...document.querySelectorAll("[class*='-hood-']")].find((one) => [...one.classList].some((it) => it.endsWith(`-hood-${name}`)));
+  const closed = section?.querySelector("details:not([open]) > summary");
+  closed?.click();
+  return Boolean(closed);
 }
 
 function deliberate(query) {

@@ -38,6 +38,11 @@ PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "dt_bias": ("channel",),  # b
         "decay_log": ("channel", "d_state"),  # log |A|, as the model stores it
         "hidden_attention": ("query", "key"),  # mean over channels of |alpha| (Ali et al. 2024)
+        "conv_input": ("token", "channel"),  # x, what the short convolution receives
+        "conv_weight": ("channel", "tap"),  # the oldest token's tap first
+        "conv_bias": ("channel",),
+        "output_norm": ("channel",),  # length of each channel's column of the output projection
+        "full_layer": ("query", "key"),  # mean over channels of |M|, from x to mixer_output (Zimerman et al. 2025)
         "half_distance": ("channel",),  # tokens beyond the nearest until mean |alpha| halves; inf: not in this text
         # RWKV-4 (Peng et al. 2023)
         "decay_rate": ("channel",),  # w > 0; the factor per token is exp(-w)

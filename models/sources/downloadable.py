@@ -84,7 +84,9 @@ def trace_bytes(shape: Shape, *, tokens: int = PROMPT_TOKENS) -> int:
     heads, inner = shape.n_heads * shape.d_head, shape.d_inner
     kept = {
         "attention": 3 * shape.n_heads * maps + 4 * tokens * heads + maps + heads * shape.d_head,
-        "mamba": tokens * inner * (shape.d_state + 6) + maps + inner * (shape.dt_rank + 2 * shape.d_state + 2),
+        "mamba": tokens * inner * (shape.d_state + 7)
+        + 2 * maps
+        + inner * (shape.dt_rank + 2 * shape.d_state + shape.d_conv + 4),
         "rwkv": 8 * tokens * shape.d_attention
         + 2 * maps
         + 80 * shape.d_model

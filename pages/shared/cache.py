@@ -27,6 +27,7 @@ from viz import proof
 from viz.figure import Figure
 
 if TYPE_CHECKING:
+    from models.records.steps import StepRun
     from models.sources.gguf_file import Quantisation
     from models.switches.context import Means
     from models.tracing.adapter import WithoutWeights
@@ -89,6 +90,15 @@ def trace_for(source: str, prompt: str, *, switches: Switches = NONE, means: "Me
             return _traced(source, prompt)
 
     return _waited(recorded_traces(), key, run, lambda found: _trace_bytes(source, found))
+
+
+def read_in_steps(trace: ModelTrace) -> "StepRun":
+    """Read the text of a trace again, in one pass and token by token, both timed while no other model runs here."""
+    from models import registry
+
+    loaded = checkpoint(trace.checkpoint)
+    with gate.released(), _running:
+        return registry.token_by_token(loaded, trace)
 
 
 def repeated_for(source: str) -> ModelTrace:

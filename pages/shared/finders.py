@@ -4,6 +4,7 @@ from models.records.trace import ModelTrace
 from pages.shared import parts, sample
 from pages.shared.finder import opens, shown
 from pages.shared.panel import panel
+from viz.trace.channel_finder import channel_finder
 from viz.trace.decay_finder import decay_finder
 from viz.trace.heads import head_finder
 
@@ -38,6 +39,22 @@ def _decays(page: str, traces: list[ModelTrace]) -> None:
         decay_finder,
         traces,
         key=f"{page}.decay_finder",
+        picked=opens(page, "channel_matrix", item="channel"),
+        marked=shown("layer", "channel"),
+    )
+
+
+def channels(page: str, trace: ModelTrace) -> None:
+    """Draw the finder of a Mamba model's channels; opening a row chooses its layer and channel for the page."""
+    traces = [trace, sample.trace(trace)]
+    parts.figure(f"{page}.part.channel_finder", lambda: _channels(page, traces), on=("layer", "channel"))
+
+
+def _channels(page: str, traces: list[ModelTrace]) -> None:
+    panel(
+        channel_finder,
+        traces,
+        key=f"{page}.channel_finder",
         picked=opens(page, "channel_matrix", item="channel"),
         marked=shown("layer", "channel"),
     )

@@ -8,10 +8,11 @@ from functools import partial
 from typing import NamedTuple
 
 from models.records.trace import ModelTrace
-from pages.shared import anatomy, finders, stream
+from pages.shared import anatomy, finders, stream, token_steps
 from pages.shared.panel import Draw, panel
 from viz.figure import registered_as
 from viz.trace.lens import PARTS as LENS
+from viz.trace.reach import reach
 from viz.trace.residual import residual_norms
 from viz.trace.rollout import attention_throughout
 from viz.trace.tokens import token_strip
@@ -37,6 +38,8 @@ FIGURES: tuple[Draw | Section, ...] = (  # in their order on the page
     Section("head_finder", ("attention",), finders.heads),
     Section("attention_rollout", ("attention",), stream.rollout, when=attention_throughout),
     token_strip,
+    reach,
+    Section("token_steps", (), token_steps.draw),
 )
 
 

@@ -175,7 +175,7 @@ def test_pictures_of_models_that_read(server, visit, tmp_path: Path) -> None:
 
 def test_a_menu_names_its_entries_walks_by_keys_and_opens_definition_and_link(server, visit) -> None:
     seen = opened(server, visit, "mamba")
-    page, card = seen.page, card_of(seen.page, "mamba.film")
+    page, card = seen.page, card_of(seen.page, "mamba.hero")
     assert page.locator(".katex").count() == 0, "formulas are fetched when they are asked for"
     button = card.locator(".cs-menu")
     button.focus()
@@ -195,13 +195,13 @@ def test_a_menu_names_its_entries_walks_by_keys_and_opens_definition_and_link(se
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(card.locator(".katex").first).to_be_visible(timeout=LOOK_MS)
-    figure, meaning = (card.locator(one).bounding_box() for one in ("canvas.base", ".katex >> nth=0"))
+    figure, meaning = (card.locator(one).bounding_box() for one in ("canvas.board", ".katex >> nth=0"))
     assert meaning["y"] > figure["y"] + figure["height"], "it covers nothing of its figure"
     page.keyboard.press("Enter")  # the focus went to its title, which shuts it
     expect(card.locator(".katex")).to_have_count(0, timeout=LOOK_MS)
     menu_of(card).locator("[role='menuitem']").last.click()
     address = urlsplit(page.locator("#cs-figure-menu input").input_value())
-    assert address.fragment == "state_film" and address.path == "/mamba"
+    assert address.fragment == "state_update" and address.path == "/mamba"
     assert parse_qs(address.query) == {"text": [TEXT], "lang": ["en"], "layer": ["2"]}
     assert seen.console_errors == [] and seen.external_requests == []
 
@@ -288,7 +288,7 @@ def test_without_full_screen_the_entry_is_hidden(server, chromium: Browser) -> N
     page = context.new_page()
     page.goto(f"{server.url}/mamba")
     page.locator(DRAWN).first.wait_for(state="visible", timeout=LOOK_MS)
-    card = card_of(page, "mamba.film")
+    card = card_of(page, "mamba.hero")
     expect(card.locator(".cs-full")).not_to_be_visible()
     menu = menu_of(card)
     first = menu.locator("[role='menuitem']").first
@@ -302,7 +302,7 @@ def test_a_menu_that_is_opened_before_its_words_have_come_gets_them(server, visi
     page.wait_for_function("window.contextscope?.words", timeout=LOOK_MS)
     settle(page)
     page.evaluate("() => { window.kept = contextscope.words; contextscope.words = undefined }")
-    first = menu_of(card_of(page, "mamba.film")).locator("[role='menuitem']").first
+    first = menu_of(card_of(page, "mamba.hero")).locator("[role='menuitem']").first
     assert first.inner_text() == ""
     page.evaluate("() => { contextscope.words = kept; dispatchEvent(new Event('contextscope:words')) }")
     expect(first).to_have_text(i18n.say("en", "figure.full_screen"), timeout=LOOK_MS)
@@ -318,3 +318,13 @@ def test_the_row_of_a_card_is_one_line(server, visit, width: int) -> None:
     )
     assert len(rows) > 3
     assert {(height < 60, over) for height, over in rows} == {(True, 0)}
+
+
+def test_a_link_to_a_figure_under_the_hood_opens_its_section(server, visit) -> None:
+    """Also the link of a figure that once stood open on the page."""
+    for name in ("state_film", "half_life"):
+        seen = visit(f"{server.url}/mamba?text={TEXT.replace(' ', '+')}&lang=en#{name}")
+        title = seen.page.locator(f"#{name}")
+        expect(title).to_be_in_viewport(timeout=LOOK_MS)
+        assert seen.page.locator("[class*='st-key-mamba-hood-'] details[open]").count() == 1
+        assert seen.console_errors == []

@@ -78,7 +78,7 @@ def test_a_layer_redraws_the_figures_in_sight_and_the_others_when_they_come(serv
     shown = (
         "[...document.querySelectorAll('.st-key-card-mamba-{} .cs-subtitle')].some((n) => n.textContent.includes('3'))"
     )
-    visited.page.wait_for_function(shown.format("film"), timeout=LOOK_MS)
+    visited.page.wait_for_function(shown.format("hero"), timeout=LOOK_MS)
     calm(visited)
     assert sum(visited.frames) < LAYER_LIMIT
     assert not visited.page.evaluate(shown.format("hidden"))

@@ -14,6 +14,7 @@ import pytest
 from stage import Stage
 
 from models.records.trace import ModelTrace
+from pages.learn.mamba import opened as mamba_opened
 from pages.learn.rwkv import versions, ways
 from pages.shared import (
     anatomy,
@@ -34,6 +35,7 @@ from pages.shared import (
     site,
     state_path,
     stream,
+    token_steps,
     training_curves,
     what_if,  # noqa: F401  # imports what a page must find imported
 )
@@ -76,8 +78,9 @@ def named(draw: Any) -> str:
 
 def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Draw pages without Streamlit, on a machine that has the four bundled models."""
-    made = Stage().on(monkeypatch, controls, early, experts, layout)
+    made = Stage().on(monkeypatch, controls, early, experts, layout, mamba_opened, token_steps)
     monkeypatch.setattr(expert_sample, "read", lambda _source, _number: [TRACES["jamba"]] * 2)
+    monkeypatch.setattr(cache, "read_in_steps", lambda trace: f"steps of {trace.checkpoint}")
     monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))
     monkeypatch.setattr(cache, "bundled", lambda: tuple(BUNDLED))
     monkeypatch.setattr(cache, "structure", lambda _source: {})
@@ -127,6 +130,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
             (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
             (versions, "panel", panelled), (versions, "st", stage), (ways, "st", stage),
+            (mamba_opened, "panel", panelled), (token_steps, "panel", panelled),
             (panel, "sketch", panelled), (finders, "panel", panelled),
             (stream, "panel", panelled), (anatomy, "panel", panelled), (anatomy, "plan_of", lambda trace: None),
             (sample, "trace", lambda own: f"sample of {own.checkpoint}"),

@@ -80,6 +80,8 @@ class Stage:
             if pressed and "on_click" in options:
                 options["on_click"](*options.get("args", ()))
             return pressed
+        if kind == "select_slider":
+            return self.session_state.get(options["key"], options.get("value"))
         if kind in INPUTS:
             return self.session_state.get(options["key"], options.get("default"))
         return Place()

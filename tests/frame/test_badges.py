@@ -29,7 +29,9 @@ KINDS = ("rebuilds", "recomputed", "from_weights")
 # page -> how many figures of a run it shows at least; and which more when they are opened
 OPEN = {"overview": 2, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "recall": 1}
 SHARED = [one for one in hood.ids() if one not in ("head_finder", "attention_rollout")]
-HOOD = {"transformer": ["head_finder", "attention_rollout", *SHARED], "mamba": ["half_life", "channel_matrix", *SHARED],
+OF_MAMBA = ["half_life", "channel_matrix", "content_decay", "state_norm", "state_difference", "survival",
+            "memory_rates", "memory_histogram"]  # fmt: skip
+HOOD = {"transformer": ["head_finder", "attention_rollout", *SHARED], "mamba": [*OF_MAMBA, *SHARED],
         "rwkv": ["wkv_film", "channel_matrix", *SHARED],
         "jamba": ["expert_load", "head_matrix", "state_film", "head_finder", *SHARED]}  # fmt: skip
 MORE = {"logit_lens": ["token_lens"], "logit_attribution": ["head_attribution"]}  # section -> its further figures

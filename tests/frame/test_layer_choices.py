@@ -35,7 +35,7 @@ def choices(stage: Stage, page: str, **chosen: int) -> dict[str, int]:
 
 
 # What every page has under its hood, as far as the record allows it: it has no residual stream.
-SHARED = ["token_strip"]
+SHARED = ["token_strip", "reach", "token_steps"]
 OF_HEADS = ["head_finder", *SHARED]
 OF_ATTENTION = ["head_finder", "attention_rollout", *SHARED]
 COUNTED = [
@@ -43,6 +43,11 @@ COUNTED = [
     ("expert_load", "balance", "expert_balance"), ("expert_pairs", "pairs", "expert_pairs"),
     ("expert_locality", "locality", "expert_locality"), ("expert_words", "words", "expert_words"),
 ]  # fmt: skip
+CLOSURES = {"token_steps"}  # drawn by a function that holds more than the record
+
+
+def shared_of(page: str, keys: Sequence[str] = SHARED) -> list[tuple[str, str, str]]:
+    return [(f"hood.{key}", f"{page}.{key}", "<lambda>" if key in CLOSURES else key) for key in keys]
 
 
 READING = [page.key for page in site.PAGES if page.section == "learn" and page.key != "encoder-decoder"]
@@ -56,7 +61,8 @@ def test_a_page_without_a_text_has_its_header_and_nothing_else(run: Run, name: s
 
 
 def test_every_page_has_the_shared_figures_that_its_record_allows(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = {"residual_norms": True, "token_strip": False}
+    monkeypatch.setattr(hood, "FIGURES", tuple(one for one in hood.FIGURES if not isinstance(one, hood.Section)))
+    allowed = {"residual_norms": True, "token_strip": False, "reach": False}
     kinds = {name: SimpleNamespace(id=name, allowed=lambda _, name=name: allowed[name]) for name in allowed}
     monkeypatch.setattr(hood, "registered_as", lambda draw: kinds[draw.__name__])
     page = run("mamba")
@@ -78,7 +84,7 @@ def test_the_transformer_page_follows_its_layer_and_head(run: Run, stage: Stage,
         ("hero", "transformer.hero", "attention_steps"), ("chapter1", "transformer.logits", "head_logits"),
         ("chapter2", "transformer.mosaic", "head_mosaic"), ("chapter3", "transformer.matrix", "head_matrix"),
         ("chapter3", "transformer.moved", "value_norm_matrix"), ("cache", "transformer.kv_cache", "kv_cache"),
-        *((f"hood.{key}", f"transformer.{key}", key) for key in OF_ATTENTION),
+        *shared_of("transformer", OF_ATTENTION),
     ]  # fmt: skip
     for key in ("hero", "logits", "matrix", "moved"):
         options = page.shown(f"transformer.{key}").options
@@ -160,9 +166,15 @@ def test_a_transformer_with_experts_has_their_figures_too(run: Run) -> None:
 
 # --- mamba, rwkv --------------------------------------------------------------------------------------------------
 LAYERED = {
-    "mamba": [("hero", "film", "state_film"), ("chapter1", "dt", "dt_map"), ("chapter2", "slice", "state_slice"),
-              ("chapter3", "hidden", "hidden_attention"), ("hood.state_path", "state_path", "state_path"),
-              ("hood.half_life", "half_life", "half_life"), ("hood.channel_matrix", "channel", "<lambda>")],
+    "mamba": [("hero", "hero", "state_update"), ("chapter1", "dt", "dt_map"), ("chapter2", "slice", "state_slice"),
+              ("chapter3", "hidden", "hidden_attention"), ("hood.state_film", "film", "state_film"),
+              ("hood.state_path", "state_path", "state_path"), ("hood.state_norm", "state_norm", "state_norm"),
+              ("hood.state_difference", "state_difference", "state_difference"),
+              ("hood.channel_matrix", "channel", "<lambda>"), ("hood.content_decay", "content_decay", "content_decay"),
+              ("hood.survival", "survival", "survival"), ("hood.half_life", "half_life", "half_life"),
+              ("hood.memory_rates", "memory_rates", "memory_rates"),
+              ("hood.memory_histogram", "memory_histogram", "memory_histogram"),
+              ("hood.channel_finder", "channel_finder", "channel_finder")],
     "rwkv": [("hero", "ink", "wkv_ink"), ("fading", "decay", "decay_curves"),
              ("chapter1", "spectrum", "half_life_spectrum"), ("chapter2", "effective", "effective_attention"),
              ("chapter3", "receptance", "receptance_map"),
@@ -173,7 +185,16 @@ LAYERED = {
              ("hood.channel_mix_zeros", "zeros", "channel_mix_zeros"),
              ("hood.version_ladder", "version_ladder", "version_ladder")],
 }  # fmt: skip
-WHOLE = {"half_life", "spectrum", "histogram", "zeros", "version_ladder", "decay_finder"}  # of all layers, or of none
+WHOLE = {
+    "half_life",
+    "spectrum",
+    "histogram",
+    "zeros",
+    "version_ladder",
+    "decay_finder",
+    "memory_histogram",
+    "channel_finder",
+}  # of all layers, or of none; fmt: skip
 # What figures of RWKV follow beside the layer.
 MORE = {"decay": ("keys", "axis"), "effective": ("gate",), "channel": ("channel", "moved")}
 
@@ -189,13 +210,15 @@ def test_a_recurrent_page_follows_its_layer(run: Run, stage: Stage, say: Say, na
         widest = max(layers, key=lambda at: float(np.log(trace.layer(at).part("half_life")).std()))
         layer = widest if chosen is None else chosen
         assert found_in(page)[: len(LAYERED[name])] == [(at, f"{name}.{key}", draw) for at, key, draw in LAYERED[name]]
-        assert found_in(page)[len(LAYERED[name]) :] == [(f"hood.{key}", f"{name}.{key}", key) for key in SHARED]
+        assert found_in(page)[len(LAYERED[name]) :] == shared_of(name)
         for _, key, _ in LAYERED[name]:
             options = page.shown(f"{name}.{key}").options
             assert options.get("layer") == (None if key in WHOLE else layer), key
-            if key not in {*WHOLE, "channel"}:
+            if key == "content_decay" or (name == "mamba" and key == "channel"):
+                assert options["subtitle"] == say("viz.layer_channel", layer=layer, channel=options["channel"])
+            elif key not in {*WHOLE, "channel"}:
                 assert options["subtitle"] == say("viz.layer", layer=layer)
-                more = MORE.get(key, ()) if name == "rwkv" else ()
+                more = (MORE if name == "rwkv" else {"hero": ("channel",)}).get(key, ())
                 assert page.follows[f"{name}.part.{key}"] == ("layer", *more)
                 assert "selected" not in options, "the chosen token is the browser's affair"
         assert page.shown(f"{name}.state_path").options["of"] == [trace, f"beside {name}"]
@@ -265,7 +288,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
         ("hood.expert_routes", "jamba.routes", "expert_routes"),
         *((f"hood.{section}", f"jamba.{key}", draw) for section, key, draw in COUNTED),
         ("hood.head_matrix", "jamba.head", "head_matrix"),
-        ("hood.state_film", "jamba.film", "state_film"), *((f"hood.{key}", f"jamba.{key}", key) for key in OF_HEADS),
+        ("hood.state_film", "jamba.film", "state_film"), *shared_of("jamba", OF_HEADS),
     ]  # fmt: skip
     head, film, router = (page.shown(f"jamba.{key}").options for key in ("head", "film", "router"))
     assert (head["layer"], head["head"]) == (attention[0], 1)
@@ -280,7 +303,7 @@ def test_the_jamba_page_has_its_experts_its_attention_and_its_state(run: Run, st
         "jamba.part.expert_finder": ("expert_layer", "expert"), "jamba.part.locality": ("sample",),
         "jamba.part.pairs": ("expert_layer", "sample", "pairs_choice"),
         "jamba.part.words": ("expert_layer", "expert", "sample"), "jamba.part.head": ("attention_layer", "head"),
-        "jamba.part.film": ("state_layer",),
+        "jamba.part.film": ("state_layer",), "jamba.part.token_steps": (),
     }  # fmt: skip
     assert page.around["bar"][1] == {}
     session.current().pick(2)

@@ -272,7 +272,7 @@ def test_the_way_to_a_place_is_on_this_page_or_leads_to_another(stage: Stage, mo
 def test_a_section_that_hides_a_figure_is_opened_once(stage: Stage) -> None:
     assert [pointing.opens("mamba", "half_life") for _ in range(2)] == [True, False]
     assert pointing.opens("rwkv", "logit_lens"), "a figure of every page has its words in its own file"
-    assert not pointing.opens("mamba", "state_film"), "nothing hides it"
+    assert not pointing.opens("mamba", "state_slice"), "nothing hides it"
     assert not pointing.opens("mamba", "cost")
     opened = [key for key, value in stage.session_state.items() if value is True]
     assert opened == ["mamba.hood.half_life", "rwkv.hood.logit_lens"]

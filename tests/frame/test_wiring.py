@@ -19,6 +19,7 @@ from models.records.trace import ModelTrace
 from models.simulation.ladder import ladder
 from models.tracing.mixing import channel_mixing
 from pages.shared import cache, html, sample, site, style
+from pages.shared import token_steps as steps_section
 from pages.shared.words import i18n
 from viz.canvas import CanvasSpec
 from viz.charts import curves
@@ -30,7 +31,20 @@ from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
 from viz.simulation.versions import version_ladder
-from viz.trace import attention, channels, decay, gates, ink, layer_flow, matrix, overview, router, routing, state
+from viz.trace import (
+    attention,
+    channels,
+    decay,
+    gates,
+    ink,
+    layer_flow,
+    matrix,
+    overview,
+    router,
+    routing,
+    state,
+    state_update,
+)
 from viz.trace.anatomy import anatomy
 from viz.trace.attention_steps import attention_steps
 from viz.trace.attribution import head_attribution, logit_attribution
@@ -39,11 +53,13 @@ from viz.trace.heads import head_finder
 from viz.trace.kv_cache import kv_cache
 from viz.trace.lens import logit_lens
 from viz.trace.next_word import next_word
+from viz.trace.reach import reach
 from viz.trace.reading import reading
 from viz.trace.residual import residual_norms
 from viz.trace.rollout import attention_rollout
 from viz.trace.spectrum import half_life_histogram
 from viz.trace.token_lens import token_lens
+from viz.trace.token_steps import token_steps
 from viz.trace.tokens import token_strip
 
 pytestmark = pytest.mark.skipif(not registry.bundled(), reason="no bundled checkpoints")
@@ -104,9 +120,18 @@ def shared(page: str, marked: tuple[int, int] | None = None) -> list[Row]:
         *([("head_finder", "head_finder", lambda trace: found_heads(trace, marked))] if heads else []),
         *([("attention_rollout", "attention_rollout", of_text(attention_rollout))] if page == "transformer" else []),
         ("token_strip", "token_strip", of_text(token_strip)),
+        ("reach", "reach", of_text(reach)),
+        ("token_steps", "token_steps", steps_measured),
     ]
     words = {"attention_rollout": "layers 0 to 5"}
     return [(f"hood.{section}", f"{page}.{name}", name, draw, words.get(name)) for section, name, draw in rows]
+
+
+def steps_measured(trace: ModelTrace) -> Figure:
+    """Draw what the page has measured: times differ from run to run."""
+    run = steps_section._RUNS.held((trace.checkpoint, trace.prompt, 0))
+    assert run is not None
+    return token_steps(run, trace, **LOOK)
 
 
 def model_of(trace: ModelTrace) -> Any:
@@ -153,18 +178,21 @@ def transformer(layer: int, head: int, marked: tuple[int, int] | None = None) ->
     ]  # fmt: skip
 
 
-def mamba(layer: int, channel: int) -> list[Row]:
+def mamba(layer: int, channel: int, chosen: int | None = None) -> list[Row]:
     words = layer_words(layer)
     return [
-        ("hero", "mamba.film", "state_film", of_layer(state.state_film, layer), words),
+        ("hero", "mamba.hero", "state_update", of_text(state_update.state_update, layer=layer, channel=chosen),
+         words),
         following("mamba"),
         ("chapter1", "mamba.dt", "dt_map", of_layer(state.dt_map, layer), words),
         ("chapter2", "mamba.slice", "state_slice", of_layer(state.state_slice, layer), words),
         ("chapter3", "mamba.hidden", "hidden_attention", of_layer(state.hidden_attention, layer), words),
+        ("hood.state_film", "mamba.film", "state_film", of_layer(state.state_film, layer), words),
+        ("hood.channel_matrix", "mamba.channel", "channel_matrix", of_channel(layer, channel, among=8),
+         f"layer {layer}, channel {channel}"),
         ("hood.half_life", "mamba.half_life", "half_life", of_text(decay.half_life), None),
-        ("hood.channel_matrix", "mamba.channel", "channel_matrix", of_channel(layer, channel, among=8), None),
         *shared("mamba"),
-    ]
+    ]  # fmt: skip
 
 
 def found_channels(trace: ModelTrace, marked: tuple[int, int] | None) -> Figure:
@@ -251,7 +279,7 @@ def compare(seen: list[Shown], rows: list[Row], trace: ModelTrace) -> None:
 # page -> (address, what it shows): no choice is the default of its page.
 CHOSEN: Mapping[str, tuple[dict[str, str], Callable[[ModelTrace], list[Row]]]] = {
     "transformer": ({"layer": "3", "head": "6"}, lambda _: transformer(3, 6, (3, 6))),
-    "mamba": ({"layer": "2"}, lambda trace: mamba(2, offered_channels(trace, 2)[5])),
+    "mamba": ({"layer": "2"}, lambda trace: mamba(2, *2 * [offered_channels(trace, 2)[5]])),
     "rwkv": ({"layer": "4"}, lambda trace: rwkv(4, offered_channels(trace, 4)[5], (4, offered_channels(trace, 4)[5]))),
     "jamba": (
         {"router_layer": "3", "state_layer": "2", "head": "3"},

@@ -1,17 +1,20 @@
-"""Known answers of the selective state space: M-a, M-c, M-d, M-e, M-g of EXPLAINERS.md section 5."""
+"""Known answers of the selective state space: M-a to M-e, M-g of EXPLAINERS.md section 5."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from seqops.mamba_mixer import mixer_matrix, mixer_summary
+from seqops.selective_scan import selective_scan_matrix, selective_scan_ref
 from transformers import MambaConfig, MambaForCausalLM
 
 from models import registry
+from models.reconstruction import mamba_mixer
 from models.sources import weights
 from models.tracing.adapter import Checkpoint
 from models.tracing.capture import capturing
-from models.tracing.mixing import channel_mixing
+from models.tracing.mixing import channel_mixing, mixer_mixing
 
 Loader = Callable[[str], Checkpoint]
 PROMPT = "Once upon a time a small wolf lived in a wood. 늑대는 배가 고팠다."
@@ -104,3 +107,39 @@ def hand_wired() -> Checkpoint:
     mixer.A_log.fill_(-8.0)  # decay so slow that only writing moves the state
     assert F.softplus(torch.tensor(-12.0)) < 1e-4
     return Checkpoint("hand-wired", "mamba", model, tokenizer)
+
+
+def test_the_whole_operator_and_what_the_bias_adds_rebuild_the_mixer(selective: str, checkpoint_of: Loader) -> None:
+    """M-b, channel by channel from the record alone; and its mean size is the recorded map."""
+    for text in (PROMPT, "wolf"):
+        trace = registry.trace(checkpoint_of(selective), text)
+        for layer in trace.layers_with("full_layer"):
+            channels = range(layer.part("skip").shape[0])
+            mixing = mixer_mixing(layer, channels).values.astype(np.float64)
+            rebuilt = np.einsum("cij,jc->ic", mixing, layer.part("conv_input"))
+            for channel in channels:
+                rebuilt[:, channel] += mamba_mixer.operator(layer, channel)[2]
+            assert relative(rebuilt, layer.part("mixer_output")) < 2e-5
+            assert np.allclose(np.abs(mixing).mean(0), layer.part("full_layer"), rtol=1e-3, atol=1e-7)
+            without = np.einsum("cij,jc->ic", np.swapaxes(mixing, 1, 2), layer.part("conv_input"))
+            assert len(trace.tokens) < 3 or relative(without, layer.part("mixer_output")) > 1e-2
+
+
+def test_the_operator_answers_to_a_single_input() -> None:
+    """M e_j is what the mixer, with gate, slope and decays held, makes of a one at token j."""
+    place = torch.arange(1, 400, dtype=torch.float64)
+    wave = torch.sin(place**1.5)
+    l, d, n, k = 7, 3, 2, 4
+    dt, gate, slope = (wave[at : at + l * d].reshape(l, d).abs() for at in (0, 30, 60))
+    a, b, c = -wave[90:96].reshape(d, n).abs(), wave[100:114].reshape(l, n), wave[120:134].reshape(l, n)
+    skip, taps = wave[140:143], wave[150:162].reshape(d, k)
+    alpha = selective_scan_matrix(dt, a, b, c)
+    built = mixer_matrix(alpha, skip, slope, taps, gate)
+    assert torch.allclose(built.abs().mean(0), mixer_summary(dt, a, b, c, skip, slope, taps, gate))
+    for j in range(l):
+        one = torch.zeros(l, d, dtype=torch.float64)
+        one[j] = 1
+        convolved = sum((F.pad(one, (0, 0, m, 0))[:l] * taps[:, k - 1 - m] for m in range(k)), torch.zeros(l, d))
+        u = slope * convolved
+        y, _ = selective_scan_ref(u[None], dt[None], a, b[None], c[None], skip)
+        assert torch.allclose(built[:, :, j].T, gate * y[0])

@@ -2,37 +2,48 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from figure_words import figure_words
 
+from models import registry
 from models.reconstruction import Check
+from models.records.steps import StepRun
 from models.records.trace import PARTS, ModelTrace, NamedArray
-from models.tracing.mixing import channel_mixing
+from models.tracing.mixing import channel_mixing, mixer_mixing
 from viz import proof
 from viz.figure import Figure
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
 from viz.trace import (
     attention,
+    content_decay,
     decay,
     expert_load,
     expert_locality,
     expert_pairs,
     expert_words,
+    full_layer,
     gates,
     ink,
     layer_flow,
+    memory_rates,
+    reach,
     router,
     routing,
     spectrum,
     state,
+    state_times,
+    state_update,
+    survival,
     tokens,
     wkv_weights,
 )
 from viz.trace.expert_routes import expert_routes
 from viz.trace.matrix import channel_matrix
+from viz.trace.token_steps import token_steps
 
 TEXT = "Once upon a time a wolf met a wolf, and the wolf said to the King: 늑대 🐺"
 RED = 1e-2  # what is spoiled must err by at least this much
@@ -68,6 +79,22 @@ def draw_moved(trace: ModelTrace, *, layer: int, channel: int, theme: Any, t: An
     return wkv_weights.channel_moved(mixing, trace, theme=theme, t=t, layer=layer, channel=channel)
 
 
+def draw_full_channel(trace: ModelTrace, *, layer: int, channel: int, theme: Any, t: Any) -> Figure:
+    mixing = mixer_mixing(trace.layer(layer), [channel])
+    return full_layer.full_channel(mixing, trace, theme=theme, t=t, layer=layer, channel=channel)
+
+
+@cache
+def step_run(name: str) -> StepRun:
+    """Read the text token by token once; the run is that of the healthy trace."""
+    checkpoint = registry.load(name)
+    return registry.token_by_token(checkpoint, registry.trace(checkpoint, TEXT))
+
+
+def draw_steps(trace: ModelTrace, *, theme: Any, t: Any) -> Figure:
+    return token_steps(step_run(trace.architecture), trace, theme=theme, t=t)
+
+
 # figure -> architecture, how it is drawn, and what the visitor chose
 DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "head_matrix": ("transformer", attention.head_matrix, {"layer": 2, "head": 3}),
@@ -81,6 +108,17 @@ DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "half_life": ("mamba", decay.half_life, {}),
     "channel_matrix (mamba)": ("mamba", draw_channel, {"layer": 5, "channel": 7}),
     "channel_matrix (rwkv)": ("rwkv", draw_channel, {"layer": 2, "channel": 120}),
+    "full_layer": ("mamba", full_layer.full_layer, {"layer": 5}),
+    "full_channel": ("mamba", draw_full_channel, {"layer": 5, "channel": 7}),
+    "content_decay": ("mamba", content_decay.content_decay, {"layer": 5, "channel": 7}),
+    "survival": ("mamba", survival.survival, {"layer": 5}),
+    "memory_rates": ("mamba", memory_rates.memory_rates, {"layer": 5}),
+    "memory_histogram": ("mamba", survival.memory_histogram, {}),
+    "state_norm": ("mamba", state_times.state_norm, {"layer": 5}),
+    "state_difference": ("mamba", state_times.state_difference, {"layer": 5, "first": 3}),
+    "reach": ("jamba", reach.reach, {}),
+    "token_steps": ("rwkv", draw_steps, {}),
+    "state_update": ("mamba", state_update.state_update, {"layer": 5, "channel": 7}),
     "decay_curves": ("rwkv", decay.decay_curves, {"layer": 2}),
     "half_life_spectrum": ("rwkv", decay.half_life_spectrum, {}),
     "effective_attention": ("rwkv", decay.effective_attention, {"layer": 2}),

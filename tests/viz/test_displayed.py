@@ -12,7 +12,7 @@ from models.records.trace import ModelTrace, NamedArray, Token
 from viz.canvas import CanvasSpec, Scale, decode
 from viz.gallery.figures import figures_of, gallery
 from viz.look.theme import DARK, LIGHT
-from viz.mechanism import MechanismSpec
+from viz.mechanism import MechanismSpec, read
 from viz.proof.drawn import chart_rows
 from viz.recall.example import recall_example
 from viz.trace import attention, decay, expert_load, router, routing, state, tokens
@@ -343,7 +343,9 @@ def test_every_figure_draws_and_speaks(trace: ModelTrace, theme, t):
             header, _ = decode(figure.body.payload())
             plain = header["grid"] is None or figure.id == "expert_balance"  # its cells have no colour of their own
             assert header["legends"] or plain, f"{figure.id} draws no scale"
-        elif not isinstance(figure.body, MechanismSpec):
+        elif isinstance(figure.body, MechanismSpec):
+            assert read(figure.body.payload()).planes
+        else:
             figure.body.to_dict()
     assert len(ids) == len(set(ids))
 
@@ -389,7 +391,8 @@ def test_a_tick_of_a_legend_is_the_value_at_its_place(traces, english):
     counted["recall_example"] = assert_ticks_are_values(
         recall_example(every, theme=LIGHT, t=english, asked_at=9, answer_at=3)
     )
-    alone = {"head_mosaic", "hybrid_stack", "state_film", "wkv_film"}  # a range for each tile or row: no number is said
+    # a range for each tile or row: no number is said
+    alone = {"head_mosaic", "hybrid_stack", "state_film", "wkv_film", "content_decay"}
     assert {name for name, count in counted.items() if not count} == alone | {"expert_lanes", "expert_balance"}
 
 

@@ -115,6 +115,21 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "wkv_film": {"wkv_max": {"token before": token_before, "a third more": lambda v: 1.3 * v, "nan": nothing},
                  "wkv_num": TOKENS, "wkv_den": {"token before": token_before, "random": waves, "nan": nothing},
                  "half_life": CHANNELS},
+    "full_layer": {"full_layer": MAPS},
+    "full_channel": {"dt": TOKENS, "conv_weight": {"reversed": lambda v: v[:, ::-1], "another": another},
+                     "conv_input": {"token before": token_before, "next channel": next_channel},
+                     "conv_bias": {"left out": lambda v: 0 * v - 3, "another": another},
+                     "gate": {"token before": token_before, "nan": nothing}},
+    "content_decay": {"dt": TOKENS, "write_proj": {"token before": token_before}, "decay_rates": {"another": another},
+                      "read_proj": {"token before": token_before, "nan": nothing}},
+    "survival": {"dt": TOKENS, "decay_rates": {"twice": lambda v: 2 * v}},
+    "memory_histogram": {"half_distance": CHANNELS},
+    "memory_rates": {"dt": TOKENS, "decay_rates": {"next channel": another, "twice": lambda v: 2 * v},
+                     "half_distance": {"twice": lambda v: 2 * v, "nan": nothing}},
+    "state_norm": {"state": TOKENS, "half_life": CHANNELS},
+    "state_difference": {"state": {k: v for k, v in TOKENS.items() if k != "one token"}, "half_life": CHANNELS},
+    "reach": {"attention": {k: v for k, v in MAPS.items() if k != "one token"},
+              "hidden_attention": {k: v for k, v in MAPS.items() if k != "one token"}},
     "layer_ribbon": {"attention": {k: v for k, v in MAPS.items() if k not in ("a third more", "sevenfold")},
                      "hidden_attention": {k: v for k, v in MAPS.items() if k != "one token"},
                      "chosen_experts": CHOSEN, "chosen_weights": WEIGHTS},
@@ -134,6 +149,7 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
 
 
 HARMLESS = {
+    ("memory_rates", "dt", "token before"),  # the mean over all tokens
     ("state_film", "dt", "next channel"),  # the bars are the mean over all channels
     ("half_life_histogram", "half_life", "nan"),  # columns without numbers cannot be drawn either
     ("half_life", "half_life", "nan"),  # an axis without numbers cannot be drawn: see the finished picture below

@@ -62,6 +62,9 @@ CANVASES = [
         "expert_locality",
         "expert_words",
         "layer_flow",
+        "token_steps",
+        "state_update",
+        "memory_rates",
     )
 ]
 
@@ -107,7 +110,10 @@ def test_another_exported_array_is_red(name: str, runs: dict[str, ModelTrace]) -
         assert is_red(verdict(name, other, trace)), part
 
 
-@pytest.mark.parametrize("name", ["state_film", "state_slice", "dt_map", "receptance_map", "wkv_film"])
+ROWS = ["state_film", "state_slice", "dt_map", "receptance_map", "wkv_film", "state_norm", "state_difference"]
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) -> None:
     trace = runs[DRAWN[name][0]]
     figure = drawn(name, trace)
@@ -120,7 +126,7 @@ def test_rows_under_other_names_are_red(name: str, runs: dict[str, ModelTrace]) 
         turned = with_grid(figure, rows=other, values=np.ascontiguousarray(body.grid.values[..., ::-1, :]))
         data = {part: NamedArray(np.array(a.values[::-1]) if a.dims[0] == "channel" else np.array(a.values), a.dims)
                 for part, a in figure.data.items()}  # fmt: skip
-        if name != "state_slice":
+        if name not in ("state_slice", "state_difference"):
             assert is_red(verdict(name, dataclasses.replace(turned, data=data), trace))
 
 

@@ -24,14 +24,19 @@ from viz.trace import (
     attention,
     decay,
     expert_load,
+    full_layer,
     gates,
     lens,
+    memory_rates,
     next_word,
     overview,
+    reach,
     router,
     routing,
     spectrum,
     state,
+    state_times,
+    survival,
     tokens,
     wkv_weights,
 )
@@ -121,6 +126,60 @@ def of_map(part: str, mean: str) -> Callable[[ModelTrace], Known]:
     return lambda trace: {
         part: real(trace, 1, part)[:, slowest_first(trace, 1)].T, mean: [row.mean() for row in real(trace, 1, part)],
     }  # fmt: skip
+
+
+def written(trace: ModelTrace, layer: int) -> list[float]:
+    """Return the length of all dt B u of every token."""
+    dt, u, write = (real(trace, layer, part) for part in ("dt", "scan_input", "write_proj"))
+    return [np.sqrt(sum((d * v * b) ** 2 for d, v in zip(dt[t], u[t], strict=True) for b in write[t]))
+            for t in range(len(dt))]  # fmt: skip
+
+
+def of_survival(trace: ModelTrace) -> Known:
+    dt, u, write, rates = (real(trace, 1, part) for part in ("dt", "scan_input", "write_proj", "decay_rates"))
+    found = np.full((11, 11), np.nan)
+    for word in range(11):
+        left = np.abs(np.outer(dt[word] * u[word], write[word]))
+        total = left.sum()
+        for token in range(word, 11):
+            if token > word:
+                left = left * np.exp(dt[token][:, None] * rates)
+            found[word, token] = left.sum() / total
+    return {"survival": found}
+
+
+def of_histogram(trace: ModelTrace) -> Known:
+    """Count channels by distance; with 11 tokens none is longer than 16."""
+    edges = [(-1, 1), (1, 2), (2, 4), (4, 8), (8, 16)]
+    rows = []
+    for layer in range(3):
+        far = real(trace, layer, "half_distance")
+        rows.append([sum(low < one <= high for one in far) for low, high in edges] + [sum(np.isinf(far))])
+    return {"channels": rows}
+
+
+def of_norms(trace: ModelTrace) -> Known:
+    norms = np.sqrt((real(trace, 1, "state") ** 2).sum(-1))
+    total = [np.sqrt((row**2).sum()) for row in norms]
+    return {"norm": norms[:, slowest_first(trace, 1)].T, "norm_total": total}
+
+
+def of_difference(trace: ModelTrace) -> Known:
+    values = real(trace, 1, "state")
+    chosen = varied(trace, 1, values.sum(-1), 7)
+    first, second = values[2, chosen], values[9, chosen]
+    return {"first": first, "second": second, "difference": second - first, "channel": chosen}
+
+
+def of_reach(trace: ModelTrace) -> Known:
+    rows, means, far = [], [], []
+    for layer in range(4):
+        weights = np.abs(mixing(trace, layer))
+        mass = [sum(weights[i, i - n] for i in range(n, 11)) / weights.sum() for n in range(11)]
+        rows.append(mass)
+        means.append(sum(n * share for n, share in enumerate(mass)))
+        far.append(next(n for n in range(11) if sum(mass[: n + 1]) >= 0.9))
+    return {"mass": rows, "mean_distance": means, "reach": far}
 
 
 def of_curves(trace: ModelTrace) -> Known:
@@ -221,7 +280,21 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
     "head_mosaic": ("transformer", attention.head_mosaic, {}, of_mosaic),
     "state_film": ("mamba", state.state_film, {"layer": 1, "channels": 7}, of_film),
     "state_slice": ("mamba", state.state_slice, {"layer": 1, "channels": 7}, of_slice),
-    "dt_map": ("mamba", state.dt_map, {"layer": 1}, of_map("dt", "dt_mean")),
+    "dt_map": ("mamba", state.dt_map, {"layer": 1}, lambda trace: {
+        **of_map("dt", "dt_mean")(trace), "dt_largest": [max(row) for row in real(trace, 1, "dt")],
+        "written": written(trace, 1)}),
+    "full_layer": ("mamba", full_layer.full_layer, {"layer": 1}, lambda trace: {
+        "full_layer": real(trace, 1, "full_layer")}),
+    "survival": ("mamba", survival.survival, {"layer": 1}, of_survival),
+    "memory_histogram": ("mamba", survival.memory_histogram, {}, of_histogram),
+    "memory_rates": ("mamba", memory_rates.memory_rates, {"layer": 1}, lambda trace: {
+        "mean_dt": [column.mean() for column in real(trace, 1, "dt").T],
+        "slowest_rate": [min(-row) for row in real(trace, 1, "decay_rates")],
+        "half_distance": real(trace, 1, "half_distance")}),
+    "state_norm": ("mamba", state_times.state_norm, {"layer": 1}, of_norms),
+    "state_difference": ("mamba", state_times.state_difference, {"layer": 1, "first": 2, "second": 9, "channels": 7},
+                         of_difference),
+    "reach": ("jamba", reach.reach, {}, of_reach),
     "hidden_attention": ("mamba", state.hidden_attention, {"layer": 1}, lambda trace: {
         "hidden_attention": real(trace, 1, "hidden_attention")}),
     "half_life_spectrum": ("mamba", decay.half_life_spectrum, {}, of_spectrum),
@@ -249,7 +322,8 @@ ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "read
              "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal", "what_if",
              "what_if_words", "attention_steps", "attention_rollout", "head_finder", "kv_cache", "residual_norms",
              "expert_balance", "expert_pairs", "expert_locality", "expert_words", "expert_finder", "layer_flow",
-             "wkv_ink", "channel_moved", "decay_finder"}  # fmt: skip
+             "wkv_ink", "channel_moved", "decay_finder", "channel_finder", "content_decay", "full_channel",
+             "state_update"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:
@@ -355,7 +429,7 @@ def test_a_row_is_named_by_its_channel_and_the_half_life_of_that_channel(traces,
     }
     if name in bars:
         part, key = bars[name]
-        (bar,) = figure.body.bars
+        bar = figure.body.bars[0]
         np.testing.assert_allclose(bar.values, real(trace, 1, part).mean(1), **NEAR)
         said = (t(f"{key}.mean"), LIGHT.mixer_color(architecture), t(f"{key}.mean_is", value="{value}"))
         assert (bar.label, bar.color, bar.readout) == said

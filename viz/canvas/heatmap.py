@@ -215,7 +215,8 @@ class Frames(Heatmap):
 class Tiles(Heatmap):
     """A mosaic of maps (tile, row, column). readout also with {tile}, the name of the tile.
 
-    tile_columns: tiles in a row, 0 for as many as fit; tile_column_labels, tile_row_labels: beside a fixed mosaic.
+    tile_size: pixels of a tile at most. tile_columns: tiles in a row, 0 for as many as fit; tile_column_labels,
+    tile_row_labels: beside a fixed mosaic.
     marks: rows (first, last + 1) to outline in each tile, in original indices.
     places: layer and head of each tile, by which the browser outlines the chosen one.
     owners, owner_names: where every tile cuts the rows into tokens of its own, the token of each row, -1 for none, and
@@ -223,6 +224,7 @@ class Tiles(Heatmap):
     """
 
     tiles: tuple[Tile, ...] = ()
+    tile_size: int = 190
     tile_columns: int = 0
     tile_column_labels: tuple[str, ...] = ()
     tile_row_labels: tuple[str, ...] = ()
@@ -240,7 +242,7 @@ class Tiles(Heatmap):
             raise ValueError(f"{len(self.values)} maps for {len(self.tiles)} tiles: give one Tile for each map")
 
     def _own(self) -> dict[str, Any]:
-        names = ("tile_columns", "tile_column_labels", "tile_row_labels", "selected_tile", "marks")
+        names = ("tile_size", "tile_columns", "tile_column_labels", "tile_row_labels", "selected_tile", "marks")
         own = {name: getattr(self, name) for name in (*names, "owners", "owner_names", "places")}
         return own | {"tiles": [_fields(tile) for tile in self.tiles]}
 

@@ -101,7 +101,7 @@ def _tiles(grid: Tiles, room: float, *, small: bool) -> float:
     fixed = grid.tile_columns > 0
     columns = grid.tile_columns if fixed else min(count, 2 if small else 3 if width < 620 else 4)
     gap = 6 if small or columns > 8 else 14
-    size = min(190, math.floor((room - gap * (columns - 1)) / columns))
+    size = min(grid.tile_size, math.floor((room - gap * (columns - 1)) / columns))
     scored = any(tile.score is not None for tile in grid.tiles)
     foot = (18 if size >= 54 else 9) if scored else 0
     top = 20 if grid.tile_column_labels else 0

@@ -24,6 +24,7 @@ EVIDENCE: Mapping[str, str] = MappingProxyType(
          "mixer_output"),
         "models.reconstruction.state_space",
     )
+    | dict.fromkeys(("conv_input", "conv_weight", "conv_bias"), "models.reconstruction.mamba_mixer")
     | dict.fromkeys(("key", "value", "time_decay", "receptance_logit"), "models.reconstruction.time_mix")
     | dict.fromkeys(("router_logits", "expert_output", "mixture_output"), "models.reconstruction.experts")
     | dict.fromkeys(

@@ -16,6 +16,7 @@ from models.records.measurement import Measurement
 from models.records.memory import MemoryCurve
 from models.records.recall import Accuracy
 from models.records.simulated import Ladder, ToyToken, Version, VersionRun
+from models.records.steps import StepRun
 from models.records.trace import ModelTrace, NamedArray
 from models.records.what_if import Bits, Worth
 from viz.bench.generation import CrossingMark, Spent
@@ -148,6 +149,22 @@ def _moved(traces: Traces) -> tuple[NamedArray, ModelTrace]:
     ]
 
 
+def _steps(traces: Traces) -> Call:
+    """Return a text that was read token by token with nearly the logits of its one pass."""
+    trace = traces["mamba"]
+    logits = np.asarray(trace.logits.values)
+    wanted = np.array([*(token.id for token in trace.tokens[1:]), int(logits[-1].argmax())])
+    apart = 1e-6 * (1 + np.arange(LENGTH) % 3)
+    run = StepRun(
+        next_logit=NamedArray(logits[np.arange(LENGTH), wanted], ("token",)),
+        difference=NamedArray(apart, ("token",)),
+        scale=NamedArray(np.abs(logits).max(1), ("token",)),
+        step_seconds=NamedArray(0.002 + 1e-4 * np.arange(LENGTH), ("token",)),
+        pass_seconds=0.008,
+    )
+    return (run, trace), {}
+
+
 def _predictions(_: Traces) -> Call:
     """Return cells whose memory is predicted well, and whose times are predicted a third too short."""
     every = rows()
@@ -241,12 +258,15 @@ def _memory(_: Traces) -> Call:
 # figure -> its arguments, where the kind of figure alone does not say them
 OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
     {
+        "channel_finder": lambda traces: (([traces["mamba"]] * 2,), {"marked": (1, 3)}),
         "channel_matrix": _channel,
         "anatomy": lambda traces: ((traces["jamba"],), {"plan": plan(traces["jamba"])}),
         "token_lens": lambda traces: ((traces["transformer"],), {"lens": asked(traces["transformer"])[0]}),
         "logit_attribution": lambda traces: ((traces["jamba"],), {"found": asked(traces["jamba"])[1]}),
         "head_attribution": lambda traces: ((traces["transformer"],), {"found": asked(traces["transformer"])[1]}),
         "decay_finder": lambda traces: (([traces["rwkv"]] * 2,), {"marked": (1, 3)}),
+        "full_channel": _channel,
+        "token_steps": _steps,
         "head_finder": lambda traces: (([traces["transformer"]] * 3,), {"marked": (1, 0)}),
         "expert_finder": lambda traces: (([traces["jamba"]] * 3,), {"marked": (1, 0)}),
         "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),

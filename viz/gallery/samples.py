@@ -23,6 +23,7 @@ LABELS = (
 )
 IDS = (5, 6, 7, 8, 9, 1, 5, 6, 3, 9, 1)
 LENGTH, CHANNELS, D_STATE, HEADS, EXPERTS = len(IDS), 40, 4, 2, 8
+TAPS = 4  # of the short convolution
 
 
 Values = npt.NDArray[np.float64]
@@ -55,6 +56,10 @@ def mamba_layer(index: int, ffn: str = "none") -> LayerTrace:
     dt = np.log1p(np.exp(2 * wave(LENGTH, CHANNELS, pace=1 + index / 5) - np.linspace(0, 5, CHANNELS)))
     rates = -np.arange(1, D_STATE + 1) * np.ones((CHANNELS, 1))
     write, read = wave(LENGTH, D_STATE, pace=3), wave(LENGTH, D_STATE, pace=4)
+    x, taps, bias = wave(LENGTH, CHANNELS, pace=8), wave(CHANNELS, TAPS), 0.1 * wave(CHANNELS)
+    padded = np.vstack([np.zeros((TAPS - 1, CHANNELS)), x])
+    convolved = sum((padded[n : n + LENGTH] * taps[:, n] for n in range(TAPS)), np.tile(bias, (LENGTH, 1)))
+    slope = 1 / (1 + np.exp(-convolved))
     u = wave(LENGTH, CHANNELS, pace=5)
     state, h = [], np.zeros((CHANNELS, D_STATE))
     for t in range(LENGTH):
@@ -66,6 +71,11 @@ def mamba_layer(index: int, ffn: str = "none") -> LayerTrace:
         for j in range(i + 1):
             kept = np.exp((total[i] - total[j])[:, None] * rates)
             alpha[:, i, j] = (read[i] * kept * write[j]).sum(-1) * dt[j]
+    gate = wave(LENGTH, CHANNELS, pace=6)
+    whole = np.zeros_like(alpha)
+    for n in range(TAPS):
+        scan = (alpha + np.eye(LENGTH)) * slope.T[:, None]
+        whole[:, :, : LENGTH - n] += scan[:, :, n:] * taps[:, TAPS - 1 - n, None, None]
     parts = {
         "dt": dt,
         "decay_rates": rates,
@@ -73,9 +83,14 @@ def mamba_layer(index: int, ffn: str = "none") -> LayerTrace:
         "read_proj": read,
         "skip": np.ones(CHANNELS),
         "scan_input": u,
-        "gate": wave(LENGTH, CHANNELS, pace=6),
+        "gate": gate,
         "state": np.stack(state),
         "hidden_attention": np.abs(alpha).mean(0),
+        "conv_input": x,
+        "conv_weight": taps,
+        "conv_bias": bias,
+        "output_norm": 1 + np.abs(wave(CHANNELS, pace=7)),
+        "full_layer": np.abs(whole * gate.T[:, :, None]).mean(0),
         "half_life": np.log(2) / (np.abs(rates).min(1) * dt.mean(0)),
         "half_distance": np.array([halved(channel) for channel in alpha]),
     }

@@ -21,6 +21,7 @@ from viz.proof import (
     attention,
     attention_steps,
     attribution,
+    channels,
     decay,
     decay_finder,
     encoder_decoder,
@@ -32,6 +33,7 @@ from viz.proof import (
     layer_flow,
     layers,
     lens,
+    memory,
     next_word,
     reading,
     residual,
@@ -40,6 +42,8 @@ from viz.proof import (
     sides,
     state,
     state_path,
+    state_update,
+    token_steps,
     what_if,
 )
 from viz.proof.drawn import Choice
@@ -93,10 +97,22 @@ CHECKS: Mapping[str, tuple[Kind, Errors]] = MappingProxyType(
         "residual_norms": ("rebuilds", residual.residual_norms),
         "logit_attribution": ("rebuilds", attribution.logit_attribution),
         "head_attribution": ("rebuilds", attribution.head_attribution),
+        "full_layer": ("recomputed", memory.full_layer),
+        "full_channel": ("rebuilds", memory.full_channel),
+        "content_decay": ("rebuilds", memory.content_decay),
+        "survival": ("recomputed", memory.survival),
+        "memory_rates": ("recomputed", memory.memory_rates),
+        "memory_histogram": ("recomputed", memory.memory_histogram),
+        "state_norm": ("recomputed", memory.state_norm),
+        "state_difference": ("rebuilds", memory.state_difference),
+        "reach": ("recomputed", memory.reach),
+        "state_update": ("rebuilds", state_update.state_update),
+        "token_steps": ("rebuilds", token_steps.token_steps),
     }
 )
 CHECKS_OF_ALL: Mapping[str, tuple[Kind, ErrorsOfAll]] = MappingProxyType(
     {
+        "channel_finder": ("recomputed", channels.channel_finder),
         "four_machines": ("recomputed", layers.architecture_maps),
         "recall_example": ("recomputed", layers.recall_example),
         "reading": ("recomputed", reading.reading),

@@ -92,11 +92,12 @@ def channels_of(figure: Figure) -> list[int]:
 
 
 def same(drawn: Numbers, expected: Numbers) -> float:
-    """Compare arrays that should be one, relative to the largest; nan agrees with nan, a difference in shape is 1."""
+    """Compare arrays that should be one, relative to the largest; nan and inf agree with their like."""
     if drawn.shape != expected.shape:
         return 1.0
-    both = np.isnan(wide(drawn)) & np.isnan(wide(expected))
-    scale = np.nanmax(np.abs(wide(expected)), initial=0.0)
+    known = wide(expected)
+    both = (np.isnan(wide(drawn)) & np.isnan(known)) | (np.isinf(known) & (wide(drawn) == known))
+    scale = np.abs(known[np.isfinite(known)]).max(initial=0.0)
     return worst(relative(np.where(both, 0, drawn), np.where(both, 0, expected), scale))
 
 
@@ -134,9 +135,9 @@ def matrix(figure: Figure, name: str, *, hide_first: bool = False) -> tuple[Wide
     return np.where(np.tri(len(values), dtype=bool), values, 0.0), picture_error(figure, seen[None], triangle=True)
 
 
-def bars_error(figure: Figure, name: str, expected: Wide) -> float:
-    """Compare the first row of bars, and the array of that name, with what they should be; each value to itself."""
-    drawn = spec_of(figure).bars[0].values
+def bars_error(figure: Figure, name: str, expected: Wide, place: int = 0) -> float:
+    """Compare a row of bars, and the array of that name, with what they should be; each value to itself."""
+    drawn = spec_of(figure).bars[place].values
     if drawn is None:
         return 1.0
     return worst(relative(drawn, expected, np.abs(expected)), relative(exported(figure, name), expected, expected))

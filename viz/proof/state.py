@@ -26,6 +26,7 @@ from viz.proof.drawn import (
     same,
 )
 from viz.proof.maps import map_error
+from viz.trace.step_sizes import ORDERS
 
 ANCHORS = 16  # channels by which a map of all channels is tied to the captured output
 ROWS = 128  # rows of a map of all channels
@@ -39,7 +40,7 @@ def state_film(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     again = relative(film, known.state.sum(-1).T, known.mass.sum(-1).T)
     anchor = reconstruction.read_error(known.state, layer, channels)
     bars = bars_error(figure, "dt_mean", reconstruction.step_sizes(layer).mean(1))
-    return worst(again, anchor, bars, _row_error(figure, layer, channels), picture_error(figure, film[None]))
+    return worst(again, anchor, bars, row_error(figure, layer, channels), picture_error(figure, film[None]))
 
 
 def state_slice(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
@@ -51,22 +52,58 @@ def state_slice(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
         return 1.0
     again = relative(frames, known.state[tokens], known.mass[tokens])
     rebuilt = reconstruction.read_error(frames, layer, channels, tokens)
-    return worst(again, rebuilt, _row_error(figure, layer, channels), same(film_of(figure).values, frames))
+    return worst(again, rebuilt, row_error(figure, layer, channels), same(film_of(figure).values, frames))
 
 
 def dt_map(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
-    """Drawn rows of dt against softplus(W delta + b), longest memory first; a float64 scan with it gives the output."""
+    """Drawn rows of dt against softplus(W delta + b), in the chosen order; a float64 scan with it gives the output."""
     layer, drawn = chosen_layer(trace, choice, "dt"), exported(figure, "dt")
-    dt, runs = reconstruction.step_sizes(layer), runs_of(layer)
+    dt, runs = reconstruction.step_sizes(layer), _ordered_runs(layer, choice)
     known = np.stack([dt[:, run].mean(1) for run in runs])
     if drawn.shape != known.shape:
         return 1.0
     channels = list(range(0, dt.shape[1], max(1, dt.shape[1] // ANCHORS)))
     anchor = reconstruction.read_error(reconstruction.scan(layer, channels).state, layer, channels)
-    bars = bars_error(figure, "dt_mean", dt.mean(1))
+    new = dt * wide(layer.part("scan_input"))
+    written = np.array([np.sqrt(((row[:, None] * b) ** 2).sum()) for row, b in
+                        zip(new, wide(layer.part("write_proj")), strict=True)])  # fmt: skip
+    bars = [
+        bars_error(figure, name, values, place)
+        for place, (name, values) in enumerate(
+            (("dt_mean", dt.mean(1)), ("dt_largest", dt.max(1)), ("written", written))
+        )
+    ]
     names = names_error(map_of(figure).rows.names, runs)
     again = relative(drawn, known, known)
-    return worst(again, anchor, bars, names, _half_life_error(layer), picture_error(figure, drawn[None]))
+    told = _auc_error(figure, dt, choice)
+    return worst(again, anchor, *bars, names, told, half_life_error(layer), picture_error(figure, drawn[None]))
+
+
+def _ordered_runs(layer: LayerTrace, choice: Choice) -> list[list[int]]:
+    """List the channels of each row in the chosen order; that by variation is the one of the recorded dt."""
+    if choice.get("order", ORDERS[0]) == ORDERS[0]:
+        return runs_of(layer)
+    order = np.argsort(-np.log(layer.part("dt")).std(0), kind="stable")
+    return [[int(c) for c in run] for run in np.array_split(order, min(ROWS, len(order)))]
+
+
+def _auc_error(figure: Figure, dt: Wide, choice: Choice) -> Wide | float:
+    """Compare the exported area under the ROC curve of every channel with a count of pairs, where it is stated."""
+    if "auc" not in figure.data:
+        return 0.0
+    chosen = choice.get("marked")
+    marked = [int(token) for token in chosen] if isinstance(chosen, tuple) else []
+    others = [token for token in range(len(dt)) if token not in marked]
+    known = np.zeros(dt.shape[1])
+    for one in marked:
+        for other in others:
+            known += (dt[one] > dt[other]) + 0.5 * (dt[one] == dt[other])
+    drawn = exported(figure, "auc")
+    pairs = max(len(marked) * len(others), 1)
+    if drawn.shape != known.shape:
+        return 1.0
+    # float32 may decide a near tie the other way: a pair of many
+    return np.maximum(np.abs(drawn - known / pairs) - 1.5 / pairs, 0.0)
 
 
 def hidden_attention(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
@@ -128,13 +165,14 @@ def runs_of(layer: LayerTrace) -> list[list[int]]:
     return [[int(c) for c in run] for run in np.array_split(order, min(ROWS, len(order)))]
 
 
-def _row_error(figure: Figure, layer: LayerTrace, channels: list[int]) -> float:
+def row_error(figure: Figure, layer: LayerTrace, channels: list[int]) -> float:
     """Check that rows are named after their channels, and stand from the longest half-life to the shortest."""
     known = reconstruction.half_lives(layer)[channels]
     named = relative(layer.part("half_life")[channels], known, known)
     return worst(named, descent_error(known), names_error(map_of(figure).rows.names, [[c] for c in channels]))
 
 
-def _half_life_error(layer: LayerTrace) -> Wide:
+def half_life_error(layer: LayerTrace) -> Wide:
+    """Compare the recorded half-lives, by which rows are ordered, with those of the weights and the inputs."""
     known = reconstruction.half_lives(layer)
     return relative(layer.part("half_life"), known, known)

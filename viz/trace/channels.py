@@ -64,3 +64,11 @@ def farthest_reaching(mixing: NamedArray) -> int:
     total = weight.sum(axis=(1, 2))
     here = np.trace(weight, axis1=1, axis2=2)
     return int(np.argmax(1 - here / np.where(total > 0, total, 1)))
+
+
+def layer_with(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
+    """Return the layer asked for, or the middle one of those that show the part."""
+    if layer is not None:
+        return trace.layer(layer)
+    showing = trace.layers_with(part)
+    return showing[len(showing) // 2]

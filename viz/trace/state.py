@@ -11,10 +11,12 @@ from viz.look.theme import Theme, diverging, mixer_ramp
 from viz.trace.channels import Floats, Indices, binned, floats, longest_first, most_varied
 from viz.trace.findings import TAKES, film_finding, frames_finding, row_finding, step_finding
 from viz.trace.matrix import matrix_picture
+from viz.trace.step_sizes import ORDERS, most_varying, separation, write_strength
 from viz.trace.tokens import picture, strip_of
 
 FULL_COLOUR = 0.995  # quantile of |h| from which a colour of state_slice is full
 DIGITS = 3  # of the numbers of large pictures: the legend writes as many
+ROOM = 11  # characters of the first two numbers under a scale that stand apart
 FILM_SCOPES = (  # words of the two scales of state_slice, and of the buttons that lead to them
     "viz.scope.frames_sqrt",
     "viz.scope.frame_sqrt",
@@ -92,24 +94,40 @@ def film_picture(
         bars=bars,
         grid=grid,
         legends=(legend,),
-        note=_rows_note(shown, len(chosen), t=t),
+        note=rows_note(shown, len(chosen), t=t),
     )
 
 
-@figure("dt_map", needs=("dt", "half_life"), also=("decay_rates",))
+@figure("dt_map", needs=("dt", "half_life", "write_proj", "scan_input"), also=("decay_rates",))
 def dt_map(
-    trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+    trace: ModelTrace,
+    *,
+    theme: Theme,
+    t: Translate,
+    layer: int | None = None,
+    order: str = ORDERS[0],
+    marked: tuple[int, ...] = (),
+    selected: int | None = None,
 ) -> Figure:
-    """Draw the step size dt of every channel at every token, longest memory first, on a logarithmic colour scale.
+    """Draw the step size dt of every channel at every token on a logarithmic colour scale.
 
-    With more than 128 channels a row is the mean of neighbours in that order. Bars: the mean over all channels.
+    order: of the rows, the longest memory first or the largest variation along the text. With more than 128 channels a
+    row is the mean of neighbours in that order. Bars: mean and largest dt of all channels, and |dt B u|, the length of
+    all that is written. marked: tokens that the text labels; the finding then says how well dt tells them apart.
     """
     shown = _layer(trace, "dt", layer)
     dt = floats(shown, "dt")
-    rows, runs = binned(dt, longest_first(floats(shown, "half_life")))
-    mean = dt.mean(1)
-    bars = Bars(mean, t("viz.dt.mean"), theme.mixer_color(shown.mixer), template(t, "viz.dt.mean_is", "value"))
-    alt = t("viz.dt_map.alt", layer=shown.index, channels=dt.shape[1])
+    ranked = longest_first(floats(shown, "half_life")) if order == ORDERS[0] else most_varying(dt)
+    rows, runs = binned(dt, ranked)
+    mean, largest = dt.mean(1), dt.max(1)
+    written = write_strength(dt, floats(shown, "scan_input"), floats(shown, "write_proj"))
+    color = theme.mixer_color(shown.mixer)
+    bars = tuple(
+        Bars(values, t(f"viz.dt.{name}"), color, template(t, f"viz.dt.{name}_is", "value"))
+        for name, values in (("mean", mean), ("largest", largest), ("written", written))
+    )
+    said = "viz.dt_map.alt" if order == ORDERS[0] else "viz.dt_map.alt_varied"
+    alt = t(said, layer=shown.index, channels=dt.shape[1])
     low = max(float(np.quantile(rows, 0.01)), 1e-12)
     spec = map_picture(
         "dt_map",
@@ -121,12 +139,22 @@ def dt_map(
         t=t,
         alt=alt,
         selected=selected,
-        bars=(bars,),
+        bars=bars,
         low=low,
         log=True,
+        note="" if order == ORDERS[0] else t("viz.rows.most_varied_first"),
     )
-    data = {"dt": NamedArray(rows, ("row", "token")), "dt_mean": NamedArray(mean, ("token",))}
-    return Figure("dt_map", spec, data, alt, finding=step_finding(mean, trace.tokens, t))
+    data = {
+        "dt": NamedArray(rows, ("row", "token")),
+        "dt_mean": NamedArray(mean, ("token",)),
+        "dt_largest": NamedArray(largest, ("token",)),
+        "written": NamedArray(written, ("token",)),
+    }
+    finding = step_finding(mean, trace.tokens, t)
+    if told := separation(dt, marked):
+        data["auc"] = NamedArray(told.channels, ("channel",))
+        finding = " ".join([finding, told.said(t)]).strip()
+    return Figure("dt_map", spec, data, alt, finding=finding)
 
 
 def map_picture(
@@ -143,8 +171,12 @@ def map_picture(
     bars: tuple[Bars, ...],
     low: float,
     log: bool = False,
+    note: str = "",
 ) -> CanvasSpec:
-    """Build a map of all channels over tokens (row, token) for values >= 0, longest memory first."""
+    """Build a map of all channels over tokens (row, token) for values >= 0, longest memory first.
+
+    note: on the order of the rows, where it is another.
+    """
     pooled = fit_columns(rows.astype(np.float32))
     high = float(rows.max())
     low = min(low, high / 2) if log else low
@@ -161,7 +193,8 @@ def map_picture(
         digits=DIGITS,
     )
     lowest = f"≤ {short(low)}" if float(rows.min()) < low else short(low)
-    ticks = ((0.0, lowest), (0.5, short(middle)), (1.0, short(high)))
+    between = ((0.5, short(middle)),) if len(lowest) + len(short(middle)) <= ROOM else ()
+    ticks = ((0.0, lowest), *between, (1.0, short(high)))
     legend = Legend(t(f"viz.{figure}.quantity"), ticks, t("viz.scope.picture_log" if log else "viz.scope.picture"))
     return picture(
         figure,
@@ -173,7 +206,7 @@ def map_picture(
         bars=bars,
         grid=grid,
         legends=(legend,),
-        note=_order_note(shown, t=t),
+        note=note or _order_note(shown, t=t),
     )
 
 
@@ -232,7 +265,7 @@ def state_slice(
         strip=strip_of(trace, t=t, selected=selected, role="frames"),
         grid=grid,
         legends=(legend,),
-        note=" ".join([_rows_note(shown, len(chosen), t=t), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
+        note=" ".join([rows_note(shown, len(chosen), t=t), *([t("viz.every_nth", every=every)] if every > 1 else [])]),
     )
     data = {"state": NamedArray(frames, ("token", "channel", "d_state")), "channel": NamedArray(chosen, ("channel",))}
     return Figure("state_slice", spec, data, alt, finding=frames_finding(frames, trace.tokens, every, t))
@@ -273,7 +306,7 @@ def _order_note(shown: LayerTrace, *, t: Translate) -> str:
     return t("viz.rows.slowest_first" if _has_components(shown) else "viz.rows.longest_first")
 
 
-def _rows_note(shown: LayerTrace, drawn: int, *, t: Translate) -> str:
+def rows_note(shown: LayerTrace, drawn: int, *, t: Translate) -> str:
     """State in which order the rows stand, and how many of all channels they are."""
     count = shown.parts["half_life"].sizes["channel"]
     return " ".join([_order_note(shown, t=t), *([t("viz.rows.some", shown=drawn, all=count)] if drawn < count else [])])

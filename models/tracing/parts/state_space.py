@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from seqops.mamba_mixer import conv_slope, mixer_summary
 from seqops.selective_scan import hidden_attention_summary, selective_scan_traced
 from torch import Tensor, nn
 
@@ -28,6 +29,11 @@ PARTS = frozenset(
         "hidden_attention",
         "half_life",
         "half_distance",
+        "conv_input",
+        "conv_weight",
+        "conv_bias",
+        "output_norm",
+        "full_layer",
     }
 )
 CAPTURED = frozenset({"dt_input", "dt_weight", "dt_bias", "decay_log", "mixer_output"})
@@ -43,7 +49,7 @@ def watched(mixer: Any) -> Iterable[nn.Module]:
 def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
     """Build the parts of one Mamba layer of batch 1.
 
-    Its states, its hidden attention and the distances at which |alpha| halves are derived when asked for. Of a run with
+    Its states, its maps over tokens and the distances at which |alpha| halves are derived when asked for. Of a run with
     dt, B, C or the gate switched to their means the parts are those means, and the weights of dt those that give them.
     Where the decay is switched or something forgotten, nothing is derived, since dt and A no longer say what is kept.
     """
@@ -52,8 +58,10 @@ def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
     weight, bias = _step_weights(mixer, plan)
     dt = F.softplus(F.linear(low_rank, weight, bias))
     u = capture.inputs[mixer.x_proj][0].float()  # (l, d_inner)
-    gate = F.silu(capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)[1])
+    x, z = capture.outputs[mixer.in_proj][0].float().chunk(2, dim=-1)
+    gate = F.silu(z)
     gate = gate if plan is None else switched.gate(plan, gate)
+    taps, shift = _convolution(mixer)
     a = -torch.exp(mixer.A_log.float())
     values = {
         "dt": dt,
@@ -69,6 +77,10 @@ def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
         "dt_bias": bias,
         "decay_log": mixer.A_log,
         "mixer_output": capture.inputs[mixer.out_proj][0],
+        "conv_input": x,
+        "conv_weight": taps,
+        "conv_bias": shift,
+        "output_norm": mixer.out_proj.weight.float().norm(dim=0),
     }
 
     @torch.inference_mode()
@@ -81,6 +93,11 @@ def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
         return {"hidden_attention": named("hidden_attention", hidden_attention_summary(dt, a, b, c, u)[0])}
 
     @torch.inference_mode()
+    def whole() -> Parts:
+        slope = conv_slope(x, taps, shift)
+        return {"full_layer": named("full_layer", mixer_summary(dt, a, b, c, mixer.D.float(), slope, taps, gate))}
+
+    @torch.inference_mode()
     def reach() -> Parts:
         return {"half_distance": named("half_distance", half_distance(dt, a, b, c))}
 
@@ -91,6 +108,7 @@ def mamba_parts(mixer: Any, capture: Capture) -> LazyParts:
         ready,
         LazyGroup(["state"], states),
         LazyGroup(["hidden_attention"], operator),
+        LazyGroup(["full_layer"], whole),
         LazyGroup(["half_distance"], reach),
     )
 
@@ -102,6 +120,13 @@ def _step_weights(mixer: Any, plan: LayerSwitches | None) -> tuple[Tensor, Tenso
         return weight, bias
     mean = plan.mean("step").to(bias)
     return torch.zeros_like(weight), mean + torch.log(-torch.expm1(-mean))  # the inverse of softplus
+
+
+def _convolution(mixer: Any) -> tuple[Tensor, Tensor]:
+    """Return copies of the taps (d_inner, k), the oldest token's first, and of the bias, zeros where there is none."""
+    taps = mixer.conv1d.weight.detach().float()[:, 0].clone()
+    bias = mixer.conv1d.bias
+    return taps, torch.zeros_like(taps[:, 0]) if bias is None else bias.detach().float().clone()
 
 
 def _selection(mixer: Any, capture: Capture, plan: LayerSwitches | None) -> tuple[Tensor, Tensor, Tensor]:

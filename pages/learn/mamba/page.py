@@ -1,15 +1,17 @@
 """The page of Mamba: the selective state space."""
 
 from models.records.trace import ModelTrace
-from models.tracing.mixing import channel_mixing
-from pages.shared import controls, hood, layout, next_word, parts, reading_bar, state_path, what_if
+from pages.learn.mamba import opened
+from pages.shared import controls, finders, hood, layout, next_word, parts, reading_bar, state_path, what_if
 from pages.shared.panel import Draw, panel
 from pages.shared.reading_bar import Layers
 from pages.shared.words.i18n import t
-from viz.trace.channels import farthest_reaching, floats, quantile_channels, widest_memory
+from viz.trace.channels import widest_memory
 from viz.trace.decay import half_life
-from viz.trace.matrix import channel_matrix
-from viz.trace.state import dt_map, hidden_attention, state_film, state_slice
+from viz.trace.memory_rates import memory_rates
+from viz.trace.state import state_film, state_slice
+from viz.trace.state_times import state_norm
+from viz.trace.survival import memory_histogram, survival
 
 PAGE = "mamba"
 
@@ -42,28 +44,6 @@ def layer_panel(draw: Draw, trace: ModelTrace, layers: Layers, at: str) -> None:
     )
 
 
-def one_channel(trace: ModelTrace, layers: Layers) -> None:
-    """Draw one channel, chosen beside it."""
-    parts.figure(f"{PAGE}.part.channel", lambda: channel_panel(trace, layers), on=("layer", "channel"))
-
-
-def channel_panel(trace: ModelTrace, layers: Layers) -> None:
-    """Draw the signed weights of one channel."""
-    layer = layers.shown
-    offered = [int(c) for c in quantile_channels(floats(trace.layer(layer), "half_life"), count=8)]
-    mixing = channel_mixing(trace.layer(layer), offered)
-    channel = controls.channel_picker(PAGE, offered, default=offered[farthest_reaching(mixing)], at="channel")
-    index = offered.index(channel)
-    panel(
-        lambda shown, **options: channel_matrix(mixing, shown, **options),
-        trace,
-        key=f"{PAGE}.channel",
-        layer=layer,
-        channel=channel,
-        index=index,
-    )
-
-
 def path(trace: ModelTrace, layers: Layers) -> None:
     """Draw the path of the state in the layer that the page shows."""
     parts.figure(f"{PAGE}.part.state_path", lambda: state_path.draw(PAGE, trace, layers.shown), on=("layer",))
@@ -75,18 +55,26 @@ if found is not None:
     reading = found
     layers = layers_of(reading)
     reading_bar.show(PAGE, reading, pickers=lambda: pickers(layers), layers=layers)
-    layout.first_figure(PAGE, lambda: by_layer(state_film, reading, layers, "film"), traces=[reading])
+    layout.first_figure(PAGE, lambda: opened.hero(reading, layers), traces=[reading])
     next_word.section(PAGE, [reading])
     what_if.section(PAGE, reading)
-    layout.chapter(PAGE, 1, lambda: by_layer(dt_map, reading, layers, "dt"))
+    layout.chapter(PAGE, 1, lambda: opened.steps(reading, layers))
     layout.chapter(PAGE, 2, lambda: by_layer(state_slice, reading, layers, "slice"))
-    layout.chapter(PAGE, 3, lambda: by_layer(hidden_attention, reading, layers, "hidden"))
+    layout.chapter(PAGE, 3, lambda: opened.maps(reading, layers))
     layout.under_the_hood(
         PAGE,
         [
+            ("state_film", lambda: by_layer(state_film, reading, layers, "film")),
             ("state_path", lambda: path(reading, layers)),
+            ("state_norm", lambda: by_layer(state_norm, reading, layers, "state_norm")),
+            ("state_difference", lambda: opened.difference(reading, layers)),
+            ("channel_matrix", lambda: opened.channel(reading, layers)),
+            ("content_decay", lambda: opened.factors(reading, layers)),
+            ("survival", lambda: by_layer(survival, reading, layers, "survival")),
             ("half_life", lambda: panel(half_life, reading, key=f"{PAGE}.half_life")),
-            ("channel_matrix", lambda: one_channel(reading, layers)),
+            ("memory_rates", lambda: by_layer(memory_rates, reading, layers, "memory_rates")),
+            ("memory_histogram", lambda: panel(memory_histogram, reading, key=f"{PAGE}.memory_histogram")),
+            ("channel_finder", lambda: finders.channels(PAGE, reading)),
             *hood.shared(PAGE, reading),
         ],
     )

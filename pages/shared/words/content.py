@@ -159,12 +159,16 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A ready example of assets/presets.yaml: what is typed, and what to look for."""
+    """A ready example of assets/presets.yaml: what is typed, and what to look for.
+
+    marked: words of the text that the example labels, parted by a comma and a space, by language; none in most.
+    """
 
     id: str
     label: Text
     text: Text
     watch: Text
+    marked: Text = field(default_factory=dict)
 
 
 @cache

@@ -172,7 +172,7 @@ function planTiles(grid, plan, y) {
   const fixed = grid.tile_columns > 0;
   const columns = fixed ? grid.tile_columns : Math.min(grid.count, plan.small ? 2 : plan.width < 620 ? 3 : 4);
   const gap = plan.small || columns > 8 ? 6 : 14;
-  const size = Math.min(190, Math.floor((room - gap * (columns - 1)) / columns));
+  const size = Math.min(grid.tile_size, Math.floor((room - gap * (columns - 1)) / columns));
   const head = fixed ? 0 : 20;
   const foot = grid.tiles.some((tile) => tile.score !== null) ? (size >= 54 ? 18 : 9) : 0;
   const top = grid.tile_column_labels.length ? 20 : 0;
