@@ -224,7 +224,8 @@ def memory_rates(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     if drawn[0].shape != step.shape or not isinstance(figure.body, PlotSpec):
         return 1.0
     chosen = np.unique(np.linspace(0, len(halves) - 1, SPOT_CHECKED).round().astype(int)).tolist()
-    errors = [relative(drawn[0], step, step), relative(drawn[1], rate, rate), same(drawn[2], halves)]
+    errors: list[Wide | float] = [relative(drawn[0], step, step), relative(drawn[1], rate, rate)]
+    errors.append(same(drawn[2], halves))
     errors.append(state_space.half_distance_error(halves[chosen], layer, chosen))
     for name, kept in (("halves", np.isfinite(halves)), ("stays", ~np.isfinite(halves))):
         (mark,) = [one for one in figure.body.data if one["meta"] == name]
