@@ -55,6 +55,9 @@ CANVASES = [
         "kv_cache",
         "residual_norms",
         "half_life",
+        "wkv_ink",  # a mechanism: test_ink
+        "key_curves",
+        "token_shift",
         "decay_curves",
         "router_bars",
         "token_strip",

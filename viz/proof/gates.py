@@ -64,8 +64,13 @@ def key_curves(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     rows = chart_rows(figure, "line", "key")
     names = names_error([str(name) for name in rows["channel"][::length]], [[c] for c in channels])
     words = [token.label for token in trace.tokens] * len(channels)
+    chart: Any = figure.body
+    totals = wide(np.array(next(one["value"] for one in chart.spec["params"] if one["name"] == "totals")))
+    sums = same(exported(figure, "log_total"), totals)
     rebuilt = [time_mix.mixed_error(share, layer, channel) for share, channel in zip(drawn, channels, strict=True)]
-    return worst(*rebuilt, absolute(drawn, known), absolute(told, known), names, float(list(rows["word"]) != words))
+    return worst(
+        sums, *rebuilt, absolute(drawn, known), absolute(told, known), names, float(list(rows["word"]) != words)
+    )
 
 
 def _key_shares(figure: Figure) -> Wide:
