@@ -48,8 +48,9 @@ def opens(page: str, figure: str, *, item: str, layer: str = "layer") -> Callabl
         visit.select(layer, row.layer)
         visit.select(item, row.item)
         visit.point(page, figure)
-        if not pointing.opens(page, figure):
-            parts.redraw(layer, item, "place")
+        if pointing.opens(page, figure):
+            st.rerun()  # the whole page, with the section open: a finder is a part of it
+        parts.redraw(layer, item, "place")
 
     return picked
 

@@ -8,6 +8,7 @@ from pages.shared.words import content
 
 COST = "cost"  # the anchor of the section that every page of an architecture has
 _HIDDEN = "hood.{}.title"
+_WITHIN = {"channel_moved": "channel_matrix"}  # figures that stand in the section of another one
 
 
 def button(page: str, place: str, label: str, *, key: str) -> None:
@@ -36,10 +37,11 @@ def lead(page: str, anchor: str) -> None:
 
 def opens(page: str, anchor: str) -> bool:
     """Open the section under the hood that holds a figure; return whether one does and was closed."""
-    hidden = anchor in content.figure_ids() and (
-        content.figure_facts(anchor).hood or content.section(page, _HIDDEN.format(anchor), optional=True)
+    held = _WITHIN.get(anchor, anchor)
+    hidden = held in content.figure_ids() and (
+        content.figure_facts(held).hood or content.section(page, _HIDDEN.format(held), optional=True)
     )
-    key = f"{page}.hood.{anchor}"
+    key = f"{page}.hood.{held}"
     if not hidden or st.session_state.get(key):
         return False
     st.session_state[key] = True

@@ -14,6 +14,7 @@ import pytest
 from stage import Stage
 
 from models.records.trace import ModelTrace
+from pages.learn.rwkv import versions, ways
 from pages.shared import (
     anatomy,
     cache,
@@ -124,6 +125,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (parts, "figure", followed), (parts, "redraw", noted("redraw")),
             (panel, "panel", panelled), (experts, "panel", panelled), (hood, "panel", panelled),
             (state_path, "panel", panelled), (state_path, "beside", lambda page, trace: [f"beside {page}"]),
+            (versions, "panel", panelled), (versions, "st", stage), (ways, "st", stage),
             (panel, "sketch", panelled), (finders, "panel", panelled),
             (stream, "panel", panelled), (anatomy, "panel", panelled), (anatomy, "plan_of", lambda trace: None),
             (sample, "trace", lambda own: f"sample of {own.checkpoint}"),

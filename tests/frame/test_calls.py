@@ -23,7 +23,7 @@ LIMITS = {
     "overview": 2600,
     "transformer": 3650,
     "mamba": 3450,
-    "rwkv": 3250,
+    "rwkv": 3850,
     "jamba": 3200,
     "recall": 3000,
     "side-by-side": 3000,

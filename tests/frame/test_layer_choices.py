@@ -164,12 +164,19 @@ LAYERED = {
     "mamba": [("hero", "film", "state_film"), ("chapter1", "dt", "dt_map"), ("chapter2", "slice", "state_slice"),
               ("chapter3", "hidden", "hidden_attention"), ("hood.state_path", "state_path", "state_path"),
               ("hood.half_life", "half_life", "half_life"), ("hood.channel_matrix", "channel", "<lambda>")],
-    "rwkv": [("hero", "decay", "decay_curves"), ("chapter1", "spectrum", "half_life_spectrum"),
-             ("chapter2", "effective", "effective_attention"), ("chapter3", "receptance", "receptance_map"),
-             ("hood.state_path", "state_path", "state_path"), ("hood.wkv_film", "film", "wkv_film"),
-             ("hood.channel_matrix", "channel", "<lambda>")],
+    "rwkv": [("hero", "ink", "wkv_ink"), ("fading", "decay", "decay_curves"),
+             ("chapter1", "spectrum", "half_life_spectrum"), ("chapter2", "effective", "effective_attention"),
+             ("chapter3", "receptance", "receptance_map"),
+             ("hood.half_life_histogram", "histogram", "half_life_histogram"),
+             ("hood.decay_finder", "decay_finder", "decay_finder"),
+             ("hood.channel_matrix", "channel", "<lambda>"), ("hood.wkv_film", "film", "wkv_film"),
+             ("hood.state_path", "state_path", "state_path"), ("hood.token_shift", "shift", "token_shift"),
+             ("hood.channel_mix_zeros", "zeros", "channel_mix_zeros"),
+             ("hood.version_ladder", "version_ladder", "version_ladder")],
 }  # fmt: skip
-WHOLE = {"half_life", "spectrum"}  # of all layers
+WHOLE = {"half_life", "spectrum", "histogram", "zeros", "version_ladder", "decay_finder"}  # of all layers, or of none
+# What figures of RWKV follow beside the layer.
+MORE = {"decay": ("keys", "axis"), "effective": ("gate",), "channel": ("channel", "moved")}
 
 
 @pytest.mark.parametrize("name", LAYERED)
@@ -189,7 +196,8 @@ def test_a_recurrent_page_follows_its_layer(run: Run, stage: Stage, say: Say, na
             assert options.get("layer") == (None if key in WHOLE else layer), key
             if key not in {*WHOLE, "channel"}:
                 assert options["subtitle"] == say("viz.layer", layer=layer)
-                assert page.follows[f"{name}.part.{key}"] == ("layer",)
+                more = MORE.get(key, ()) if name == "rwkv" else ()
+                assert page.follows[f"{name}.part.{key}"] == ("layer", *more)
                 assert "selected" not in options, "the chosen token is the browser's affair"
         assert page.shown(f"{name}.state_path").options["of"] == [trace, f"beside {name}"]
         bar = page.around["bar"][1]
@@ -228,7 +236,7 @@ def test_the_channel_that_is_shown_first_and_those_that_are_offered(
     assert options["channel"] == (offered[2] if name == "mamba" else offered[0])
     assert asked[-1][0] is trace.layer(layer)
     assert asked[-1][1] == (offered if name == "mamba" else [offered[0]])
-    assert page.follows[f"{name}.part.channel"] == ("layer", "channel")
+    assert page.follows[f"{name}.part.channel"] == ("layer", *(MORE["channel"] if name == "rwkv" else ("channel",)))
     if name == "mamba":
         assert options["index"] == 2 == farthest_reaching(mixing(None, offered))
     choices(stage, name, channel=offered[5])

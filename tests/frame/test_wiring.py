@@ -16,6 +16,7 @@ from showing import Shown, noting, opened
 from models import registry
 from models.counting import accounting
 from models.records.trace import ModelTrace
+from models.simulation.ladder import ladder
 from models.tracing.mixing import channel_mixing
 from pages.shared import cache, html, sample, site, style
 from pages.shared.words import i18n
@@ -28,10 +29,12 @@ from viz.hero import HeroSpec
 from viz.look.theme import LIGHT
 from viz.mechanism import MechanismSpec
 from viz.ranking import Ranking
-from viz.trace import attention, channels, decay, layer_flow, matrix, overview, router, routing, state
+from viz.simulation.versions import version_ladder
+from viz.trace import attention, channels, decay, gates, ink, layer_flow, matrix, overview, router, routing, state
 from viz.trace.anatomy import anatomy
 from viz.trace.attention_steps import attention_steps
 from viz.trace.attribution import head_attribution, logit_attribution
+from viz.trace.decay_finder import decay_finder
 from viz.trace.heads import head_finder
 from viz.trace.kv_cache import kv_cache
 from viz.trace.lens import logit_lens
@@ -39,6 +42,7 @@ from viz.trace.next_word import next_word
 from viz.trace.reading import reading
 from viz.trace.residual import residual_norms
 from viz.trace.rollout import attention_rollout
+from viz.trace.spectrum import half_life_histogram
 from viz.trace.token_lens import token_lens
 from viz.trace.tokens import token_strip
 
@@ -60,8 +64,8 @@ def head_words(layer: int, head: int) -> str:
     return f"layer {layer}, head {head}"
 
 
-def of_layer(draw: Draw, layer: int) -> Callable[[ModelTrace], Figure]:
-    return lambda trace: draw(trace, layer=layer, **LOOK)
+def of_layer(draw: Draw, layer: int, **options: Any) -> Callable[[ModelTrace], Figure]:
+    return lambda trace: draw(trace, layer=layer, **options, **LOOK)
 
 
 def of_head(draw: Draw, layer: int, head: int) -> Callable[[ModelTrace], Figure]:
@@ -163,16 +167,35 @@ def mamba(layer: int, channel: int) -> list[Row]:
     ]
 
 
-def rwkv(layer: int, channel: int) -> list[Row]:
+def found_channels(trace: ModelTrace, marked: tuple[int, int] | None) -> Figure:
+    text = cache.fitted(trace.checkpoint, sample.record()["text"]).text
+    return decay_finder([trace, cache.trace_for(trace.checkpoint, text)], marked=marked, **LOOK)
+
+
+def simulated(_: ModelTrace) -> Figure:
+    """Draw the ladder as its sliders stand at first."""
+    return version_ladder(ladder(strength=1, decay=-3, stop=2, rate=1), **LOOK)
+
+
+SIMULATED = "simulator, toy input, no trained model"
+
+
+def rwkv(layer: int, channel: int, marked: tuple[int, int] | None = None) -> list[Row]:
     words = layer_words(layer)
     return [
-        ("hero", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer), words),
+        ("hero", "rwkv.ink", "wkv_ink", of_layer(ink.wkv_ink, layer), words),
         following("rwkv"),
+        ("fading", "rwkv.decay", "decay_curves", of_layer(decay.decay_curves, layer, scaling="linear"), words),
         ("chapter1", "rwkv.spectrum", "half_life_spectrum", of_text(decay.half_life_spectrum), None),
         ("chapter2", "rwkv.effective", "effective_attention", of_layer(decay.effective_attention, layer), words),
         ("chapter3", "rwkv.receptance", "receptance_map", of_layer(decay.receptance_map, layer), words),
-        ("hood.wkv_film", "rwkv.film", "wkv_film", of_layer(decay.wkv_film, layer), words),
+        ("hood.half_life_histogram", "rwkv.histogram", "half_life_histogram", of_text(half_life_histogram), None),
+        ("hood.decay_finder", "rwkv.decay_finder", "decay_finder", lambda trace: found_channels(trace, marked), None),
         ("hood.channel_matrix", "rwkv.channel", "channel_matrix", of_channel(layer, channel), None),
+        ("hood.wkv_film", "rwkv.film", "wkv_film", of_layer(decay.wkv_film, layer), words),
+        ("hood.token_shift", "rwkv.shift", "token_shift", of_layer(gates.token_shift, layer), words),
+        ("hood.channel_mix_zeros", "rwkv.zeros", "channel_mix_zeros", of_text(gates.channel_mix_zeros), None),
+        ("hood.version_ladder", "rwkv.version_ladder", "version_ladder", simulated, SIMULATED),
         *shared("rwkv"),
     ]
 
@@ -229,7 +252,7 @@ def compare(seen: list[Shown], rows: list[Row], trace: ModelTrace) -> None:
 CHOSEN: Mapping[str, tuple[dict[str, str], Callable[[ModelTrace], list[Row]]]] = {
     "transformer": ({"layer": "3", "head": "6"}, lambda _: transformer(3, 6, (3, 6))),
     "mamba": ({"layer": "2"}, lambda trace: mamba(2, offered_channels(trace, 2)[5])),
-    "rwkv": ({"layer": "4"}, lambda trace: rwkv(4, offered_channels(trace, 4)[5])),
+    "rwkv": ({"layer": "4"}, lambda trace: rwkv(4, offered_channels(trace, 4)[5], (4, offered_channels(trace, 4)[5]))),
     "jamba": (
         {"router_layer": "3", "state_layer": "2", "head": "3"},
         lambda trace: jamba(3, 2, 3, trace.tokens[TOKEN].label),

@@ -21,11 +21,15 @@ from viz.trace import (
     expert_locality,
     expert_pairs,
     expert_words,
+    gates,
+    ink,
     layer_flow,
     router,
     routing,
+    spectrum,
     state,
     tokens,
+    wkv_weights,
 )
 from viz.trace.expert_routes import expert_routes
 from viz.trace.matrix import channel_matrix
@@ -59,6 +63,11 @@ def draw_channel(trace: ModelTrace, *, layer: int, channel: int, theme: Any, t: 
     )
 
 
+def draw_moved(trace: ModelTrace, *, layer: int, channel: int, theme: Any, t: Any) -> Figure:
+    mixing = channel_mixing(trace.layer(layer), [channel])
+    return wkv_weights.channel_moved(mixing, trace, theme=theme, t=t, layer=layer, channel=channel)
+
+
 # figure -> architecture, how it is drawn, and what the visitor chose
 DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "head_matrix": ("transformer", attention.head_matrix, {"layer": 2, "head": 3}),
@@ -77,6 +86,13 @@ DRAWN: dict[str, tuple[str, Callable[..., Figure], dict[str, Any]]] = {
     "effective_attention": ("rwkv", decay.effective_attention, {"layer": 2}),
     "receptance_map": ("rwkv", decay.receptance_map, {"layer": 2}),
     "wkv_film": ("rwkv", decay.wkv_film, {"layer": 2}),
+    "wkv_ink": ("rwkv", ink.wkv_ink, {"layer": 2}),
+    "gated_attention": ("rwkv", wkv_weights.gated_attention, {"layer": 2}),
+    "channel_moved": ("rwkv", draw_moved, {"layer": 2, "channel": 120}),
+    "key_curves": ("rwkv", wkv_weights.key_curves, {"layer": 2}),
+    "half_life_histogram": ("rwkv", spectrum.half_life_histogram, {}),
+    "token_shift": ("rwkv", gates.token_shift, {"layer": 2}),
+    "channel_mix_zeros": ("rwkv", gates.channel_mix_zeros, {}),
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}),
     "expert_lanes": ("jamba", routing.expert_lanes, {}),
     "router_bars": ("jamba", router.router_bars, {"layer": 3, "selected": 9}),

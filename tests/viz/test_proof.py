@@ -97,7 +97,23 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
     "effective_attention": {"effective_attention": MAPS},
     "receptance_map": {"receptance": {"before the sigmoid": lambda v: np.log(v / (1 - v)), **TOKENS},
                        "half_life": CHANNELS},
-    "wkv_film": {"wkv_num": TOKENS, "wkv_den": {"token before": token_before, "random": waves, "nan": nothing},
+    "gated_attention": {"gated_attention": MAPS},
+    "wkv_ink": {"key": TOKENS, "value": TOKENS, "receptance": TOKENS, "decay_rate": CHANNELS,
+                "bonus": {"left out": lambda v: 0 * v, "next channel": another}, "mixer_output": TOKENS,
+                "ffn_key": {"token before": token_before, "negative": lambda v: -v, "nan": nothing},
+                "ffn_write": {"twice": lambda v: 2 * v, "nan": nothing}},
+    "channel_moved": {"value": TOKENS, "receptance": TOKENS, "key": {"token before": token_before}},
+    "key_curves": {"key": TOKENS, "decay_rate": CHANNELS,
+                   "bonus": {"left out": lambda v: 0 * v, "next channel": another}},
+    "half_life_histogram": {"half_life": {name: CHANNELS[name] for name in ("threefold", "squared", "random", "nan")}},
+    "token_shift": {"shift_share": {
+        "next channel": next_channel, "another mixture": another, "one minus": lambda v: 1 - v, "random": waves,
+        "nan": nothing}},
+    "channel_mix_zeros": {"ffn_key": {
+        "token before": token_before, "next unit": next_channel, "negative": lambda v: -v, "random": waves,
+        "nan": nothing}},
+    "wkv_film": {"wkv_max": {"token before": token_before, "a third more": lambda v: 1.3 * v, "nan": nothing},
+                 "wkv_num": TOKENS, "wkv_den": {"token before": token_before, "random": waves, "nan": nothing},
                  "half_life": CHANNELS},
     "layer_ribbon": {"attention": {k: v for k, v in MAPS.items() if k not in ("a third more", "sevenfold")},
                      "hidden_attention": {k: v for k, v in MAPS.items() if k != "one token"},
@@ -119,6 +135,7 @@ SPOILED: Mapping[str, Mapping[str, Mapping[str, Spoil]]] = {
 
 HARMLESS = {
     ("state_film", "dt", "next channel"),  # the bars are the mean over all channels
+    ("half_life_histogram", "half_life", "nan"),  # columns without numbers cannot be drawn either
     ("half_life", "half_life", "nan"),  # an axis without numbers cannot be drawn: see the finished picture below
     ("layer_ribbon", "attention", "one token"),  # one query of one head of eight: its mean is checked, not its zero
     ("decay_curves", "half_life", "threefold"),  # orders channels, and so does three times it

@@ -52,6 +52,9 @@ CANVASES = [
     if name
     not in (
         "half_life",
+        "wkv_ink",  # a mechanism: test_ink
+        "key_curves",
+        "token_shift",
         "decay_curves",
         "router_bars",
         "token_strip",

@@ -5,6 +5,8 @@ pair is seen. Every figure of a run has to be in ARRAYS.
 """
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +20,21 @@ from viz.figure import Figure
 from viz.gallery import samples
 from viz.gallery.figures import every
 from viz.look.theme import LIGHT
-from viz.trace import attention, decay, expert_load, lens, next_word, overview, router, routing, state, tokens
+from viz.trace import (
+    attention,
+    decay,
+    expert_load,
+    gates,
+    lens,
+    next_word,
+    overview,
+    router,
+    routing,
+    spectrum,
+    state,
+    tokens,
+    wkv_weights,
+)
 from viz.trace.findings import router_finding
 from viz.trace.matrix import channel_matrix
 
@@ -126,7 +142,41 @@ def of_spectrum(trace: ModelTrace) -> Known:
 def of_wkv(trace: ModelTrace) -> Known:
     ratio = real(trace, 1, "wkv_num") / real(trace, 1, "wkv_den")
     chosen = varied(trace, 1, ratio, 7)
-    return {"wkv": ratio[:, chosen].T, "channel": chosen}
+    return {"wkv": ratio[:, chosen].T, "channel": chosen, "exponent_mean": real(trace, 1, "wkv_max").mean(1)}
+
+
+def of_keys(trace: ModelTrace) -> Known:
+    """Weigh the past of every token by plain loops over the sums of the paper."""
+    order = slowest_first(trace, 1)
+    chosen = [order[place] for place in (0, 13, 26, 39)]
+    rate, bonus, key = (real(trace, 1, part) for part in ("decay_rate", "bonus", "key"))
+    share, total = np.zeros((4, 11, 11)), np.zeros((4, 11))
+    for place, c in enumerate(chosen):
+        for t in range(11):
+            past = [np.exp(-(t - 1 - i) * rate[c] + key[i, c]) for i in range(t)] + [np.exp(bonus[c] + key[t, c])]
+            total[place, t] = np.log(sum(past))
+            share[place, t, : t + 1] = np.array(past) / sum(past)
+    return {"share": share, "channel": chosen, "log_total": total}
+
+
+def of_counts(trace: ModelTrace) -> Known:
+    halves = [[float(value) for value in real(trace, layer, "half_life")] for layer in range(3)]
+    low = max(math.ceil(math.log2(min(map(min, halves)))), -2)
+    high = max(min(math.ceil(math.log2(max(map(max, halves)))) - 1, 10), low + 1)
+    edges = [2.0**n for n in range(low, high + 1)]
+    ends = [0.0, *edges, math.inf]
+    count = [[sum(a < value <= b for value in row) for a, b in itertools.pairwise(ends)] for row in halves]
+    return {"channels": count, "edge": edges}
+
+
+def of_zeros(trace: ModelTrace) -> Known:
+    zeros = [[sum(unit <= 0 for unit in row) / len(row) for row in real(trace, at, "ffn_key")] for at in range(3)]
+    return {"zeros": zeros, "zeros_mean": [sum(column) / 3 for column in zip(*zeros, strict=True)]}
+
+
+def of_shares(trace: ModelTrace) -> Known:
+    share = real(trace, 1, "shift_share")
+    return {"share": share, "mean": [sum(row) / len(row) for row in share]}
 
 
 def of_load(trace: ModelTrace) -> Known:
@@ -181,6 +231,12 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
         "effective_attention": real(trace, 1, "effective_attention")}),
     "receptance_map": ("rwkv", decay.receptance_map, {"layer": 1}, of_map("receptance", "receptance_mean")),
     "wkv_film": ("rwkv", decay.wkv_film, {"layer": 1, "channels": 7}, of_wkv),
+    "gated_attention": ("rwkv", wkv_weights.gated_attention, {"layer": 1}, lambda trace: {
+        "gated_attention": real(trace, 1, "gated_attention")}),
+    "key_curves": ("rwkv", wkv_weights.key_curves, {"layer": 1, "channels": 4}, of_keys),
+    "half_life_histogram": ("rwkv", spectrum.half_life_histogram, {}, of_counts),
+    "token_shift": ("rwkv", gates.token_shift, {"layer": 1}, of_shares),
+    "channel_mix_zeros": ("rwkv", gates.channel_mix_zeros, {}, of_zeros),
     "layer_ribbon": ("jamba", routing.layer_ribbon, {}, lambda trace: {
         "look_back": reached(trace), **of_routes(trace)}),
     "expert_lanes": ("jamba", routing.expert_lanes, {}, of_lanes),
@@ -192,7 +248,7 @@ ARRAYS: dict[str, tuple[str, Callable[..., Figure], dict[str, Any], Callable[[Mo
 ELSEWHERE = {"logit_lens", "channel_matrix", "four_machines", "next_word", "reading", "recall_example",
              "state_path", "expert_routes", "side_rows", "side_surprisal", "side_reach", "edit_surprisal", "what_if",
              "what_if_words", "expert_balance", "expert_pairs", "expert_locality", "expert_words", "expert_finder",
-             "layer_flow"}  # fmt: skip
+             "layer_flow", "wkv_ink", "channel_moved", "decay_finder"}  # fmt: skip
 
 
 def assert_known(figure: Figure, known: Known) -> None:

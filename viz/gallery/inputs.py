@@ -15,6 +15,7 @@ from models.records.interval import Interval
 from models.records.measurement import Measurement
 from models.records.memory import MemoryCurve
 from models.records.recall import Accuracy
+from models.records.simulated import Ladder, ToyToken, Version, VersionRun
 from models.records.trace import ModelTrace, NamedArray
 from models.records.what_if import Bits, Worth
 from viz.bench.generation import CrossingMark, Spent
@@ -92,6 +93,23 @@ def _cell(distance: int, pairs: int, place: float) -> Accuracy:
     )
 
 
+def simulated() -> Ladder:
+    """Return versions 4 to 7 on three tokens: two writes to one key, and a question."""
+    tokens = (ToyToken(key=0, value=1), ToyToken(key=0, value=2), ToyToken(asks=0))
+    runs = (_version(4, 2), _version(5, 3), _version(6, 3), _version(7, 3))
+    return Ladder(tokens, 3, 3, runs)
+
+
+def _version(version: Version, rows: int) -> VersionRun:
+    dims = ("token", "sum" if rows == 2 else "key", "channel" if rows == 2 else "value")
+    return VersionRun(
+        version,
+        NamedArray(wave(3, rows, 3, pace=version), dims),
+        NamedArray(wave(3, 3, pace=version + 1), ("token", "value")),
+        NamedArray(np.full((3, 3), 0.5), ("token", "key")),
+    )
+
+
 def guess(_: Mapping[str, int]) -> float:
     """Say what guessing scores."""
     return GUESS
@@ -121,6 +139,13 @@ def _channel(traces: Traces) -> Call:
     trace = traces["mamba"]
     mixing = NamedArray(np.tril(wave(1, LENGTH, LENGTH)).astype(np.float32), ("channel", "query", "key"))
     return (mixing, trace), {"layer": trace.layers_with("half_life")[0].index, "channel": 0}
+
+
+def _moved(traces: Traces) -> tuple[NamedArray, ModelTrace]:
+    mixing = np.tril(np.abs(wave(1, LENGTH, LENGTH)))
+    return NamedArray((mixing / mixing.sum(2, keepdims=True)).astype(np.float32), ("channel", "query", "key")), traces[
+        "rwkv"
+    ]
 
 
 def _predictions(_: Traces) -> Call:
@@ -221,6 +246,7 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "token_lens": lambda traces: ((traces["transformer"],), {"lens": asked(traces["transformer"])[0]}),
         "logit_attribution": lambda traces: ((traces["jamba"],), {"found": asked(traces["jamba"])[1]}),
         "head_attribution": lambda traces: ((traces["transformer"],), {"found": asked(traces["transformer"])[1]}),
+        "decay_finder": lambda traces: (([traces["rwkv"]] * 2,), {"marked": (1, 3)}),
         "head_finder": lambda traces: (([traces["transformer"]] * 3,), {"marked": (1, 0)}),
         "expert_finder": lambda traces: (([traces["jamba"]] * 3,), {"marked": (1, 0)}),
         "recall_example": lambda traces: ((list(traces.values()),), {"asked_at": LENGTH - 1, "answer_at": 2}),
@@ -241,6 +267,8 @@ OWN: Mapping[str, Callable[[Traces], Call]] = MappingProxyType(
         "what_if": lambda traces: ((_again(traces["mamba"]),), {}),
         "what_if_words": lambda traces: ((_again(traces["mamba"]),), {}),
         "part_worth": lambda _: ((_worth(),), {}),
+        "channel_moved": lambda traces: (_moved(traces), {"layer": 0, "channel": 0}),
+        "version_ladder": lambda _: ((simulated(),), {}),
         "sentinel_strip": lambda _: ((rows(),), {"limit": 0.1}),
         "carried_bytes": lambda _: (([(name, 4096 * 3**place) for place, name in enumerate(NAMES)],), {}),
         "generation_time": _generation,

@@ -21,6 +21,7 @@ from viz.proof.drawn import (
     names_error,
     number,
     picture_error,
+    spec_of,
 )
 from viz.proof.maps import map_error
 from viz.proof.state import runs_of
@@ -96,7 +97,12 @@ def wkv_film(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     film, known = exported(figure, "wkv"), reconstruction.wkv(layer, channels)
     again = relative(film, known.held.T, known.held_scale.T)
     anchor = reconstruction.answer_error(layer, channels)
-    return worst(again, anchor, _row_error(figure, layer, channels), picture_error(figure, film[None]))
+    exponents = reconstruction.exponents(layer).mean(1)
+    drawn, told = spec_of(figure).bars[0].values, exported(figure, "exponent_mean")
+    bars = (
+        1.0 if drawn is None else worst(*(relative(one, exponents, np.abs(exponents).max()) for one in (drawn, told)))
+    )
+    return worst(again, anchor, bars, _row_error(figure, layer, channels), picture_error(figure, film[None]))
 
 
 def _row_error(figure: Figure, layer: LayerTrace, channels: list[int]) -> float:

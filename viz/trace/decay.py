@@ -11,7 +11,7 @@ from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.trace.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
-from viz.trace.decay_charts import TICKS_PER_LANE, Lane, fading_chart, half_life_chart, reach_of
+from viz.trace.decay_charts import TICKS_PER_LANE, Lane, Scaling, fading_chart, half_life_chart, reach_of
 from viz.trace.findings import TAKES, decay_finding, film_finding, gate_finding, row_finding
 from viz.trace.matrix import matrix_picture
 from viz.trace.state import film_picture, map_picture
@@ -29,6 +29,7 @@ def decay_curves(
     t: Translate,
     layer: int | None = None,
     channels: int = 5,
+    scaling: Scaling = "linear",
     selected: int | None = None,
 ) -> Figure:
     """Draw how the weight of a past token fades with distance, exp(-(n - 1) w), for channels over all half-lives.
@@ -44,7 +45,7 @@ def decay_curves(
     distance = _distances(reach_of(len(trace.tokens) - 1))
     weight = np.exp(-(distance[None] - 1) * rate[chosen, None])  # (channel, distance)
     now, color = np.exp(bonus[chosen]), theme.mixer_color(shown.mixer)
-    chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, selected, color, theme=theme, t=t)
+    chart = fading_chart(weight, distance, now, rate[chosen], chosen, trace, selected, color, scaling, theme=theme, t=t)
     alt_text = t("viz.decay_curves.alt", layer=shown.index, channels=len(chosen))
     data = {
         "weight": NamedArray(weight, ("channel", "distance")),
@@ -223,7 +224,7 @@ def receptance_map(
     return Figure("receptance_map", spec, data, alt_text, finding=gate_finding(mean, trace.tokens, t))
 
 
-@figure("wkv_film", needs=("wkv_num", "wkv_den", "half_life"), also=("decay_rates",))
+@figure("wkv_film", needs=("wkv_num", "wkv_den", "wkv_max", "half_life"), also=("decay_rates",))
 def wkv_film(
     trace: ModelTrace,
     *,
@@ -233,15 +234,31 @@ def wkv_film(
     channels: int = 32,
     selected: int | None = None,
 ) -> Figure:
-    """Draw what RWKV's state would answer after each token: num / den per channel, signed, longest memory first."""
+    """Draw what RWKV's state would answer after each token: num / den per channel, signed, longest memory first.
+
+    Bars: the maximum exponent that both sums are kept relative to, as a mean over all channels.
+    """
     shown = _layer(trace, "wkv_num", layer)
     den = floats(shown, "wkv_den")
     ratio = floats(shown, "wkv_num") / np.where(den == 0, 1, den)  # (token, channel)
     chosen = most_varied(floats(shown, "half_life"), ratio, count=channels)
     film = ratio[:, chosen].T
     alt_text = t("viz.wkv_film.alt", layer=shown.index, channels=len(chosen))
-    spec = film_picture("wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected)
-    data = {"wkv": NamedArray(film, ("channel", "token")), "channel": NamedArray(chosen, ("channel",))}
+    exponent = floats(shown, "wkv_max").mean(1)
+    bars = Bars(
+        exponent,
+        t("viz.wkv_film.exponent"),
+        theme.mixer_color(shown.mixer),
+        template(t, "viz.wkv_film.exponent_is", "value"),
+    )
+    spec = film_picture(
+        "wkv_film", film, chosen, shown, trace, theme=theme, t=t, alt=alt_text, selected=selected, bars=(bars,)
+    )
+    data = {
+        "wkv": NamedArray(film, ("channel", "token")),
+        "channel": NamedArray(chosen, ("channel",)),
+        "exponent_mean": NamedArray(exponent, ("token",)),
+    }
     return Figure("wkv_film", spec, data, alt_text, finding=film_finding(film, trace.tokens, t))
 
 

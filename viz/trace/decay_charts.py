@@ -1,7 +1,7 @@
 """The charts of viz.trace.decay: decay curves, and half-lives by layer."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -17,8 +17,14 @@ ROW_HEIGHT = 40
 WIDE, NARROW = 13, 7.5  # pixels of a sign in 12 px mono type: Hangul, Latin
 TICKS_PER_LANE = 256
 EDGE = 104  # pixels right of the curves
+LEAST_WEIGHT = 1e-3  # that a logarithmic axis shows
+LEAST_NUMBER = 1e-30  # whose logarithm a line is drawn to
+AXIS = 44  # pixels of the numbers of a logarithmic axis
 LEAST_REACH = 4  # distances that are drawn at least
 LABEL = 0.17  # of the distances, about the width of a label
+
+
+Scaling = Literal["linear", "log"]
 
 
 class Lane(NamedTuple):
@@ -38,6 +44,7 @@ def fading_chart(
     trace: ModelTrace,
     selected: int | None,
     color: str,
+    scaling: Scaling = "linear",
     *,
     theme: Theme,
     t: Translate,
@@ -47,25 +54,23 @@ def fading_chart(
     Distances count back from the chosen token, and curves end at the first one of the text: distance holds every whole
     number up to the last, and the browser leaves out what lies beyond (`reach`). A curve is marked where it crosses
     the guide, with its half-life; one that does not within the drawn distances has it at its right end. rate, bonus:
-    one per drawn channel.
+    one per drawn channel. On a logarithmic axis weights below LEAST_WEIGHT are left out.
     """
     names = [str(int(channel)) for channel in channels]
-    top = max(1.0, float(bonus.max())) * 1.1
-    x = _distance_axis(theme=theme, t=t)
-    y = alt.Y(
-        "weight:Q",
-        title=t("viz.decay_curves.weight"),
-        scale=alt.Scale(domain=[0, top], nice=False),
-        axis=alt.Axis(grid=True, values=[0, 0.5, 1], format="~g"),
+    top = max(1.0, float(bonus.max())) * (1.1 if scaling == "linear" else 1.6)
+    x = distance_axis(theme=theme, t=t)
+    y = weight_axis(top, scaling, t("viz.decay_curves.weight"))
+    shades = alt.Color(
+        "channel:N", scale=alt.Scale(domain=names, range=shades_of(color, len(names), theme)), legend=None
     )
-    shades = alt.Color("channel:N", scale=alt.Scale(domain=names, range=_shades(color, len(names), theme)), legend=None)
     rows = [
         {"channel": name, "distance": float(d), "weight": float(w)}
         for name, row in zip(names, weight, strict=True)
         for d, w in zip(distance, row, strict=True)
     ]
     dots = [{"channel": n, "distance": 0.0, "weight": float(w)} for n, w in zip(names, bonus, strict=True)]
-    curves = table(rows).transform_filter("datum.distance <= reach").mark_line(strokeWidth=2.25, interpolate="monotone")
+    drawn = f"datum.distance <= reach && datum.weight >= {least_of(scaling)}"
+    curves = table(rows).transform_filter(drawn).mark_line(strokeWidth=2.25, interpolate="monotone", clip=True)
     now = table(dots).mark_point(size=64, strokeWidth=2, fill=theme.card, opacity=1).encode(x=x, y=y, color=shades)
     marks = table(_anchors(names, rate, t=t)).transform_calculate(
         distance="min(1 + datum.half_life, reach)",
@@ -92,8 +97,8 @@ def fading_chart(
     params = [
         *following(count, selected, first=1),
         {"name": "reach", "expr": f"max(token, {LEAST_REACH})"},
-        {"name": "places", "value": [_places(rate, reach_of(last), top) for last in range(count)]},
-        *_words_back(trace),
+        {"name": "places", "value": [_places(rate, reach_of(last), top, scaling) for last in range(count)]},
+        *words_back(trace),
     ]
     return styled(layers, theme, height=CURVE_HEIGHT, params=params)
 
@@ -168,14 +173,14 @@ def _median(lane: Lane, length: int) -> dict[str, str | float]:
     return {"name": lane.name, "half_life": place, "text": text, "shade": lane.color}
 
 
-def _words_back(trace: ModelTrace) -> list[dict[str, Any]]:
+def words_back(trace: ModelTrace) -> list[dict[str, Any]]:
     """Name the words of the text, and how wide the widest up to each of them is in pixels."""
     words = [(one.label.removeprefix("␣") or one.label) if one.piece == 1 else "" for one in trace.tokens]
     widest = np.maximum.accumulate([_width(word) for word in words]) + 12
     return [{"name": "words", "value": words}, {"name": "widest", "value": widest.tolist()}]
 
 
-def _distance_axis(*, theme: Theme, t: Translate) -> alt.X:
+def distance_axis(*, theme: Theme, t: Translate) -> alt.X:
     """Build the axis whose ticks are words; a Vega expression turns a distance into the word that far back."""
     # The axis is so much longer than its words.
     every = "max(1, ceil(widest[token] * (token + 1) * 1.18 / width))"
@@ -207,7 +212,25 @@ def _anchors(names: list[str], rate: Floats, *, t: Translate) -> list[dict[str, 
     ]
 
 
-def _places(rate: Floats, reach: float, top: float) -> list[float]:
+def weight_axis(top: float, scaling: Scaling, title: str) -> alt.Y:
+    """Build the axis of weights, from 0 or, as a logarithm, from LEAST_WEIGHT."""
+    linear = scaling == "linear"
+    scale = alt.Scale(domain=[0 if linear else LEAST_WEIGHT, top], nice=False, type="linear" if linear else "log")
+    values = [0, 0.5, 1] if linear else [0.001, 0.01, 0.1, 0.5, 1]
+    return alt.Y(
+        "weight:Q",
+        title=title,
+        scale=scale,
+        axis=alt.Axis(grid=True, values=values, format="~g", minExtent=0 if linear else AXIS),
+    )
+
+
+def least_of(scaling: Scaling) -> float:
+    """Return the least weight that a line is drawn to; on a logarithmic axis it leaves the picture below."""
+    return 0.0 if scaling == "linear" else LEAST_NUMBER
+
+
+def _places(rate: Floats, reach: float, top: float, scaling: Scaling) -> list[float]:
     """Return how high the label of each curve stands, so that labels are apart.
 
     Below the guide, right of a crossing, there is no slower curve; labels that would meet there stand under each other,
@@ -216,19 +239,23 @@ def _places(rate: Floats, reach: float, top: float) -> list[float]:
     half_life = math.log(2) / rate
     crosses = 1 + half_life <= reach
     at = np.where(crosses, 1 + half_life, reach)
-    place, gap = np.exp(-(at - 1) * rate), 0.065 * top
+    linear = scaling == "linear"
+    gap = 0.065 * (top if linear else math.log10(top / LEAST_WEIGHT))  # of the height of the axis
+    place = np.exp(-(at - 1) * rate)
     level, before = 0, math.inf
     early = [int(i) for i in np.flatnonzero(crosses)]
     for i in sorted(early, key=lambda i: -float(at[i])):
         level = level + 1 if before - at[i] < LABEL * reach else 1
-        place[i], before = max(0.5 - gap * level, 0.0), float(at[i])
+        below = max(0.5 - gap * level, 0.0) if linear else max(0.5 * 10 ** (-gap * level), LEAST_WEIGHT)
+        place[i], before = below, float(at[i])
     late = [int(i) for i in np.flatnonzero(~crosses)]
-    for i, moved in zip(late, spread_apart([float(place[i]) for i in late], gap=gap), strict=True):
-        place[i] = moved
+    heights = [float(place[i]) if linear else math.log10(float(place[i])) for i in late]
+    for i, moved in zip(late, spread_apart(heights, gap=gap), strict=True):
+        place[i] = moved if linear else min(10**moved, top)
     return [round(float(one), 4) for one in place]  # a tenth of a pixel
 
 
-def _shades(color: str, count: int, theme: Theme) -> list[str]:
+def shades_of(color: str, count: int, theme: Theme) -> list[str]:
     """Return count shades of a colour: full for the longest memory, paler for the shortest."""
     ramp = ramp_between(theme.card, color)
     return [ramp[int(i)] for i in np.linspace(255, 120, count)]

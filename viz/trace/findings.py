@@ -294,10 +294,13 @@ def _ends(mean: Floats, tokens: Sequence[Token], t: Translate) -> dict[str, str]
     return names | {"high": short(values[most]), "low": short(values[least])}
 
 
-def _named(tokens: Sequence[Token], place: int, t: Translate) -> str:
+def named_token(tokens: Sequence[Token], place: int, t: Translate) -> str:
     """Name a token by its label and its number, as the strip does."""
     label = tokens[place].label
     return t("viz.at_token", token=label.removeprefix("\u2423") or label, index=tokens[place].index)
+
+
+_named = named_token
 
 
 def _by_layer(layers: Sequence[int], values: Floats, t: Translate) -> list[tuple[str, float]]:

@@ -103,7 +103,7 @@ def matrix_picture(
         theme=theme,
         t=t,
         strip=strip_of(trace, t=t, selected=row),
-        bars=(Bars(None, template(t, "viz.matrix.bars", "row"), theme.colors["mamba"] if signed else color),),
+        bars=(Bars(None, template(t, "viz.matrix.bars", "row"), color),),
         grid=grid,
         legends=(magnitude_legend(t, figure=figure, high=high, signed=signed),),
         note=" ".join(filter(None, [t("viz.matrix.first_hidden") if hidden else "", pooled_note(grid, t=t)])),

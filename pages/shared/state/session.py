@@ -20,7 +20,8 @@ from pages.shared.words import language as languages
 _PREFIX = "contextscope."
 _SELECTABLE = re.compile(
     r"(?:[a-z]{1,16}_)?(?:layer|head|channel|expert|sample|choice|frame|task|distance|load|question"
-    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure|tracked|architecture)"
+    r"|temperature|topk|topp|draw|length|seed|mode|reader|measure|tracked|architecture"
+    r"|strength|decay|stop|rate|keys|axis|gate|moved)"
 )
 _SECRET = secrets.token_bytes(32)  # of this server, until it ends, as are the folders that were typed on it
 _OFF_LIMIT = 400  # characters of an address that may name what is switched off

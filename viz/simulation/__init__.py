@@ -1,0 +1,1 @@
+"""Figures of simulated mechanisms: labelled as such, since no model has run."""
