@@ -269,7 +269,9 @@ def test_a_tokenizer_of_another_model_is_said_so(open_page, folder_of, tmp_path:
     assert "640" in said(at)[0]
 
 
-EXPERT_FIGURES = ("expert_lanes", "router_bars", "expert_load")
+EXPERT_SECTIONS = ("layer_flow", "expert_finder", "expert_load", "expert_pairs", "expert_locality", "expert_words",
+                   "memory_growth")  # fmt: skip
+EXPERT_FIGURES = (*EXPERT_SECTIONS, "expert_lanes", "router_bars", "expert_balance", "active_parameters")
 
 
 def titles(at: AppTest) -> list[str]:
@@ -283,10 +285,27 @@ def titles(at: AppTest) -> list[str]:
 def test_the_transformer_page_has_the_figures_of_experts_where_the_model_has_some(
     open_page, folder_of, kind: str
 ) -> None:
-    at = open_everything(type_folder(open_page("transformer"), "transformer", folder_of(kind)), "transformer")
+    at = open_page("transformer")
+    for name in EXPERT_SECTIONS:
+        at.session_state[f"transformer.hood.{name}"] = True
+    at = open_everything(type_folder(at, "transformer", folder_of(kind)), "transformer")
     assert_calm(at)
     assert "head_matrix" in titles(at) and "token_strip" in titles(at)
-    assert [name in titles(at) for name in EXPERT_FIGURES] == [kind != "gpt2"] * 3
+    assert {name: name in titles(at) for name in EXPERT_FIGURES} == dict.fromkeys(EXPERT_FIGURES, kind != "gpt2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["jamba other pattern", "jamba one expert a token", "jamba without experts"])
+def test_the_jamba_page_counts_over_experts_where_the_model_has_some(open_page, folder_of, kind: str) -> None:
+    """Pairs take two experts of a token."""
+    at = open_page("jamba")
+    for name in EXPERT_SECTIONS:
+        at.session_state[f"jamba.hood.{name}"] = True
+    at = type_folder(at, "jamba", folder_of(kind))
+    assert_calm(at)
+    here = {name: kind != "jamba without experts" for name in (*EXPERT_SECTIONS, "expert_balance")}
+    here |= {"memory_growth": True, "expert_pairs": kind == "jamba other pattern"}
+    assert {name: name in titles(at) for name in here} == here
 
 
 @pytest.mark.slow
