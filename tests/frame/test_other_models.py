@@ -303,7 +303,7 @@ def test_the_jamba_page_counts_over_experts_where_the_model_has_some(open_page, 
         at.session_state[f"jamba.hood.{name}"] = True
     at = type_folder(at, "jamba", folder_of(kind))
     assert_calm(at)
-    here = {name: kind != "jamba without experts" for name in (*EXPERT_SECTIONS, "expert_balance")}
+    here = dict.fromkeys((*EXPERT_SECTIONS, "expert_balance"), kind != "jamba without experts")
     here |= {"memory_growth": True, "expert_pairs": kind == "jamba other pattern"}
     assert {name: name in titles(at) for name in here} == here
 
