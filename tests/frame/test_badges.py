@@ -31,7 +31,7 @@ OPEN = {"overview": 2, "transformer": 4, "mamba": 4, "rwkv": 4, "jamba": 4, "rec
 SHARED = [one for one in hood.ids() if one not in ("head_finder", "attention_rollout")]
 HOOD = {"transformer": ["head_finder", "attention_rollout", *SHARED], "mamba": ["half_life", "channel_matrix", *SHARED],
         "rwkv": ["wkv_film", "channel_matrix", *SHARED],
-        "jamba": ["expert_load", "head_matrix", "state_film", "head_finder", *SHARED]}  # fmt: skip
+        "jamba": ["expert_load", "expert_balance", "head_matrix", "state_film", "head_finder", *SHARED]}  # fmt: skip
 MORE = {"logit_lens": ["token_lens"], "logit_attribution": ["head_attribution"]}  # section -> its further figures
 
 
