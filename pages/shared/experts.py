@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from models.records.trace import ModelTrace
+from models.switches.value import Switch
 from pages.shared import cache, controls, expert_sample, html, parts
 from pages.shared.canvas import Selection
 from pages.shared.finder import FinderRow, opens, shown
@@ -147,6 +148,16 @@ def _words(page: str, trace: ModelTrace) -> None:
         expert = controls.expert_picker(page, experts, default=most_telling(of, layer))
     panel(expert_words, of, key=f"{page}.words", layer=layer, expert=expert,
           subtitle=f"{t('viz.layer', layer=layer)}, {t('viz.expert', expert=expert)} · {said}")  # fmt: skip
+    st.button(t("experts.without"), key=f"{page}.without_expert", type="tertiary", icon=":material/arrow_upward:",
+              on_click=_without, args=(page, layer, expert))  # fmt: skip
+
+
+def _without(page: str, layer: int, expert: int) -> None:
+    """Switch one expert off and lead to what that changes. Only a callback may call this."""
+    visit = session.current()
+    visit.off = (Switch("expert", layer, expert).code,)
+    visit.point(page, "what-if")
+    st.rerun()  # the switches stand in another part of the page
 
 
 def _to_words(page: str) -> Callable[[FinderRow], None]:

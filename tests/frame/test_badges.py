@@ -33,7 +33,7 @@ OF_MAMBA = ["half_life", "channel_matrix", "content_decay", "state_norm", "state
             "memory_rates", "memory_histogram"]  # fmt: skip
 HOOD = {"transformer": ["head_finder", "attention_rollout", *SHARED], "mamba": [*OF_MAMBA, *SHARED],
         "rwkv": ["wkv_film", "channel_matrix", *SHARED],
-        "jamba": ["expert_load", "head_matrix", "state_film", "head_finder", *SHARED]}  # fmt: skip
+        "jamba": ["expert_load", "expert_balance", "head_matrix", "state_film", "head_finder", *SHARED]}  # fmt: skip
 MORE = {"logit_lens": ["token_lens"], "logit_attribution": ["head_attribution"]}  # section -> its further figures
 
 
