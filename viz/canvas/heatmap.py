@@ -133,7 +133,7 @@ class Matrix(Heatmap):
     token_notes (token, row): the small line under each row's label for each shown token, in place of rows.notes.
     row_height, max_height: pixels at most, of a row and of all. owners: where the columns are segments of several
     texts, the token of the first text that each segment lies in, -1 for none. follows: the rows are the tokens of the
-    reading, while the columns are others; there is no strip then. reports: whether the server hears of clicks.
+    reading, while the columns are others; there is no strip then.
     """
 
     rows: Axis = Axis()
@@ -152,7 +152,6 @@ class Matrix(Heatmap):
     selected_row: int | None = None
     lanes: Lanes | None = None
     baseline: float | None = None
-    reports: bool = False
 
     mode = "matrix"
 
@@ -168,7 +167,7 @@ class Matrix(Heatmap):
     def _own(self) -> dict[str, Any]:
         names = (
             "owners", "triangle", "row_tokens", "follows", "row_ramps", "row_height", "max_height", "selected_row",
-            "baseline", *(("reports",) if self.reports else ()),
+            "baseline",
         )  # fmt: skip
         own = {name: getattr(self, name) for name in (*names, "texts", "whole_texts", "cell_names", "token_notes")}
         return own | _axes(self.rows, self.columns)
