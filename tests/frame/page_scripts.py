@@ -17,6 +17,7 @@ from models.records.trace import ModelTrace
 from pages.learn.mamba import opened as mamba_opened
 from pages.learn.rwkv import versions, ways
 from pages.shared import (
+    agreement,  # noqa: F401  # imports what a page must find imported
     anatomy,
     cache,
     controls,

@@ -42,9 +42,9 @@ def test_long_words_are_behind_more_and_short_ones_are_not(open_page: Open) -> N
     more = [one for one in at.expander if one.label == i18n.say("en", "layout.more")]
     assert len(more) == 5  # the first figure, three chapters and what is switched off
     assert not at.exception
-    leads = [one.value for one in at.markdown if one.value.startswith("**Each row is one channel")]
-    assert len(leads) == 1 and "The bars show" not in leads[0]
-    assert any("The bars show" in one.value for one in more[0].markdown)
+    leads = [one.value for one in at.markdown if one.value.startswith("**At every word each number")]
+    assert len(leads) == 1 and "the bars say" not in leads[0]
+    assert any("the bars say" in one.value for one in more[0].markdown)
 
 
 def test_the_bytes_of_one_model_stand_in_a_line_and_are_compared_once(open_page: Open) -> None:

@@ -97,7 +97,7 @@ def drawn_figure(**changes: Any) -> SimpleNamespace:
     return SimpleNamespace(**({"each": ()} | known | changes))
 
 
-@pytest.mark.parametrize(("key", "level"), [("transformer.hero", 2), ("transformer.logits", 3), ("mamba.hero", 3)])
+@pytest.mark.parametrize(("key", "level"), [("transformer.hero", 2), ("transformer.logits", 3), ("mamba.dt", 3)])
 @pytest.mark.parametrize("note", [None, "another note"])
 def test_a_card_has_its_name_its_finding_its_note_and_its_badge(
     say: Say, stage: Stage, key: str, level: int, note

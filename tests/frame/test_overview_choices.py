@@ -13,7 +13,7 @@ from models.errors import SourceError
 from models.records.recall import Accuracy
 from models.records.trace import ModelTrace
 from pages.compare.recall import expected as recall_expected
-from pages.compare.recall import far, measuring, question, results, training
+from pages.compare.recall import far, measuring, question, results, training, what_if
 from pages.shared import controls, model_picker
 from pages.shared.state import session
 from pages.shared.words import content
@@ -144,6 +144,7 @@ def test_the_recall_page_draws_the_cells_on_screen_and_the_record_until_all_are_
     monkeypatch.setattr(results, "record", lambda task: record if task == "mqar" else None)
     monkeypatch.setattr(measuring, "map_of", lambda _record: shown)
     monkeypatch.setattr(far, "section", lambda one: asked.update(far=one))
+    monkeypatch.setattr(what_if, "draw", lambda one: asked.update(what_if=one))
     monkeypatch.setattr(question, "question", lambda one: asked.update(question=one))
     monkeypatch.setattr(recall_expected, "expected", lambda one, cells: asked.update(expected=(one, cells)))
     monkeypatch.setattr(training, "budget", lambda one: asked.update(budget=one))
@@ -152,7 +153,13 @@ def test_the_recall_page_draws_the_cells_on_screen_and_the_record_until_all_are_
         ("chapter1", "recall.bytes", "recall_against_bytes"),
         ("hood.recall_seeds", "recall.seeds", "recall_seeds"),
     ]
-    assert asked == {"far": record, "question": record, "expected": (record, shown), "budget": record}
+    assert asked == {
+        "far": record,
+        "what_if": record,
+        "question": record,
+        "expected": (record, shown),
+        "budget": record,
+    }
     assert page.around["hood"] == ["recall_seeds", "training"] and page.around["check"][0] == ("recall",)
     drawn = page.shown("recall.bytes").options
     assert drawn["of"] == shown and drawn["layout"] is record.layout

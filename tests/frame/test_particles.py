@@ -10,7 +10,23 @@ from pages.shared.words import content, i18n, particles
 
 # What stands in formulas of every language: functions, names of measures, weights of a model.
 SYMBOLS = {
-    *("softmax", "softplus", "exp", "log", "ln", "min", "max", "median", "norm", "top"),
+    *(
+        "softmax",
+        "softplus",
+        "SiLU",
+        "diag",
+        "conv",
+        "std",
+        "wkv",
+        "exp",
+        "log",
+        "ln",
+        "min",
+        "max",
+        "median",
+        "norm",
+        "top",
+    ),
     *("MBU", "MFU", "TTFT", "TPOT", "Mamba", "RWKV", "attn", "head", "kv", "num", "den", "mamba"),
 }
 OPEN = re.compile("|".join(map(re.escape, particles.forms())))
@@ -73,7 +89,7 @@ SHORT = {"of", "in", "or", "to", "at", "on", "by", "is", "as", "no"}
 
 def english(formula: str) -> list[str]:
     """Find the English words in a formula: of three letters and more, or short ones; commands of LaTeX are none."""
-    bare = re.sub(r"\\[A-Za-z]+", " ", formula.replace(r"\_", "_")).replace("time_decay", " ")
+    bare = re.sub(r"\\(?:begin|end)\{\w+\}|\\[A-Za-z]+", " ", formula.replace(r"\_", "_")).replace("time_decay", " ")
     words = [part for word in re.findall(r"[A-Za-z_]+", bare) for part in word.split("_")]
     return [word for word in words if (len(word) > 2 or word in SHORT) and word not in SYMBOLS]
 

@@ -49,7 +49,8 @@ def test_half_lives_longer_than_a_short_text_pass(text: str) -> None:
 
 def test_every_check_of_one_run_is_tried_here() -> None:
     asked = {entry.id for entry in every().values() if entry.of == "asked"}  # test_attribution.py, test_anatomy.py
-    assert {name.split()[0] for name in DRAWN} == {*proof.CHECKS} - asked
+    tried = {name.split()[0] for name in DRAWN}
+    assert {*proof.CHECKS} - asked <= tried <= {*proof.CHECKS}
 
 
 HEADS: dict[str, Spoil] = MAPS | {"another head": another}

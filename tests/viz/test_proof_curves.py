@@ -12,7 +12,11 @@ from viz.look.theme import LIGHT
 from viz.proof.curves import POINTS, _kept, curves
 
 # Figures whose error is of no two arrays in this run, and why.
-NO_CURVES = {"half_life": "its worst error is of a distance that is read off between whole distances"}
+NO_CURVES = {
+    "half_life": "its worst error is of a distance that is read off between whole distances",
+    "memory_histogram": "it draws counts, which are right or wrong",
+    "token_steps": "both of its curves are in the picture",
+}
 NOT_OF_OUTPUT = {"logit_lens": "its output is a distribution, compared with the model's own softmax"}
 
 

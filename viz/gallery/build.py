@@ -18,7 +18,7 @@ EVIDENCE: Mapping[str, str] = MappingProxyType(
         ("visible", "head_query", "head_key", "head_value", "head_output", "output_gram"),
         "models.reconstruction.attention",
     )
-    | {"query_scale": "viz.proof.attention_steps"}
+    | {"query_scale": "models.tracing.parts.attention"}
     | dict.fromkeys(
         ("write_proj", "read_proj", "skip", "scan_input", "gate", "dt_input", "dt_weight", "dt_bias", "decay_log",
          "mixer_output"),

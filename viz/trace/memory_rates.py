@@ -33,8 +33,7 @@ def memory_rates(trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | 
         _marks(step, rate, halves, np.isfinite(halves), "halves", color, t),
         _marks(step, rate, halves, ~np.isfinite(halves), "stays", color, t),
     ]
-    span = (float(step.min()) / 1.3, float(step.max()) * 1.3)
-    high = (float(rate.min()) / 1.5, float(rate.max()) * 1.5)
+    span, high = _ends(step, 1.3), _ends(rate, 1.5)
     guides = [_guide(tokens, span, high, theme, own=False) for tokens in GUIDES]
     guides.append(_guide(length, span, high, theme, own=True))
     axis = {"type": "log", "showgrid": False, "tickmode": "array"}
@@ -65,6 +64,12 @@ def memory_rates(trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | 
     alt = t("viz.memory_rates.alt", layer=shown.index, channels=len(step))
     note = t("viz.memory_rates.note", count=length)
     return Figure("memory_rates", body, data, alt, note, t("viz.memory_rates.finding", share=percent(outlasts)))
+
+
+def _ends(values: Floats, room: float) -> tuple[float, float]:
+    """Return between what the positive values lie, with room on a logarithm; 1 to 10 without any."""
+    known = values[np.isfinite(values) & (values > 0)]
+    return (float(known.min()) / room, float(known.max()) * room) if len(known) else (1.0, 10.0)
 
 
 def _ticks(ends: tuple[float, float], parts: tuple[int, ...]) -> dict[str, Any]:
