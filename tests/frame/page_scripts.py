@@ -134,6 +134,7 @@ def run_of(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Run:
             (mamba_opened, "panel", panelled), (token_steps, "panel", panelled),
             (panel, "sketch", panelled), (finders, "panel", panelled),
             (stream, "panel", panelled), (anatomy, "panel", panelled), (anatomy, "plan_of", lambda trace: None),
+            (anatomy, "worths_of", lambda trace: ()),
             (sample, "trace", lambda own: f"sample of {own.checkpoint}"),
             (sample, "repeated", lambda own: f"repeated of {own.checkpoint}"),
             (controls, "traced_prompt", lambda *given: around.update(asked=given) or trace),

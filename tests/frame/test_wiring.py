@@ -17,6 +17,8 @@ from models import registry
 from models.counting import accounting
 from models.records.trace import ModelTrace
 from models.simulation.ladder import ladder
+from models.switches import context
+from models.switches.value import Switch, Switches
 from models.tracing.mixing import channel_mixing
 from pages.shared import cache, html, sample, site, style
 from pages.shared import token_steps as steps_section
@@ -107,11 +109,33 @@ def offered_channels(trace: ModelTrace, layer: int) -> list[int]:
     return [int(c) for c in channels.quantile_channels(trace.layer(layer).part("half_life"), count=8)]
 
 
+def blocks_around(trace: ModelTrace) -> Figure:
+    return anatomy(trace, plan=registry.anatomy_of(model_of(trace)), worth=branches(trace), **LOOK)
+
+
+def branches(trace: ModelTrace) -> tuple[tuple[int, str, float], ...]:
+    """Return what mixers, then feed-forwards are worth: the surprisal of the text without one, less its own."""
+    model = model_of(trace)
+    encoded, offers = registry.encode(model, trace.prompt), {one.kind: one for one in registry.switches_of(model)}
+
+    def mean(*switches: Switch) -> float:
+        with context.use(Switches.of(*switches)):
+            return float(np.nanmean(registry.trace_encoded(model, encoded).surprisal.values))
+
+    whole = mean()
+    return tuple(
+        (layer, side, mean(Switch(kind, layer, how="zero")) - whole)
+        for kind, side in (("mixer", "mixer"), ("feed_forward", "ffn"))
+        if kind in offers
+        for layer in offers[kind].layers
+    )
+
+
 def shared(page: str, marked: tuple[int, int] | None = None) -> list[Row]:
     """List what every architecture's page offers under its hood."""
     heads = page in ("transformer", "jamba")
     rows = [
-        ("anatomy", "anatomy", lambda trace: anatomy(trace, plan=registry.anatomy_of(model_of(trace)), **LOOK)),
+        ("anatomy", "anatomy", blocks_around),
         ("logit_lens", "logit_lens", of_text(logit_lens)),
         ("logit_lens", "token_lens", lambda trace: token_lens(trace, lens=expected_lens(trace), **LOOK)),
         ("residual_norms", "residual_norms", of_text(residual_norms)),
