@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from models.recall.examples import Answer, Opened, opened, right_answers
+from pages.compare.recall import steps
 from pages.compare.recall.results import PAGE, Record
 from pages.shared import gate, html
 from pages.shared.implementation import what_ran
@@ -42,6 +43,7 @@ def question(record: Record) -> None:
     panel(recall_example, traces, key=f"{PAGE}.example",
           asked_at=found.asked_at, answer_at=found.answer_at, roles=found.roles)  # fmt: skip
     what_ran(PAGE, traces)
+    steps.section(found)
 
 
 def telling(record: Record) -> Place:
