@@ -155,8 +155,10 @@ function count(box) {
   clearTimeout(resting);
   resting = setTimeout(async () => {
     const turn = ++counted;
+    const models = place()?.dataset.models;
+    if (!models) return; // the page has been left meanwhile
     const base = window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI;
-    const body = JSON.stringify({ text: box.value, models: place()?.dataset.models.split(" ") ?? [] });
+    const body = JSON.stringify({ text: box.value, models: models.split(" ") });
     const answer = await fetch(new URL("api/tokens", base), { method: "POST", headers: { "content-type": "application/json" }, body }).catch(() => null);
     if (turn !== counted || !answer?.ok) return; // what is not known stays marked as old
     const { tokens, limit } = await answer.json();

@@ -13,7 +13,7 @@ from pages.shared.words import content, i18n
 PICTURED = tuple(page for page in site.KEYS if page != "benchmark")  # a figure at first sight
 ARCHITECTURES = ("transformer", "mamba", "rwkv", "jamba")
 # What the server may send for a page or a new sentence, in messages and kilobytes: about a quarter more than it does.
-MOST_MESSAGES = 350
+MOST_MESSAGES = 400
 MOST_KB = 580
 LOOK_MS = 60_000  # how long to look for something; no time is tested
 FIGURE = "[class*='st-key-card-'] :is(canvas, [data-testid='stVegaLiteChart'], .main-svg)"

@@ -25,7 +25,7 @@ PLANNING = ("benchmark", PHONE)  # its settings are not calm on a phone yet: 0.1
 PLACE_PX = 36  # by which a place may miss its picture: two lines of words
 FINGER = 40  # pixels
 # What the server may send for a page, in messages and kilobytes: about a quarter more than it does.
-MOST_MESSAGES = 350
+MOST_MESSAGES = 400
 MOST_KB = 580
 
 SHIFTS = """() => new Promise((done) => {

@@ -21,11 +21,11 @@ OURS = tuple(f"{ROOT / layer}/" for layer in ("pages", "viz", "models", "kernels
 # About a fifth more than what is called today; the issue asks for 3,000 on the benchmark page, which had 162,852.
 LIMITS = {
     "overview": 2600,
-    "transformer": 3650,
+    "transformer": 4000,
     "mamba": 3450,
     "rwkv": 3850,
     "jamba": 3200,
-    "recall": 3000,
+    "recall": 3600,
     "side-by-side": 3000,
     "benchmark": 2500,
 }

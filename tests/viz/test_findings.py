@@ -80,6 +80,7 @@ WITHOUT = {
     "head_logits": "in the gallery two places tie; test_the_place_of_the_largest_score has one",
     "expert_pairs": "in the gallery several pairs tie; test_counts_of_experts_in_words has one",
     "next_word": "of several models, as in the gallery; of one it has one",
+    "channel_finder": "in the gallery channels tie; the finding is that of all finders, which test_finder has",
     "decay_finder": "in the gallery all layers have the same half-lives; test_decay_finder has one",
 }
 

@@ -7,6 +7,8 @@ from figure_words import strict
 
 from models.machine.paths import ASSETS
 from pages.shared import outline, site, viewport
+from viz.diagram.spec import Diagram
+from viz.finder.spec import Finder
 from viz.gallery.__main__ import FIGURES
 from viz.gallery.build import build
 from viz.gallery.evidence import complete
@@ -30,7 +32,9 @@ KNOWN = {
 def bodies() -> dict:
     """Return what every registered figure draws."""
     built = build(every(), complete(), files=FIGURES, theme=LIGHT, t=strict("en"))
-    return {figure.id: figure.body for figure in built.figures if not isinstance(figure.body, Ranking)}
+    return {
+        figure.id: figure.body for figure in built.figures if not isinstance(figure.body, Ranking | Diagram | Finder)
+    }
 
 
 @pytest.mark.slow

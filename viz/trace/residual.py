@@ -138,7 +138,9 @@ def _key(kinds: list[str], colors: dict[str, str], *, theme: Theme, t: Translate
         row = table([{"text": name}])
         place = {"x": alt.value(at + 6), "y": alt.value(-KEY)}
         found.append(
-            row.mark_point(filled=True, size=60, shape=_mark(kind), color=colors[kind], opacity=1).encode(**place)
+            row.mark_point(filled=True, size=60, shape=_mark(kind), color=colors[kind], opacity=1, aria=False).encode(
+                **place
+            )
         )
         words = row.mark_text(align="left", baseline="middle", dx=10, fontSize=13, color=theme.ink)
         found.append(words.encode(text=alt.Text("text:N"), **place))

@@ -120,7 +120,7 @@ def control(
             st.button(t("recall.stop"), key=f"{name}.stop", icon=":material/stop:", disabled=run.stopping,
                       on_click=partial(results.stop, task, far=far))  # fmt: skip
             return
-        words = "recall.measure" if run is None else "recall.measure_again"
+        words = f"recall.measure{'' if run is None else '_again'}{'_far' if far else ''}"
         st.button(
             t(words), key=f"{name}.measure", type="secondary" if far else "primary", icon=":material/play_arrow:",
             on_click=partial(results.start, task, far=far),
