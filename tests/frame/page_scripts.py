@@ -38,7 +38,7 @@ from pages.shared import (
     stream,
     token_steps,
     training_curves,
-    what_if,  # noqa: F401  # imports what a page must find imported
+    what_if,
 )
 from viz.gallery import samples
 
@@ -79,7 +79,7 @@ def named(draw: Any) -> str:
 
 def stage_of(monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Draw pages without Streamlit, on a machine that has the four bundled models."""
-    made = Stage().on(monkeypatch, controls, early, experts, layout, mamba_opened, token_steps)
+    made = Stage().on(monkeypatch, controls, early, experts, layout, mamba_opened, token_steps, what_if)
     monkeypatch.setattr(expert_sample, "read", lambda _source, _number: [TRACES["jamba"]] * 2)
     monkeypatch.setattr(cache, "read_in_steps", lambda trace: f"steps of {trace.checkpoint}")
     monkeypatch.setattr(cache, "architectures", lambda: dict(BUNDLED))

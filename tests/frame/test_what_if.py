@@ -17,7 +17,7 @@ from models.records.trace import NamedArray
 from models.records.what_if import Bits, Worth
 from models.switches import context
 from models.switches.value import NONE, Switch, Switches
-from pages.shared import ablation, cache, part_worth, switch_choice
+from pages.shared import ablation, anatomy, cache, part_worth, switch_choice
 from pages.shared.canvas import Selection
 from pages.shared.state import session
 from pages.shared.words import content
@@ -61,6 +61,7 @@ def test_with_everything_on_nothing_is_run_and_the_page_offers_a_choice(monkeypa
     with noting(monkeypatch) as seen:
         monkeypatch.setattr(ablation, "trace", None)
         monkeypatch.setattr(ablation, "worth", None)
+        monkeypatch.setattr(anatomy, "worths_of", lambda _trace: ())  # its own section, which is open here
         at = opened("mamba", text=TEXT)
     assert not [one for one in seen if "what_if" in one.key or "worth" in one.key]
     box = at.selectbox(key="mamba.off.0.kind")

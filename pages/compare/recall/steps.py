@@ -1,4 +1,4 @@
-"""The step size of every channel on an opened question: does it tell what must be kept from what must not?"""
+"""The step size of every channel on an opened question, and how well it tells what must be kept from the rest."""
 
 import streamlit as st
 
