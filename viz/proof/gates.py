@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from models.reconstruction import channel_mix, half_lives, maps, time_mix
+from models.reconstruction import channel_mix, half_lives, time_mix
 from models.reconstruction.check import Wide, absolute, relative, wide, worst
 from models.records.trace import ModelTrace
 from viz.figure import Figure
@@ -23,21 +23,12 @@ from viz.proof.drawn import (
     picture_error,
     same,
 )
+from viz.proof.maps import mean_map_error
 
 
 def gated_attention(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn means of sigma(r) P against rows recomputed for all channels in float64, and all rows with the record."""
-    layer = chosen_layer(trace, choice, "gated_attention")
-    drawn, copies = matrix(figure, "gated_attention")
-    recorded = wide(layer.part("gated_attention"))
-    if drawn.shape != recorded.shape:
-        return 1.0
-    wanted = number(choice, "selected")
-    rows = maps.affordable(layer, wanted=() if wanted is None else (wanted,))
-    known = time_mix.gated_rows(layer, rows)
-    again = relative(drawn[rows], known, known.max(1, keepdims=True))
-    kept = relative(drawn, recorded, recorded.max(1, keepdims=True))
-    return worst(copies, again, kept, np.triu(np.abs(drawn), 1))
+    return mean_map_error(figure, trace, choice, "gated_attention", time_mix.gated_rows)
 
 
 def channel_moved(figure: Figure, trace: ModelTrace, choice: Choice) -> float:

@@ -1,12 +1,14 @@
 """Checks of maps that average over heads or channels: no product with a value rebuilds an output from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from models.reconstruction import maps
 from models.reconstruction.check import Wide, relative, wide, worst
-from models.records.trace import LayerTrace
+from models.records.trace import LayerTrace, ModelTrace
+from viz.figure import Figure
+from viz.proof.drawn import Choice, chosen_layer, matrix, number
 
 
 def map_error(drawn: Wide, layer: LayerTrace, *, wanted: int | None = None, budget: float = maps.BUDGET) -> float:
@@ -20,6 +22,26 @@ def map_error(drawn: Wide, layer: LayerTrace, *, wanted: int | None = None, budg
     known = maps.recorded(layer)
     copied = relative(drawn, known, known.max(1, keepdims=True))
     return worst(maps.error(drawn, layer, rows), copied, np.triu(np.abs(drawn), 1))
+
+
+def mean_map_error(
+    figure: Figure, trace: ModelTrace, choice: Choice, part: str, rows_of: Callable[[LayerTrace, Sequence[int]], Wide]
+) -> float:
+    """Compare a drawn mean over channels with rows recomputed in float64, and all rows with the record.
+
+    rows_of: recomputes some rows of the part in a layer.
+    """
+    layer = chosen_layer(trace, choice, part)
+    drawn, copies = matrix(figure, part)
+    recorded = wide(layer.part(part))
+    if drawn.shape != recorded.shape:
+        return 1.0
+    wanted = number(choice, "selected")
+    rows = maps.affordable(layer, wanted=() if wanted is None else (wanted,))
+    known = rows_of(layer, rows)
+    again = relative(drawn[rows], known, known.max(1, keepdims=True))
+    kept = relative(drawn, recorded, recorded.max(1, keepdims=True))
+    return worst(copies, again, kept, np.triu(np.abs(drawn), 1))
 
 
 def shares(layers: Sequence[LayerTrace], rows: Sequence[int]) -> Wide:

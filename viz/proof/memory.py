@@ -24,7 +24,7 @@ from viz.proof.drawn import (
     pooled,
     same,
 )
-from viz.proof.maps import map_error
+from viz.proof.maps import map_error, mean_map_error
 from viz.proof.state import half_life_error, row_error, runs_of
 
 SURVIVAL = 40_000_000  # multiplications that the words of one picture may take
@@ -33,17 +33,7 @@ SPOT_CHECKED = 3  # channels of every layer whose halving distance is recomputed
 
 def full_layer(figure: Figure, trace: ModelTrace, choice: Choice) -> float:
     """Drawn means of |M| against rows recomputed for all channels in float64, and all of them against the record."""
-    layer = chosen_layer(trace, choice, "full_layer")
-    drawn, copies = matrix(figure, "full_layer")
-    recorded = wide(layer.part("full_layer"))
-    if drawn.shape != recorded.shape:
-        return 1.0
-    chosen = number(choice, "selected")
-    rows = maps.affordable(layer, wanted=() if chosen is None else (chosen,))
-    known = mamba_mixer.mean_rows(layer, rows)
-    again = relative(drawn[rows], known, known.max(1, keepdims=True))
-    kept = relative(drawn, recorded, np.maximum(recorded.max(1, keepdims=True), 0))
-    return worst(copies, again, kept, np.triu(np.abs(drawn), 1))
+    return mean_map_error(figure, trace, choice, "full_layer", mamba_mixer.mean_rows)
 
 
 def full_channel(figure: Figure, trace: ModelTrace, choice: Choice) -> float:

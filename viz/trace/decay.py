@@ -10,10 +10,10 @@ from viz.canvas import Axis, Bars, Legend, Matrix, Scale
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp
-from viz.trace.channels import Floats, binned, floats, longest_first, most_varied, quantile_channels
+from viz.trace.channels import Floats, binned, floats, layer_with, longest_first, most_varied, quantile_channels
 from viz.trace.decay_charts import TICKS_PER_LANE, Lane, Scaling, fading_chart, half_life_chart, reach_of
-from viz.trace.findings import TAKES, decay_finding, film_finding, gate_finding, row_finding
-from viz.trace.matrix import matrix_picture
+from viz.trace.findings import decay_finding, film_finding, gate_finding
+from viz.trace.matrix import mean_map
 from viz.trace.state import film_picture, map_picture
 from viz.trace.tokens import picture
 
@@ -38,7 +38,7 @@ def decay_curves(
     reader's words, counted back from the chosen token (the last without a choice), and curves end at the first word:
     the browser shows so much of the arrays. selected: chosen until the visitor chooses in the browser.
     """
-    shown = _layer(trace, "decay_rate", layer)
+    shown = layer_with(trace, "decay_rate", layer)
     rate, bonus = floats(shown, "decay_rate"), floats(shown, "bonus")
     chosen = quantile_channels(floats(shown, "half_life"), count=channels)
     last = selected if selected is not None and 0 < selected < len(trace.tokens) else len(trace.tokens) - 1
@@ -181,14 +181,7 @@ def effective_attention(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
     """Draw what an RWKV layer effectively attends to: mean over channels of P (query, key); rows sum to 1."""
-    shown = _layer(trace, "effective_attention", layer)
-    alt_text = t("viz.effective_attention.alt", layer=shown.index)
-    values, color = floats(shown, "effective_attention"), theme.mixer_color(shown.mixer)
-    spec = matrix_picture(
-        "effective_attention", values, trace, theme=theme, t=t, color=color, alt=alt_text, selected=selected
-    )
-    data = {"effective_attention": shown.parts["effective_attention"]}
-    return Figure("effective_attention", spec, data, alt_text, finding=row_finding(values, TAKES, t))
+    return mean_map("effective_attention", trace, theme=theme, t=t, layer=layer, selected=selected)
 
 
 @figure("receptance_map", needs=("receptance", "half_life"), also=("decay_rates",))
@@ -196,7 +189,7 @@ def receptance_map(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
     """Draw the receptance gate sigma(r) of every channel at every token, longest memory first, from 0 to 1."""
-    shown = _layer(trace, "receptance", layer)
+    shown = layer_with(trace, "receptance", layer)
     gate = floats(shown, "receptance")
     rows, runs = binned(gate, longest_first(floats(shown, "half_life")))
     mean = gate.mean(1)
@@ -238,7 +231,7 @@ def wkv_film(
 
     Bars: the maximum exponent that both sums are kept relative to, as a mean over all channels.
     """
-    shown = _layer(trace, "wkv_num", layer)
+    shown = layer_with(trace, "wkv_num", layer)
     den = floats(shown, "wkv_den")
     ratio = floats(shown, "wkv_num") / np.where(den == 0, 1, den)  # (token, channel)
     chosen = most_varied(floats(shown, "half_life"), ratio, count=channels)
@@ -265,11 +258,3 @@ def wkv_film(
 def _log_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
     """Label a logarithmic ramp at its ends and in its middle."""
     return ((0.0, short(low)), (0.5, short(math.sqrt(low * high))), (1.0, short(high)))
-
-
-def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
-    """Return the layer asked for, or the middle one of those that show the part."""
-    if layer is not None:
-        return trace.layer(layer)
-    showing = trace.layers_with(part)
-    return showing[len(showing) // 2]

@@ -14,7 +14,7 @@ from viz.look.extremes import extremes, percent
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, mixer_ramp
 from viz.look.vega import VegaSpec, styled, table
-from viz.trace.channels import Floats, floats
+from viz.trace.channels import Floats, floats, layer_with
 from viz.trace.decay_charts import spread_through
 from viz.trace.tokens import picture, strip_of
 
@@ -29,8 +29,7 @@ def token_shift(trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | N
 
     A tick per channel (256 of more, evenly through their order), a ring at the mean.
     """
-    showing = trace.layers_with("shift_share")
-    shown = trace.layer(layer) if layer is not None else showing[len(showing) // 2]
+    shown = layer_with(trace, "shift_share", layer)
     share = floats(shown, "shift_share")  # (share, d_model)
     names = [t(f"viz.token_shift.{name}") for name in SHARES]
     chart = _lanes(share, names, theme.mixer_color(shown.mixer), theme=theme, t=t)

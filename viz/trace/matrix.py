@@ -8,7 +8,7 @@ from viz.canvas.pooling import fit_square, pooled_sums
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, ramp_between
-from viz.trace.channels import Floats, floats
+from viz.trace.channels import Floats, floats, layer_with
 from viz.trace.findings import TAKES, row_finding
 from viz.trace.tokens import picture, strip_of
 
@@ -147,3 +147,14 @@ def look_back(mixing: Floats) -> Floats:
     distance = np.maximum(place[:, None] - place[None, :], 0)
     total = weight.sum(1)
     return np.asarray((weight * distance).sum(1) / np.where(total > 0, total, 1))
+
+
+def mean_map(
+    part: str, trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
+) -> Figure:
+    """Draw a part (query, key) that is a mean over channels, in the figure of its name."""
+    shown = layer_with(trace, part, layer)
+    alt = t(f"viz.{part}.alt", layer=shown.index)
+    values, color = floats(shown, part), theme.mixer_color(shown.mixer)
+    spec = matrix_picture(part, values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
+    return Figure(part, spec, {part: shown.parts[part]}, alt, finding=row_finding(values, TAKES, t))

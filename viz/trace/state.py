@@ -8,7 +8,7 @@ from viz.canvas.pooling import BUDGET_VALUES, fit_columns
 from viz.figure import Figure, figure
 from viz.look.labels import Translate, short, template
 from viz.look.theme import Theme, diverging, mixer_ramp
-from viz.trace.channels import Floats, Indices, binned, floats, longest_first, most_varied
+from viz.trace.channels import Floats, Indices, binned, floats, layer_with, longest_first, most_varied
 from viz.trace.findings import TAKES, film_finding, frames_finding, row_finding, step_finding
 from viz.trace.matrix import matrix_picture
 from viz.trace.step_sizes import ORDERS, most_varying, separation, write_strength
@@ -40,7 +40,7 @@ def state_film(
     Rows are channels, longest memory first: from each of as many equal runs of half-lives the most varied one. Bars:
     the step size dt, averaged over all channels. Every row has its own colour range.
     """
-    shown = _layer(trace, "state", layer)
+    shown = layer_with(trace, "state", layer)
     summed = floats(shown, "state").sum(-1)  # (token, channel)
     chosen = most_varied(floats(shown, "half_life"), summed, count=channels)
     dt = floats(shown, "dt").mean(1)
@@ -115,7 +115,7 @@ def dt_map(
     row is the mean of neighbours in that order. Bars: mean and largest dt of all channels, and |dt B u|, the length of
     all that is written. marked: tokens that the text labels; the finding then says how well dt tells them apart.
     """
-    shown = _layer(trace, "dt", layer)
+    shown = layer_with(trace, "dt", layer)
     dt = floats(shown, "dt")
     ranked = longest_first(floats(shown, "half_life")) if order == ORDERS[0] else most_varying(dt)
     rows, runs = binned(dt, ranked)
@@ -225,7 +225,7 @@ def state_slice(
     A prompt too long for the payload shows every n-th token. The signed colour range ends at a quantile of all |h|, or,
     as the reader switches, of those of the frame: a few strong cells, which get a dot, must not pale all others.
     """
-    shown = _layer(trace, "state", layer)
+    shown = layer_with(trace, "state", layer)
     state = floats(shown, "state")  # (token, channel, d_state)
     chosen = most_varied(floats(shown, "half_life"), state.sum(-1), count=channels)
     every = -(-len(state) * len(chosen) * state.shape[2] // BUDGET_VALUES)
@@ -276,7 +276,7 @@ def hidden_attention(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
     """Draw the attention hidden in a selective scan: mean over channels of |alpha| (query, key), Ali et al. 2024."""
-    shown = _layer(trace, "hidden_attention", layer)
+    shown = layer_with(trace, "hidden_attention", layer)
     alt = t("viz.hidden_attention.alt", layer=shown.index)
     values, color = floats(shown, "hidden_attention"), theme.mixer_color(shown.mixer)
     spec = matrix_picture("hidden_attention", values, trace, theme=theme, t=t, color=color, alt=alt, selected=selected)
@@ -322,11 +322,3 @@ def _run_name(shown: LayerTrace, run: Indices, *, t: Translate) -> str:
         channels=", ".join(map(str, run)),
         half_life=short(float(half_life.mean())),
     )
-
-
-def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
-    """Return the layer asked for, or the middle one of those that show the part."""
-    if layer is not None:
-        return trace.layer(layer)
-    showing = trace.layers_with(part)
-    return showing[len(showing) // 2]

@@ -7,11 +7,11 @@ from viz.figure import Figure, figure
 from viz.look.extremes import single_most
 from viz.look.labels import Translate, short
 from viz.look.theme import Theme
-from viz.trace.channels import Floats, Indices, floats, quantile_channels
+from viz.trace.channels import Floats, Indices, floats, layer_with, quantile_channels
 from viz.trace.decay_charts import Scaling
-from viz.trace.findings import TAKES, named_token, row_finding
+from viz.trace.findings import named_token
 from viz.trace.key_charts import keys_chart
-from viz.trace.matrix import matrix_picture
+from viz.trace.matrix import matrix_picture, mean_map
 
 FAR = 2  # steps back from which a strong key is told
 
@@ -21,14 +21,7 @@ def gated_attention(
     trace: ModelTrace, *, theme: Theme, t: Translate, layer: int | None = None, selected: int | None = None
 ) -> Figure:
     """Draw the effective attention behind the receptance: mean over channels of sigma(r) P (query, key)."""
-    shown = _layer(trace, "gated_attention", layer)
-    alt_text = t("viz.gated_attention.alt", layer=shown.index)
-    values, color = floats(shown, "gated_attention"), theme.mixer_color(shown.mixer)
-    spec = matrix_picture(
-        "gated_attention", values, trace, theme=theme, t=t, color=color, alt=alt_text, selected=selected
-    )
-    data = {"gated_attention": shown.parts["gated_attention"]}
-    return Figure("gated_attention", spec, data, alt_text, finding=row_finding(values, TAKES, t))
+    return mean_map("gated_attention", trace, theme=theme, t=t, layer=layer, selected=selected)
 
 
 @figure("channel_moved", of="channel")
@@ -74,7 +67,7 @@ def key_curves(
 
     As decay_curves, which takes all keys as equal. Weights of a channel add up to 1 over the text up to the token.
     """
-    shown = _layer(trace, "decay_rate", layer)
+    shown = layer_with(trace, "decay_rate", layer)
     chosen = quantile_channels(floats(shown, "half_life"), count=channels)
     rate, bonus = floats(shown, "decay_rate")[chosen], floats(shown, "bonus")[chosen]
     key = floats(shown, "key")[:, chosen]
@@ -129,11 +122,3 @@ def _finding(row: Floats, chosen: Indices, shown: LayerTrace, trace: ModelTrace,
         share=f"{float(past[channel, place]):.1%}",
         half_life=short(float(floats(shown, "half_life")[chosen[channel]])),
     )
-
-
-def _layer(trace: ModelTrace, part: str, layer: int | None) -> LayerTrace:
-    """Return the layer asked for, or the middle one of those that show the part."""
-    if layer is not None:
-        return trace.layer(layer)
-    showing = trace.layers_with(part)
-    return showing[len(showing) // 2]

@@ -80,3 +80,19 @@ function letGo(parentElement) {
   const place = host.closest('[data-testid="stElementContainer"]');
   if (place) place.style.height = "auto";
 }
+
+// Return what a component of Streamlit exports: its view is opened once for each place, updated with every run, and
+// closed in the end. drawn: called after an update, with the place and the view.
+function mounting(open, update, drawn = letGo) {
+  const views = new WeakMap();
+  return ({ data, parentElement }) => {
+    let view = views.get(parentElement);
+    if (!view) views.set(parentElement, (view = open(parentElement.querySelector(".root"))));
+    update(view, data);
+    drawn(parentElement, view);
+    return () => {
+      view.close();
+      views.delete(parentElement);
+    };
+  };
+}

@@ -3,24 +3,10 @@
 // (viz/canvas/browser/store.js), so that all pictures of the page follow; nothing is sent to the server. The files of this
 // folder are one module, joined by viz/exchange/source.py.
 
-const views = new WeakMap();
 const BUILD = { lines: buildLines, stacks: buildStacks };
 const SHOW = { lines: showLines, stacks: showStacks };
 
-export default function (component) {
-  const { data, parentElement } = component;
-  let view = views.get(parentElement);
-  if (!view) {
-    view = open(parentElement.querySelector(".root"));
-    views.set(parentElement, view);
-  }
-  update(view, data);
-  release(parentElement);
-  return () => {
-    view.close();
-    views.delete(parentElement);
-  };
-}
+export default mounting(open, update, release);
 
 function open(root) {
   const view = { root, store: selectionStore(), bytes: null, header: null, planes: [], step: 0, speed: 1, playing: false, pinned: null, moves: false, timer: 0 };

@@ -3,22 +3,7 @@
 // that the other figures of the page follow; nothing is sent to the server. The files of this folder are one module,
 // joined by viz/hero/source.py: a View (build.js) holds the state, all else are functions of it.
 
-const views = new WeakMap();
-
-export default function (component) {
-  const { data, parentElement } = component;
-  let view = views.get(parentElement);
-  if (!view) {
-    view = open(parentElement.querySelector(".root"));
-    views.set(parentElement, view);
-  }
-  update(view, data);
-  if (!view.header?.waiting.length) letGo(parentElement); // else the place stays as high as it will be
-  return () => {
-    view.close();
-    views.delete(parentElement);
-  };
-}
+export default mounting(open, update, (place, view) => view.header?.waiting.length || letGo(place)); // else the place stays as high as it will be
 
 function open(root) {
   const view = new View(root);

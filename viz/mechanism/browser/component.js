@@ -4,22 +4,7 @@
 // this folder are one module, joined by viz/mechanism/source.py: a View (view.js) holds the state, all else are functions
 // of it; a painter (painters/) draws.
 
-const views = new WeakMap();
-
-export default function (component) {
-  const { data, parentElement } = component;
-  let view = views.get(parentElement);
-  if (!view) {
-    view = open(parentElement.querySelector(".root"));
-    views.set(parentElement, view);
-  }
-  update(view, data);
-  letGo(parentElement);
-  return () => {
-    view.close();
-    views.delete(parentElement);
-  };
-}
+export default mounting(open, update);
 
 function open(root) {
   const view = new View(root);
